@@ -1,0 +1,166 @@
+/**
+ * The composition root, and the only file that knows every part: loads what the configuration runs on, and connects
+ * proxy, admin listener, audit log and telemetry. A reload is all or nothing: until every plan of the new configuration
+ * stands, the old one runs. Used by `start`, the demo and tests; several may run in one process.
+ */
+import { hostname } from 'node:os';
+import packageFile from '../package.json' with { type: 'json' };
+import { createAdminServer } from './admin/server.ts';
+import { openAdminToken, type AdminToken } from './admin/token.ts';
+import { openAuditLog, type AuditLog } from './audit/log.ts';
+import type { Environment } from './config/environment.ts';
+import { loadConfig, type InlineConfig } from './config/load.ts';
+import type { Config } from './config/schema.ts';
+import type { Snapshot } from './config/snapshot.ts';
+import { watchConfig } from './config/watch.ts';
+import { CHANNELS } from './contract/channels.ts';
+import type { Classifier } from './contract/classifier.ts';
+import type { ProxyDependencies } from './proxy/dependencies.ts';
+import { ProxyServer } from './proxy/server.ts';
+import { ClassifierPool, compileRuntime, ensureHashKey, planOf, type Runtime } from './runtime.ts';
+import { readScreeningRequest, screenOnce } from './screen/service.ts';
+import { createLog, logChannels, type Log } from './telemetry/log.ts';
+import { startMetrics, type Metrics } from './telemetry/metrics.ts';
+import { startTraces } from './telemetry/traces.ts';
+
+export interface AppOptions {
+  /** A file, or the configuration itself; absent: the file found when none is named. */
+  readonly config?: string | InlineConfig;
+  readonly env: Environment;
+  /** Takes log lines; default stderr. */
+  readonly log?: { write(line: string): void };
+  /** Takes the lines of the `console` trace exporter; default stdout. */
+  readonly print?: (line: string) => void;
+  /** Time between two looks at the configuration files. */
+  readonly watchIntervalMs?: number;
+}
+
+export interface Started {
+  /** `http://127.0.0.1:8080` */
+  readonly proxyUrl: string;
+  readonly adminUrl: string;
+  /** On the first start with this data folder only. */
+  readonly adminToken?: string;
+  readonly snapshot: Snapshot;
+}
+
+export interface App {
+  /** Rejects with ConfigError, or with the listener's error (`EADDRINUSE`); nothing is left open then. */
+  start(): Promise<Started>;
+  /** Lets open answers end within proxy.timeouts.drain_ms, then writes the rest of the audit log. */
+  close(): Promise<void>;
+}
+
+export const VERSION: string = packageFile.version;
+
+export function createApp(options: AppOptions): App {
+  const opened = new AsyncDisposableStack();
+  return {
+    async start() {
+      try {
+        return await startParts(options, opened);
+      } catch (error) {
+        await opened.disposeAsync();
+        throw error;
+      }
+    },
+    close: () => opened.disposeAsync(),
+  };
+}
+
+/** Opens the parts in order; closing runs backwards, so that nothing outlives what it writes to. */
+async function startParts(options: AppOptions, opened: AsyncDisposableStack): Promise<Started> {
+  const pool = new ClassifierPool();
+  opened.defer(() => pool.close());
+  const classifiers = (config: Config): Promise<readonly Classifier[]> => pool.provision(config);
+  const first = await loadConfig(options.config, options.env, { classifiers });
+  const { config } = first;
+  ensureHashKey(config.data_dir);
+  let runtime = await compileRuntime(first, pool);
+
+  const metrics = startTelemetry(config, options, opened);
+  CHANNELS.configReloaded.publish({ ok: true, hash: runtime.snapshot.hash, issues: runtime.snapshot.warnings.length });
+  const audit = await openAuditLog({ dir: config.audit.dir, origin: `weir/${hostname()}`, clock: Date.now });
+  opened.defer(() => audit.close());
+  const token = openAdminToken(config.data_dir, new Date());
+  const adminUrl = await listenAdmin(() => runtime, audit, token, metrics, opened);
+  const proxyUrl = await listenProxy(() => runtime, audit, opened);
+
+  const watch = watchConfig({
+    file: options.config,
+    env: options.env,
+    snapshot: runtime.snapshot,
+    classifiers,
+    onSnapshot: async (snapshot) => {
+      runtime = await compileRuntime(snapshot, pool);
+    },
+    intervalMs: options.watchIntervalMs,
+  });
+  opened.defer(() => watch.close());
+  return { proxyUrl, adminUrl, adminToken: token.fresh, snapshot: runtime.snapshot };
+}
+
+function startTelemetry(config: Config, options: AppOptions, opened: AsyncDisposableStack): Metrics {
+  const { telemetry } = config;
+  const log: Log = createLog({ level: telemetry.log_level, destination: options.log });
+  opened.defer(() => log.flush());
+  opened.defer(logChannels(log));
+  const { otlp_endpoint: endpoint, interval_ms: intervalMs } = telemetry.metrics;
+  const service = { serviceName: telemetry.traces.service_name, version: VERSION };
+  const metrics = startMetrics({ ...service, otlp: endpoint === undefined ? undefined : { endpoint, intervalMs } });
+  opened.defer(() => metrics.close());
+  const { exporter, endpoint: tracesEndpoint, sample_ratio: sampleRatio } = telemetry.traces;
+  if (exporter !== 'none') {
+    const traces = startTraces({ ...service, exporter, endpoint: tracesEndpoint, sampleRatio, print: options.print });
+    opened.defer(() => traces.close());
+  }
+  return metrics;
+}
+
+async function listenAdmin(runtime: () => Runtime, audit: AuditLog, token: AdminToken, metrics: Metrics, opened: AsyncDisposableStack): Promise<string> {
+  const { admin, telemetry } = runtime().snapshot.config;
+  const server = createAdminServer({
+    version: VERSION,
+    token,
+    metricsText: telemetry.metrics.prometheus ? () => metrics.prometheusText() : undefined,
+    status: () => adminStatus(runtime(), audit),
+  });
+  opened.defer(() => server.close());
+  await server.listen({ host: admin.host, port: admin.port });
+  const address = server.server.address();
+  return listenerUrl(admin.host, typeof address === 'object' && address !== null ? address.port : admin.port);
+}
+
+function adminStatus({ snapshot, plans, classifiers }: Runtime, audit: AuditLog) {
+  return {
+    configHash: snapshot.hash,
+    configFile: snapshot.file,
+    loadedAt: snapshot.loadedAt.toISOString(),
+    warnings: snapshot.warnings.length,
+    tenants: snapshot.config.tenants.length,
+    policies: [...plans.values()].map((plan) => plan.policyName),
+    classifiers: classifiers.map((classifier) => `${classifier.id}@${classifier.version}`),
+    auditHead: audit.head(),
+  };
+}
+
+async function listenProxy(runtime: () => Runtime, audit: AuditLog, opened: AsyncDisposableStack): Promise<string> {
+  const dependencies: ProxyDependencies = {
+    snapshot: () => runtime().snapshot,
+    plan: (policyId) => runtime().plans.get(policyId),
+    audit,
+    screeningService: async (body, { tenantId, requestId, signal }) => {
+      const request = readScreeningRequest(body, { requestId, tenantId, now: new Date() });
+      return { status: 200, body: await screenOnce(request, planOf(runtime(), tenantId, request.policy_set_id), new Date(), signal) };
+    },
+  };
+  const server = new ProxyServer(dependencies);
+  opened.defer(() => server.drain());
+  const { port } = await server.listen();
+  return listenerUrl(runtime().snapshot.config.proxy.host, port);
+}
+
+function listenerUrl(host: string, port: number): string {
+  const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+  return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
+}

@@ -1,0 +1,13 @@
+/**
+ * The commands of the program, in the order in which the list shows them. Each is loaded only when it is called, so
+ * that `weir --version` does not wait for a server it will not start.
+ */
+import type { CliCommand } from './command.ts';
+
+export const COMMANDS: Readonly<Record<string, () => Promise<CliCommand>>> = {
+  start: async () => (await import('./start.ts')).start,
+  demo: async () => (await import('./demo.ts')).demo,
+  check: async () => (await import('./check.ts')).check,
+  screen: async () => (await import('./screen.ts')).screen,
+  redact: async () => (await import('./redact.ts')).redact,
+};

@@ -1,0 +1,87 @@
+/**
+ * `weir screen`: one text through the policy of a tenant, as `POST /weir/v1/screen` would take it, and the decision with
+ * its reasons. The text itself is printed only as the policy would let it through.
+ */
+import { randomUUID } from 'node:crypto';
+import { text } from 'node:stream/consumers';
+import { ClassifierPool, loadRuntime, planOf } from '../runtime.ts';
+import { WeirError } from '../contract/errors.ts';
+import type { ClassifierResult, Context, ContextValue, ScreeningDecision } from '../contract/screening.ts';
+import { readScreeningRequest, screenOnce } from '../screen/service.ts';
+import { parseCall, UsageError, type CliCommand, type Io } from './command.ts';
+
+export const screen: CliCommand = {
+  name: 'screen',
+  summary: 'screen one text and print the decision with its reasons',
+  help: `usage: weir screen [text or -] [--direction input|output] [--tenant ID] [--context KEY=VALUE]... [--config FILE] [--json]
+
+Screens the text, or what comes on stdin when there is none or it is -, and prints the decision: the action, the rules
+that fired, the scores and where they stand. Nothing is stored.
+
+  --direction D        input (default) or output
+  --tenant ID          whose policy; default: the only tenant
+  --context KEY=VALUE  a context value for the policy; true, false and numbers are read as such; may be repeated
+  --config FILE        default: config/weir.yaml in the working directory, else the one that comes with weir
+  --json               print the ScreeningDecision
+
+exit code: 0 there is a decision, whatever it is, 1 screening failed, 2 wrong call
+`,
+  async run(args, io) {
+    const { options, operands } = parseCall(args, { direction: 'value', tenant: 'value', context: 'list', config: 'value', json: 'flag' }, 1);
+    const context = Object.fromEntries(options.context.map(readContextOption)) as Context;
+    const content = operands[0] === undefined || operands[0] === '-' ? await text(io.stdin) : operands[0];
+    const pool = new ClassifierPool();
+    try {
+      const runtime = await loadRuntime(options.config, io.env, pool);
+      const tenantId = chooseTenant(runtime.snapshot.config.tenants.map(({ id }) => id), options.tenant);
+      const request = readScreeningRequest({ direction: options.direction ?? 'input', content, context }, { requestId: randomUUID(), tenantId, now: new Date() });
+      const decision = await screenOnce(request, planOf(runtime, tenantId), new Date());
+      io.stdout(options.json ? `${JSON.stringify(decision)}\n` : decisionText(decision, io));
+      return 0;
+    } catch (error) {
+      if (!(error instanceof WeirError)) throw error;
+      if (error.code === 'invalid_request') throw new UsageError(error.message.split(';')[0]);
+      io.stderr(`weir screen: ${error.message}\n`);
+      return 1;
+    } finally {
+      await pool.close();
+    }
+  },
+};
+
+function readContextOption(option: string): readonly [string, ContextValue] {
+  const at = option.indexOf('=');
+  if (at < 1) throw new UsageError('--context takes KEY=VALUE');
+  const value = option.slice(at + 1);
+  if (value === 'true' || value === 'false') return [option.slice(0, at), value === 'true'];
+  return [option.slice(0, at), /^-?\d+(?:\.\d+)?$/.test(value) ? Number(value) : value];
+}
+
+/** The tenant asked for, or the only one there is. */
+export function chooseTenant(ids: readonly string[], asked: string | undefined): string {
+  if (asked === undefined && ids.length === 1) return ids[0];
+  if (asked === undefined) throw new UsageError(`there are ${ids.length} tenants; name one with --tenant`);
+  if (!ids.includes(asked)) throw new UsageError(`there is no tenant ${JSON.stringify(asked)}`);
+  return asked;
+}
+
+function decisionText(decision: ScreeningDecision, io: Io): string {
+  const bold = (word: string): string => (io.color ? `\u001b[1m${word}\u001b[22m` : word);
+  const lines = [
+    `action   ${bold(decision.action)}`,
+    `policy   ${decision.policy}`,
+    `rules    ${decision.triggered_rules.join(', ') || 'none: the default action'}`,
+    ...(decision.degraded === undefined ? [] : [`degraded ${decision.degraded.join(', ')}`]),
+    `took     ${decision.decision_latency_ms.toFixed(2)} ms`,
+    ...decision.classifier_results.map((result, index) => `${index === 0 ? 'results ' : '        '} ${resultText(result)}`),
+    ...(decision.modified_content === undefined ? [] : ['', decision.modified_content]),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function resultText(result: ClassifierResult): string {
+  const name = `${result.classifier_id}.${result.category}`;
+  if ('unknown' in result) return `${name} unknown (${result.reason})`;
+  const spans = result.spans.map((span) => `${span.start}–${span.end}`).join(' ');
+  return `${name} ${result.score.toFixed(2)}${spans === '' ? '' : ` at ${spans}`}`;
+}

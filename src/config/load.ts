@@ -1,0 +1,249 @@
+/**
+ * Files to a snapshot: reads the configuration and its policies, checks each and all together, and returns one frozen
+ * object, or throws ConfigError with every issue found. Never half of it.
+ *
+ * With no file named, `config/weir.yaml` in the working directory is read, else the one that comes with Weir. Reading
+ * and checking are two steps, so that `watch` can notice a change before it judges it.
+ */
+import { createHash } from 'node:crypto';
+import { readFile, readdir, realpath, stat } from 'node:fs/promises';
+import { dirname, extname, isAbsolute, join, relative, resolve } from 'node:path';
+import { ConfigError, type ConfigIssue } from '../contract/errors.ts';
+import type { Policy } from '../contract/policy.ts';
+import { POLICY_LIMITS, parsePolicy, type KnownClassifier } from '../policy/parse.ts';
+import { readWithEnvironment, type Environment } from './environment.ts';
+import { CONFIG, resolveConfig, type Config } from './schema.ts';
+import { meant, readShape } from './shape.ts';
+import type { Snapshot } from './snapshot.ts';
+import { YAML_LIMITS, formatPath, readYaml, type Path, type YamlDocument } from './yaml.ts';
+
+export interface LoadOptions {
+  /** What `score:` may name: a list, or made from the configuration. Absent: names are not checked. */
+  readonly classifiers?: readonly KnownClassifier[] | CreateKnown;
+  /** Where relative defaults start; the process's working directory unless given. */
+  readonly workingDir?: string;
+  readonly now?: () => Date;
+}
+
+/** Throws ConfigError, with paths `classifiers.<id>`, when a classifier cannot be had. */
+export type CreateKnown = (config: Config) => readonly KnownClassifier[] | Promise<readonly KnownClassifier[]>;
+
+/** A configuration given as an object, as a file would hold it. `dir` is where its relative paths start. */
+export interface InlineConfig {
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly dir: string;
+}
+
+/** One file as it was read; `text` is undefined when it could not be. */
+export interface SourceFile {
+  /** As messages name it. */
+  readonly file: string;
+  /** Symbolic links resolved, so that a swapped link is a change even when the text is the same. */
+  readonly realPath: string;
+  readonly text: string | undefined;
+  readonly problem?: string;
+}
+
+/** Everything a snapshot is made from. */
+export interface Sources {
+  readonly main: SourceFile;
+  readonly dir: string;
+  readonly document: YamlDocument | undefined;
+  readonly config: Config | undefined;
+  readonly issues: readonly ConfigIssue[];
+  readonly policies: readonly SourceFile[];
+  /** Over names, resolved paths and contents. */
+  readonly fingerprint: string;
+}
+
+export async function loadConfig(source: string | InlineConfig | undefined, env: Environment, options: LoadOptions = {}): Promise<Snapshot> {
+  return buildSnapshot(await readSources(source, env, options), options);
+}
+
+const SHIPPED_CONFIG = resolve(import.meta.dirname, '../../config/weir.yaml');
+
+/** The file that is read when none is named. */
+export async function findConfig(workingDir: string): Promise<string> {
+  const local = resolve(workingDir, 'config/weir.yaml');
+  return (await stat(local).catch(() => undefined))?.isFile() ? local : SHIPPED_CONFIG;
+}
+
+// Reading.
+
+/** Never throws for what is in the files, or not there: that becomes issues. */
+export async function readSources(source: string | InlineConfig | undefined, env: Environment, options: LoadOptions = {}): Promise<Sources> {
+  const workingDir = options.workingDir ?? process.cwd();
+  const inline = typeof source === 'object';
+  const path = inline ? join(source.dir, '(options)') : resolve(workingDir, source ?? (await findConfig(workingDir)));
+  const main = inline ? { file: '(options)', realPath: path, text: JSON.stringify(source.config) } : await readSource(path, workingDir, YAML_LIMITS.bytesMax);
+  const dir = dirname(path);
+  if (main.text === undefined) {
+    const issues: ConfigIssue[] = [{ file: main.file, line: 1, column: 1, path: '', message: main.problem ?? 'cannot be read', severity: 'error' }];
+    return { main, dir, document: undefined, config: undefined, issues, policies: [], fingerprint: fingerprintOf([main]) };
+  }
+  const { document, config, issues } = readConfig(main.text, main.file, dir, env, workingDir);
+  const policies = config ? await readPolicyFiles(config, document, workingDir) : { files: [], issues: [] };
+  return { main, dir, document, config, issues: [...issues, ...policies.issues], policies: policies.files, fingerprint: fingerprintOf([main, ...policies.files]) };
+}
+
+function readConfig(text: string, file: string, dir: string, env: Environment, workingDir: string): { readonly document: YamlDocument; readonly config: Config | undefined; readonly issues: readonly ConfigIssue[] } {
+  const document = readWithEnvironment(text, file, env);
+  const { value, issues } = readShape(CONFIG, document);
+  return { document, config: value && resolveConfig(value, dir, workingDir), issues };
+}
+
+const POLICY_EXTENSIONS = ['.yaml', '.yml', '.json'];
+
+/** Files as listed; of a directory its YAML and JSON files by name, hidden ones (a ConfigMap's `..data`) left out. */
+async function readPolicyFiles(config: Config, document: YamlDocument, workingDir: string): Promise<{ readonly files: readonly SourceFile[]; readonly issues: readonly ConfigIssue[] }> {
+  const files: SourceFile[] = [];
+  const issues: ConfigIssue[] = [];
+  for (const [index, path] of config.policies.entries()) {
+    const kind = await stat(path).catch(() => undefined);
+    if (kind?.isDirectory()) {
+      // A directory that cannot be listed holds nothing, and then the tenants' policies are missing.
+      const names = (await readdir(path).catch(() => [])).filter((entry) => !entry.startsWith('.') && POLICY_EXTENSIONS.includes(extname(entry))).sort();
+      for (const entry of names) files.push(await readSource(join(path, entry), workingDir, POLICY_LIMITS.bytesMax));
+    } else if (kind) {
+      files.push(await readSource(path, workingDir, POLICY_LIMITS.bytesMax));
+    } else {
+      issues.push(issueAt(document, ['policies', index], `no such file or directory: ${displayName(path, workingDir)}`));
+    }
+  }
+  return { files, issues };
+}
+
+async function readSource(path: string, workingDir: string, bytesMax: number): Promise<SourceFile> {
+  const file = displayName(path, workingDir);
+  try {
+    const realPath = await realpath(path);
+    const found = await stat(realPath);
+    if (!found.isFile()) return { file, realPath, text: undefined, problem: 'not a file' };
+    const { size } = found;
+    if (size > bytesMax) return { file, realPath, text: undefined, problem: `the file has ${size} bytes, the limit is ${bytesMax}` };
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(await readFile(realPath));
+    return { file, realPath, text };
+  } catch (error) {
+    return { file, realPath: '', text: undefined, problem: problemOf(error) };
+  }
+}
+
+function problemOf(error: unknown): string {
+  const code = (error as NodeJS.ErrnoException).code;
+  if (code === 'ENOENT') return 'no such file';
+  if (code === 'ERR_ENCODING_INVALID_ENCODED_DATA') return 'the file is not valid UTF-8';
+  return `the file cannot be read (${code ?? 'unknown reason'})`;
+}
+
+/** Short where the file is below the working directory. */
+function displayName(path: string, workingDir: string): string {
+  const short = relative(workingDir, path);
+  return short === '' || short.startsWith('..') || isAbsolute(short) ? path : short;
+}
+
+function fingerprintOf(files: readonly SourceFile[]): string {
+  const hash = createHash('sha256');
+  for (const { file, realPath, text, problem } of files) hash.update(JSON.stringify([file, realPath, text ?? null, problem ?? null]));
+  return hash.digest('hex');
+}
+
+// Checking.
+
+/** Throws ConfigError with every issue, warnings included, when any is an error. */
+export async function buildSnapshot(sources: Sources, options: LoadOptions = {}): Promise<Snapshot> {
+  const issues: ConfigIssue[] = [...sources.issues];
+  const { config, document } = sources;
+  const policies = new Map<string, Policy>();
+  const policyFiles = new Map<string, string>();
+  if (config && document) {
+    const classifiers = await knownClassifiers(config, document, options, issues);
+    for (const source of sources.policies) addPolicy(source, classifiers, policies, policyFiles, issues);
+    issues.push(...crossCheck(config, document, policies, issues));
+  }
+  if (!config || issues.some((issue) => issue.severity === 'error')) throw new ConfigError(issues);
+  return Object.freeze<Snapshot>({
+    config,
+    policies,
+    policyFiles,
+    hash: contentHash([sources.main, ...sources.policies]),
+    file: sources.main.file,
+    loadedAt: (options.now ?? (() => new Date()))(),
+    warnings: Object.freeze(issues),
+  });
+}
+
+/** Undefined, so that names are not checked, when the classifiers themselves were refused: one cause, one issue. */
+async function knownClassifiers(config: Config, document: YamlDocument, { classifiers }: LoadOptions, issues: ConfigIssue[]): Promise<readonly KnownClassifier[] | undefined> {
+  if (typeof classifiers !== 'function') return classifiers;
+  try {
+    return await classifiers(config);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    for (const issue of error.issues) {
+      const index = config.classifiers.findIndex(({ id }) => issue.path === `classifiers.${id}`);
+      issues.push({ ...issue, ...issueAt(document, ['classifiers', index, 'plugin'], issue.message) });
+    }
+    return undefined;
+  }
+}
+
+/** Does not depend on where the files are, so that replicas can compare theirs. */
+function contentHash(files: readonly SourceFile[]): string {
+  const hash = createHash('sha256');
+  for (const { text } of files) hash.update(JSON.stringify(text));
+  return hash.digest('hex').slice(0, 12);
+}
+
+function addPolicy(source: SourceFile, classifiers: readonly KnownClassifier[] | undefined, policies: Map<string, Policy>, policyFiles: Map<string, string>, issues: ConfigIssue[]): void {
+  const { file, text, problem } = source;
+  if (text === undefined) {
+    issues.push({ file, line: 1, column: 1, path: '', message: problem ?? 'cannot be read', severity: 'error' });
+    return;
+  }
+  const parsed = parsePolicy(text, file, classifiers);
+  issues.push(...parsed.issues);
+  if (!parsed.policy) return;
+  const { id } = parsed.policy;
+  const first = policyFiles.get(id);
+  if (first !== undefined) {
+    issues.push({ ...issueAt(readYaml(text, file, POLICY_LIMITS), ['policy'], `a second policy ${id}`), suggestion: `the first is in ${first}` });
+    return;
+  }
+  policies.set(id, parsed.policy);
+  policyFiles.set(id, file);
+}
+
+/** What no single key can be wrong about alone. */
+function crossCheck(config: Config, document: YamlDocument, policies: ReadonlyMap<string, Policy>, before: readonly ConfigIssue[]): readonly ConfigIssue[] {
+  const issues: ConfigIssue[] = [];
+  const report = (path: Path, message: string, suggestion?: string): void => void issues.push({ ...issueAt(document, path, message), ...(suggestion === undefined ? {} : { suggestion }) });
+  const policyIds = [...policies.keys()];
+  // A policy that was refused is missing for a reason already reported.
+  const policiesComplete = !before.some((issue) => issue.severity === 'error');
+
+  refuseTwice(config.tenants.map((tenant) => tenant.id), 'tenant', (index) => ['tenants', index, 'id'], report);
+  refuseTwice(config.classifiers.map((entry) => entry.id), 'classifier', (index) => ['classifiers', index, 'id'], report);
+  const keys = config.tenants.flatMap((tenant, index) => tenant.keys.map((key, position) => ({ key, path: ['tenants', index, 'keys', position] as const })));
+  refuseTwice(keys.map(({ key }) => key.sha256), 'key with this sha256', (index) => [...keys[index].path, 'sha256'], report, false);
+
+  for (const [index, tenant] of config.tenants.entries()) {
+    if (!Object.hasOwn(config.upstreams, tenant.upstream)) report(['tenants', index, 'upstream'], `no upstream ${tenant.upstream}`, meant(tenant.upstream, Object.keys(config.upstreams)));
+    if (policiesComplete && !policies.has(tenant.policy)) report(['tenants', index, 'policy'], `no policy ${tenant.policy}`, meant(tenant.policy, policyIds) ?? (policyIds.length === 0 ? 'no policy file was found' : `there is ${policyIds.slice(0, 5).join(', ')}`));
+    refuseTwice(tenant.keys.map((key) => key.id), 'key', (position) => ['tenants', index, 'keys', position, 'id'], report);
+    if (tenant.keys.length === 0 && config.tenants.length > 1) report(['tenants', index], `tenant ${tenant.id} has no keys, so its requests cannot be told from others`, 'give every tenant keys, or keep a single one');
+  }
+  if (config.telemetry.traces.exporter === 'otlp' && config.telemetry.traces.endpoint === undefined) report(['telemetry', 'traces', 'exporter'], 'exporter otlp needs an endpoint', 'add endpoint: http://127.0.0.1:4318/v1/traces');
+  return issues;
+}
+
+function refuseTwice(values: readonly string[], noun: string, pathOf: (index: number) => Path, report: (path: Path, message: string) => void, quote = true): void {
+  const seen = new Set<string>();
+  for (const [index, value] of values.entries()) {
+    if (seen.has(value)) report(pathOf(index), quote ? `a second ${noun} ${value}` : `a second ${noun}`);
+    seen.add(value);
+  }
+}
+
+function issueAt(document: YamlDocument, path: Path, message: string): ConfigIssue {
+  return { file: document.file, ...document.at(path), path: formatPath(path), message, severity: 'error' };
+}

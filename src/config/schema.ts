@@ -1,0 +1,260 @@
+/**
+ * Every configuration key, declared once: type, unit, default, limits and one sentence. The type `Config`, the checks
+ * with their messages and the reference in config/weir.yaml all derive from this list. Names are those of the YAML.
+ *
+ * Keys whose machinery is not built yet are read and checked, and reported as not available, never silently ignored.
+ */
+import { isAbsolute, resolve } from 'node:path';
+import { FAIL_MODES } from '../contract/policy.ts';
+import { choice, custom, documentKeys, flag, free, isMapping, kindOf, list, mapping, name, number, record, text, url, whole, type KeyDoc, type Shape, type Site, type TypeOf } from './shape.ts';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const GIB = 1024 * MIB;
+const DAY_MS = 86_400_000;
+
+const host = (description: string) => text(description, { default: '127.0.0.1', lengthMax: 255, pattern: /^[A-Za-z0-9.:_-]+$/, patternMeaning: 'an address or a host name' });
+const port = (description: string, value: number) => whole(description, { default: value, min: 0, max: 65_535 });
+const bytes = (description: string, value: number, max = GIB) => whole(description, { default: value, min: KIB, max, unit: 'bytes' });
+const ms = (description: string, value: number, min = 1) => whole(description, { default: value, min, max: DAY_MS, unit: 'ms' });
+const path = (description: string, notes: { readonly default?: string; readonly example?: string } = {}) => text(description, { ...notes, lengthMax: 4096, pattern: /^[^\0]+$/, patternMeaning: 'a path' }) as Shape<string | undefined>;
+
+const DURABILITIES = ['relaxed', 'strict'] as const;
+
+// Where traffic comes in.
+
+const limits = mapping('Bounds on one request and its answer; what exceeds one is refused with a named error.', {
+  body_bytes_max: bytes('Largest request body.', 10 * MIB),
+  json_depth_max: whole('Deepest nesting of a JSON body.', { default: 64, min: 4, max: 1000 }),
+  json_items_max: whole('Most keys and elements in a JSON body.', { default: 200_000, min: 100, max: 10_000_000 }),
+  url_bytes_max: bytes('Longest request target.', 8192, 64 * KIB),
+  header_bytes_max: bytes('Largest request head.', 16_384, MIB),
+  headers_max: whole('Most request headers.', { default: 100, min: 8, max: 2000 }),
+  connections_max: whole('Most open client connections.', { default: 10_000, min: 1, max: 1_000_000 }),
+  event_bytes_max: bytes('Largest single event of a streamed answer.', 4 * MIB),
+  response_bytes_max: bytes('Largest answer.', 64 * MIB),
+  queue_bytes_max: bytes('Most bytes waiting for one client that reads slowly.', 4 * MIB),
+}, { default: {} });
+
+const timeouts = mapping('How long each step may take.', {
+  headers_ms: ms('Time for a client to send its request head.', 10_000),
+  request_ms: ms('Time for a client to send its whole request.', 60_000),
+  keep_alive_ms: ms('How long an idle client connection stays open; longer than that of the load balancer in front.', 65_000),
+  client_idle_ms: ms('How long a client may read nothing of an answer that waits for it.', 60_000),
+  drain_ms: ms('Time for open answers to end after the signal to stop.', 30_000, 0),
+}, { default: {} });
+
+const passThroughRoute = text('A route: a path, or a method and a path; a trailing `*` stands for any rest.', {
+  pattern: /^(?:[A-Z]+ )?\/[^\s?#*]*\*?$/, patternMeaning: '/path or METHOD /path, with * only at the end', lengthMax: 1000,
+});
+
+const proxy = mapping('The listener that applications call.', {
+  host: host('Address to listen on.'),
+  port: port('Port to listen on; 0 picks a free one.', 8080),
+  limits,
+  timeouts,
+  workers: custom('whole number', 'Processes that share the port.', readWorkers, { default: 1 }),
+  unknown_endpoints: choice('What becomes of a path that is neither screened nor on the pass_through list.', ['refuse', 'pass'] as const, { default: 'refuse' }),
+  pass_through: list('Routes handed over whole, unscreened.', passThroughRoute, { default: ['GET /v1/models', 'GET /v1/models/*'], countMax: 1000 }),
+  moderations: choice('Whether /v1/moderations is answered here or by the upstream.', ['local', 'forward'] as const, { default: 'local', later: 'the endpoint is refused until then' }),
+}, { default: {} });
+
+const admin = mapping('The listener for the console, its API and /metrics.', {
+  host: host('Address to listen on; keep it on loopback or behind an authenticating proxy.'),
+  port: port('Port to listen on; 0 picks a free one.', 8081),
+}, { default: {} });
+
+// Where it goes.
+
+const upstream = mapping('One provider.', {
+  url: custom('URL', 'Base URL, with its version path.', readUpstreamUrl, { required: true, example: 'https://api.openai.com/v1' }),
+  api_key: text('Key sent in place of the caller’s; empty or absent: the caller’s own key passes through.', { example: '${OPENAI_API_KEY:-}', lengthMax: 4096, pattern: /^[\x21-\x7e]+$/, patternMeaning: 'a key without spaces or line ends' }),
+  provider: text('Provider name in traces (gen_ai.provider.name); by default told from the host.', { example: 'openai', lengthMax: 64 }),
+  connections: whole('Most connections to it.', { default: 256, min: 1, max: 65_535 }),
+  timeouts: mapping('How long each step may take.', {
+    connect_ms: ms('Time to connect.', 10_000),
+    headers_ms: ms('Time to the head of the answer.', 600_000),
+    idle_ms: ms('Longest silence within an answer.', 600_000),
+    total_ms: ms('Time for the whole answer; 0 sets no limit.', 0, 0),
+  }, { default: {} }),
+});
+
+// Who sends it.
+
+const tenant = mapping('One tenant.', {
+  id: name('Name in records, headers and metrics.', { required: true, example: 'default' }),
+  policy: name('Policy that decides; a tenant without one is never allowed.', { required: true, example: 'default' }),
+  upstream: name('Upstream its requests go to.', { required: true, example: 'openai' }),
+  product: text('Product name for reports.', { example: 'Help centre', lengthMax: 200 }),
+  keys: list('API keys that reach this tenant; a single tenant may have none, and then callers’ own credentials pass through.', mapping('One key.', {
+    id: name('Name of the key.', { required: true, example: 'backend' }),
+    sha256: text('SHA-256 of the key, in hex; the key itself is stored nowhere.', { required: true, pattern: /^[0-9a-f]{64}$/, patternMeaning: '64 lower-case hex digits', example: 'ab'.repeat(32) }),
+    expires_at: text('When the key stops working, as an ISO 8601 date with time and zone.', { pattern: /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?(?:Z|[+-]\d\d:\d\d)$/, patternMeaning: 'a time such as 2030-01-31T00:00:00Z', example: '2030-01-31T00:00:00Z' }),
+  }), { default: [], countMax: 10_000 }),
+  fail_mode: choice('What a missing score does where the policy does not say: closed blocks, open skips the rule and counts it.', FAIL_MODES, { default: 'closed' }),
+  limits: mapping('Rate limits.', {
+    requests_per_minute: whole('Requests in a minute.', { min: 1, max: 1e9, example: 6000 }),
+    tokens_per_minute: whole('Tokens in a minute.', { min: 1, max: 1e12, example: 2_000_000 }),
+    concurrent: whole('Requests open at once.', { min: 1, max: 1e6, example: 500 }),
+  }, { later: 'no rate limit is applied until then' }),
+  audit: mapping('How this tenant’s entries are written.', {
+    durability: choice('strict: an answer ends only when its entry is on disk; relaxed: within a tenth of a second. By default as under audit.', DURABILITIES, { example: 'strict' }),
+  }, { default: {} }),
+  hold: free('How held requests wait for a person.', { later: 'a rule’s hold takes its `then` action at once until then', example: {} }),
+  data: free('How long content is kept, and where.', { later: 'no content is stored until then', example: {} }),
+});
+
+// What looks at it.
+
+const classifierFields = mapping('One classifier; every further key is an option of its plugin.', {
+  id: name('Name in results and in `score:` conditions.', { required: true, example: 'pii' }),
+  plugin: text('Folder under plugins/ that implements it.', { required: true, pattern: /^[a-z0-9][a-z0-9-]*$/, patternMeaning: 'a plugin name of lower-case letters, digits and `-`', lengthMax: 64, example: 'pii' }),
+}, { open: true });
+
+/** `options` is the entry whole, as the plugin gets it. */
+interface ReadClassifier {
+  readonly id: string;
+  readonly plugin: string;
+  readonly options: Readonly<Record<string, unknown>> & { readonly id: string };
+}
+
+const classifier: Shape<ReadClassifier | undefined> = {
+  ...classifierFields,
+  read(value, site) {
+    const fields = classifierFields.read(value, site);
+    return fields && isMapping(value) ? Object.freeze({ ...fields, options: Object.freeze({ ...value, id: fields.id }) }) : undefined;
+  },
+};
+
+// The whole.
+
+export const CONFIG = mapping('The configuration.', {
+  roles: list('What this process does.', choice('A role.', ['proxy', 'control'] as const), { default: ['proxy', 'control'], countMin: 1, countMax: 2 }),
+  data_dir: path('Where the audit log and the embedded store live; by default `data` in the working directory.', { example: './data' }),
+  proxy,
+  admin,
+  upstreams: record('Providers by name.', upstream, { required: true, countMin: 1, countMax: 1000 }),
+  tenants: list('Who may call, under which policy, and where to.', tenant, { required: true, countMin: 1, countMax: 100_000 }),
+  policies: custom('path or list of paths', 'Policy files, or directories of them; by default `policies` beside this file.', readPolicies, { example: 'policies' }),
+  classifiers: list('Classifiers to run; absent: the embedded ones.', classifier, { countMax: 100 }),
+  screening: mapping('How screening runs.', {
+    deadline_ms: ms('Time for all scores of one text; a score that is late is unknown.', 80),
+  }, { default: {} }),
+  audit: mapping('The audit log.', {
+    durability: choice('strict: an answer ends only when its entry is on disk; relaxed: within a tenth of a second.', DURABILITIES, { default: 'relaxed' }),
+    dir: path('Where it is written; by default `audit` in data_dir.', { example: './data/audit' }),
+  }, { default: {} }),
+  telemetry: mapping('What is seen from outside.', {
+    log_level: choice('Least severe log line that is written.', ['debug', 'info', 'warn', 'error', 'silent'] as const, { default: 'info' }),
+    traces: mapping('OpenTelemetry traces.', {
+      exporter: choice('Where spans go.', ['none', 'otlp', 'console'] as const, { default: 'none' }),
+      endpoint: url('OTLP over HTTP endpoint for exporter otlp.', { schemes: ['http', 'https'], example: 'http://127.0.0.1:4318/v1/traces' }),
+      sample_ratio: number('Share of exchanges traced when the caller did not decide.', { default: 1, min: 0, max: 1 }),
+      service_name: text('service.name of every span.', { default: 'weir', lengthMax: 255 }),
+    }, { default: {} }),
+    metrics: mapping('Metrics.', {
+      prometheus: flag('Serve /metrics on the admin port.', { default: true }),
+      otlp_endpoint: url('OTLP over HTTP endpoint to push to as well.', { schemes: ['http', 'https'], example: 'http://127.0.0.1:4318/v1/metrics' }),
+      interval_ms: ms('Time between two pushes.', 60_000, 1000),
+    }, { default: {} }),
+  }, { default: {} }),
+  redis: mapping('Shared policy cache, limits and coordination.', {
+    url: url('Where it listens.', { schemes: ['redis', 'rediss'], userinfo: true, required: true, example: 'redis://127.0.0.1:6379' }),
+  }, { later: 'everything runs in this process until then' }),
+  store: mapping('Where records are kept.', {
+    url: url('sqlite: under data_dir, or postgres:.', { schemes: ['sqlite', 'postgres', 'postgresql'], userinfo: true, required: true, example: 'sqlite:weir.db' }),
+  }, { later: 'the audit log is the only record until then' }),
+  analytics: mapping('Where decisions are counted for reports.', {
+    url: url('ClickHouse over HTTP.', { schemes: ['http', 'https', 'clickhouse'], userinfo: true, required: true, example: 'http://127.0.0.1:8123' }),
+    database: text('Database name.', { default: 'weir', lengthMax: 64, pattern: /^[A-Za-z_][A-Za-z0-9_]*$/, patternMeaning: 'a database name' }),
+  }, { later: 'metrics are the only numbers until then' }),
+  review: free('The review queue.', { later: 'an escalation is allowed and flagged until then', example: {} }),
+  risk: free('Residual-risk campaigns.', { later: 'nothing is sampled until then', example: {} }),
+  learn: free('The learning loop.', { later: 'nothing is learnt until then', example: {} }),
+});
+
+/** The configuration as read: checked, defaults filled in. Paths are as written until `load` resolves them. */
+export type ReadConfig = NonNullable<TypeOf<typeof CONFIG>>;
+
+type Upstream = ReadConfig['upstreams'][string] & { readonly provider: string };
+
+/** The configuration as the program holds it: paths absolute, every upstream with its provider. Frozen. */
+export interface Config extends Omit<ReadConfig, 'data_dir' | 'policies' | 'audit' | 'upstreams' | 'classifiers'> {
+  readonly data_dir: string;
+  readonly policies: readonly string[];
+  readonly audit: ReadConfig['audit'] & { readonly dir: string };
+  readonly upstreams: Readonly<Record<string, Upstream>>;
+  readonly classifiers: NonNullable<ReadConfig['classifiers']>;
+}
+
+export type TenantConfig = Config['tenants'][number];
+export type UpstreamConfig = Config['upstreams'][string];
+export type ClassifierConfig = Config['classifiers'][number];
+
+/** The reference, one row per key. */
+export const CONFIG_KEYS: readonly KeyDoc[] = documentKeys(CONFIG as Shape<unknown>);
+
+/** Fills in what depends on where the file is. `dir` is the file's folder. */
+export function resolveConfig(config: ReadConfig, dir: string, workingDir: string): Config {
+  const dataDir = config.data_dir === undefined ? resolve(workingDir, 'data') : resolve(dir, config.data_dir);
+  const upstreams: Record<string, Upstream> = Object.create(null);
+  for (const [id, entry] of Object.entries(config.upstreams)) upstreams[id] = Object.freeze({ ...entry, provider: entry.provider ?? providerOf(new URL(entry.url).hostname) });
+  return Object.freeze({
+    ...config,
+    data_dir: dataDir,
+    policies: Object.freeze((config.policies ?? ['policies']).map((entry) => (isAbsolute(entry) ? entry : resolve(dir, entry)))),
+    audit: Object.freeze({ ...config.audit, dir: config.audit.dir === undefined ? resolve(dataDir, 'audit') : resolve(dir, config.audit.dir) }),
+    upstreams: Object.freeze(upstreams),
+    classifiers: config.classifiers ?? EMBEDDED_CLASSIFIERS,
+  });
+}
+
+/** What runs when `classifiers` is absent. */
+export const EMBEDDED_CLASSIFIERS: readonly ClassifierConfig[] = Object.freeze([Object.freeze({ id: 'pii', plugin: 'pii', options: Object.freeze({ id: 'pii', plugin: 'pii' }) })]);
+
+/** Host suffix to OpenTelemetry's well-known provider name. An unknown host speaks OpenAI's dialect. */
+const PROVIDERS: readonly (readonly [suffix: string, provider: string])[] = [
+  ['openai.azure.com', 'azure.ai.openai'],
+  ['services.ai.azure.com', 'azure.ai.inference'],
+  ['anthropic.com', 'anthropic'],
+  ['amazonaws.com', 'aws.bedrock'],
+  ['generativelanguage.googleapis.com', 'gcp.gemini'],
+  ['aiplatform.googleapis.com', 'gcp.vertex_ai'],
+  ['groq.com', 'groq'],
+  ['mistral.ai', 'mistral_ai'],
+  ['deepseek.com', 'deepseek'],
+  ['perplexity.ai', 'perplexity'],
+  ['x.ai', 'x_ai'],
+  ['cohere.com', 'cohere'],
+  ['cohere.ai', 'cohere'],
+  ['moonshot.ai', 'moonshot_ai'],
+];
+
+function providerOf(hostname: string): string {
+  return PROVIDERS.find(([suffix]) => hostname === suffix || hostname.endsWith(`.${suffix}`))?.[1] ?? 'openai';
+}
+
+// Readers for what no plain shape says.
+
+function readUpstreamUrl(value: unknown, site: Site): string | undefined {
+  const address = url('', { schemes: ['http', 'https'] }).read(value, site);
+  if (address === undefined) return undefined;
+  if (address.includes('?')) return site.refuse('a base URL has no query');
+  return address.replace(/\/+$/, '');
+}
+
+function readWorkers(value: unknown, site: Site): number | undefined {
+  const workers = whole('', { min: 1, max: 256 }).read(value, site);
+  if (workers !== undefined && workers > 1) site.warn('more than one worker is not available yet', 'one process serves the port until then');
+  return workers;
+}
+
+function readPolicies(value: unknown, site: Site): readonly string[] | undefined {
+  const entry = text('', { lengthMax: 4096 });
+  if (typeof value === 'string') {
+    const single = entry.read(value, site);
+    return single === undefined ? undefined : Object.freeze([single]);
+  }
+  if (!Array.isArray(value)) return site.refuse(`expected a path or a list of paths, got ${kindOf(value)}`);
+  return list('', entry, { countMax: 10_000, required: true }).read(value, site);
+}

@@ -1,0 +1,21 @@
+/**
+ * What the process runs on: one frozen object, made whole from configuration and policy files and replaced whole.
+ * Nothing in it changes; who needs a consistent view keeps the snapshot it began with.
+ */
+import type { ConfigIssue } from '../contract/errors.ts';
+import type { Policy } from '../contract/policy.ts';
+import type { Config } from './schema.ts';
+
+export interface Snapshot {
+  readonly config: Config;
+  readonly policies: ReadonlyMap<string, Policy>;
+  /** The file of each policy, for messages. */
+  readonly policyFiles: ReadonlyMap<string, string>;
+  /** First 12 hex digits of the SHA-256 over the names and contents of all files read. */
+  readonly hash: string;
+  /** The configuration file, or a name in brackets when it was given as text. */
+  readonly file: string;
+  readonly loadedAt: Date;
+  /** What works less than it says; never an error. */
+  readonly warnings: readonly ConfigIssue[];
+}

@@ -1,0 +1,67 @@
+/**
+ * The diagnostics channels on which the core tells what happens. Telemetry subscribes; nothing on the path imports it.
+ * Publishing costs nothing when nobody listens.
+ */
+import { channel, type Channel } from 'node:diagnostics_channel';
+import type { ExchangeRecord } from './exchange.ts';
+
+/** Stages in the order of the walk; the span names are `weir.<stage>`. */
+export const STAGES = ['identify', 'read_request', 'screen_input', 'decide_input', 'upstream', 'guard', 'audit'] as const;
+export type Stage = (typeof STAGES)[number];
+
+export interface ExchangeOpened {
+  readonly requestId: string;
+  readonly method: string;
+  readonly path: string;
+  /** The caller's `traceparent` and `tracestate`, if any. */
+  readonly traceparent?: string;
+  readonly tracestate?: string;
+  readonly startedAtMs: number;
+  /** Telemetry fills this in: the headers to send upstream so that the trace goes on. */
+  readonly propagate: Record<string, string>;
+}
+
+export interface StageEnded {
+  readonly requestId: string;
+  readonly stage: Stage;
+  /** `performance.now()` values. */
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly error?: string;
+  /** Numbers and names only, never content; keys are attribute names. */
+  readonly attributes?: Readonly<Record<string, string | number | boolean>>;
+}
+
+export interface ExchangeClosed {
+  readonly record: ExchangeRecord;
+}
+
+export interface ConfigReloaded {
+  readonly ok: boolean;
+  readonly hash: string;
+  readonly issues: number;
+  readonly message?: string;
+}
+
+/** A change of state worth a log line and a gauge: something works less well than configured, or well again. */
+export interface HealthChanged {
+  readonly part: string;
+  readonly healthy: boolean;
+  readonly detail: string;
+}
+
+interface Payloads {
+  'weir.exchange.opened': ExchangeOpened;
+  'weir.stage.ended': StageEnded;
+  'weir.exchange.closed': ExchangeClosed;
+  'weir.config.reloaded': ConfigReloaded;
+  'weir.health.changed': HealthChanged;
+}
+
+export const CHANNELS = {
+  exchangeOpened: channel('weir.exchange.opened') as Channel<unknown, Payloads['weir.exchange.opened']>,
+  stageEnded: channel('weir.stage.ended') as Channel<unknown, Payloads['weir.stage.ended']>,
+  exchangeClosed: channel('weir.exchange.closed') as Channel<unknown, Payloads['weir.exchange.closed']>,
+  configReloaded: channel('weir.config.reloaded') as Channel<unknown, Payloads['weir.config.reloaded']>,
+  healthChanged: channel('weir.health.changed') as Channel<unknown, Payloads['weir.health.changed']>,
+} as const;

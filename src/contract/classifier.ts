@@ -1,0 +1,68 @@
+/**
+ * What a classifier plugin is. The host provisions and validates it once, then asks it for every text; it checks the
+ * answers at run time (scores finite and in 0–1, spans inside the text, categories declared) and treats anything else
+ * as unknown. A plugin never decides: it scores.
+ */
+import type { ClassifierResult, ContentType, Direction, ScreeningRequest } from './screening.ts';
+
+export const COST_CLASSES = ['fast', 'slow'] as const;
+export type CostClass = (typeof COST_CLASSES)[number];
+
+/** A candidate that the automaton found, for a validator to accept or refuse. */
+export interface Candidate {
+  /** The matched text. */
+  readonly text: string;
+  /** Up to `CONTEXT_CHARS` characters that precede it in the same text. */
+  readonly before: string;
+}
+
+/** Accepts (true) or refuses a candidate. Pure and bounded by the candidate's length. */
+export type Validator = (candidate: Candidate) => boolean;
+
+/** One pattern of a classifier or a tenant, in the language of `src/match/README.md`. Exactly one of `regex`, `literal`. */
+export interface PatternDefinition {
+  /** Unique within its classifier. */
+  readonly id: string;
+  /** The category it scores; several patterns may share one. */
+  readonly category: string;
+  /** What a redaction writes between brackets. */
+  readonly label: string;
+  readonly regex?: string;
+  readonly literal?: readonly string[];
+  readonly ignoreCase?: boolean;
+  readonly validate?: Validator;
+  /** The score a match gets, 0–1; default 1. */
+  readonly score?: number;
+  readonly matches?: readonly string[];
+  readonly ignores?: readonly string[];
+}
+
+export interface CategoryDefinition {
+  readonly id: string;
+  readonly definition: string;
+}
+
+/** A classifier plugin. Life cycle: create → provision → validate → classify … → close. */
+export interface Classifier {
+  /** `classifier_id` in results and the name before the dot in `score:`. */
+  readonly id: string;
+  readonly version: string;
+  readonly categories: readonly CategoryDefinition[];
+  readonly directions: readonly Direction[];
+  readonly contentTypes: readonly ContentType[];
+  /** BCP 47 primary tags, or `*` for any. */
+  readonly languages: readonly string[];
+  readonly cost: CostClass;
+  readonly needsContext: boolean;
+  /** Patterns that join the tenant's in one automaton. Their results come from the scan, not from `classify`. */
+  readonly patterns?: readonly PatternDefinition[];
+  /** Loads weights, opens connections. */
+  provision?(): Promise<void>;
+  /** Throws when the plugin cannot work as configured. */
+  validate?(): void;
+  classify?(request: ScreeningRequest, signal: AbortSignal): readonly ClassifierResult[] | Promise<readonly ClassifierResult[]>;
+  close?(): Promise<void>;
+}
+
+/** The default export of a plugin's `index.ts`: makes the classifier from its configuration entry. */
+export type CreateClassifier = (options: Readonly<Record<string, unknown>> & { readonly id: string }) => Classifier;

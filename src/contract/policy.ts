@@ -1,0 +1,126 @@
+/**
+ * A policy as the program holds it: parsed, checked, frozen. `policy/parse` makes it from YAML, `policy/decide`
+ * evaluates it. The YAML shape is in the README of `config/policies`.
+ */
+import type { Action, Context, ClassifierResult, Direction, Severity, UnknownReason } from './screening.ts';
+
+export const OPERATORS = ['gt', 'gte', 'lt', 'lte', 'eq', 'between', 'exists'] as const;
+export type Operator = (typeof OPERATORS)[number];
+
+export const REDACTION_STYLES = ['label', 'mask', 'hash', 'pseudonym'] as const;
+export type RedactionStyle = (typeof REDACTION_STYLES)[number];
+
+export const FAIL_MODES = ['closed', 'open'] as const;
+export type FailMode = (typeof FAIL_MODES)[number];
+
+export type OperatorValue = number | string | boolean | readonly [number, number];
+
+export type Condition =
+  | { readonly kind: 'all'; readonly of: readonly Condition[] }
+  | { readonly kind: 'any'; readonly of: readonly Condition[] }
+  | { readonly kind: 'not'; readonly of: Condition }
+  /** `classifier` and `category` may each be `*`. */
+  | { readonly kind: 'score'; readonly classifier: string; readonly category: string; readonly operator: Operator; readonly value: OperatorValue }
+  | { readonly kind: 'context'; readonly key: string; readonly operator: Operator; readonly value: OperatorValue };
+
+export interface Redaction {
+  readonly style: RedactionStyle;
+  /** `mask` only: how many trailing characters stay. */
+  readonly keepLast?: number;
+}
+
+export interface Hold {
+  readonly forMs: number;
+  readonly then: Action;
+}
+
+export interface Rule {
+  readonly id: string;
+  readonly name: string;
+  readonly priority: number;
+  readonly enabled: boolean;
+  readonly direction: Direction | 'both';
+  readonly when: Condition;
+  readonly action: Action;
+  /** Overrides the policy's `on_unknown`. */
+  readonly onUnknown?: FailMode;
+  readonly redact?: Redaction;
+  readonly message?: string;
+  readonly severity?: Severity;
+  readonly hold?: Hold;
+}
+
+/** A tenant's own pattern; `regex` or `literal`, never both. Its score is `patterns.<id>`. */
+export interface PolicyPattern {
+  readonly id: string;
+  readonly label: string;
+  readonly regex?: string;
+  readonly literal?: readonly string[];
+  readonly ignoreCase: boolean;
+  readonly matches: readonly string[];
+  readonly ignores: readonly string[];
+}
+
+export const STREAM_MODES = ['hold', 'trail'] as const;
+export type StreamMode = (typeof STREAM_MODES)[number];
+
+export interface Policy {
+  readonly id: string;
+  /** First 12 hex digits of the SHA-256 of the source text, or a number given by the store. */
+  readonly revision: string;
+  readonly description: string;
+  readonly defaultAction: Action;
+  /** Absent: the tenant's fail mode. */
+  readonly onUnknown?: FailMode;
+  readonly onBlock: 'error' | 'fallback';
+  readonly message?: string;
+  readonly stream: { readonly mode: StreamMode; readonly window: 'sentence' | 'whole' | number };
+  readonly history: 'latest' | 'all';
+  readonly patterns: readonly PolicyPattern[];
+  /** Sorted by priority, then by position in the file. */
+  readonly rules: readonly Rule[];
+  /** A policy evaluated on the same scores that enforces nothing. */
+  readonly shadow?: string;
+  readonly canary?: Canary;
+  readonly cases?: readonly PolicyCase[];
+}
+
+/** A policy that is enforced on a stable share (0–1) of sessions. */
+export interface Canary {
+  readonly policy: string;
+  readonly share: number;
+}
+
+/** What a policy is expected to do with one text, or with given scores (`classifier.category` → 0–1). */
+export interface PolicyCase {
+  readonly name: string;
+  readonly direction: Direction;
+  readonly text?: string;
+  readonly scores?: Readonly<Record<string, number>>;
+  readonly context: Context;
+  readonly expect: { readonly action: Action; readonly rules?: readonly string[]; readonly text?: string };
+}
+
+/** All that a decision may depend on. */
+export interface Facts {
+  readonly direction: Direction;
+  readonly results: readonly ClassifierResult[];
+  /**
+   * Every classifier that was asked: `ok` means that a declared category without a result scored 0; a reason means
+   * that all its categories are unknown. A classifier that is not in the map is unknown (unavailable).
+   */
+  readonly classifiers: ReadonlyMap<string, 'ok' | UnknownReason>;
+  readonly context: Context;
+}
+
+/** What a policy says about facts. Pure data: `policy/decide` returns the same decision for the same facts. */
+export interface PolicyDecision {
+  readonly action: Action;
+  /** The rule that decided; absent when `default_action` did. */
+  readonly rule?: Rule;
+  /** Results that made score conditions of the deciding rule true: whose spans a redaction uses. */
+  readonly matched: readonly ClassifierResult[];
+  readonly triggered_rules: readonly string[];
+  /** Rules that could not be evaluated: skipped (`open`), or the last one decided (`closed`). */
+  readonly degraded: readonly string[];
+}

@@ -1,0 +1,90 @@
+/**
+ * The words of screening: what is asked, what a classifier answers, what is decided. Field names are those of the
+ * API, the database and the log. Spans are half-open ranges in UTF-16 code units.
+ *
+ * INVARIANT: a score that did not arrive is an `UnknownResult`, never 0.
+ */
+
+export const DIRECTIONS = ['input', 'output'] as const;
+export type Direction = (typeof DIRECTIONS)[number];
+
+export const CONTENT_TYPES = ['text', 'image', 'audio'] as const;
+export type ContentType = (typeof CONTENT_TYPES)[number];
+
+export const ACTIONS = ['allow', 'warn', 'redact', 'replace', 'block', 'escalate'] as const;
+export type Action = (typeof ACTIONS)[number];
+
+export const SEVERITIES = ['low', 'medium', 'high', 'critical'] as const;
+export type Severity = (typeof SEVERITIES)[number];
+
+export const UNKNOWN_REASONS = ['timeout', 'unavailable', 'error', 'unsupported'] as const;
+export type UnknownReason = (typeof UNKNOWN_REASONS)[number];
+
+/** Half-open range `[start, end)` in UTF-16 code units of the text it belongs to. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** A classifier's answer for one category: `score` is 0–1, `label` is what a redaction writes (`EMAIL`). */
+export interface ScoredResult {
+  readonly classifier_id: string;
+  readonly category: string;
+  readonly score: number;
+  readonly label: string;
+  readonly spans: readonly Span[];
+  readonly latency_ms: number;
+}
+
+/** No answer, and why. What then happens is written in the policy (`on_unknown`). */
+export interface UnknownResult {
+  readonly classifier_id: string;
+  readonly category: string;
+  readonly unknown: true;
+  readonly reason: UnknownReason;
+  readonly latency_ms: number;
+}
+
+export type ClassifierResult = ScoredResult | UnknownResult;
+
+/** Values a `context:` condition can read. */
+export type ContextValue = string | number | boolean;
+export type Context = Readonly<Record<string, ContextValue>>;
+
+/** One text (or image, or audio) to screen; the body of `POST /weir/v1/screen`. */
+export interface ScreeningRequest {
+  readonly request_id: string;
+  readonly tenant_id: string;
+  readonly direction: Direction;
+  readonly content: string;
+  readonly content_type: ContentType;
+  readonly user_id?: string;
+  readonly session_id?: string;
+  readonly context?: Context;
+  readonly policy_set_id?: string;
+  readonly created_at: string;
+}
+
+/** Which carriers of an exchange were looked at. `full` means: nothing exempt by policy and nothing opaque. */
+export interface Coverage {
+  readonly screened: readonly string[];
+  readonly exempt: readonly { readonly carrier: string; readonly rule: string }[];
+  readonly opaque: readonly { readonly carrier: string; readonly treatment: string }[];
+}
+
+/** What was decided and why; the answer of `POST /weir/v1/screen` and part of every audit entry. */
+export interface ScreeningDecision {
+  readonly request_id: string;
+  readonly action: Action;
+  readonly triggered_rules: readonly string[];
+  readonly classifier_results: readonly ClassifierResult[];
+  readonly modified_content?: string;
+  readonly review_queue_id?: string;
+  readonly decision_latency_ms: number;
+  /** `id@revision` */
+  readonly policy: string;
+  readonly coverage: Coverage;
+  /** Rules that could not be evaluated, or a fail mode that decided; absent when nothing was missing. */
+  readonly degraded?: readonly string[];
+  readonly created_at: string;
+}

@@ -1,0 +1,262 @@
+/**
+ * One pass over one text that arrives in pieces. After each `feed` the scan knows `boundary`: no match that is complete
+ * or may still complete contains a character before it, except the matches that `take` hands out. Cutting the text
+ * elsewhere gives the same matches and, at the same place, the same boundary.
+ *
+ * Matches that overlap form one component, handed out when no live start lies inside it any more, so that one decision
+ * and one replacement covers it. INVARIANT: what is handed out is final. No I/O; time is linear in the text.
+ */
+import { MOVES, ROW_BITS, ROW_MASK, STARTS, UNKNOWN, type Automaton, type State, type Transition } from './automaton.ts';
+import type { CompiledPattern, PatternSet } from './set.ts';
+
+/** A match; offsets in UTF-16 code units from where the scan began. Overlapping matches of one pattern are joined. */
+export interface Finding {
+  readonly pattern: CompiledPattern;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Overlapping findings of holding patterns, or one finding of a pattern that only observes. */
+export interface Component {
+  readonly start: number;
+  readonly end: number;
+  readonly findings: readonly Finding[];
+  readonly holds: boolean;
+  /** It goes on where the component before it ended: one that was too long to hold was handed out in parts. */
+  readonly continued: boolean;
+}
+
+interface OpenFinding {
+  readonly pattern: CompiledPattern;
+  start: number;
+  end: number;
+}
+
+/** Characters before a candidate that a validator may look at. */
+export const CONTEXT_CHARS = 64;
+const NOTHING: readonly Component[] = [];
+/** Above this many open findings they are sorted out before more text is read. */
+const OPEN_FINDINGS_MAX = 16;
+
+export class Scan {
+  readonly #set: PatternSet;
+  readonly #automaton: Automaton;
+  #state: State;
+  /** Start of each group of the state; entries beyond its groups mean nothing. */
+  readonly #starts: number[] = [];
+  /** Characters fed so far. */
+  #position = 0;
+  /** Findings that a live start may still touch. */
+  #open: OpenFinding[] = [];
+  /** Smallest start of an open finding that holds; Infinity when there is none. */
+  #openStart = Infinity;
+  #settled: Component[] = [];
+  /** Where a component that was handed out in parts has ended so far; -1 when there is none. */
+  #partEnd = -1;
+  #boundary = 0;
+  /** Pieces of text that a validator may still need; joined when one asks. `#recentStart` is the offset of the first. */
+  #recent: string[] = [];
+  #recentChars = 0;
+  #recentStart = 0;
+  /** Where the present text began: nothing before it is context. */
+  #textStart = 0;
+
+  constructor(set: PatternSet) {
+    this.#set = set;
+    this.#automaton = set.automaton;
+    this.#state = this.#automaton.start();
+  }
+
+  /** Characters fed so far. */
+  get position(): number {
+    return this.#position;
+  }
+
+  /** Everything before it is decided: it may leave, with the components handed out replaced. */
+  get boundary(): number {
+    return this.#boundary;
+  }
+
+  /** True when nothing is held and nothing waits to be taken. */
+  get idle(): boolean {
+    return this.#boundary === this.#position && this.#settled.length === 0;
+  }
+
+  /** Reads on. */
+  feed(text: string): void {
+    if (text.length === 0) return;
+    if (this.#set.validates) this.#remember(text);
+    const automaton = this.#automaton;
+    const { classOf } = automaton.program;
+    const base = this.#position;
+    const length = text.length;
+    const starts = this.#starts;
+    let table = automaton.table;
+    let row = automaton.revive(this.#state).row;
+    for (let i = 0; i < length; i += 1) {
+      const cls = classOf[text.charCodeAt(i)] as number;
+      let entry = table[row + cls] as number;
+      if (entry >>> ROW_BITS === 0) {
+        row = entry;
+        continue;
+      }
+      if (entry === UNKNOWN) {
+        entry = automaton.advance(automaton.stateAt(row), cls);
+        table = automaton.table;
+      }
+      if (entry < MOVES) {
+        row = entry & ROW_MASK;
+        // Without a flag the groups stay; CLEARS needs nothing, since a state without groups reads no start.
+        if (entry >= STARTS) starts[0] = base + i;
+      } else {
+        const transition = automaton.transition(entry);
+        this.#apply(transition, base + i);
+        row = transition.next.row;
+      }
+    }
+    this.#state = automaton.stateAt(row);
+    this.#position = base + length;
+    this.#settle();
+  }
+
+  /** The text ends here. Everything is decided; what is fed next is a new text, with offsets going on. */
+  flush(): void {
+    const automaton = this.#automaton;
+    const state = automaton.revive(this.#state);
+    const edge = automaton.program.classes;
+    let entry = automaton.table[state.row + edge] as number;
+    if (entry === UNKNOWN) entry = automaton.advance(state, edge);
+    if (entry >= MOVES) this.#apply(automaton.transition(entry), this.#position);
+    this.#state = automaton.start();
+    this.#settle();
+    this.#partEnd = -1;
+    this.#recent = [];
+    this.#recentChars = 0;
+    this.#recentStart = this.#textStart = this.#position;
+  }
+
+  /** The components decided since the last call, by start. */
+  take(): readonly Component[] {
+    if (this.#settled.length === 0) return NOTHING;
+    const taken = this.#settled;
+    this.#settled = [];
+    return taken;
+  }
+
+  /** Does what a transition says at the character at `position`: matches first, then the starts move. */
+  #apply(transition: Transition, position: number): void {
+    const { before, after, from } = transition;
+    const starts = this.#starts;
+    for (let i = 0; i < before.length; i += 2) this.#accept(before[i] as number, position, position, before[i + 1] as number);
+    for (let i = 0; i < after.length; i += 2) this.#accept(after[i] as number, position, position + 1, after[i + 1] as number);
+    // Sources never decrease, and a group only moves down, so the starts can be moved in place.
+    for (let i = 0; i < from.length; i += 1) {
+      const source = from[i] as number;
+      starts[i] = source < 0 ? position : (starts[source] as number);
+    }
+    if (this.#open.length === 0) return;
+    const tooLong = position + 1 - Math.max(this.#openStart, this.#partEnd) > this.#set.holdChars;
+    if (tooLong || this.#open.length > OPEN_FINDINGS_MAX) this.#handOut(transition.next, position + 1, tooLong);
+  }
+
+  #firstHolding(state: State, position: number): number {
+    return state.firstHolding < 0 ? position : (this.#starts[state.firstHolding] as number);
+  }
+
+  #accept(source: number, position: number, end: number, patternIndex: number): void {
+    const start = source < 0 ? position : (this.#starts[source] as number);
+    const pattern = this.#set.patterns[patternIndex] as CompiledPattern;
+    if (pattern.validate !== undefined && !pattern.validate({ text: this.#slice(start, end), before: this.#slice(Math.max(this.#textStart, start - CONTEXT_CHARS), start) })) return;
+    this.#add(pattern, start, end);
+  }
+
+  /** Adds a match, joined with those of the same pattern that it overlaps. */
+  #add(pattern: CompiledPattern, start: number, end: number): void {
+    const open = this.#open;
+    let joined: OpenFinding | undefined;
+    for (let i = open.length - 1; i >= 0; i -= 1) {
+      const other = open[i] as OpenFinding;
+      if (other.pattern !== pattern || other.end <= start || other.start >= end) continue;
+      if (joined === undefined) {
+        other.start = Math.min(other.start, start);
+        other.end = Math.max(other.end, end);
+        joined = other;
+      } else {
+        joined.start = Math.min(other.start, joined.start);
+        joined.end = Math.max(other.end, joined.end);
+        open.splice(i, 1);
+      }
+    }
+    if (joined === undefined) open.push({ pattern, start, end });
+    if (pattern.holds && start < this.#openStart) this.#openStart = start;
+  }
+
+  #settle(): void {
+    const holdStart = this.#firstHolding(this.#state, this.#position);
+    if (this.#open.length > 0) this.#handOut(this.#state, this.#position, false);
+    const undecided = Math.min(holdStart, this.#openStart);
+    this.#boundary = Math.max(undecided, this.#partEnd);
+    if (this.#partEnd <= undecided) this.#partEnd = -1;
+  }
+
+  /**
+   * Hands out what is final in `state`: observed findings that end before the oldest live start, and components that end
+   * before the oldest live start of a holding pattern. With `part`, also the sure part of a component that has
+   * grown longer than any single match can be; that depends on the text alone, so it is asked for while reading only.
+   */
+  #handOut(state: State, position: number, part: boolean): void {
+    const holdStart = this.#firstHolding(state, position);
+    const liveStart = state.groups.length === 0 ? position : (this.#starts[0] as number);
+    const holding: OpenFinding[] = [];
+    const kept: OpenFinding[] = [];
+    for (const finding of this.#open) {
+      if (finding.pattern.holds) holding.push(finding);
+      else if (finding.end <= liveStart) this.#settled.push({ start: finding.start, end: finding.end, findings: [finding], holds: false, continued: false });
+      else kept.push(finding);
+    }
+    this.#open = kept;
+    this.#openStart = Infinity;
+    holding.sort((a, b) => a.start - b.start);
+    for (let i = 0; i < holding.length;) {
+      const { start } = holding[i] as OpenFinding;
+      let end = (holding[i] as OpenFinding).end;
+      let j = i + 1;
+      while (j < holding.length && (holding[j] as OpenFinding).start < end) end = Math.max(end, (holding[j++] as OpenFinding).end);
+      const members = holding.slice(i, j);
+      const final = end <= holdStart;
+      if (final || (part && position - Math.max(start, this.#partEnd) > this.#set.holdChars)) this.#emit(members, start, end, final);
+      else {
+        kept.push(...members);
+        this.#openStart = Math.min(this.#openStart, start);
+      }
+      i = j;
+    }
+    if (this.#settled.length > 1) this.#settled.sort((a, b) => a.start - b.start);
+  }
+
+  #emit(findings: readonly Finding[], start: number, end: number, final: boolean): void {
+    const continued = start < this.#partEnd;
+    const from = continued ? this.#partEnd : start;
+    if (end > from) this.#settled.push({ start: from, end, findings, holds: true, continued });
+    if (continued || !final) this.#partEnd = Math.max(this.#partEnd, end);
+  }
+
+  /** Keeps enough text for validators: back to the oldest live start, and the context before it. */
+  #remember(text: string): void {
+    this.#recent.push(text);
+    this.#recentChars += text.length;
+    if (this.#recentChars < 4096 && this.#recent.length < 512) return;
+    const liveStart = this.#state.groups.length === 0 ? this.#position : (this.#starts[0] as number);
+    const keepFrom = liveStart - CONTEXT_CHARS;
+    if (keepFrom <= this.#recentStart) return;
+    const joined = this.#recent.join('').slice(keepFrom - this.#recentStart);
+    this.#recent = [joined];
+    this.#recentChars = joined.length;
+    this.#recentStart = keepFrom;
+  }
+
+  #slice(start: number, end: number): string {
+    if (this.#recent.length > 1) this.#recent = [this.#recent.join('')];
+    return (this.#recent[0] ?? '').slice(start - this.#recentStart, end - this.#recentStart);
+  }
+}

@@ -1,0 +1,196 @@
+/**
+ * A set of patterns, checked and compiled to one automaton: what a policy's detectors become. Guarantees that matching
+ * is linear, and knows for every pattern how many characters it can make a stream wait (`holdChars`). Also the one-shot
+ * form, `scanText`. Pure.
+ */
+import type { PatternDefinition, Validator } from '../contract/classifier.ts';
+import { Automaton } from './automaton.ts';
+import { foldCase, type CharSet } from './charset.ts';
+import { holdOf, lengthOf, parsePattern, PatternError, type Node } from './pattern.ts';
+import { compileProgram, ProgramTooLargeError, type PatternInput } from './program.ts';
+import { Scan, type Component, type Finding } from './scan.ts';
+
+/** Characters that one pattern may hold back, and literals that one set may have. */
+export const HOLD_CHARS_MAX = 4_096;
+export const LITERALS_MAX = 200_000;
+const STATE_BYTES_MAX = 8 * 1024 * 1024;
+
+export interface CompiledPattern {
+  readonly index: number;
+  readonly definition: PatternDefinition;
+  /** Classifier that the pattern belongs to, as given. */
+  readonly classifier: string;
+  /** Text that may belong to a match is held back; otherwise matches are only observed. */
+  readonly holds: boolean;
+  /** Most characters that can be undecided because of it. */
+  readonly holdChars: number;
+  readonly validate: Validator | undefined;
+}
+
+export interface PatternSource {
+  readonly classifier: string;
+  readonly definition: PatternDefinition;
+  readonly holds: boolean;
+}
+
+export interface PatternSet {
+  readonly patterns: readonly CompiledPattern[];
+  readonly automaton: Automaton;
+  /** Upper bound on undecided characters, over the holding patterns. */
+  readonly holdChars: number;
+  /** Some pattern has a validator. */
+  readonly validates: boolean;
+}
+
+/** What is wrong with which pattern. `position` counts code units in its regex, where known. */
+export interface PatternIssue {
+  readonly classifier: string;
+  readonly id: string;
+  readonly message: string;
+  readonly position?: number;
+}
+
+/** Patterns that were refused, all of them. */
+export class PatternSetError extends Error {
+  readonly issues: readonly PatternIssue[];
+
+  constructor(issues: readonly PatternIssue[]) {
+    super(issues.map((issue) => `${issue.classifier}.${issue.id}: ${issue.message}`).join('\n'));
+    this.name = 'PatternSetError';
+    this.issues = issues;
+  }
+}
+
+export interface CompileOptions {
+  /** Bytes that the automaton's table may take; smaller ones in tests. */
+  readonly stateBytesMax?: number;
+}
+
+/** Compiles patterns. Throws PatternSetError with every issue found, also when an example does not behave as stated. */
+export function compilePatterns(sources: readonly PatternSource[], options: CompileOptions = {}): PatternSet {
+  const issues: PatternIssue[] = [];
+  const read = sources.map((source) => readPattern(source, issues));
+  const literals = read.reduce((n, r) => n + (r?.input.literals?.length ?? 0), 0);
+  if (literals > LITERALS_MAX) issues.push({ classifier: '', id: '', message: `the set has ${literals} literals; ${LITERALS_MAX} is the most` });
+  if (issues.length > 0) throw new PatternSetError(issues);
+  const patterns = sources.map((source, index): CompiledPattern => ({
+    index,
+    definition: source.definition,
+    classifier: source.classifier,
+    holds: source.holds,
+    holdChars: read[index]!.holdChars,
+    validate: source.definition.validate,
+  }));
+  const set: PatternSet = {
+    patterns,
+    automaton: new Automaton(programOf(sources, read.map((r) => r!.input)), options.stateBytesMax ?? STATE_BYTES_MAX),
+    holdChars: Math.max(0, ...patterns.filter((p) => p.holds).map((p) => p.holdChars)),
+    validates: patterns.some((p) => p.validate !== undefined),
+  };
+  return set;
+}
+
+/** Every component in a whole text. */
+export function scanComponents(set: PatternSet, text: string): readonly Component[] {
+  const scan = new Scan(set);
+  scan.feed(text);
+  scan.flush();
+  return scan.take();
+}
+
+/** Every finding in a whole text, by start. */
+export function scanText(set: PatternSet, text: string): readonly Finding[] {
+  return joinParts(scanComponents(set, text).flatMap((component) => component.findings));
+}
+
+/** Findings by start; those of one pattern that overlap, because their component was handed out in parts, are one. */
+function joinParts(findings: readonly Finding[]): readonly Finding[] {
+  const last = new Map<CompiledPattern, { pattern: CompiledPattern; start: number; end: number }>();
+  const joined: Finding[] = [];
+  for (const finding of [...findings].sort((a, b) => a.start - b.start || a.end - b.end)) {
+    const before = last.get(finding.pattern);
+    if (before !== undefined && finding.start < before.end) before.end = Math.max(before.end, finding.end);
+    else {
+      const copy = { ...finding };
+      last.set(finding.pattern, copy);
+      joined.push(copy);
+    }
+  }
+  return joined;
+}
+
+/** Examples of `definitions` that do not behave as stated: a `matches` without a match, an `ignores` with one. */
+export function failingExamples(sources: readonly PatternSource[]): readonly PatternIssue[] {
+  return sources.flatMap(({ classifier, definition }) => {
+    const set = compilePatterns([{ classifier, definition, holds: true }]);
+    const found = (text: string): boolean => scanText(set, text).length > 0;
+    const missed = (definition.matches ?? []).filter((text) => !found(text));
+    const wrong = (definition.ignores ?? []).filter(found);
+    return [
+      ...missed.map((text) => ({ classifier, id: definition.id, message: `the example ${JSON.stringify(text)} under matches is not matched` })),
+      ...wrong.map((text) => ({ classifier, id: definition.id, message: `the example ${JSON.stringify(text)} under ignores is matched` })),
+    ];
+  });
+}
+
+interface ReadPattern {
+  readonly input: PatternInput;
+  readonly holdChars: number;
+}
+
+function readPattern(source: PatternSource, issues: PatternIssue[]): ReadPattern | undefined {
+  const { definition, classifier, holds } = source;
+  const refuse = (message: string, position?: number): undefined => {
+    issues.push({ classifier, id: definition.id, message, ...(position === undefined ? {} : { position }) });
+    return undefined;
+  };
+  if ((definition.regex === undefined) === (definition.literal === undefined)) return refuse('a pattern has either regex or literal');
+  const validated = definition.validate !== undefined;
+  if (definition.literal !== undefined) {
+    if (definition.literal.length === 0) return refuse('the list of literals is empty');
+    if (definition.literal.some((text) => text === '')) return refuse('an empty literal would match everywhere');
+    if (definition.literal.some((text) => !text.isWellFormed())) return refuse('a literal holds half a surrogate pair');
+    const holdChars = Math.max(...definition.literal.map((text) => text.length));
+    if (holdChars > HOLD_CHARS_MAX) return refuse(`a literal is longer than ${HOLD_CHARS_MAX} characters`);
+    return { input: { literals: definition.literal.map((text) => literalSets(text, definition.ignoreCase === true)), holds, validated }, holdChars };
+  }
+  let node: Node;
+  try {
+    node = parsePattern(definition.regex as string, { ignoreCase: definition.ignoreCase === true });
+  } catch (error) {
+    if (error instanceof PatternError) return refuse(error.message, error.position);
+    throw error;
+  }
+  const length = lengthOf(node);
+  if (length.min === 0) return refuse('the pattern matches the empty text; make some part of it required');
+  const holdChars = holdOf(node);
+  if (holdChars === undefined) return refuse('a repetition without an upper bound may stand only at the very end of a pattern; write {n,m}');
+  if (validated && length.max === Infinity) return refuse('a pattern with a validator needs an upper bound on its length');
+  if (holdChars > HOLD_CHARS_MAX) return refuse(`the pattern could hold back ${holdChars} characters; ${HOLD_CHARS_MAX} is the most`);
+  return { input: { node, holds, validated }, holdChars };
+}
+
+const sets = new Map<string, CharSet>();
+
+function literalSets(text: string, ignoreCase: boolean): CharSet[] {
+  return Array.from(text, (character) => {
+    const key = `${ignoreCase ? 'i' : ''}${character}`;
+    let set = sets.get(key);
+    if (set === undefined) {
+      const codePoint = character.codePointAt(0) as number;
+      set = ignoreCase ? foldCase([[codePoint, codePoint]]) : [[codePoint, codePoint]];
+      sets.set(key, set);
+    }
+    return set;
+  });
+}
+
+function programOf(sources: readonly PatternSource[], inputs: readonly PatternInput[]): ReturnType<typeof compileProgram> {
+  try {
+    return compileProgram(inputs);
+  } catch (error) {
+    if (!(error instanceof ProgramTooLargeError)) throw error;
+    const source = sources[error.pattern] as PatternSource;
+    throw new PatternSetError([{ classifier: source.classifier, id: source.definition.id, message: error.message }]);
+  }
+}

@@ -1,0 +1,83 @@
+/**
+ * The decision with its reasons: for every rule what became of it, for every leaf what was compared. Pure.
+ *
+ * INVARIANT: `explain(…).decision` is what `decide(…)` returns; each rule that was tried has the value decide saw.
+ * The trace holds names, scores and context values, and no text of the exchange. It is made for people who ask and is
+ * not on the path.
+ */
+import type { Condition, FailMode, Facts, OperatorValue, Policy, PolicyDecision, Rule } from '../contract/policy.ts';
+import type { ContextValue } from '../contract/screening.ts';
+import { decide, failModeOf } from './decide.ts';
+import { FALSE, TRUE, knownScores, truthOf, type Truth } from './truth.ts';
+
+export const RULE_STATES = ['true', 'false', 'unknown', 'not_reached', 'other_direction', 'disabled'] as const;
+export type RuleState = (typeof RULE_STATES)[number];
+
+export type Trace =
+  | { readonly kind: 'all' | 'any' | 'not'; readonly value: TraceValue; readonly of: readonly Trace[] }
+  | { readonly kind: 'score'; readonly value: TraceValue; readonly test: string; readonly scores: readonly number[]; readonly missing: boolean }
+  | { readonly kind: 'context'; readonly value: TraceValue; readonly test: string; readonly actual?: ContextValue };
+
+export type TraceValue = 'true' | 'false' | 'unknown';
+
+export interface RuleTrace {
+  readonly rule: Rule;
+  readonly state: RuleState;
+  /** In words: why the rule decided, or why it did not. */
+  readonly reason: string;
+  /** Absent for a rule that was not tried. */
+  readonly trace?: Trace;
+}
+
+export interface Explanation {
+  readonly decision: PolicyDecision;
+  readonly rules: readonly RuleTrace[];
+}
+
+export function explain(policy: Policy, facts: Facts, tenantFailMode: FailMode): Explanation {
+  const decision = decide(policy, facts, tenantFailMode);
+  let decided = false;
+  const rules = policy.rules.map((rule): RuleTrace => {
+    if (!rule.enabled) return { rule, state: 'disabled', reason: 'the rule is switched off' };
+    if (rule.direction !== 'both' && rule.direction !== facts.direction) return { rule, state: 'other_direction', reason: `the rule looks at ${rule.direction}` };
+    if (decided) return { rule, state: 'not_reached', reason: 'an earlier rule decided' };
+    const trace = traceOf(rule.when, facts);
+    const failMode = failModeOf(rule, policy, tenantFailMode);
+    decided = trace.value === 'true' || (trace.value === 'unknown' && failMode === 'closed');
+    return { rule, state: trace.value, reason: reasonOf(trace.value, failMode), trace };
+  });
+  return { decision, rules };
+}
+
+function reasonOf(value: TraceValue, failMode: FailMode): string {
+  if (value === 'true') return 'its condition holds';
+  if (value === 'false') return 'its condition does not hold';
+  return failMode === 'closed' ? 'a score is missing and the rule fails closed' : 'a score is missing and the rule fails open';
+}
+
+function traceOf(condition: Condition, facts: Facts): Trace {
+  const value = nameOf(truthOf(condition, facts));
+  switch (condition.kind) {
+    case 'all':
+    case 'any':
+      return { kind: condition.kind, value, of: condition.of.map((branch) => traceOf(branch, facts)) };
+    case 'not':
+      return { kind: 'not', value, of: [traceOf(condition.of, facts)] };
+    case 'score': {
+      const { scores, unknown } = knownScores(facts, condition.classifier, condition.category);
+      return { kind: 'score', value, test: `${condition.classifier}.${condition.category} ${condition.operator} ${formatValue(condition.value)}`, scores, missing: unknown };
+    }
+    case 'context': {
+      const actual = Object.hasOwn(facts.context, condition.key) ? { actual: facts.context[condition.key] } : {};
+      return { kind: 'context', value, test: `${condition.key} ${condition.operator} ${formatValue(condition.value)}`, ...actual };
+    }
+  }
+}
+
+function nameOf(truth: Truth): TraceValue {
+  return truth === TRUE ? 'true' : truth === FALSE ? 'false' : 'unknown';
+}
+
+function formatValue(value: OperatorValue): string {
+  return Array.isArray(value) ? `${value[0]}–${value[1]}` : String(value);
+}

@@ -1,0 +1,311 @@
+/**
+ * YAML text to a frozen `Policy`, or to every reason why not, each with its place. Pure. The grammar is in
+ * config/policies/README.md.
+ *
+ * Guarantees: a policy that is returned can be decided: ids are unique, thresholds are in range, every rule has what its
+ * action needs, and (when the classifiers are given) every score it names can exist. It does not compile patterns: the
+ * matching engine does that when the screening plan is made, and refuses there what it cannot do.
+ */
+import { createHash } from 'node:crypto';
+import { choice, custom, duration, flag, isMapping, kindOf, list, mapping, meant, name, readShape, text, whole, type Shape, type Site } from '../config/shape.ts';
+import { YAML_LIMITS, readYaml, type YamlLimits } from '../config/yaml.ts';
+import { ConfigError, type ConfigIssue } from '../contract/errors.ts';
+import { FAIL_MODES, REDACTION_STYLES, STREAM_MODES, type Condition, type Policy, type PolicyCase, type PolicyPattern, type Rule } from '../contract/policy.ts';
+import { ACTIONS, DIRECTIONS, SEVERITIES, type Context, type ContextValue } from '../contract/screening.ts';
+import { readCondition, type ScoreReference } from './condition.ts';
+
+export const RULES_MAX = 10_000;
+export const PATTERNS_MAX = 20_000;
+export const CASES_MAX = 10_000;
+const HOLD_MAX_MS = 24 * 3_600_000;
+
+/** Ten thousand rules written out are larger than a configuration may be. */
+export const POLICY_LIMITS: YamlLimits = { ...YAML_LIMITS, bytesMax: 8 * 1024 * 1024, nodesMax: 1_000_000 };
+
+/** What a `score:` may name. A `Classifier` is one. */
+export interface KnownClassifier {
+  readonly id: string;
+  readonly categories: readonly { readonly id: string }[];
+}
+
+export interface ParsedPolicy {
+  /** Undefined when any issue is an error. */
+  readonly policy: Policy | undefined;
+  readonly issues: readonly ConfigIssue[];
+}
+
+/** Without `classifiers`, the names in `score:` are not checked against what runs. */
+export function parsePolicy(source: string, file: string, classifiers?: readonly KnownClassifier[]): ParsedPolicy {
+  const references: ScoreReference[] = [];
+  const shape = policyShape(references, classifiers);
+  const { value, issues } = readShape(shape, readYaml(source, file, POLICY_LIMITS));
+  return { policy: value && freezePolicy(value, source), issues };
+}
+
+/** As `parsePolicy`, for one who has no use for the issues of a refused policy. Throws ConfigError. */
+export function requirePolicy(source: string, file: string, classifiers?: readonly KnownClassifier[]): Policy {
+  const { policy, issues } = parsePolicy(source, file, classifiers);
+  if (!policy) throw new ConfigError(issues);
+  return policy;
+}
+
+const DEFAULT_ACTIONS = ['allow', 'warn', 'block', 'escalate'] as const;
+const HOLD_ACTIONS = ['allow', 'warn', 'redact', 'block'] as const;
+
+type ReadPolicy = NonNullable<ReturnType<ReturnType<typeof policyShape>['read']>>;
+
+function policyShape(references: ScoreReference[], classifiers: readonly KnownClassifier[] | undefined) {
+  const fields = mapping('A policy.', {
+    policy: name('Name that tenants refer to.', { required: true }),
+    description: text('For people.', { lengthMax: 2000 }),
+    default_action: choice('When no rule decides.', DEFAULT_ACTIONS, { default: 'allow' }),
+    on_unknown: choice('When a rule cannot be evaluated.', FAIL_MODES),
+    on_block: choice('What the client of a blocked exchange gets.', ['error', 'fallback'] as const, { default: 'error' }),
+    message: text('What is said in place of a blocked or replaced text.', { lengthMax: 4000 }),
+    stream: mapping('How text that waits for scores is held.', {
+      mode: choice('hold: text waits for the scores of its window; trail: it leaves, and a violation cuts the stream.', STREAM_MODES, { default: 'hold' }),
+      window: custom('sentence, whole, or a number of characters', 'How much is scored at once.', readWindow, { default: 'sentence' }),
+    }, { default: {} }),
+    history: choice('Whether earlier turns are acted on.', ['latest', 'all'] as const, { default: 'latest' }),
+    shadow: name('A policy that is evaluated and enforces nothing.', { later: 'nothing is compared until then' }),
+    canary: mapping('A policy for a share of sessions.', {
+      policy: name('Its name.', { required: true }),
+      share: custom('share', 'Of sessions.', readShare, { required: true }),
+    }, { later: 'this policy decides every session until then' }),
+    patterns: list('The tenant’s own patterns.', patternShape, { default: [], countMax: PATTERNS_MAX }),
+    rules: list('What decides, in the order of priority.', ruleShape(references), { default: [], countMax: RULES_MAX }),
+    cases: list('Tests of this policy.', caseShape, { default: [], countMax: CASES_MAX }),
+  });
+  return withCheck(fields, (policy, site) => {
+    refuseTwice(policy.patterns, 'pattern', site.child('patterns'), (pattern) => pattern.id);
+    refuseTwice(policy.rules, 'rule', site.child('rules'), (rule) => rule.id);
+    refuseTwice(policy.cases, 'case', site.child('cases'), (entry) => entry.name, 'name');
+    if (policy.on_block === 'fallback' && policy.message === undefined) site.child('on_block').refuse('on_block: fallback needs a message', 'add message: with what to say');
+    policy.rules?.forEach((rule, index) => {
+      if (rule?.action === 'replace' && rule.message === undefined && policy.message === undefined) site.child('rules').child(index).refuse('action replace needs a message', 'add message: to the rule or the policy');
+    });
+    if (policy.rules) refuseUnknownRules(policy.cases ?? [], policy.rules, site.child('cases'));
+    checkReferences(references, policy.patterns ?? [], classifiers);
+  });
+}
+
+// Rules.
+
+function ruleShape(references: ScoreReference[]) {
+  const fields = mapping('A rule.', {
+    id: name('Name in decisions.', { required: true }),
+    name: text('For people.', { lengthMax: 200 }),
+    description: text('For people.', { lengthMax: 2000 }),
+    priority: whole('Lower first.', { default: 100, min: -1_000_000, max: 1_000_000 }),
+    enabled: flag('Whether it is evaluated.', { default: true }),
+    direction: choice('What it looks at.', [...DIRECTIONS, 'both'] as const, { default: 'both' }),
+    when: custom<Condition, { readonly required: true }>('condition', 'When it decides.', (value, site) => readCondition(value, site, references), { required: true }),
+    action: choice('What it decides.', ACTIONS, { required: true }),
+    on_unknown: choice('When it cannot be evaluated.', FAIL_MODES),
+    redact: mapping('How it redacts.', {
+      style: choice('What stands in place of a match.', REDACTION_STYLES, { default: 'label' }),
+      keep_last: whole('How many trailing characters a mask leaves.', { min: 0, max: 64 }),
+    }),
+    message: text('What is said instead.', { lengthMax: 4000 }),
+    severity: choice('How urgent a review is.', SEVERITIES),
+    hold: mapping('Waiting for a person.', {
+      for: duration('How long.', { required: true, maxMs: HOLD_MAX_MS }),
+      then: choice('What happens when nobody came.', HOLD_ACTIONS, { required: true }),
+    }),
+  });
+  return withCheck(fields, (rule, site) => {
+    const redacts = rule.action === 'redact' || rule.hold?.then === 'redact';
+    if (rule.redact && !redacts) site.child('redact').refuse('redact: stands without action redact', undefined, 'key');
+    if (rule.redact?.style === 'pseudonym') site.child('redact').child('style').refuse('style pseudonym is not available yet', 'use label, mask or hash');
+    if (rule.redact?.keep_last !== undefined && rule.redact.style !== 'mask') site.child('redact').child('keep_last').refuse('keep_last belongs to style mask', undefined, 'key');
+    if (rule.severity && rule.action !== 'escalate') site.child('severity').refuse('severity belongs to action escalate', undefined, 'key');
+    if (rule.hold && rule.action !== 'escalate') site.child('hold').refuse('hold belongs to action escalate', undefined, 'key');
+    else if (rule.hold) site.child('hold').warn('holding for a person is not available yet', 'the `then` action is taken at once until then');
+  });
+}
+
+// Patterns.
+
+const literals = custom<readonly string[], {}>('text or list of texts', 'Texts to match.', (value, site) => (typeof value === 'string' ? readTexts([value], site) : readTexts(value, site)));
+
+function readTexts(value: unknown, site: Site): readonly string[] | undefined {
+  return list('', text('', { lengthMax: 1000 }), { countMax: PATTERNS_MAX, countMin: 1, required: true }).read(value, site);
+}
+
+const examples = list('Texts for the check when the policy is loaded.', text('', { lengthMax: 10_000 }), { default: [], countMax: 1000 });
+
+const patternShape = withCheck(
+  mapping('A pattern.', {
+    id: name('Its score is patterns.<id>.', { required: true }),
+    label: text('What a redaction writes in brackets.', { lengthMax: 64, pattern: /^[^\s[\]]+$/, patternMeaning: 'a label without spaces and brackets' }),
+    regex: text('In the language of src/match/README.md.', { lengthMax: 4000 }),
+    literal: literals,
+    ignore_case: flag('Whether case matters not.', { default: false }),
+    matches: examples,
+    ignores: examples,
+  }),
+  (pattern, site) => {
+    if (pattern.regex !== undefined && pattern.literal !== undefined) site.refuse('regex and literal in one pattern', 'make two patterns of it');
+    if (pattern.regex === undefined && pattern.literal === undefined) site.refuse('expected regex: or literal:');
+  },
+);
+
+// Cases.
+
+const caseShape = withCheck(
+  mapping('A case.', {
+    name: text('For people.', { required: true, lengthMax: 300 }),
+    direction: choice('What is screened.', DIRECTIONS, { required: true }),
+    text: text('The text.', { lengthMax: 100_000 }),
+    scores: custom('mapping', 'Scores in place of the classifiers’.', readScores),
+    context: custom('mapping', 'What context: reads.', readContextValues, { default: {} }),
+    expect: mapping('What must come out.', {
+      action: choice('The action.', ACTIONS, { required: true }),
+      rules: list('The rules that decided.', name(''), { countMax: RULES_MAX }),
+      text: text('The text after redaction.', { lengthMax: 100_000 }),
+    }, { required: true }),
+  }),
+  (entry, site) => {
+    if (entry.text === undefined && entry.scores === undefined) site.refuse('expected text: or scores:');
+  },
+);
+
+function readScores(value: unknown, site: Site): Readonly<Record<string, number>> | undefined {
+  if (!isMapping(value)) return site.refuse(`expected classifier.category: score, got ${kindOf(value)}`);
+  const scores: Record<string, number> = Object.create(null);
+  for (const [key, score] of Object.entries(value)) {
+    if (!/^[A-Za-z0-9][A-Za-z0-9_-]*\.[^\s*]{1,128}$/.test(key)) site.child(key).refuse('expected classifier.category', undefined, 'key');
+    if (typeof score !== 'number' || !(score >= 0 && score <= 1)) site.child(key).refuse('a score is a number from 0 to 1');
+    else scores[key] = score;
+  }
+  return Object.freeze(scores);
+}
+
+function readContextValues(value: unknown, site: Site): Context | undefined {
+  if (!isMapping(value)) return site.refuse(`expected key: value, got ${kindOf(value)}`);
+  const context: Record<string, ContextValue> = Object.create(null);
+  for (const [key, entry] of Object.entries(value)) {
+    if (typeof entry === 'string' || typeof entry === 'number' || typeof entry === 'boolean') context[key] = entry;
+    else site.child(key).refuse(`expected text, a number, true or false; got ${kindOf(entry)}`);
+  }
+  return Object.freeze(context);
+}
+
+// Single values.
+
+const WINDOW_CHARS_MAX = 100_000;
+
+function readWindow(value: unknown, site: Site): 'sentence' | 'whole' | number | undefined {
+  if (value === 'sentence' || value === 'whole') return value;
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= WINDOW_CHARS_MAX) return value;
+  return site.refuse(`expected sentence, whole, or a number of characters up to ${WINDOW_CHARS_MAX}`, typeof value === 'string' ? meant(value, ['sentence', 'whole']) : undefined);
+}
+
+/** `5%` or 0.05. */
+function readShare(value: unknown, site: Site): number | undefined {
+  const percent = typeof value === 'string' ? /^(\d{1,3}(?:\.\d{1,6})?)%$/.exec(value) : null;
+  const share = percent ? Number(percent[1]) / 100 : value;
+  return typeof share === 'number' && share >= 0 && share <= 1 ? share : site.refuse('expected a share such as 5% or 0.05');
+}
+
+// Checks across keys.
+
+/** A shape with one more check, run on what could be read even when parts were refused. */
+function withCheck<T extends object | undefined>(shape: Shape<T>, check: (value: Partial<NonNullable<T>>, site: Site) => void): Shape<T> {
+  return {
+    ...shape,
+    read(value, site) {
+      const read = shape.read(value, site);
+      if (read) check(read, site);
+      return read;
+    },
+  };
+}
+
+function refuseTwice<T>(entries: readonly T[] | undefined, noun: string, site: Site, keyOf: (entry: T) => string | undefined, field = 'id'): void {
+  const seen = new Map<string, number>();
+  entries?.forEach((entry, index) => {
+    const key = entry && keyOf(entry);
+    if (key === undefined) return;
+    const first = seen.get(key);
+    if (first === undefined) seen.set(key, index);
+    else site.child(index).child(field).refuse(`a second ${noun} ${key}`, `the first is ${noun} number ${first + 1}`);
+  });
+}
+
+function refuseUnknownRules(cases: readonly { readonly expect?: { readonly rules?: readonly string[] } }[], rules: readonly { readonly id?: string }[], site: Site): void {
+  const ids = new Set(rules.flatMap((rule) => rule?.id ?? []));
+  cases.forEach((entry, index) => {
+    entry?.expect?.rules?.forEach((id, position) => {
+      if (id !== undefined && !ids.has(id)) site.child(index).child('expect').child('rules').child(position).refuse(`no rule ${id}`, meant(id, ids));
+    });
+  });
+}
+
+/** The classifier under which a policy's own patterns score. */
+export const PATTERNS_CLASSIFIER = 'patterns';
+
+function checkReferences(references: readonly ScoreReference[], patterns: readonly { readonly id?: string }[], classifiers: readonly KnownClassifier[] | undefined): void {
+  const patternIds = new Set(patterns.flatMap((pattern) => pattern?.id ?? []));
+  const known = new Map<string, ReadonlySet<string>>([[PATTERNS_CLASSIFIER, patternIds]]);
+  for (const { id, categories } of classifiers ?? []) known.set(id, new Set(categories.map((category) => category.id)));
+  const everywhere = new Set([...known.values()].flatMap((categories) => [...categories]));
+  for (const { classifier, category, site } of references) {
+    const categories = classifier === '*' ? everywhere : known.get(classifier);
+    if (classifiers === undefined && classifier !== PATTERNS_CLASSIFIER) continue;
+    if (!categories) site.refuse(`no classifier ${classifier}`, meant(classifier, known.keys()));
+    else if (category !== '*' && !categories.has(category)) site.refuse(`${classifier === '*' ? 'no classifier has a' : `${classifier} has no`} category ${category}`, meant(category, categories));
+  }
+}
+
+// From what was read to what the program holds.
+
+function freezePolicy(read: ReadPolicy, source: string): Policy {
+  return Object.freeze<Policy>({
+    id: read.policy,
+    revision: createHash('sha256').update(source).digest('hex').slice(0, 12),
+    description: read.description ?? '',
+    defaultAction: read.default_action,
+    ...(read.on_unknown === undefined ? {} : { onUnknown: read.on_unknown }),
+    onBlock: read.on_block,
+    ...(read.message === undefined ? {} : { message: read.message }),
+    stream: read.stream,
+    history: read.history,
+    patterns: Object.freeze(read.patterns.map(freezePattern)),
+    // The sort is stable: rules of one priority keep the order of the file.
+    rules: Object.freeze(read.rules.map(freezeRule).sort((a, b) => a.priority - b.priority)),
+    ...(read.shadow === undefined ? {} : { shadow: read.shadow }),
+    ...(read.canary === undefined ? {} : { canary: read.canary }),
+    cases: read.cases as readonly PolicyCase[],
+  });
+}
+
+function freezePattern(read: ReadPolicy['patterns'][number]): PolicyPattern {
+  return Object.freeze<PolicyPattern>({
+    id: read.id,
+    label: read.label ?? read.id.toUpperCase().replaceAll(/[^A-Z0-9]+/g, '_'),
+    ...(read.regex === undefined ? {} : { regex: read.regex }),
+    ...(read.literal === undefined ? {} : { literal: read.literal }),
+    ignoreCase: read.ignore_case,
+    matches: read.matches,
+    ignores: read.ignores,
+  });
+}
+
+function freezeRule(read: ReadPolicy['rules'][number]): Rule {
+  const redacts = read.action === 'redact' || read.hold?.then === 'redact';
+  return Object.freeze<Rule>({
+    id: read.id,
+    name: read.name ?? read.id,
+    priority: read.priority,
+    enabled: read.enabled,
+    direction: read.direction,
+    when: read.when,
+    action: read.action,
+    ...(read.on_unknown === undefined ? {} : { onUnknown: read.on_unknown }),
+    ...(redacts ? { redact: Object.freeze({ style: read.redact?.style ?? 'label', ...(read.redact?.keep_last === undefined ? {} : { keepLast: read.redact.keep_last }) }) } : {}),
+    ...(read.message === undefined ? {} : { message: read.message }),
+    ...(read.severity === undefined ? {} : { severity: read.severity }),
+    ...(read.hold === undefined ? {} : { hold: Object.freeze({ forMs: read.hold.for, then: read.hold.then }) }),
+  });
+}

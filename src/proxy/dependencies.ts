@@ -1,0 +1,39 @@
+/**
+ * What the proxy is given by the composition root. Everything it needs from outside stands here; it reads no file, no
+ * environment and no global.
+ */
+import type { Snapshot } from '../config/snapshot.ts';
+import type { ExchangeRecord } from '../contract/exchange.ts';
+import type { ScreeningPlan } from '../screen/plan.ts';
+import type { Guard, GuardOptions } from '../stream/guard.ts';
+
+/** Takes the one closing entry of each exchange. */
+export interface AuditPort {
+  /** `strict`: resolves when the entry is durable; rejects when it cannot be. */
+  append(record: ExchangeRecord, durability: 'strict' | 'relaxed'): Promise<void> | void;
+}
+
+/** Whose screening it is. `signal` is aborted when the caller leaves. */
+export interface ScreeningCaller {
+  readonly tenantId: string;
+  readonly requestId: string;
+  readonly signal: AbortSignal;
+}
+
+/** `POST /weir/v1/screen`: the parsed body in, a status and a value for JSON out. May throw WeirError. */
+export type ScreeningService = (body: unknown, caller: ScreeningCaller) => Promise<{ readonly status: number; readonly body: unknown }>;
+
+export interface ProxyDependencies {
+  /** The current snapshot. An exchange asks once and keeps what it got. */
+  snapshot(): Snapshot;
+  /** The compiled plan of a policy of the current snapshot; undefined when there is none, and then nothing is allowed. */
+  plan(policyId: string): ScreeningPlan | undefined;
+  readonly audit: AuditPort;
+  readonly screeningService: ScreeningService;
+  /** Milliseconds since 1970; default `Date.now`. */
+  readonly clock?: () => number;
+  /** Request ids; default random UUIDs. */
+  readonly idSource?: () => string;
+  /** Default: stream/guard. */
+  readonly createGuard?: (options: GuardOptions) => Guard;
+}

@@ -1,0 +1,217 @@
+/**
+ * The hallway: one exchange from its head to its closing entry, and the one file that branches. Each stage takes what
+ * the stage before returned; nothing is forwarded that screening did not make. Guarantees exactly one closing entry,
+ * whatever happens, and one error exit. What a stage does is in the stage's file.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { UpstreamConfig } from '../config/schema.ts';
+import type { Snapshot } from '../config/snapshot.ts';
+import { WeirError, type ErrorCode } from '../contract/errors.ts';
+import type { Outcome } from '../contract/exchange.ts';
+import type { Context } from '../contract/screening.ts';
+import type { Dialect } from '../dialect/dialect.ts';
+import { readJson, type JsonLimits } from '../dialect/json.ts';
+import { createGuard } from '../stream/guard.ts';
+import { createDirectory, identify, type Identified, type TenantDirectory } from '../tenant/identify.ts';
+import type { ProxyDependencies } from './dependencies.ts';
+import { checkJsonType, checkRequestHeaders, forwardedRequestHeaders, type ForwardOptions } from './headers.ts';
+import { ClientLeft, OpenExchange } from './opened.ts';
+import { decidePrompt, screenPrompt, type PromptVerdict } from './prompt.ts';
+import { relayAnswer } from './relay.ts';
+import { readBody, readRequest, type BodyLimits, type ReadRequest } from './request.ts';
+import { errorAnswer, jsonAnswer, respond, type OwnAnswer } from './respond.ts';
+import { matchRoute, readTarget, SCREENED_ENDPOINTS, type PassThroughRoute, type ScreenedRoute } from './route.ts';
+import { upstreamCredential } from './upstream.ts';
+import type { Upstreams } from './upstreams.ts';
+
+export type { AuditPort, ProxyDependencies, ScreeningCaller, ScreeningService } from './dependencies.ts';
+
+/** What all exchanges of a server share. */
+export interface ExchangeSite {
+  readonly dependencies: ProxyDependencies;
+  readonly upstreams: Upstreams;
+  readonly open: Map<OpenExchange, Promise<void>>;
+  readonly draining: boolean;
+}
+
+/** Begins an exchange and returns it; `finished` resolves when its entry is written and its answer has left. */
+export function openExchange(req: IncomingMessage, res: ServerResponse, site: ExchangeSite): OpenExchange {
+  const exchange = new OpenExchange(req, res, site.dependencies);
+  if (site.draining) res.shouldKeepAlive = false;
+  site.open.set(exchange, run(exchange, site));
+  return exchange;
+}
+
+async function run(exchange: OpenExchange, site: ExchangeSite): Promise<void> {
+  try {
+    await walk(exchange, site);
+  } catch (error) {
+    await answerError(exchange, error);
+  } finally {
+    await exchange.settle().catch(() => {}); // strict: the client has been told, or could not be
+    exchange.release();
+    site.open.delete(exchange);
+  }
+}
+
+async function walk(exchange: OpenExchange, site: ExchangeSite): Promise<void> {
+  const { req, snapshot, facts } = exchange;
+  const { proxy } = snapshot.config;
+  if (site.open.size >= proxy.limits.connections_max) throw new WeirError('overloaded');
+  checkRequestHeaders(req.rawHeaders, req.httpVersion, proxy.limits.headers_max);
+  const target = readTarget(req.url!, proxy.limits.url_bytes_max);
+  const identified = await exchange.stage('identify', () => identify(req.rawHeaders, target.query, directoryOf(snapshot), exchange.now()));
+  facts.tenant = identified.tenant;
+  const route = matchRoute(req.method!, target, proxy);
+  facts.route = route.name;
+  switch (route.kind) {
+    case 'screened': return screenedRoute(exchange, site, identified, route);
+    case 'pass_through': return passThroughRoute(exchange, site, identified, route);
+    case 'screening_service': return screeningRoute(exchange, site, identified);
+  }
+}
+
+async function screenedRoute(exchange: OpenExchange, site: ExchangeSite, identified: Identified, route: ScreenedRoute): Promise<void> {
+  const { req, facts, signal } = exchange;
+  const plan = site.dependencies.plan(identified.tenant.policy);
+  if (plan === undefined) throw new WeirError('no_policy');
+  facts.policy = plan.policyName;
+  const request = await exchange.stage('read_request', () => readRequest(req, route.dialect, requestLimits(exchange), signal));
+  noteRequest(exchange, request);
+  const context = contextOf(exchange, identified, route, request);
+  const prompt = await exchange.stage('screen_input', () => screenPrompt(plan, request, context, signal));
+  const verdict = await exchange.stage('decide_input', () => decidePrompt(plan, prompt, context));
+  facts.input = verdict.record;
+  if (verdict.kind === 'blocked') return answerBlocked(exchange, route, verdict);
+  if (verdict.kind === 'answered') return answerInstead(exchange, route, request, verdict.message);
+
+  const { config, screened } = upstreamOf(exchange, site, identified);
+  const sentMs = performance.now();
+  const answer = await screened.send(verdict.request, {
+    target: route.target,
+    headers: forwardedRequestHeaders(req.rawHeaders, forwardOptions(exchange, identified, config)),
+    responseBytesMax: exchange.snapshot.config.proxy.limits.response_bytes_max,
+    signal,
+  });
+  facts.upstreamStatus = answer.status;
+  await relayAnswer({
+    exchange, answer, sentMs, dialect: route.dialect, request: request.reading,
+    plan: plan.forOutput({ ...context, direction: 'output' }), createGuard: site.dependencies.createGuard ?? createGuard,
+  });
+}
+
+async function passThroughRoute(exchange: OpenExchange, site: ExchangeSite, identified: Identified, route: PassThroughRoute): Promise<void> {
+  const { config, passThrough } = upstreamOf(exchange, site, identified);
+  const startMs = performance.now();
+  await passThrough.send(exchange, route.target, forwardOptions(exchange, identified, config));
+  exchange.stageEnded({ stage: 'upstream', startMs, error: exchange.facts.errorCode });
+}
+
+async function screeningRoute(exchange: OpenExchange, site: ExchangeSite, identified: Identified): Promise<void> {
+  const { req, facts, signal } = exchange;
+  const limits = requestLimits(exchange);
+  const document = await exchange.stage('read_request', async () => {
+    checkJsonType(req.rawHeaders);
+    return readJson(await readBody(req, limits, signal), limits);
+  });
+  facts.requestBytes = document.bytes.length;
+  const caller = { tenantId: identified.tenant.id, requestId: exchange.requestId, signal };
+  const answer = await exchange.stage('screen_input', () => site.dependencies.screeningService(document.value, caller));
+  await conclude(exchange, 'completed', jsonAnswer(answer.status, answer.body));
+}
+
+// Answers of our own.
+
+function answerBlocked(exchange: OpenExchange, route: ScreenedRoute, verdict: PromptVerdict & { kind: 'blocked' }): Promise<void> {
+  const error = new WeirError(verdict.code);
+  exchange.facts.errorCode = error.code;
+  return conclude(exchange, 'blocked', errorAnswer(error, exchange.requestId, route.dialect, verdict.message));
+}
+
+function answerInstead(exchange: OpenExchange, route: ScreenedRoute, request: ReadRequest, message: string): Promise<void> {
+  const { contentType, body } = route.dialect.fallback(request.reading, message, exchange.requestId, exchange.now());
+  return conclude(exchange, 'blocked', { status: 200, headers: { 'content-type': contentType }, body });
+}
+
+/** An answer of our own: under strict durability its entry comes first. */
+async function conclude(exchange: OpenExchange, outcome: Outcome, answer: OwnAnswer): Promise<void> {
+  exchange.facts.outcome = outcome;
+  exchange.facts.status = answer.status;
+  exchange.facts.responseBytes = answer.body.length;
+  if (exchange.durability === 'strict') await exchange.settle();
+  await respond(exchange, answer);
+}
+
+/** The one error exit. */
+async function answerError(exchange: OpenExchange, error: unknown): Promise<void> {
+  const { facts, res } = exchange;
+  if (error instanceof ClientLeft || exchange.clientLeft) {
+    facts.outcome = 'client_left';
+    return;
+  }
+  const fault = error instanceof WeirError ? error : new WeirError('internal', undefined, { cause: error });
+  facts.errorCode = fault.code;
+  if (res.headersSent) return void res.destroy();
+  const answer = errorAnswer(fault, exchange.requestId, dialectOf(facts.route));
+  try {
+    await conclude(exchange, outcomeOf(fault.code), answer);
+  } catch (unwritten) {
+    if (!res.headersSent && unwritten instanceof WeirError) await respond(exchange, errorAnswer(unwritten, exchange.requestId, dialectOf(facts.route)));
+  }
+}
+
+const UPSTREAM_CODES: ReadonlySet<ErrorCode> = new Set(['upstream_unreachable', 'upstream_timeout', 'upstream_protocol', 'response_too_large']);
+const OWN_FAULTS: ReadonlySet<ErrorCode> = new Set(['internal', 'audit_unavailable']);
+
+function outcomeOf(code: ErrorCode): Outcome {
+  if (UPSTREAM_CODES.has(code)) return 'upstream_failed';
+  return OWN_FAULTS.has(code) ? 'failed' : 'refused';
+}
+
+// What the stages are given.
+
+const directories = new WeakMap<Snapshot, TenantDirectory>();
+
+function directoryOf(snapshot: Snapshot): TenantDirectory {
+  let directory = directories.get(snapshot);
+  if (directory === undefined) directories.set(snapshot, directory = createDirectory(snapshot.config.tenants));
+  return directory;
+}
+
+function upstreamOf(exchange: OpenExchange, site: ExchangeSite, identified: Identified): ReturnType<Upstreams['of']> {
+  const id = identified.tenant.upstream;
+  return site.upstreams.of(id, exchange.snapshot.config.upstreams[id]);
+}
+
+/** A key of ours never leaves; a key of the upstream replaces what the caller sent. */
+function forwardOptions(exchange: OpenExchange, identified: Identified, config: UpstreamConfig): ForwardOptions {
+  return { credential: upstreamCredential(config), dropCredential: identified.keyId !== undefined, propagate: exchange.propagate };
+}
+
+function requestLimits(exchange: OpenExchange): BodyLimits & JsonLimits {
+  const { limits, timeouts } = exchange.snapshot.config.proxy;
+  return { bodyBytesMax: limits.body_bytes_max, timeoutMs: timeouts.request_ms, depthMax: limits.json_depth_max, itemsMax: limits.json_items_max };
+}
+
+function noteRequest(exchange: OpenExchange, { document, reading }: ReadRequest): void {
+  const { facts } = exchange;
+  facts.requestBytes = document.bytes.length;
+  facts.stream = reading.stream;
+  facts.model = reading.model;
+  facts.sessionId = reading.sessionId;
+}
+
+/** What a rule may read. Values of the body are the caller's word; none of them can be set to what it is not by a header. */
+function contextOf(exchange: OpenExchange, identified: Identified, route: ScreenedRoute, { reading }: ReadRequest): Context {
+  const context: Record<string, string | number | boolean> = {
+    tenant: identified.tenant.id, endpoint: route.name, direction: 'input', stream: reading.stream, time: new Date(exchange.startedAtMs).toISOString(),
+  };
+  if (reading.model !== undefined) context.model = reading.model;
+  if (reading.userId !== undefined) context.user = reading.userId;
+  if (reading.sessionId !== undefined) context.session = reading.sessionId;
+  return context;
+}
+
+function dialectOf(routeName: string): Dialect | undefined {
+  return SCREENED_ENDPOINTS.find((endpoint) => endpoint.path === routeName)?.dialect;
+}

@@ -1,0 +1,196 @@
+/**
+ * One open exchange: its id, its clock, the one abort signal that everything it starts listens to, and the facts that
+ * its closing entry will hold. INVARIANT: `settle` appends exactly one entry, whoever calls it and however often.
+ * Knows nothing of routes, bodies or bytes on the wire.
+ */
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { TenantConfig } from '../config/schema.ts';
+import type { Snapshot } from '../config/snapshot.ts';
+import { CHANNELS, type Stage, type StageEnded } from '../contract/channels.ts';
+import { WeirError } from '../contract/errors.ts';
+import type { DecisionRecord, ExchangeRecord, Outcome } from '../contract/exchange.ts';
+import type { ProxyDependencies } from './dependencies.ts';
+import { fieldValue, headerSafe } from './headers.ts';
+
+/** Why an exchange stopped when nothing was wrong with it: nobody waits for the answer. */
+export class ClientLeft extends Error {
+  constructor() {
+    super('the client left');
+    this.name = 'ClientLeft';
+  }
+}
+
+/** What the closing entry says, filled in along the walk. */
+export interface Facts {
+  tenant?: TenantConfig;
+  policy?: string;
+  route: string;
+  model?: string;
+  sessionId?: string;
+  stream: boolean;
+  input?: DecisionRecord;
+  output?: DecisionRecord;
+  outcome: Outcome;
+  errorCode?: string;
+  status: number;
+  upstreamStatus?: number;
+  heldCharsMax: number;
+  heldMsTotal: number;
+  requestBytes: number;
+  responseBytes: number;
+  /** `performance.now()` of the first byte of the answer. */
+  firstByteMs?: number;
+}
+
+/** Tenant of the record of a request whose tenant was never known. */
+export const NO_TENANT = '-';
+
+export class OpenExchange {
+  readonly requestId: string;
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly snapshot: Snapshot;
+  readonly startMs = performance.now();
+  readonly startedAtMs: number;
+  /** Trace headers for the upstream; telemetry fills them in. */
+  readonly propagate: Record<string, string> = {};
+  readonly facts: Facts = {
+    route: 'unknown', stream: false, outcome: 'failed', status: 0, heldCharsMax: 0, heldMsTotal: 0, requestBytes: 0, responseBytes: 0,
+  };
+
+  readonly #dependencies: ProxyDependencies;
+  readonly #abort = new AbortController();
+  readonly #onClose = (): void => this.stop(new ClientLeft());
+  #settled: Promise<void> | undefined;
+
+  constructor(req: IncomingMessage, res: ServerResponse, dependencies: ProxyDependencies) {
+    this.req = req;
+    this.res = res;
+    this.#dependencies = dependencies;
+    this.snapshot = dependencies.snapshot();
+    this.requestId = (dependencies.idSource ?? randomUUID)();
+    this.startedAtMs = this.now();
+    // The socket and not the answer: an answer that waits behind another on the same connection never sees it close.
+    req.socket.once('close', this.#onClose);
+    CHANNELS.exchangeOpened.publish({
+      requestId: this.requestId,
+      method: req.method!,
+      path: pathOf(req.url!),
+      traceparent: fieldValue(req.rawHeaders, 'traceparent'),
+      tracestate: fieldValue(req.rawHeaders, 'tracestate'),
+      startedAtMs: this.startedAtMs,
+      propagate: this.propagate,
+    });
+  }
+
+  /** Aborted when the client left (`ClientLeft`) or the exchange must end (`WeirError`). */
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  get clientLeft(): boolean {
+    return this.signal.aborted && this.signal.reason instanceof ClientLeft;
+  }
+
+  get durability(): 'strict' | 'relaxed' {
+    return this.facts.tenant?.audit.durability ?? this.snapshot.config.audit.durability;
+  }
+
+  now(): number {
+    return (this.#dependencies.clock ?? Date.now)();
+  }
+
+  stop(reason: ClientLeft | WeirError): void {
+    this.#abort.abort(reason);
+  }
+
+  /** Own headers, as far as their values are known by now. */
+  ownHeaders(): string[] {
+    const { policy, input } = this.facts;
+    const fields = ['x-weir-request-id', this.requestId];
+    if (policy !== undefined) fields.push('x-weir-policy', headerSafe(policy));
+    if (input === undefined) return fields;
+    const full = input.coverage.exempt.length === 0 && input.coverage.opaque.length === 0;
+    fields.push('x-weir-action', input.action, 'x-weir-coverage', full ? 'full' : 'partial');
+    if (input.degraded.length > 0) fields.push('x-weir-degraded', headerSafe(input.degraded.join(',')));
+    return fields;
+  }
+
+  /** Runs one stage and tells how long it took. */
+  async stage<T>(stage: Stage, work: () => T | Promise<T>): Promise<T> {
+    const startMs = performance.now();
+    try {
+      const value = await work();
+      this.signal.throwIfAborted();
+      this.stageEnded({ stage, startMs });
+      return value;
+    } catch (error) {
+      this.stageEnded({ stage, startMs, error: error instanceof WeirError ? error.code : (error as Error).name });
+      throw error;
+    }
+  }
+
+  stageEnded(ended: Omit<StageEnded, 'requestId' | 'endMs'>): void {
+    if (CHANNELS.stageEnded.hasSubscribers) CHANNELS.stageEnded.publish({ requestId: this.requestId, endMs: performance.now(), ...ended });
+  }
+
+  /** Appends the closing entry and tells it. Throws audit_unavailable in strict durability when it cannot be written. */
+  settle(): Promise<void> {
+    this.#settled ??= this.#append(this.#record());
+    return this.#settled;
+  }
+
+  /** After the last byte: nothing of this exchange listens any more. */
+  release(): void {
+    this.req.socket.off('close', this.#onClose);
+  }
+
+  async #append(record: ExchangeRecord): Promise<void> {
+    const startMs = performance.now();
+    try {
+      const appended = this.#dependencies.audit.append(record, this.durability);
+      if (this.durability === 'strict') await appended;
+      else if (appended !== undefined) appended.catch(() => {}); // the log itself tells that it is broken
+      this.stageEnded({ stage: 'audit', startMs });
+      CHANNELS.exchangeClosed.publish({ record });
+    } catch (cause) {
+      this.stageEnded({ stage: 'audit', startMs, error: 'audit_unavailable' });
+      CHANNELS.exchangeClosed.publish({ record: { ...record, outcome: 'failed', error_code: 'audit_unavailable' } });
+      if (this.durability === 'strict') throw cause instanceof WeirError ? cause : new WeirError('audit_unavailable', undefined, { cause });
+    }
+  }
+
+  #record(): ExchangeRecord {
+    const { facts } = this;
+    return {
+      kind: 'exchange',
+      request_id: this.requestId,
+      tenant_id: facts.tenant?.id ?? NO_TENANT,
+      session_id: facts.sessionId,
+      policy: facts.policy,
+      method: this.req.method!,
+      route: facts.route,
+      model: facts.model,
+      stream: facts.stream,
+      outcome: facts.outcome,
+      error_code: facts.errorCode,
+      status: facts.status,
+      upstream_status: facts.upstreamStatus,
+      input: facts.input,
+      output: facts.output,
+      held_chars_max: facts.heldCharsMax,
+      held_ms_total: facts.heldMsTotal,
+      request_bytes: facts.requestBytes,
+      response_bytes: facts.responseBytes,
+      started_at: new Date(this.startedAtMs).toISOString(),
+      duration_ms: performance.now() - this.startMs,
+      time_to_first_byte_ms: facts.firstByteMs === undefined ? undefined : facts.firstByteMs - this.startMs,
+    };
+  }
+}
+
+function pathOf(url: string): string {
+  const mark = url.indexOf('?');
+  return mark === -1 ? url : url.slice(0, mark);
+}

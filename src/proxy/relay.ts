@@ -1,0 +1,226 @@
+/**
+ * Carries an answer from the upstream through the guard to the client: the thin part around stream/guard. Unary and
+ * streamed answers take this one path. Guarantees: an upstream that breaks off is never a clean end; a client that
+ * leaves ends the upstream's work; under strict durability the last bytes of an answer wait for its audit entry.
+ */
+import { WeirError, type ErrorCode } from '../contract/errors.ts';
+import type { Dialect, RequestReading } from '../dialect/dialect.ts';
+import type { OutputPlan } from '../screen/plan.ts';
+import type { Guard, GuardOptions, GuardSummary } from '../stream/guard.ts';
+import { Client } from './client.ts';
+import { addStreamHeaders, forwardedAnswerHeaders, mediaType } from './headers.ts';
+import type { OpenExchange } from './opened.ts';
+import type { BodyTaker, UpstreamAnswer } from './upstream.ts';
+
+export interface RelayOptions {
+  readonly exchange: OpenExchange;
+  readonly answer: UpstreamAnswer;
+  readonly dialect: Dialect;
+  readonly request: RequestReading;
+  readonly plan: OutputPlan;
+  readonly createGuard: (options: GuardOptions) => Guard;
+  /** `performance.now()` when the request was sent. */
+  readonly sentMs: number;
+}
+
+/**
+ * Resolves when the answer has left or the client has; `exchange.facts` then say how it went. Throws a WeirError when
+ * the answer failed before any of it had left: the caller can still answer with an error.
+ */
+export function relayAnswer(options: RelayOptions): Promise<void> {
+  return new Promise<void>((resolve, reject) => new Relay(options, resolve, reject).start()).catch((error: unknown) => {
+    options.answer.abort();
+    throw error;
+  });
+}
+
+const STREAM_END = /(?:^|\n)data: ?\[DONE\]/;
+const GUARD_CODES: ReadonlySet<ErrorCode> = new Set(['upstream_unreachable', 'upstream_timeout', 'response_too_large', 'upstream_protocol']);
+type GuardCode = Parameters<Guard['fail']>[0];
+
+class Relay implements BodyTaker {
+  readonly #exchange: OpenExchange;
+  readonly #options: RelayOptions;
+  readonly #resolve: () => void;
+  readonly #reject: (error: unknown) => void;
+  readonly #guard: Guard;
+  readonly #client: Client;
+  readonly #isStream: boolean;
+  readonly #strict: boolean;
+  readonly #onAbort = (): void => this.#onClientLeft();
+  readonly #onFinish = (): void => this.#finish();
+  readonly #startMs = performance.now();
+  /** Strict durability: bytes that leave only after the audit entry. */
+  readonly #last: Buffer[] = [];
+  /** The end marker of the stream has been given out: whoever leaves now leaves a complete answer. */
+  #complete = false;
+  /** The guard is done, or the exchange has failed or lost its client. Nothing is fed any more. */
+  #over = false;
+
+  constructor(options: RelayOptions, resolve: () => void, reject: (error: unknown) => void) {
+    const { exchange, answer } = options;
+    this.#exchange = exchange;
+    this.#options = options;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#strict = exchange.durability === 'strict';
+    const media = mediaType(answer.headers);
+    this.#isStream = media === 'text/event-stream';
+    const { limits, timeouts } = exchange.snapshot.config.proxy;
+    this.#guard = options.createGuard({
+      dialect: options.dialect,
+      request: options.request,
+      plan: options.plan,
+      requestId: exchange.requestId,
+      status: answer.status,
+      mediaType: media,
+      limits: { eventBytesMax: limits.event_bytes_max, responseBytesMax: limits.response_bytes_max },
+      onBytes: (bytes) => this.#onBytes(bytes),
+      onDone: ({ blocked }) => void this.#onDone(blocked),
+    });
+    this.#client = new Client(exchange.res, { status: answer.status, statusText: answer.statusText, fields: this.#fields() }, {
+      idleMs: timeouts.client_idle_ms,
+      queueBytesMax: limits.queue_bytes_max,
+      onPressure: (blocked) => (blocked ? answer.pause() : answer.resume()),
+    });
+  }
+
+  start(): void {
+    const { exchange, answer } = this.#options;
+    exchange.signal.throwIfAborted();
+    exchange.facts.status = answer.status;
+    exchange.facts.outcome = 'completed';
+    exchange.signal.addEventListener('abort', this.#onAbort, { once: true });
+    exchange.res.once('finish', this.#onFinish).once('close', this.#onFinish);
+    if (this.#isStream) this.#client.flushHead();
+    answer.read(this);
+  }
+
+  // What the upstream sends.
+
+  onChunk(chunk: Buffer): void {
+    if (this.#over) return;
+    try {
+      this.#guard.feed(chunk);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  onEnd(): void {
+    if (this.#over) return;
+    try {
+      this.#guard.end();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  onFailure(error: WeirError): void {
+    if (this.#over) return;
+    if (this.#complete) return void this.#onDone(false);
+    this.#fail(error);
+  }
+
+  // What the guard gives out.
+
+  #onBytes(bytes: Buffer): void {
+    if (this.#isStream && !this.#complete && bytes.includes('[DONE]')) this.#complete = STREAM_END.test(bytes.toString('latin1'));
+    if (this.#strict && (this.#complete || !this.#isStream)) this.#last.push(bytes);
+    else this.#client.write(bytes);
+  }
+
+  async #onDone(blocked: boolean): Promise<void> {
+    if (this.#over) return;
+    this.#over = true;
+    if (blocked) this.#options.answer.abort();
+    else this.#options.answer.discard();
+    this.#exchange.facts.outcome = blocked ? 'blocked' : 'completed';
+    this.#takeSummary();
+    if (this.#strict && !(await this.#recorded())) return;
+    for (const bytes of this.#last) this.#client.write(bytes);
+    this.#client.end();
+  }
+
+  /** Strict: false when the entry could not be written, and then the answer does not end well. */
+  async #recorded(): Promise<boolean> {
+    try {
+      this.#exchange.facts.responseBytes = this.#last.reduce((sum, bytes) => sum + bytes.length, this.#client.bytes);
+      await this.#exchange.settle();
+      return true;
+    } catch (error) {
+      this.#breakOff(error as WeirError);
+      return false;
+    }
+  }
+
+  // How it goes wrong.
+
+  #onClientLeft(): void {
+    if (!this.#exchange.clientLeft) return; // any other reason reaches `onFailure` through the upstream
+    this.#options.answer.abort();
+    if (!this.#over) {
+      this.#over = true;
+      this.#exchange.facts.outcome = this.#complete ? 'completed' : 'client_left';
+      this.#takeSummary();
+    }
+    this.#finish();
+  }
+
+  #finish(): void {
+    const { facts } = this.#exchange;
+    facts.responseBytes = this.#client.bytes;
+    facts.firstByteMs = this.#client.firstByteMs;
+    this.#resolve();
+  }
+
+  #fail(error: unknown): void {
+    this.#over = true;
+    this.#options.answer.abort();
+    const fault = error instanceof WeirError ? error : new WeirError('internal', undefined, { cause: error });
+    this.#exchange.facts.errorCode = fault.code;
+    this.#exchange.facts.outcome = GUARD_CODES.has(fault.code) ? 'upstream_failed' : 'failed';
+    const guardCode = GUARD_CODES.has(fault.code) ? fault.code as GuardCode : 'upstream_unreachable';
+    const frame = this.#guard.fail(guardCode, fault.message);
+    this.#takeSummary();
+    this.#breakOff(fault, guardCode === fault.code ? frame : undefined);
+  }
+
+  /** Before the head has left, an error answer; after it, an error frame and a connection that does not end cleanly. */
+  #breakOff(fault: WeirError, frame?: Buffer): void {
+    const { exchange, dialect, request } = this.#options;
+    exchange.facts.errorCode = fault.code;
+    if (!this.#client.begun) return this.#reject(fault);
+    if (!this.#isStream) return this.#client.cut();
+    this.#client.cut(frame ?? dialect.createReader(request).errorEvent(fault.code, fault.message, exchange.requestId));
+  }
+
+  /** After every end: what the guard saw goes into the closing entry. */
+  #takeSummary(): void {
+    const { exchange } = this.#options;
+    const { facts } = exchange;
+    const summary = this.#guard.summary();
+    facts.output = summary.decision;
+    facts.heldCharsMax = summary.heldCharsMax;
+    facts.heldMsTotal = summary.heldMsTotal;
+    exchange.stageEnded({ stage: 'upstream', startMs: this.#options.sentMs, error: facts.errorCode, attributes: upstreamAttributes(summary) });
+    exchange.stageEnded({ stage: 'guard', startMs: this.#startMs, attributes: { 'weir.held_characters': summary.heldCharsMax } });
+  }
+
+  #fields(): string[] {
+    const { exchange, answer } = this.#options;
+    const fields = forwardedAnswerHeaders(answer.headers, { bodyMayChange: true, decoded: answer.decoded });
+    if (this.#isStream) addStreamHeaders(fields);
+    return [...fields, ...exchange.ownHeaders()];
+  }
+}
+
+function upstreamAttributes({ facts, usage }: GuardSummary): Record<string, string | number> {
+  const attributes: Record<string, string | number> = {};
+  if (facts.responseId !== undefined) attributes['gen_ai.response.id'] = facts.responseId;
+  if (facts.model !== undefined) attributes['gen_ai.response.model'] = facts.model;
+  if (facts.finishReasons.length > 0) attributes['gen_ai.response.finish_reasons'] = facts.finishReasons.join(',');
+  if (usage?.inputTokens !== undefined) attributes['gen_ai.usage.input_tokens'] = usage.inputTokens;
+  if (usage?.outputTokens !== undefined) attributes['gen_ai.usage.output_tokens'] = usage.outputTokens;
+  return attributes;
+}

@@ -1,0 +1,265 @@
+/**
+ * Everything compiled for one policy: one automaton over the patterns of all classifiers and of the policy, the
+ * decision, and the redaction. Made once when the configuration is loaded, immutable, shared by all exchanges.
+ *
+ * A pattern's text is held back on streams only where the policy could act on it; where it would at most allow or warn,
+ * matches are observed and nothing waits.
+ */
+import { randomBytes } from 'node:crypto';
+import type { Classifier, PatternDefinition } from '../contract/classifier.ts';
+import { ConfigError, type ConfigIssue } from '../contract/errors.ts';
+import type { Screened, Segment, SegmentResults } from '../contract/exchange.ts';
+import type { Condition, FailMode, Policy, PolicyDecision } from '../contract/policy.ts';
+import type { ClassifierResult, Context, Direction, ScoredResult, UnknownReason } from '../contract/screening.ts';
+import type { Component, Finding } from '../match/scan.ts';
+import { compilePatterns, failingExamples, PatternSetError, scanText, type CompiledPattern, type PatternSet, type PatternSource } from '../match/set.ts';
+import { JsonText } from '../text/json-text.ts';
+import { decide } from '../policy/decide.ts';
+import { redactionEdits, type LabelledSpan, type TextEdit } from './redaction.ts';
+
+export type { TextEdit } from './redaction.ts';
+
+/** What is known of a component while the answer still streams. */
+export type OutputRuling =
+  | { readonly blocked: true; readonly decision: PolicyDecision }
+  | { readonly blocked: false; readonly decision: PolicyDecision; readonly edits: readonly TextEdit[] };
+
+/** Judges one channel of one answer. Results add up over the channel, so a stream is decided as the whole text would be. */
+export interface ChannelJudge {
+  judge(component: Component, text: string | undefined): OutputRuling;
+  readonly results: readonly ClassifierResult[];
+}
+
+/** What the guard needs to screen one answer. */
+export interface OutputPlan {
+  readonly patterns: PatternSet;
+  /** The decision before any text: a rule on context alone, or the default. */
+  readonly initial: PolicyDecision;
+  readonly policy: Policy;
+  openChannel(): ChannelJudge;
+}
+
+export interface ScreeningPlan {
+  readonly policy: Policy;
+  /** `id@revision` */
+  readonly policyName: string;
+  readonly patterns: PatternSet;
+  screen(segments: readonly Segment[], direction: Direction, context: Context, signal?: AbortSignal): Promise<Screened>;
+  decide(screened: Screened, direction: Direction, context: Context): PolicyDecision;
+  /** Replacements for those of one text's results that made the deciding rule true: sorted, not overlapping. */
+  edits(results: readonly ClassifierResult[], decision: PolicyDecision, segment: Pick<Segment, 'content' | 'json'>): readonly TextEdit[];
+  forOutput(context: Context): OutputPlan;
+}
+
+export interface PlanOptions {
+  /** The policy's file, for errors. */
+  readonly file: string;
+  /** For rules that do not say `on_unknown`; default closed. */
+  readonly failMode?: FailMode;
+  /** Keys the `hash` style: stable for a tenant while it stays the same. */
+  readonly hashKey?: Buffer;
+}
+
+/** `classifier_id` of the policy's own patterns. */
+export const POLICY_PATTERNS = 'patterns';
+
+/** Throws ConfigError when a pattern cannot be compiled or an example does not behave as stated. */
+export function compilePlan(policy: Policy, classifiers: readonly Classifier[], options: PlanOptions): ScreeningPlan {
+  return new Plan(policy, compileSet(policy, classifiers, options.file), classifiers, options);
+}
+
+class Plan implements ScreeningPlan {
+  readonly policy: Policy;
+  readonly policyName: string;
+  readonly patterns: PatternSet;
+  readonly #classifiers: ReadonlyMap<string, 'ok' | UnknownReason>;
+  readonly #failMode: FailMode;
+  readonly #hashKey: Buffer;
+
+  constructor(policy: Policy, patterns: PatternSet, classifiers: readonly Classifier[], options: PlanOptions) {
+    this.policy = policy;
+    this.policyName = `${policy.id}@${policy.revision}`;
+    this.patterns = patterns;
+    this.#classifiers = new Map([...classifiers.map((c) => c.id), POLICY_PATTERNS].map((id) => [id, 'ok']));
+    this.#failMode = options.failMode ?? 'closed';
+    this.#hashKey = options.hashKey ?? randomBytes(32);
+  }
+
+  async screen(segments: readonly Segment[]): Promise<Screened> {
+    const started = performance.now();
+    const screened = segments.map((segment): SegmentResults => ({ segment, results: this.#scan(segment) }));
+    return { segments: screened, classifiers: this.#classifiers, latencyMs: performance.now() - started };
+  }
+
+  decide(screened: Screened, direction: Direction, context: Context): PolicyDecision {
+    const results = screened.segments.flatMap((entry) => entry.results);
+    return decide(this.policy, { direction, results, classifiers: screened.classifiers, context }, this.#failMode);
+  }
+
+  edits(results: readonly ClassifierResult[], decision: PolicyDecision, segment: Pick<Segment, 'content' | 'json'>): readonly TextEdit[] {
+    const { content } = segment;
+    const spans = results.filter((result) => isMatched(result, decision)).flatMap((result, rank) => spansOf(result, rank));
+    const edits = redactionEdits(spans, decision.rule?.redact, this.#hashKey, (start, end) => content.slice(start, end));
+    return segment.json === true ? edits.map((edit) => ({ ...edit, text: jsonReplacement(content, edit) })) : edits;
+  }
+
+  forOutput(context: Context): OutputPlan {
+    const decideOn = (results: readonly ClassifierResult[]): PolicyDecision => decide(this.policy, { direction: 'output', results, classifiers: this.#classifiers, context }, this.#failMode);
+    return {
+      patterns: this.patterns,
+      initial: decideOn([]),
+      policy: this.policy,
+      openChannel: () => new OutputChannel(decideOn, this.#hashKey),
+    };
+  }
+
+  #scan(segment: Segment): readonly ClassifierResult[] {
+    if (segment.contentType !== 'text' || segment.content.length === 0) return [];
+    const started = performance.now();
+    const findings = segment.json === true ? jsonFindings(this.patterns, segment.content) : scanText(this.patterns, segment.content);
+    return resultsOf(findings, performance.now() - started);
+  }
+}
+
+class OutputChannel implements ChannelJudge {
+  readonly #decide: (results: readonly ClassifierResult[]) => PolicyDecision;
+  readonly #hashKey: Buffer;
+  #results: ScoredResult[] = [];
+
+  constructor(decideOn: (results: readonly ClassifierResult[]) => PolicyDecision, hashKey: Buffer) {
+    this.#decide = decideOn;
+    this.#hashKey = hashKey;
+  }
+
+  get results(): readonly ClassifierResult[] {
+    return this.#results;
+  }
+
+  judge(component: Component, text: string | undefined): OutputRuling {
+    const found = resultsOf(component.findings, 0);
+    this.#results = merged(this.#results, found);
+    const decision = this.#decide(this.#results);
+    if (decision.action === 'block' || decision.action === 'replace') return { blocked: true, decision };
+    if (decision.action !== 'redact') return { blocked: false, decision, edits: [] };
+    const spans = found.filter((result) => isMatched(result, decision)).flatMap((result, rank) => spansOf(result, rank));
+    const textOf = (start: number, end: number): string | undefined => text?.slice(start - component.start, end - component.start);
+    const clipped = spans.map((span) => ({ ...span, start: Math.max(span.start, component.start) }));
+    return { blocked: false, decision, edits: redactionEdits(clipped, decision.rule?.redact, this.#hashKey, textOf) };
+  }
+}
+
+function compileSet(policy: Policy, classifiers: readonly Classifier[], file: string): PatternSet {
+  const own = policy.patterns.map((pattern): PatternDefinition => ({
+    id: pattern.id,
+    category: pattern.id,
+    label: pattern.label,
+    ignoreCase: pattern.ignoreCase,
+    matches: pattern.matches,
+    ignores: pattern.ignores,
+    ...(pattern.regex === undefined ? { literal: pattern.literal ?? [] } : { regex: pattern.regex }),
+  }));
+  const source = (classifier: string, definition: PatternDefinition): PatternSource => ({ classifier, definition, holds: mayAct(policy, classifier, definition.category) });
+  const ownSources = own.map((definition) => source(POLICY_PATTERNS, definition));
+  try {
+    const set = compilePatterns([...classifiers.flatMap((c) => (c.patterns ?? []).map((definition) => source(c.id, definition))), ...ownSources]);
+    const failing = failingExamples(ownSources);
+    if (failing.length > 0) throw new PatternSetError(failing);
+    return set;
+  } catch (error) {
+    if (!(error instanceof PatternSetError)) throw error;
+    throw new ConfigError(error.issues.map((issue): ConfigIssue => ({
+      file, line: 1, column: 1, severity: 'error',
+      path: issue.classifier === POLICY_PATTERNS ? `patterns.${issue.id}` : `${issue.classifier}.${issue.id}`,
+      message: issue.position === undefined ? `pattern ${issue.id}: ${issue.message}` : `pattern ${issue.id}, character ${issue.position + 1}: ${issue.message}`,
+    })));
+  }
+}
+
+/** Whether the policy could do more about an output's score than allow or warn. */
+function mayAct(policy: Policy, classifier: string, category: string): boolean {
+  const acts = (action: string): boolean => action !== 'allow' && action !== 'warn';
+  if (acts(policy.defaultAction)) return true;
+  return policy.rules.some((rule) => rule.enabled && rule.direction !== 'input' && acts(rule.hold?.then ?? (rule.action === 'escalate' ? 'allow' : rule.action)) && reads(rule.when, classifier, category));
+}
+
+function reads(condition: Condition, classifier: string, category: string): boolean {
+  switch (condition.kind) {
+    case 'all': case 'any': return condition.of.some((part) => reads(part, classifier, category));
+    case 'not': return reads(condition.of, classifier, category);
+    case 'context': return false;
+    case 'score': return names(condition.classifier, classifier) && names(condition.category, category);
+  }
+}
+
+const names = (wanted: string, actual: string): boolean => wanted === '*' || wanted === actual;
+
+/** A result that made the deciding rule true: its spans are what the rule redacts. */
+function isMatched(result: ClassifierResult, decision: PolicyDecision): result is ScoredResult {
+  return !('unknown' in result) && decision.matched.some((m) => !('unknown' in m) && m.classifier_id === result.classifier_id && m.category === result.category && m.score === result.score);
+}
+
+function spansOf(result: ScoredResult, rank: number): LabelledSpan[] {
+  return result.spans.map(({ start, end }) => ({ start, end, label: result.label, rank }));
+}
+
+/** Findings as results: one for each classifier, category, label and score, spans in order. */
+export function resultsOf(findings: readonly Finding[], latencyMs: number): readonly ScoredResult[] {
+  const results = new Map<string, { pattern: CompiledPattern; spans: { start: number; end: number }[] }>();
+  for (const { pattern, start, end } of [...findings].sort((a, b) => a.start - b.start)) {
+    const { definition } = pattern;
+    const key = `${pattern.classifier}\n${definition.category}\n${definition.label}\n${definition.score ?? 1}`;
+    const known = results.get(key);
+    if (known === undefined) results.set(key, { pattern, spans: [{ start, end }] });
+    else addSpan(known.spans, start, end);
+  }
+  return [...results.values()].map(({ pattern, spans }) => ({
+    classifier_id: pattern.classifier,
+    category: pattern.definition.category,
+    score: pattern.definition.score ?? 1,
+    label: pattern.definition.label,
+    spans,
+    latency_ms: latencyMs,
+  }));
+}
+
+/** Two patterns of one category may find the same text: spans that overlap are one. Starts do not decrease. */
+function addSpan(spans: { start: number; end: number }[], start: number, end: number): void {
+  const last = spans[spans.length - 1];
+  if (last !== undefined && start < last.end) last.end = Math.max(last.end, end);
+  else spans.push({ start, end });
+}
+
+/** Results of a channel so far: scores and labels once, spans not kept, so that long answers cost no memory. */
+function merged(known: readonly ScoredResult[], found: readonly ScoredResult[]): ScoredResult[] {
+  const out = [...known];
+  for (const result of found) {
+    if (!out.some((r) => r.classifier_id === result.classifier_id && r.category === result.category && r.score === result.score)) out.push({ ...result, spans: [] });
+  }
+  return out;
+}
+
+/** Findings in JSON text, in raw offsets. */
+function jsonFindings(set: PatternSet, text: string): readonly Finding[] {
+  const found: Finding[] = [];
+  let part = '';
+  let partStart = 0;
+  const json: JsonText = new JsonText({
+    text: (decoded) => { part += decoded; },
+    boundary: () => {
+      for (const finding of scanText(set, part)) found.push({ pattern: finding.pattern, ...json.rawRange(partStart + finding.start, partStart + finding.end) });
+      partStart += part.length;
+      part = '';
+    },
+  });
+  json.feed(text);
+  json.close();
+  return found;
+}
+
+/** The replacement as it stands in JSON text: escaped, and quoted where it replaces a number. */
+function jsonReplacement(content: string, edit: TextEdit): string {
+  const escaped = JSON.stringify(edit.text);
+  const replaced = content.slice(edit.start, edit.end);
+  const inString = (content.slice(0, edit.start).replace(/\\./gs, '').match(/"/g)?.length ?? 0) % 2 === 1;
+  return inString || !/^[-+.\deE]+$/.test(replaced) ? escaped.slice(1, -1) : escaped;
+}

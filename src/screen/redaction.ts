@@ -1,0 +1,57 @@
+/**
+ * What a redaction writes: which spans a rule's results cover, and what stands in their place, by style. The same for
+ * a whole text and for a stream. Pure.
+ */
+import { createHmac } from 'node:crypto';
+import type { Redaction } from '../contract/policy.ts';
+
+/** `[start, end)` of a text is replaced by `text`. */
+export interface TextEdit {
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+}
+
+/** A span to redact. Of spans that overlap, the first, then the longest, then the one of the lowest rank gives the label. */
+export interface LabelledSpan {
+  readonly start: number;
+  readonly end: number;
+  readonly label: string;
+  readonly rank: number;
+}
+
+const LABEL_ONLY: Redaction = { style: 'label' };
+const MASK_CHARACTER = '*';
+
+/**
+ * One edit for each group of overlapping spans, sorted. `textOf` returns undefined for text too long to be kept, which
+ * is then replaced by its label whatever the style.
+ */
+export function redactionEdits(spans: readonly LabelledSpan[], redaction: Redaction | undefined, key: Buffer, textOf: (start: number, end: number) => string | undefined): TextEdit[] {
+  const sorted = [...spans].sort((a, b) => a.start - b.start || b.end - a.end || a.rank - b.rank);
+  const edits: TextEdit[] = [];
+  for (let i = 0; i < sorted.length;) {
+    const first = sorted[i] as LabelledSpan;
+    let { end } = first;
+    for (i += 1; i < sorted.length && (sorted[i] as LabelledSpan).start < end; i += 1) end = Math.max(end, (sorted[i] as LabelledSpan).end);
+    edits.push({ start: first.start, end, text: replacement(first.label, textOf(first.start, end), redaction ?? LABEL_ONLY, key) });
+  }
+  return edits;
+}
+
+function replacement(label: string, text: string | undefined, redaction: Redaction, key: Buffer): string {
+  if (text === undefined || redaction.style === 'label') return `[${label}]`;
+  if (redaction.style === 'mask') return masked(text, redaction.keepLast ?? 4);
+  return `[${label}:${createHmac('sha256', key).update(text).digest('hex').slice(0, 12)}]`;
+}
+
+/** Letters and digits become stars, except the last `keepLast` of them and, of an e-mail address, its first and the @. */
+function masked(text: string, keepLast: number): string {
+  const at = text.indexOf('@');
+  if (at > 0) return `${text.slice(0, 1)}${MASK_CHARACTER.repeat(3)}@…`;
+  const characters = Array.from(text);
+  const countable = characters.filter((c) => /[\p{L}\p{N}]/u.test(c)).length;
+  // A short value would be shown whole: never keep more than a third of it.
+  let toHide = countable - Math.min(keepLast, Math.floor(countable / 3));
+  return characters.map((c) => (/[\p{L}\p{N}]/u.test(c) && toHide-- > 0 ? MASK_CHARACTER : c)).join('');
+}

@@ -1,0 +1,225 @@
+/**
+ * One text of an answer as it arrives: scanned, decided, and told how far it may leave. `released` grows to where
+ * nothing can change any more; `edits` says what is replaced before it. The text itself is kept only while it waits.
+ *
+ * INVARIANT: what has been released never changes, and is the same for every cut of the text.
+ * A JSON channel reads JSON that arrives as text (tool arguments): strings are matched on their decoded values and
+ * rewritten so that the JSON stays valid.
+ */
+import { Scan, type Component } from '../match/scan.ts';
+import type { PatternSet } from '../match/set.ts';
+import { JsonText } from '../text/json-text.ts';
+
+/** `[start, end)` of the channel's text is replaced by `text`. Offsets count from the channel's beginning. */
+export interface ChannelEdit {
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+}
+
+/** What to do about matches that belong together. Edits are in offsets of the component's channel. */
+export type Ruling = { readonly blocked: true } | { readonly blocked: false; readonly edits: readonly ChannelEdit[] };
+
+/** Judges a component; `text` is its text, or undefined when it is too long to be kept. */
+export type Judge = (component: Component, text: string | undefined) => Ruling;
+
+export interface Channel {
+  /** Takes the next piece. Returns false when the policy blocks: nothing more may leave. */
+  feed(text: string): boolean;
+  /** The text is complete: everything is decided. A later piece begins a new text, offsets going on. */
+  close(): boolean;
+  /** Characters taken. */
+  readonly position: number;
+  /** Everything before it is decided. */
+  readonly released: number;
+  /** Replacements that reach beyond `forget`, sorted, not overlapping. */
+  readonly edits: readonly ChannelEdit[];
+  /** Replacements made so far. */
+  readonly replaced: number;
+  /** Drops edits that end at or before `offset`. */
+  forget(offset: number): void;
+}
+
+/**
+ * The characters `[start, end)` of a text as they leave. `text` begins at offset `textStart`. A replacement stands where
+ * its edit begins: in the part of an edit that begins before `start` nothing is written.
+ */
+export function applyEdits(text: string, textStart: number, start: number, end: number, edits: readonly ChannelEdit[]): string {
+  let out = '';
+  let at = start;
+  for (const edit of edits) {
+    if (edit.end <= at && edit.start < at) continue;
+    if (edit.start >= end) break;
+    if (edit.start >= at) out += text.slice(at - textStart, edit.start - textStart) + edit.text;
+    at = Math.max(at, Math.min(edit.end, end));
+  }
+  return out + text.slice(at - textStart, end - textStart);
+}
+
+const NO_EDITS: ChannelEdit[] = [];
+
+/** Text that waits for a decision, by offset. */
+class Waiting {
+  #text = '';
+  #start = 0;
+
+  get empty(): boolean {
+    return this.#text.length === 0;
+  }
+
+  append(text: string): void {
+    this.#text += text;
+  }
+
+  slice(start: number, end: number): string {
+    return this.#text.slice(start - this.#start, end - this.#start);
+  }
+
+  /** Drops what stands before `offset`. */
+  forget(offset: number): void {
+    if (offset <= this.#start) return;
+    this.#text = this.#text.slice(offset - this.#start);
+    this.#start = offset;
+  }
+}
+
+abstract class ScanningChannel {
+  protected readonly scan: Scan;
+  protected readonly waiting = new Waiting();
+  readonly #holdChars: number;
+  readonly #judge: Judge;
+  #edits: ChannelEdit[] = NO_EDITS;
+  #replaced = 0;
+  /** Where the match begins that the policy blocked, or -1. */
+  #blockedAt = -1;
+
+  constructor(set: PatternSet, judge: Judge) {
+    this.scan = new Scan(set);
+    this.#holdChars = set.holdChars;
+    this.#judge = judge;
+  }
+
+  get edits(): readonly ChannelEdit[] {
+    return this.#edits;
+  }
+
+  get replaced(): number {
+    return this.#replaced;
+  }
+
+  forget(offset: number): void {
+    if (this.#edits.length > 0 && (this.#edits[0] as ChannelEdit).end <= offset) this.#edits = this.#edits.filter((edit) => edit.end > offset);
+  }
+
+  /** Offset in scanned text before which everything is decided; what the policy blocked stays back for ever. */
+  protected get decided(): number {
+    return this.#blockedAt >= 0 ? this.#blockedAt : this.scan.boundary;
+  }
+
+  /** Judges what the scan has settled. `place` maps an edit to the channel's own offsets. */
+  protected judgeSettled(textOf: (start: number, end: number) => string, place: (edit: ChannelEdit) => ChannelEdit): boolean {
+    if (this.#blockedAt >= 0) return false;
+    for (const component of this.scan.take()) {
+      // A component too long to be held is replaced by its label alone, however it was cut.
+      const whole = !component.continued && component.end - component.start <= this.#holdChars;
+      const ruling = this.#judge(component, whole ? textOf(component.start, component.end) : undefined);
+      if (ruling.blocked) {
+        this.#blockedAt = component.start;
+        return false;
+      }
+      if (ruling.edits.length === 0) continue;
+      if (this.#edits.length === 0) this.#edits = [];
+      for (const edit of ruling.edits) this.#edits.push(place(component.continued ? { ...edit, text: '' } : edit));
+      if (!component.continued) this.#replaced += ruling.edits.length;
+    }
+    return true;
+  }
+}
+
+/** A channel of plain text. */
+export class TextChannel extends ScanningChannel implements Channel {
+  get position(): number {
+    return this.scan.position;
+  }
+
+  get released(): number {
+    return this.decided;
+  }
+
+  feed(text: string): boolean {
+    const { scan, waiting } = this;
+    const nothingWaited = scan.idle;
+    scan.feed(text);
+    if (nothingWaited && scan.idle) {
+      // Offsets go on without the text: the usual case, so it costs nothing.
+      waiting.forget(scan.position);
+      return true;
+    }
+    waiting.append(text);
+    return this.#settle();
+  }
+
+  close(): boolean {
+    this.scan.flush();
+    return this.#settle();
+  }
+
+  #settle(): boolean {
+    const allowed = this.judgeSettled((start, end) => this.waiting.slice(start, end), (edit) => edit);
+    this.waiting.forget(this.decided);
+    return allowed;
+  }
+}
+
+/** A channel of JSON text. Strings are matched decoded, each on its own; replacements keep the JSON valid. */
+export class JsonChannel extends ScanningChannel implements Channel {
+  readonly #json: JsonText;
+  /** Raw characters taken. */
+  #position = 0;
+
+  constructor(set: PatternSet, judge: Judge) {
+    super(set, judge);
+    this.#json = new JsonText({
+      text: (decoded) => {
+        this.scan.feed(decoded);
+        this.waiting.append(decoded);
+      },
+      boundary: () => this.#endText(),
+    });
+  }
+
+  get position(): number {
+    return this.#position;
+  }
+
+  get released(): number {
+    return this.#json.releasedBefore(this.decided);
+  }
+
+  feed(text: string): boolean {
+    this.#position += text.length;
+    this.#json.feed(text);
+    return this.#settle();
+  }
+
+  close(): boolean {
+    this.#json.close();
+    return this.#settle();
+  }
+
+  #endText(): void {
+    this.scan.flush();
+    this.#settle();
+  }
+
+  #settle(): boolean {
+    const { waiting } = this;
+    const allowed = this.judgeSettled(
+      (start, end) => waiting.slice(start, end),
+      (edit) => this.#json.place(edit.start, edit.end, edit.text, (start, end) => waiting.slice(start, end)),
+    );
+    if (!this.#json.inNumber) waiting.forget(this.decided);
+    this.#json.forget(this.decided);
+    return allowed;
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * The log: one JSON object per line on stderr, and the only door to `pino`. Lines hold ids, names and numbers; there is
+ * no way to log an object, so no body and no header can slip in. One line per change of state, one per exchange.
+ */
+import pino from 'pino';
+import { CHANNELS, type ConfigReloaded, type ExchangeClosed, type HealthChanged, type StageEnded } from '../contract/channels.ts';
+import type { DecisionRecord } from '../contract/exchange.ts';
+import { nameOf } from './label.ts';
+
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
+
+export interface Log {
+  debug(event: string, fields?: LogFields): void;
+  info(event: string, fields?: LogFields): void;
+  warn(event: string, fields?: LogFields): void;
+  error(event: string, fields?: LogFields): void;
+  isDebug(): boolean;
+  /** Writes what still waits. */
+  flush(): void;
+}
+
+const FIELD_CHARS_MAX = 512;
+
+/** `destination` takes whole lines; by default they go to stderr, so that stdout stays with the command's own words. */
+export function createLog(options: { readonly level: LogLevel; readonly destination?: { write(line: string): void } }): Log {
+  const settings = {
+    level: options.level,
+    base: undefined,
+    timestamp: () => `,"time":"${new Date().toISOString()}"`,
+    formatters: { level: (label: string) => ({ level: label }) },
+    messageKey: 'event',
+  };
+  const stderr = options.destination === undefined ? pino.destination({ dest: 2, sync: false }) : undefined;
+  const logger = pino(settings, stderr ?? options.destination!);
+  return {
+    debug: (event, fields = {}) => logger.debug(safeFields(fields), event),
+    info: (event, fields = {}) => logger.info(safeFields(fields), event),
+    warn: (event, fields = {}) => logger.warn(safeFields(fields), event),
+    error: (event, fields = {}) => logger.error(safeFields(fields), event),
+    isDebug: () => logger.isLevelEnabled('debug'),
+    flush: () => stderr?.flushSync(),
+  };
+}
+
+/** Writes what the core publishes. Returns the function that ends it. */
+export function logChannels(log: Log): () => void {
+  const onClosed = (message: unknown): void => logExchange(log, message as ExchangeClosed);
+  const onStage = (message: unknown): void => logStage(log, message as StageEnded);
+  const onConfig = (message: unknown): void => logConfig(log, message as ConfigReloaded);
+  const onHealth = (message: unknown): void => logHealth(log, message as HealthChanged);
+  CHANNELS.exchangeClosed.subscribe(onClosed);
+  CHANNELS.configReloaded.subscribe(onConfig);
+  CHANNELS.healthChanged.subscribe(onHealth);
+  if (log.isDebug()) CHANNELS.stageEnded.subscribe(onStage);
+  return () => {
+    CHANNELS.exchangeClosed.unsubscribe(onClosed);
+    CHANNELS.configReloaded.unsubscribe(onConfig);
+    CHANNELS.healthChanged.unsubscribe(onHealth);
+    CHANNELS.stageEnded.unsubscribe(onStage);
+  };
+}
+
+function logExchange(log: Log, { record }: ExchangeClosed): void {
+  const level = record.outcome === 'failed' ? 'error' : record.outcome === 'upstream_failed' ? 'warn' : 'info';
+  log[level]('exchange', {
+    request_id: nameOf(record.request_id),
+    tenant_id: nameOf(record.tenant_id),
+    policy: record.policy && nameOf(record.policy),
+    method: nameOf(record.method),
+    route: nameOf(record.route),
+    model: record.model && nameOf(record.model),
+    stream: record.stream,
+    outcome: record.outcome,
+    error_code: record.error_code,
+    status: record.status,
+    upstream_status: record.upstream_status,
+    ...decisionFields('input', record.input),
+    ...decisionFields('output', record.output),
+    held_chars_max: record.held_chars_max,
+    request_bytes: record.request_bytes,
+    response_bytes: record.response_bytes,
+    duration_ms: rounded(record.duration_ms),
+  });
+}
+
+function decisionFields(direction: string, decision: DecisionRecord | undefined): LogFields {
+  if (decision === undefined) return {};
+  return {
+    [`${direction}_action`]: decision.action,
+    [`${direction}_rules`]: decision.triggered_rules.map(nameOf).join(',') || undefined,
+    [`${direction}_redactions`]: decision.redactions || undefined,
+    [`${direction}_degraded`]: decision.degraded.map(nameOf).join(',') || undefined,
+  };
+}
+
+function logStage(log: Log, stage: StageEnded): void {
+  log.debug('stage', { request_id: nameOf(stage.requestId), stage: stage.stage, duration_ms: rounded(stage.endMs - stage.startMs), error: stage.error && nameOf(stage.error) });
+}
+
+function logConfig(log: Log, event: ConfigReloaded): void {
+  if (event.ok) log.info('configuration loaded', { hash: event.hash, issues: event.issues });
+  else log.error('configuration refused, the old one stays', { hash: event.hash, issues: event.issues, message: event.message });
+}
+
+function logHealth(log: Log, event: HealthChanged): void {
+  log[event.healthy ? 'info' : 'warn'](event.healthy ? 'well again' : 'works less well', { part: event.part, detail: event.detail });
+}
+
+function rounded(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
+}
+
+/** Caps strings and spells out what a terminal or a line reader would act on; JSON itself does not escape U+2028. */
+function safeFields(fields: LogFields): Record<string, unknown> {
+  const safe: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(fields)) safe[key] = typeof value === 'string' ? safeText(value) : value;
+  return safe;
+}
+
+const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
+
+function safeText(text: string): string {
+  const short = text.length > FIELD_CHARS_MAX ? `${text.slice(0, FIELD_CHARS_MAX)}…` : text;
+  return short.toWellFormed().replace(UNSAFE, (c) => `\\u{${c.charCodeAt(0).toString(16)}}`);
+}

@@ -1,0 +1,230 @@
+/**
+ * Metrics from the diagnostics channels, as Prometheus text and over OTLP; with `traces.ts` the only door to
+ * OpenTelemetry. Every metric stands in `METRICS`, from which README's table is made. Label values that come from
+ * outside are bounded: a name, at most so many different ones, the rest `other`.
+ */
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import type { Attributes, Counter, Histogram, Meter, ObservableResult } from '@opentelemetry/api';
+import { OTLPMetricExporter } from '@opentelemetry/exporter-metrics-otlp-http';
+import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
+import { resourceFromAttributes } from '@opentelemetry/resources';
+import { MeterProvider, PeriodicExportingMetricReader, type IMetricReader } from '@opentelemetry/sdk-metrics';
+import { CHANNELS, type ConfigReloaded, type ExchangeClosed, type HealthChanged, type StageEnded } from '../contract/channels.ts';
+import type { DecisionRecord, ExchangeRecord } from '../contract/exchange.ts';
+import { ACTIONS, type Action, type Direction } from '../contract/screening.ts';
+import { BoundedLabel, nameOf } from './label.ts';
+import { SERVICE_NAME } from './names.ts';
+
+export interface MetricDefinition {
+  readonly kind: 'counter' | 'histogram' | 'gauge';
+  readonly labels: readonly string[];
+  readonly help: string;
+  readonly buckets?: readonly number[];
+}
+
+const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.5, 5, 10, 20, 40, 80, 160];
+const SCREENING_SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.16, 0.32, 1];
+const CHARACTERS = [0, 1, 4, 16, 64, 256, 1024, 4096, 16384, 65536];
+
+export const METRICS = {
+  weir_exchanges_total: { kind: 'counter', labels: ['tenant', 'action', 'outcome'], help: 'Exchanges that ended, by their strongest action' },
+  weir_decisions_total: { kind: 'counter', labels: ['direction', 'tenant', 'action'], help: 'Decisions' },
+  weir_violations_total: { kind: 'counter', labels: ['category', 'direction'], help: 'Findings with a score of 0.5 or more' },
+  weir_unknown_scores_total: { kind: 'counter', labels: ['classifier', 'reason'], help: 'Scores that did not arrive' },
+  weir_unscreened_forwarded_total: { kind: 'counter', labels: ['reason'], help: 'Exchanges that went upstream with a part that nothing screened, as the configuration allows' },
+  weir_redactions_total: { kind: 'counter', labels: ['direction', 'tenant'], help: 'Redacted spans' },
+  weir_exchange_duration_seconds: { kind: 'histogram', labels: ['outcome'], help: 'From the first byte of a request to the last of its answer', buckets: SECONDS },
+  weir_screening_duration_seconds: { kind: 'histogram', labels: ['direction'], help: 'Time that screening took', buckets: SCREENING_SECONDS },
+  weir_stage_duration_seconds: { kind: 'histogram', labels: ['stage'], help: 'Time that a stage took', buckets: SECONDS },
+  weir_hold_seconds: { kind: 'histogram', labels: [], help: 'Time for which an answer\'s text was held back, summed over its events', buckets: SECONDS },
+  weir_held_characters: { kind: 'histogram', labels: [], help: 'Most characters of an answer held back at once', buckets: CHARACTERS },
+  weir_open_exchanges: { kind: 'gauge', labels: [], help: 'Exchanges under way' },
+  weir_config_info: { kind: 'gauge', labels: ['hash'], help: '1 for the configuration that runs, 0 for earlier ones of this process' },
+  weir_config_last_reload_success: { kind: 'gauge', labels: [], help: '1 when the last configuration was taken, 0 when it was refused' },
+  weir_healthy: { kind: 'gauge', labels: ['part'], help: '0 while a part works less well than configured' },
+  weir_event_loop_delay_seconds: { kind: 'gauge', labels: ['quantile'], help: 'Delay of the event loop since the last reading' },
+} as const satisfies Record<string, MetricDefinition>;
+
+export type MetricName = keyof typeof METRICS;
+
+export interface MetricOptions {
+  readonly version: string;
+  readonly serviceName?: string;
+  /** OTLP/HTTP besides the Prometheus text. */
+  readonly otlp?: { readonly endpoint?: string; readonly intervalMs: number };
+}
+
+export interface Metrics {
+  /** The Prometheus text format, version 0.0.4. */
+  prometheusText(): Promise<string>;
+  close(): Promise<void>;
+}
+
+const TENANTS_MAX = 200;
+const CATEGORIES_MAX = 200;
+const CLASSIFIERS_MAX = 50;
+const VIOLATION_SCORE = 0.5;
+/** Series per metric, above what the labels together can make by design; beyond it OpenTelemetry folds into one. */
+const SERIES_MAX = 10_000;
+
+export function startMetrics(options: MetricOptions): Metrics {
+  const scrape = new PrometheusExporter({ preventServerStart: true });
+  const provider = new MeterProvider({
+    resource: resourceFromAttributes({ 'service.name': options.serviceName ?? SERVICE_NAME, 'service.version': options.version }),
+    readers: [scrape, ...pushReaders(options)],
+    views: [{ instrumentName: '*', aggregationCardinalityLimit: SERIES_MAX }],
+  });
+  const recorder = new Recorder(provider.getMeter(SERVICE_NAME, options.version));
+  const serializer = new PrometheusSerializer('', false, undefined, true, true);
+  return {
+    prometheusText: async () => serializer.serialize((await scrape.collect()).resourceMetrics),
+    async close() {
+      recorder.close();
+      await Promise.race([provider.shutdown(), new Promise((resolve) => setTimeout(resolve, 3000).unref())]).catch(() => undefined);
+    },
+  };
+}
+
+function pushReaders({ otlp }: MetricOptions): IMetricReader[] {
+  if (otlp === undefined) return [];
+  const exporter = new OTLPMetricExporter(otlp.endpoint === undefined ? {} : { url: otlp.endpoint });
+  return [new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: otlp.intervalMs, exportTimeoutMillis: Math.min(otlp.intervalMs, 10_000) })];
+}
+
+/** Turns what the channels tell into instruments. */
+class Recorder {
+  readonly #counters = new Map<MetricName, Counter>();
+  readonly #histograms = new Map<MetricName, Histogram>();
+  readonly #tenants = new BoundedLabel(TENANTS_MAX);
+  readonly #categories = new BoundedLabel(CATEGORIES_MAX);
+  readonly #classifiers = new BoundedLabel(CLASSIFIERS_MAX);
+  readonly #health = new Map<string, boolean>();
+  readonly #loop = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
+  readonly #unsubscribe: () => void;
+  #openExchanges = 0;
+  #config: ConfigReloaded | undefined;
+  /** Every configuration that ran, the one that runs last. A gauge once told is repeated for ever, so old ones are set to 0. */
+  readonly #configHashes = new Set<string>();
+
+  constructor(meter: Meter) {
+    for (const [name, definition] of Object.entries(METRICS) as [MetricName, MetricDefinition][]) this.#create(meter, name, definition);
+    this.#loop.enable();
+    this.#unsubscribe = this.#subscribe();
+  }
+
+  close(): void {
+    this.#unsubscribe();
+    this.#loop.disable();
+  }
+
+  #create(meter: Meter, name: MetricName, { kind, help, buckets }: MetricDefinition): void {
+    if (kind === 'counter') this.#counters.set(name, meter.createCounter(name, { description: help }));
+    else if (kind === 'histogram') this.#histograms.set(name, meter.createHistogram(name, { description: help, advice: { explicitBucketBoundaries: [...buckets!] } }));
+    else meter.createObservableGauge(name, { description: help }).addCallback((result) => this.#observe(name, result));
+  }
+
+  #subscribe(): () => void {
+    const onOpened = (): void => void this.#openExchanges++;
+    const onStage = (message: unknown): void => this.#stage(message as StageEnded);
+    const onClosed = (message: unknown): void => this.#exchange((message as ExchangeClosed).record);
+    const onConfig = (message: unknown): void => this.#reloaded(message as ConfigReloaded);
+    const onHealth = (message: unknown): void => void this.#health.set((message as HealthChanged).part, (message as HealthChanged).healthy);
+    CHANNELS.exchangeOpened.subscribe(onOpened);
+    CHANNELS.stageEnded.subscribe(onStage);
+    CHANNELS.exchangeClosed.subscribe(onClosed);
+    CHANNELS.configReloaded.subscribe(onConfig);
+    CHANNELS.healthChanged.subscribe(onHealth);
+    return () => {
+      CHANNELS.exchangeOpened.unsubscribe(onOpened);
+      CHANNELS.stageEnded.unsubscribe(onStage);
+      CHANNELS.exchangeClosed.unsubscribe(onClosed);
+      CHANNELS.configReloaded.unsubscribe(onConfig);
+      CHANNELS.healthChanged.unsubscribe(onHealth);
+    };
+  }
+
+  #observe(name: MetricName, result: ObservableResult): void {
+    if (name === 'weir_open_exchanges') result.observe(this.#openExchanges);
+    else if (name === 'weir_config_info') this.#observeConfig(result);
+    else if (name === 'weir_config_last_reload_success' && this.#config !== undefined) result.observe(this.#config.ok ? 1 : 0);
+    else if (name === 'weir_healthy') for (const [part, healthy] of this.#health) result.observe(healthy ? 1 : 0, { part: nameOf(part) });
+    else if (name === 'weir_event_loop_delay_seconds') this.#observeLoop(result);
+  }
+
+  #observeConfig(result: ObservableResult): void {
+    const current = [...this.#configHashes].at(-1);
+    for (const hash of this.#configHashes) result.observe(hash === current ? 1 : 0, { hash });
+  }
+
+  #observeLoop(result: ObservableResult): void {
+    for (const quantile of [50, 99, 100]) result.observe(loopDelaySeconds(this.#loop.percentile(quantile)), { quantile: String(quantile / 100) });
+    this.#loop.reset();
+  }
+
+  #reloaded(event: ConfigReloaded): void {
+    this.#config = event;
+    if (!event.ok) return;
+    this.#configHashes.delete(event.hash);
+    this.#configHashes.add(event.hash);
+  }
+
+  #stage(stage: StageEnded): void {
+    this.#record('weir_stage_duration_seconds', (stage.endMs - stage.startMs) / 1000, { stage: stage.stage });
+  }
+
+  #exchange(record: ExchangeRecord): void {
+    this.#openExchanges--;
+    const tenant = this.#tenants.of(record.tenant_id);
+    this.#count('weir_exchanges_total', 1, { tenant, action: strongestAction(record), outcome: record.outcome });
+    this.#record('weir_exchange_duration_seconds', record.duration_ms / 1000, { outcome: record.outcome });
+    if (record.input !== undefined) this.#decision('input', tenant, record.input);
+    if (record.output !== undefined) {
+      this.#decision('output', tenant, record.output);
+      this.#record('weir_hold_seconds', record.held_ms_total / 1000, {});
+      this.#record('weir_held_characters', record.held_chars_max, {});
+    }
+    const reason = unscreenedReason(record);
+    if (reason !== undefined) this.#count('weir_unscreened_forwarded_total', 1, { reason });
+  }
+
+  #decision(direction: Direction, tenant: string, decision: DecisionRecord): void {
+    this.#count('weir_decisions_total', 1, { direction, tenant, action: decision.action });
+    this.#record('weir_screening_duration_seconds', decision.latency_ms / 1000, { direction });
+    if (decision.redactions > 0) this.#count('weir_redactions_total', decision.redactions, { direction, tenant });
+    for (const result of decision.classifier_results) {
+      const classifier = this.#classifiers.of(result.classifier_id);
+      if (result.unknown !== undefined) this.#count('weir_unknown_scores_total', result.count, { classifier, reason: result.unknown });
+      else if ((result.score ?? 0) >= VIOLATION_SCORE) this.#count('weir_violations_total', result.count, { category: this.#categories.of(`${result.classifier_id}.${result.category}`), direction });
+    }
+  }
+
+  #count(name: MetricName, amount: number, attributes: Attributes): void {
+    this.#counters.get(name)!.add(amount, attributes);
+  }
+
+  #record(name: MetricName, value: number, attributes: Attributes): void {
+    this.#histograms.get(name)!.record(value, attributes);
+  }
+}
+
+const LOOP_RESOLUTION_MS = 10;
+
+/** The histogram holds the time between two ticks of a timer; what exceeds the timer's own period is delay. */
+function loopDelaySeconds(betweenTicksNs: number): number {
+  return Math.max(0, betweenTicksNs / 1e9 - LOOP_RESOLUTION_MS / 1000);
+}
+
+/** `ACTIONS` from the mildest to the strongest, as an exchange's one label. */
+const STRENGTH: readonly Action[] = ['allow', 'warn', 'redact', 'escalate', 'replace', 'block'] satisfies readonly (typeof ACTIONS)[number][];
+
+function strongestAction(record: ExchangeRecord): Action | 'none' {
+  const taken = [record.input?.action, record.output?.action].filter((action) => action !== undefined);
+  return taken.sort((a, b) => STRENGTH.indexOf(b) - STRENGTH.indexOf(a))[0] ?? 'none';
+}
+
+function unscreenedReason(record: ExchangeRecord): 'pass_through' | 'opaque' | 'skipped_rule' | undefined {
+  if (record.upstream_status === undefined) return undefined;
+  if (record.input === undefined) return 'pass_through';
+  if (record.input.coverage.opaque.some((part) => part.treatment === 'pass')) return 'opaque';
+  return record.input.degraded.length > 0 ? 'skipped_rule' : undefined;
+}

@@ -1,0 +1,212 @@
+/**
+ * The automaton against the oracle: all small patterns, all strings over a tiny alphabet, all cuts; then random
+ * patterns and realistic text. Also what the boundary promises: nothing before it changes, nothing after it is final.
+ */
+import fc from 'fast-check';
+import t from 'tap';
+import type { PatternDefinition } from '../../src/contract/classifier.ts';
+import { Scan, type Component } from '../../src/match/scan.ts';
+import { compilePatterns, scanText, type PatternSet } from '../../src/match/set.ts';
+import { lengthOf, parsePattern, holdOf } from '../../src/match/pattern.ts';
+import { naiveSpans } from '../helpers/naive.ts';
+import { cutsOf, runs, seed } from '../helpers/runs.ts';
+
+function setOf(definitions: readonly PatternDefinition[], options = {}): PatternSet {
+  return compilePatterns(definitions.map((definition) => ({ classifier: 'test', definition, holds: true })), options);
+}
+
+function pattern(regex: string, more: Partial<PatternDefinition> = {}): PatternDefinition {
+  return { id: regex, category: regex, label: 'X', regex, ...more };
+}
+
+function scanPieces(set: PatternSet, pieces: readonly string[]): readonly Component[] {
+  const scan = new Scan(set);
+  const out: Component[] = [];
+  for (const piece of pieces) {
+    scan.feed(piece);
+    out.push(...scan.take());
+  }
+  scan.flush();
+  out.push(...scan.take());
+  return out;
+}
+
+/** What a text's characters look like after redaction: parts of a long component count as one. */
+function covered(components: readonly Component[]): string {
+  const spans: [number, number][] = [];
+  for (const c of components) {
+    const last = spans[spans.length - 1];
+    if (c.continued && last !== undefined && last[1] === c.start) last[1] = c.end;
+    else spans.push([c.start, c.end]);
+  }
+  return spans.map((s) => s.join('-')).join(' ');
+}
+
+function allStrings(alphabet: string, lengthMax: number): string[] {
+  let level = [''];
+  const out = [''];
+  for (let i = 0; i < lengthMax; i += 1) {
+    level = level.flatMap((s) => [...alphabet].map((c) => s + c));
+    out.push(...level);
+  }
+  return out;
+}
+
+function allCuts(text: string): string[][] {
+  return Array.from({ length: 2 ** Math.max(0, text.length - 1) }, (_, mask) => {
+    const pieces: string[] = [];
+    let start = 0;
+    for (let i = 1; i < text.length; i += 1) {
+      if (mask & (1 << (i - 1))) {
+        pieces.push(text.slice(start, i));
+        start = i;
+      }
+    }
+    return [...pieces, text.slice(start)];
+  });
+}
+
+function usable(regex: string): boolean {
+  const node = parsePattern(regex);
+  return lengthOf(node).min > 0 && holdOf(node) !== undefined;
+}
+
+const ATOMS = ['a', 'b', '[ab]', '.'];
+const QUANTIFIERS = ['', '?', '{2}', '{1,2}'];
+const LOOKS = ['', '^', '$', '\\b', '(?<!a)', '(?<=a)', '(?!a)', '(?=b)'];
+
+t.test('all small patterns, all strings over two letters, as the oracle says', async (t) => {
+  const patterns: string[] = [];
+  for (const a of ATOMS) for (const q of QUANTIFIERS) for (const b of ATOMS) for (const r of [...QUANTIFIERS, '*', '+']) patterns.push(`${a}${q}${b}${r}`, `(?:${a}${q}|${b}b)a?`);
+  const texts = allStrings('ab', 5);
+  let cases = 0;
+  for (const regex of [...new Set(patterns)].filter(usable)) {
+    const definition = pattern(regex);
+    const set = setOf([definition]);
+    for (const text of texts) {
+      const found = scanText(set, text).map(({ start, end }) => ({ start, end }));
+      cases += 1;
+      const expected = naiveSpans(definition, text);
+      if (JSON.stringify(found) !== JSON.stringify(expected)) t.same(found, expected, `${regex} on ${text}`);
+    }
+  }
+  t.ok(cases > 10_000, `${cases} cases`);
+});
+
+t.test('look-around at every place', async (t) => {
+  const texts = allStrings('ab ', 4);
+  for (const before of LOOKS) {
+    for (const core of ['a', 'ab', 'a{1,2}', '[ab]{2}', 'a|bb']) {
+      for (const middle of LOOKS) {
+        const definition = pattern(`${before}(?:${core})${middle}b?`);
+        const set = setOf([definition]);
+        for (const text of texts) {
+          const found = scanText(set, text).map(({ start, end }) => ({ start, end }));
+          const expected = naiveSpans(definition, text);
+          if (JSON.stringify(found) !== JSON.stringify(expected)) t.same(found, expected, `${definition.regex} on ${JSON.stringify(text)}`);
+        }
+      }
+    }
+  }
+});
+
+t.test('every cut of every text gives the same components', async (t) => {
+  const sets = [['a{2,3}b'], ['ab', 'ba'], ['a[ab]{1,3}b', 'bb'], ['aa'], ['ab+'], ['(?<!b)a{1,2}(?!a)'], ['a.b', '^b', 'a$']].map((regexes) => setOf(regexes.map((r) => pattern(r))));
+  for (const set of sets) {
+    for (const text of allStrings('ab', 7)) {
+      const whole = covered(scanPieces(set, [text]));
+      for (const pieces of allCuts(text)) {
+        const cut = covered(scanPieces(set, pieces));
+        if (cut !== whole) t.equal(cut, whole, `${set.patterns.map((p) => p.definition.id).join()} on ${pieces.join('|')}`);
+      }
+    }
+  }
+});
+
+const regexArbitrary = fc.letrec<{ node: string; atom: string }>((tie) => ({
+  node: fc.oneof(
+    { depthSize: 'small', withCrossShrink: true },
+    tie('atom'),
+    fc.tuple(tie('node'), tie('node')).map(([a, b]) => a + b),
+    fc.tuple(tie('node'), tie('node')).map(([a, b]) => `(?:${a}|${b})`),
+    fc.tuple(tie('atom'), fc.constantFrom('?', '{1,3}', '{2}', '{0,2}')).map(([a, q]) => a + q),
+    fc.tuple(fc.constantFrom('\\b', '(?<![a-c])', '(?!1)', '(?=b)', '(?<=a)'), tie('node')).map(([l, n]) => l + n),
+  ),
+  atom: fc.constantFrom('a', 'b', 'c', '1', '\\d', '\\w', '[ab1]', '[^a]', '.', '\\.', '\\p{L}', 'é', '😀', '[😀-😂x]', '(?:ab|ba)'),
+})).node;
+
+const textArbitrary = fc.array(fc.constantFrom('a', 'b', 'c', '1', '2', ' ', '.', 'é', '😀', '😁', 'ab', 'A'), { maxLength: 14 }).map((parts) => parts.join(''));
+
+t.test('random patterns and texts, as the oracle says, with any cut and a tiny table', async (t) => {
+  fc.assert(
+    fc.property(fc.array(regexArbitrary.filter(usable), { minLength: 1, maxLength: 3 }), textArbitrary, fc.integer(), fc.boolean(), (regexes, text, cutSeed, validated) => {
+      const validate = validated ? ({ text: found, before }: { text: string; before: string }): boolean => (found.length + before.length) % 3 !== 0 : undefined;
+      const definitions = regexes.map((regex, i) => pattern(regex, { id: `${i}`, ...(validate === undefined ? {} : { validate }) }));
+      const set = setOf(definitions, { stateBytesMax: 1 });
+      const components = scanPieces(set, cutsOf(text, cutSeed));
+      for (const [i, definition] of definitions.entries()) {
+        const expected = naiveSpans(definition, text);
+        const inside = (start: number, end: number): boolean => components.some((c) => c.start <= start && c.end >= end);
+        const found = scanText(set, text).filter((f) => f.pattern.index === i).map(({ start, end }) => ({ start, end }));
+        if (JSON.stringify(found) !== JSON.stringify(expected)) return false;
+        if (!expected.every(({ start, end }) => inside(start, end) || components.some((c) => c.continued))) return false;
+      }
+      return true;
+    }),
+    { numRuns: runs(6_000), seed },
+  );
+  t.pass(`seed ${seed}`);
+});
+
+t.test('the boundary: nothing before it is found later, and it is as far as it can be', async (t) => {
+  fc.assert(
+    fc.property(regexArbitrary.filter(usable), textArbitrary, textArbitrary, (regex, head, tail) => {
+      const set = setOf([pattern(regex)]);
+      const scan = new Scan(set);
+      scan.feed(head);
+      const { boundary } = scan;
+      const early = scan.take();
+      scan.feed(tail);
+      scan.flush();
+      return [...early].every((c) => c.end <= boundary) && scan.take().every((c) => c.start >= boundary);
+    }),
+    { numRuns: runs(2_000), seed },
+  );
+  const exact = setOf([pattern('ab{1,2}c'), pattern('\\bx@')]);
+  for (const [text, boundary] of [['za', 1], ['zab', 1], ['zabb', 1], ['zabbb', 5], ['zabc', 4], ['zab x', 4], ['zx', 2], ['', 0]] as const) {
+    const scan = new Scan(exact);
+    scan.feed(text);
+    t.equal(scan.boundary, boundary, `${JSON.stringify(text)} is decided up to ${boundary}`);
+  }
+});
+
+t.test('a component longer than any match is handed out in parts, and nothing of it is released', async (t) => {
+  const set = setOf([pattern('aa'), pattern('x[yz]+')]);
+  for (const unit of ['a', 'xyz']) {
+    const text = `b${unit === 'a' ? 'a'.repeat(500) : `x${'yz'.repeat(250)}`} b`;
+    const scan = new Scan(set);
+    let waiting = 0;
+    const components: Component[] = [];
+    for (const c of text) {
+      scan.feed(c);
+      components.push(...scan.take());
+      waiting = Math.max(waiting, scan.position - scan.boundary);
+    }
+    scan.flush();
+    components.push(...scan.take());
+    t.equal(covered(components), `1-${text.length - 2}`);
+    t.ok(components.length > 1, `${components.length} parts`);
+    t.ok(waiting <= 2 * set.holdChars + 2, `${waiting} characters wait at most`);
+  }
+});
+
+t.test('a full table is emptied, counted, and changes nothing', async (t) => {
+  const definitions = [pattern('a[ab]{1,12}c'), pattern('b[ab]{3,9}a')];
+  const small = setOf(definitions, { stateBytesMax: 1 });
+  const large = setOf(definitions);
+  const text = Array.from({ length: 2_000 }, (_, i) => 'abc'[(i * i * 7 + (i >> 3)) % 3]).join('');
+  t.same(covered(scanPieces(small, cutsOf(text, 5))), covered(scanPieces(large, [text])));
+  t.ok(small.automaton.resets > 0, `${small.automaton.resets} resets`);
+  t.equal(large.automaton.resets, 0);
+  t.ok(small.automaton.stateCount <= 17);
+});

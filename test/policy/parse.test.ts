@@ -1,0 +1,303 @@
+/** Policies from YAML: the whole grammar, and every mistake at its place. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { ConfigError } from '../../src/contract/errors.ts';
+import type { Condition, Policy } from '../../src/contract/policy.ts';
+import { parsePolicy, requirePolicy, type KnownClassifier } from '../../src/policy/parse.ts';
+
+const EVERYTHING = String.raw`
+policy: support-bot
+description: Customer support
+default_action: warn
+on_unknown: open
+on_block: fallback
+message: I can't help with that here.
+stream: { mode: trail, window: whole }
+history: all
+patterns:
+  - { id: codename, label: CODENAME, literal: [Bluebird, Operation Heron], ignore_case: true }
+  - { id: ticket-no, regex: 'TCK-\d{6}', matches: [TCK-123456], ignores: [TCK-12] }
+  - { id: one, literal: single }
+rules:
+  - id: late
+    when: { context: surface, eq: kids }
+    action: replace
+  - id: injection
+    name: Injection
+    description: for people
+    priority: 10
+    direction: input
+    enabled: false
+    when:
+      any:
+        - { score: prompt-injection.injection, gte: 0.9 }
+        - all:
+            - { score: moderation.hate/threatening-x.y, gt: 0.7 }
+            - { not: { context: user.trust, eq: verified } }
+        - { classifier: pii, category: '*', operator: between, threshold: [0.1, 0.2] }
+    action: block
+    on_unknown: closed
+  - { id: held, priority: -5, when: { score: '*.*', exists: true }, action: escalate, severity: high, hold: { for: 30s, then: redact }, redact: { style: hash } }
+  - { id: masked, priority: 10, direction: output, when: { score: patterns.one, eq: 1 }, action: redact, redact: { style: mask, keep_last: 4 } }
+  - { id: labelled, priority: 10, when: { score: patterns.*, lt: 1 }, action: redact }
+  - { id: said, priority: 11, when: { context: n, between: [-5, 5] }, action: replace, message: no }
+cases:
+  - { name: one, direction: output, text: x, expect: { action: redact, rules: [masked], text: y } }
+  - { name: two, direction: input, scores: { pii.EMAIL: 0.5 }, context: { surface: kids, n: 1, b: true }, expect: { action: allow } }
+`;
+
+t.test('the whole grammar', async (t) => {
+  const { policy, issues } = parsePolicy(EVERYTHING, 'p.yaml');
+  t.same(issues.map(({ severity, message }) => `${severity} ${message}`), ['warning holding for a person is not available yet']);
+  t.match(policy, { id: 'support-bot', revision: /^[0-9a-f]{12}$/, description: 'Customer support', defaultAction: 'warn', onUnknown: 'open', onBlock: 'fallback', message: /^I can't/, stream: { mode: 'trail', window: 'whole' }, history: 'all' });
+  t.same(policy!.rules.map(({ id, priority }) => [id, priority]), [['held', -5], ['injection', 10], ['masked', 10], ['labelled', 10], ['said', 11], ['late', 100]]);
+  t.same(policy!.patterns, [
+    { id: 'codename', label: 'CODENAME', literal: ['Bluebird', 'Operation Heron'], ignoreCase: true, matches: [], ignores: [] },
+    { id: 'ticket-no', label: 'TICKET_NO', regex: 'TCK-\\d{6}', ignoreCase: false, matches: ['TCK-123456'], ignores: ['TCK-12'] },
+    { id: 'one', label: 'ONE', literal: ['single'], ignoreCase: false, matches: [], ignores: [] },
+  ]);
+  const rule = (id: string) => policy!.rules.find((entry) => entry.id === id)!;
+  t.same(rule('injection'), {
+    id: 'injection', name: 'Injection', priority: 10, enabled: false, direction: 'input', action: 'block', onUnknown: 'closed',
+    when: { kind: 'any', of: [
+      { kind: 'score', classifier: 'prompt-injection', category: 'injection', operator: 'gte', value: 0.9 },
+      { kind: 'all', of: [
+        { kind: 'score', classifier: 'moderation', category: 'hate/threatening-x.y', operator: 'gt', value: 0.7 },
+        { kind: 'not', of: { kind: 'context', key: 'user.trust', operator: 'eq', value: 'verified' } },
+      ] },
+      { kind: 'score', classifier: 'pii', category: '*', operator: 'between', value: [0.1, 0.2] },
+    ] },
+  });
+  t.match(rule('held'), { severity: 'high', hold: { forMs: 30_000, then: 'redact' }, redact: { style: 'hash' }, direction: 'both', enabled: true, name: 'held' });
+  t.same([rule('masked').redact, rule('labelled').redact, rule('said').redact, rule('said').message], [{ style: 'mask', keepLast: 4 }, { style: 'label' }, undefined, 'no']);
+  t.same(policy!.cases, [
+    { name: 'one', direction: 'output', text: 'x', context: {}, expect: { action: 'redact', rules: ['masked'], text: 'y' } },
+    { name: 'two', direction: 'input', scores: { 'pii.EMAIL': 0.5 }, context: { surface: 'kids', n: 1, b: true }, expect: { action: 'allow' } },
+  ]);
+  assertFrozen(t, policy!);
+});
+
+t.test('defaults, and the revision of the text', async (t) => {
+  const policy = requirePolicy('policy: p', 'p.yaml');
+  t.same(policy, { id: 'p', revision: policy.revision, description: '', defaultAction: 'allow', onBlock: 'error', stream: { mode: 'hold', window: 'sentence' }, history: 'latest', patterns: [], rules: [], cases: [] });
+  t.not(requirePolicy('policy: p # x', 'p.yaml').revision, policy.revision);
+  t.match(requirePolicy('policy: p\nstream: { window: 200 }', 'p.yaml').stream, { mode: 'hold', window: 200 });
+});
+
+t.test('shadow and canary are kept and warned about', async (t) => {
+  const { policy, issues } = parsePolicy('policy: p\nshadow: q\ncanary: { policy: r, share: 5% }', 'p.yaml');
+  t.match(policy, { shadow: 'q', canary: { policy: 'r', share: 0.05 } });
+  t.same(issues.map(({ severity, path }) => `${severity} ${path}`), ['warning shadow', 'warning canary']);
+  t.match(requirePolicy('policy: p\ncanary: { policy: r, share: 0.5 }', 'p.yaml').canary, { share: 0.5 });
+});
+
+t.test('durations', async (t) => {
+  for (const [written, ms] of [['1ms', 1], ['30s', 30_000], ['5m', 300_000], ['24h', 86_400_000], ['1d', 86_400_000]] as const) {
+    const policy = requirePolicy(`policy: p\nrules: [ { id: r, when: { context: a, eq: 1 }, action: escalate, hold: { for: ${written}, then: block } } ]`, 'p');
+    t.equal(policy.rules[0].hold?.forMs, ms);
+  }
+});
+
+/** Mistakes in a `when:`; the place is that of the column in `  - { id: r, when: …`. */
+const WHEN = 20;
+const conditions: readonly (readonly [when: string, column: number, message: string, suggestion?: string])[] = [
+  ['7', 0, 'expected a condition, got a number', 'write { score: classifier.category, gte: 0.5 }'],
+  ['{}', 0, 'expected a condition with one of all, any, not, score, context'],
+  ['{ socre: a.b, gte: 1 }', 0, 'expected a condition with one of all, any, not, score, context', 'did you mean score?'],
+  ['{ all: [], any: [] }', 0, 'expected one of all, any in one condition, not 2', 'nest them under all or any'],
+  ['{ all: [] }', 7, 'all of nothing has no sense', 'name at least one condition'],
+  ['{ any: { score: a.b, gte: 1 } }', 7, 'expected a list of conditions, got a mapping'],
+  [`{ any: [${'0,'.repeat(1001)}] }`, 7, '1001 conditions, the limit is 1000'],
+  ['{ all: [ { context: a, eq: 1 } ], x: 1 }', 34, 'unknown key x'],
+  ['{ not: [] }', 7, 'expected a condition, got a list', 'write { score: classifier.category, gte: 0.5 }'],
+  ['{ not: { context: a, eq: 1 }, eq: 1 }', 30, 'unknown key eq'],
+  ['{ score: 5, gte: 1 }', 9, 'expected classifier.category, got a number'],
+  ['{ score: pii, gte: 1 }', 9, 'expected classifier.category', 'write classifier.* for any category'],
+  ['{ score: .a, gte: 1 }', 9, 'expected a classifier of letters, digits, `-` and `_`, or * for any'],
+  ['{ score: "a.", gte: 1 }', 9, 'expected a category without spaces, or * for any'],
+  ['{ score: a.hate*, gte: 1 }', 9, 'expected a category without spaces, or * for any', '* stands for a whole name, not for a part of one'],
+  ['{ score: a.b }', 0, 'expected an operator, one of gt, gte, lt, lte, eq, between, exists'],
+  ['{ score: a.b, get: 1 }', 14, 'unknown key get', 'did you mean gte?'],
+  ['{ score: a.b, gte: 0.1, lt: 1 }', 0, 'expected one operator, got gte and lt', 'use between, or two conditions under all'],
+  ['{ score: a.b, gte: -0.1 }', 19, 'a score is from 0 to 1, got -0.1'],
+  ['{ score: a.b, lte: 1.01 }', 19, 'a score is from 0 to 1, got 1.01'],
+  ['{ score: a.b, gt: .nan }', 18, 'a score is from 0 to 1, got NaN'],
+  ['{ score: a.b, gte: "1" }', 19, 'expected a score from 0 to 1, got text'],
+  ['{ score: a.b, exists: 1 }', 22, 'expected true or false, got a number'],
+  ['{ score: a.b, between: 1 }', 23, 'expected [low, high]'],
+  ['{ score: a.b, between: [0] }', 23, 'expected [low, high]'],
+  ['{ score: a.b, between: [0, x] }', 23, 'expected [low, high]'],
+  ['{ score: a.b, between: [0, .nan] }', 23, 'expected [low, high]'],
+  ['{ score: a.b, between: [-1, 1] }', 23, 'expected numbers from 0 to 1, got -1 and 1'],
+  ['{ score: a.b, between: [0.9, 0.1] }', 23, 'low is above high: 0.9 and 0.1', 'write [0.1, 0.9]'],
+  ['{ classifier: a, category: b, operator: gte, threshold: 2 }', 56, 'a score is from 0 to 1, got 2'],
+  ['{ classifier: a, category: b, operator: get, threshold: 1 }', 40, 'expected one of gt, gte, lt, lte, eq, between, exists', 'did you mean gte?'],
+  ['{ classifier: a, category: b, operator: 1, threshold: 1 }', 40, 'expected one of gt, gte, lt, lte, eq, between, exists'],
+  ['{ classifier: a, operator: gte, threshold: 1 }', 0, 'classifier and category must both be text'],
+  ['{ classifier: a b, category: b, operator: gte, threshold: 1 }', 14, 'expected a classifier of letters, digits, `-` and `_`, or * for any'],
+  ['{ classifier: a, category: b, operator: gte, treshold: 1, threshold: 1 }', 45, 'unknown key treshold', 'did you mean threshold?'],
+  ['{ context: 5, eq: 1 }', 11, 'expected a context key such as surface or user.trust'],
+  ['{ context: "a b", eq: 1 }', 11, 'expected a context key such as surface or user.trust'],
+  ['{ context: a, eq: [] }', 18, 'expected text, a number, true or false, got a list'],
+  ['{ context: a, gt: true }', 18, 'expected text or a number, got true or false'],
+  ['{ context: a, gt: .inf }', 18, 'expected text or a number, got a number'],
+  ['{ context: a, exists: x }', 22, 'expected true or false, got text'],
+  ['{ context: a, between: [2, 1] }', 23, 'low is above high: 2 and 1', 'write [1, 2]'],
+  ['{ context: a, eg: 1 }', 14, 'unknown key eg', 'did you mean eq?'],
+];
+
+for (const [when, column, message, suggestion] of conditions) {
+  t.test(`refused: when: ${when.slice(0, 80)}`, async (t) => {
+    const { policy, issues } = parsePolicy(`policy: p\nrules:\n  - { id: r, when: ${when}, action: block }`, 'p.yaml');
+    t.equal(policy, undefined);
+    const [issue] = issues;
+    t.same([issue.line, issue.column, issue.message, issue.suggestion], [3, WHEN + column, message, suggestion]);
+  });
+}
+
+t.test('conditions nest 32 deep and no deeper', async (t) => {
+  const nested = (depth: number) => `policy: p\nrules:\n  - { id: r, action: block, when: ${'{ not: '.repeat(depth - 1)}{ context: a, eq: 1 }${' }'.repeat(depth - 1)} }`;
+  t.ok(parsePolicy(nested(32), 'p').policy);
+  t.match(parsePolicy(nested(33), 'p').issues, [{ line: 3, column: 35 + 32 * 7, message: 'nested deeper than 32 conditions' }]);
+});
+
+const R = '{ id: r, when: { context: a, eq: 1 }, action: block';
+const mistakes: readonly (readonly [source: string, place: string, message: string | RegExp, suggestion?: string])[] = [
+  ['', '1:1', 'expected a mapping, the file is empty'],
+  ['- 1', '1:1', 'expected a mapping, got a list'],
+  ['rules: []', '1:1', 'policy is missing'],
+  ['policy: a b', '1:9', /expected a name of letters/],
+  ['policy: p\nrule: []', '2:1', 'unknown key rule', 'did you mean rules?'],
+  ['policy: p\ndefault_action: redact', '2:17', /expected one of allow, warn, block, escalate/],
+  ['policy: p\non_block: fallback', '2:11', 'on_block: fallback needs a message', 'add message: with what to say'],
+  ['policy: p\nstream: { window: sentense }', '2:19', /expected sentence, whole, or a number/, 'did you mean sentence?'],
+  ['policy: p\nstream: { window: 0 }', '2:19', /expected sentence, whole, or a number/],
+  ['policy: p\ncanary: { policy: q, share: 500% }', '2:29', 'expected a share such as 5% or 0.05'],
+  ['policy: p\ncanary: { policy: q, share: 2 }', '2:29', 'expected a share such as 5% or 0.05'],
+  ['policy: p\ncanary: { policy: q, share: much }', '2:29', 'expected a share such as 5% or 0.05'],
+  [`policy: p\nrules: [${'0,'.repeat(10_001)}]`, '2:8', '10001 entries, the limit is 10000'],
+  ['policy: p\nrules: [ 7 ]', '2:10', 'expected a mapping, got a number'],
+  [`policy: p\nrules:\n  - ${R} }\n  - ${R} }`, '4:11', 'a second rule r', 'the first is rule number 1'],
+  ['policy: p\nrules: [ { id: r, action: block } ]', '2:10', 'when is missing'],
+  ['policy: p\nrules: [ { id: r, when: { context: a, eq: 1 } } ]', '2:10', 'action is missing'],
+  [`policy: p\nrules: [ ${R}, priority: 1.5 } ]`, '2:73', /expected a whole number from -1000000 to 1000000, got 1.5/],
+  [`policy: p\nrules: [ ${R}, priority: high } ]`, '2:73', 'expected a whole number, got text'],
+  [`policy: p\nrules: [ ${R}, redact: { style: label } } ]`, '2:63', 'redact: stands without action redact'],
+  [`policy: p\nrules: [ ${R}, severity: low } ]`, '2:63', 'severity belongs to action escalate'],
+  [`policy: p\nrules: [ ${R}, hold: { for: 30s, then: block } } ]`, '2:63', 'hold belongs to action escalate'],
+  [`policy: p\nrules: [ ${R.replace('block', 'escalate')}, hold: { for: 30, then: block } } ]`, '2:79', 'expected a duration with its unit', 'write 30s or 30ms'],
+  [`policy: p\nrules: [ ${R.replace('block', 'escalate')}, hold: { for: soon, then: block } } ]`, '2:79', 'expected a duration with its unit', 'write 500ms, 30s, 5m or 1h'],
+  [`policy: p\nrules: [ ${R.replace('block', 'escalate')}, hold: { for: 25h, then: block } } ]`, '2:79', 'longer than 86400000 ms'],
+  [`policy: p\nrules: [ ${R.replace('block', 'escalate')}, hold: { for: 1h, then: escalate } } ]`, '2:89', /expected one of allow, warn, redact, block/],
+  [`policy: p\nrules: [ ${R.replace('block', 'redact')}, redact: { style: pseudonym } } ]`, '2:81', 'style pseudonym is not available yet', 'use label, mask or hash'],
+  [`policy: p\nrules: [ ${R.replace('block', 'redact')}, redact: { keep_last: 4 } } ]`, '2:74', 'keep_last belongs to style mask'],
+  [`policy: p\nrules: [ ${R.replace('block', 'replace')} } ]`, '2:10', 'action replace needs a message', 'add message: to the rule or the policy'],
+  ['policy: p\npatterns: [ { id: a } ]', '2:13', 'expected regex: or literal:'],
+  ['policy: p\npatterns: [ { id: a, regex: a, literal: b } ]', '2:13', 'regex and literal in one pattern', 'make two patterns of it'],
+  ['policy: p\npatterns: [ { id: a, literal: [] } ]', '2:31', 'expected at least 1 entry'],
+  ['policy: p\npatterns: [ { id: a, literal: [x, ""] } ]', '2:35', 'expected text, got an empty one'],
+  ['policy: p\npatterns: [ { id: a, literal: 7 } ]', '2:31', 'expected a list, got a number'],
+  ['policy: p\npatterns: [ { id: a, regex: a, label: "[X]" } ]', '2:39', 'expected a label without spaces and brackets'],
+  ['policy: p\npatterns: [ { id: a, regex: a, matches: x } ]', '2:41', 'expected a list, got text'],
+  ['policy: p\npatterns: [ { id: a, regex: a }, { id: a, literal: b } ]', '2:40', 'a second pattern a'],
+  ['policy: p\npatterns: [ { id: a, regex: a } ]\nrules: [ { id: r, when: { score: patterns.b, eq: 1 }, action: block } ]', '3:34', 'patterns has no category b', 'did you mean a?'],
+  ['policy: p\ncases: [ { name: a, direction: input, expect: { action: allow } } ]', '2:10', 'expected text: or scores:'],
+  ['policy: p\ncases: [ { name: a, direction: input, text: x, expect: { action: allow, rules: [r] } } ]', '2:81', 'no rule r'],
+  [`policy: p\nrules: [ ${R} } ]\ncases: [ { name: a, direction: both, text: x, expect: { action: allow } } ]`, '3:32', /expected one of input, output/],
+  ['policy: p\ncases: [ { name: a, direction: input, text: x, expect: { action: allow } }, { name: a, direction: input, text: y, expect: { action: allow } } ]', '2:85', 'a second case a'],
+  ['policy: p\ncases: [ { name: a, direction: input, scores: [1], expect: { action: allow } } ]', '2:47', 'expected classifier.category: score, got a list'],
+  ['policy: p\ncases: [ { name: a, direction: input, scores: { x: 1 }, expect: { action: allow } } ]', '2:49', 'expected classifier.category'],
+  ['policy: p\ncases: [ { name: a, direction: input, scores: { a.b: 2 }, expect: { action: allow } } ]', '2:54', 'a score is a number from 0 to 1'],
+  ['policy: p\ncases: [ { name: a, direction: input, text: x, context: [1], expect: { action: allow } } ]', '2:57', 'expected key: value, got a list'],
+  ['policy: p\ncases: [ { name: a, direction: input, text: x, context: { k: {} }, expect: { action: allow } } ]', '2:62', 'expected text, a number, true or false; got a mapping'],
+];
+
+for (const [source, place, message, suggestion] of mistakes) {
+  t.test(`refused: ${source.slice(0, 90).replaceAll('\n', ' / ')}`, async (t) => {
+    const { policy, issues } = parsePolicy(source, 'p.yaml');
+    t.equal(policy, undefined);
+    const errors = issues.filter(({ severity }) => severity === 'error');
+    t.equal(`${errors[0].line}:${errors[0].column}`, place);
+    t.match(errors[0].message, message);
+    if (suggestion !== undefined) t.equal(errors[0].suggestion, suggestion);
+  });
+}
+
+t.test('mistakes of kind hide no other mistake', async (t) => {
+  const places = (source: string) => parsePolicy(source, 'p.yaml').issues.map(({ line, column, message }) => `${line}:${column} ${message}`);
+  t.same(places('policy: p\npatterns: 7\nrules: 7\ncases: 7\nx: 1'), ['5:1 unknown key x', '2:11 expected a list, got a number', '3:8 expected a list, got a number', '4:8 expected a list, got a number']);
+  t.same(places('policy: p\npatterns: [ 7, { regex: a } ]\nrules: [ { when: { any: [ 7 ] }, action: block } ]\ncases: [ 7, { name: c, direction: input, text: x, expect: { action: allow, rules: [ [], zz ] } } ]'), [
+    '2:13 expected a mapping, got a number',
+    '2:16 id is missing',
+    '3:10 id is missing',
+    '3:27 expected a condition, got a number',
+    '4:10 expected a mapping, got a number',
+    '4:85 expected text, got a list',
+    '4:89 no rule zz',
+  ]);
+  t.same(places('policy: p\nrules: 7\ncases: [ { name: c, direction: input, text: x, expect: { action: allow, rules: [zz] } } ]'), ['2:8 expected a list, got a number'], 'rules that could not be read are not missed');
+});
+
+const KNOWN: readonly KnownClassifier[] = [{ id: 'pii', categories: [{ id: 'EMAIL' }, { id: 'PHONE_NUMBER' }] }, { id: 'toxicity', categories: [{ id: 'hate' }] }];
+const names: readonly (readonly [score: string, message?: string, suggestion?: string])[] = [
+  ['pii.EMAIL'],
+  ['pii.*'],
+  ['*.hate'],
+  ['*.*'],
+  ['patterns.a'],
+  ['*.a'],
+  ['pij.EMAIL', 'no classifier pij', 'did you mean pii?'],
+  ['pii.EMIAL', 'pii has no category EMIAL', 'did you mean EMAIL?'],
+  ['pii.hate', 'pii has no category hate'],
+  ['*.hats', 'no classifier has a category hats', 'did you mean hate?'],
+  ['constructor.x', 'no classifier constructor'],
+];
+
+t.test('scores are checked against what runs', async (t) => {
+  for (const [score, message, suggestion] of names) {
+    const source = `policy: p\npatterns: [ { id: a, literal: a } ]\nrules: [ { id: r, when: { score: '${score}', eq: 1 }, action: block } ]`;
+    t.same(parsePolicy(source, 'p', KNOWN).issues.map((issue) => [issue.line, issue.column, issue.message, issue.suggestion]), message === undefined ? [] : [[3, 34, message, suggestion]], score);
+    t.same(parsePolicy(source, 'p').issues, [], 'without classifiers nothing is assumed');
+  }
+});
+
+t.test('ten thousand rules and twenty thousand patterns are read', async (t) => {
+  const patterns = Array.from({ length: 20_000 }, (_, i) => `  - { id: p${i}, literal: word${i} }`).join('\n');
+  const rules = Array.from({ length: 10_000 }, (_, i) => `  - { id: r${i}, priority: ${i % 7}, when: { score: patterns.p${i}, gte: 0.5 }, action: block }`).join('\n');
+  const started = performance.now();
+  const policy = requirePolicy(`policy: p\npatterns:\n${patterns}\nrules:\n${rules}\n`, 'p');
+  t.same([policy.patterns.length, policy.rules.length], [20_000, 10_000]);
+  t.ok(performance.now() - started < 10_000);
+});
+
+t.test('requirePolicy throws every issue', async (t) => {
+  t.throws(() => requirePolicy('policy: p\na: 1\nb: 2', 'p.yaml'), new ConfigError([]));
+  try {
+    requirePolicy('policy: p\na: 1\nb: 2', 'p.yaml');
+  } catch (error) {
+    t.equal((error as ConfigError).issues.length, 2);
+  }
+});
+
+t.test('the policies that come with Weir parse, with cases for every rule', async (t) => {
+  const dir = join(import.meta.dirname, '../../config/policies');
+  const files = readdirSync(dir).filter((file) => file.endsWith('.yaml'));
+  t.ok(files.includes('default.yaml'));
+  for (const file of files) {
+    const { policy, issues } = parsePolicy(readFileSync(join(dir, file), 'utf8'), file);
+    t.same(issues, [], file);
+    const exercised = new Set(policy!.cases!.flatMap(({ expect }) => expect.rules ?? []));
+    t.same([...exercised].sort(), policy!.rules.map(({ id }) => id).sort(), `${file}: every rule has a case`);
+  }
+});
+
+t.test('the example in the README of config/policies is a policy', async (t) => {
+  const readme = readFileSync(join(import.meta.dirname, '../../config/policies/README.md'), 'utf8');
+  t.same(parsePolicy(/```yaml\n(.*?)```/s.exec(readme)![1], 'README.md').issues, []);
+});
+
+function assertFrozen(t: Test, value: Policy | Condition | object): void {
+  t.ok(Object.isFrozen(value), JSON.stringify(value).slice(0, 60));
+  for (const child of Object.values(value)) if (typeof child === 'object' && child !== null) assertFrozen(t, child);
+}

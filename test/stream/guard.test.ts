@@ -1,0 +1,212 @@
+/**
+ * The guard on streams and bodies: nothing changed means the same bytes; a match leaves nowhere, however the bytes and
+ * the text are cut; what is around it stays.
+ */
+import fc from 'fast-check';
+import t from 'tap';
+import { accumulated, cutBytes, eventsOf, guarded } from '../helpers/guarded.ts';
+import { EMPTY_POLICY, planOf, REDACT_PII } from '../helpers/plans.ts';
+import { recordings, skipReason } from '../helpers/recordings.ts';
+import { randomOf, runs, seed } from '../helpers/runs.ts';
+
+const NEVER = `policy: test
+default_action: allow
+patterns:
+  - { id: never, label: NEVER, regex: 'zqxjk[0-9]{9}zq' }
+rules:
+  - { id: never, priority: 1, direction: both, when: { score: patterns.never, gte: 1 }, action: redact }
+`;
+
+t.test('recorded answers leave as the bytes they came in', { skip: skipReason }, async (t) => {
+  for (const [name, policy] of [['an empty policy', EMPTY_POLICY], ['a rule that never matches', NEVER]] as const) {
+    const plan = planOf(policy);
+    const different: string[] = [];
+    const all = recordings('chat');
+    all.forEach(({ file, bytes, stream, status }, i) => {
+      const { bytes: out } = guarded(plan, cutBytes(bytes, i, 40), { status, mediaType: stream ? 'text/event-stream' : 'application/json' });
+      if (!out.equals(bytes)) different.push(file);
+    });
+    t.same(different, [], `${all.length} answers with ${name}`);
+  }
+});
+
+const SECRETS = ['maria.kowalska+home@mail.example.org', '4111 1111 1111 1111', '5500-0000-0000-0004', 'DE89370400440532013000', 'GB82 WEST 1234 5698 7654 32', '078-05-1120', '192.168.13.77', `sk-proj-${'a1B2c3D4'.repeat(6)}`];
+const WORDS = 'the quick report was late because our team met on Tuesday near 14 Main and 3 of 5 agreed, e.g. v1.2.3 or a@ b; it is 50% done "quoted" back\\slash naïve 日本 😀 (x) [y] {z}'.split(' ');
+
+function planted(random: () => number): { text: string; parts: string[] } {
+  const words = Array.from({ length: 4 + Math.floor(random() * 20) }, () => WORDS[Math.floor(random() * WORDS.length)] as string);
+  for (let i = 0; i <= random() * 3; i += 1) words.splice(Math.floor(random() * (words.length + 1)), 0, `\0${SECRETS[Math.floor(random() * SECRETS.length)]}\0`);
+  const marked = words.join(' ');
+  return { text: marked.replaceAll('\0', ''), parts: marked.split('\0').filter((_, i) => i % 2 === 0) };
+}
+
+function fragments(text: string, random: () => number): string[] {
+  const out: string[] = [];
+  for (let at = 0; at < text.length;) {
+    const size = [1, 1, 2, 3, 4, 7, 12][Math.floor(random() * 7)] as number;
+    out.push(text.slice(at, at + size));
+    at += size;
+  }
+  return out;
+}
+
+const CHANNELS = ['content', 'refusal', 'reasoning', 'reasoning_content', 'arguments', 'function_call'] as const;
+
+interface Story {
+  readonly bytes: Buffer;
+  readonly wanted: ReadonlyMap<string, { text: string; parts: string[] }>;
+}
+
+function delta(channel: string, fragment: string): object {
+  if (channel === 'arguments') return { tool_calls: [{ index: 0, function: { arguments: fragment } }] };
+  if (channel === 'function_call') return { function_call: { arguments: fragment } };
+  return { [channel]: fragment };
+}
+
+function story(random: () => number): Story {
+  const wanted = new Map<string, { text: string; parts: string[] }>();
+  const lanes: { choice: number; channel: string; left: string[] }[] = [];
+  const choices = random() < 0.3 ? 2 : 1;
+  for (let choice = 0; choice < choices; choice += 1) {
+    for (const channel of CHANNELS.filter(() => random() < 0.5)) {
+      const one = planted(random);
+      wanted.set(`${choice}/${channel === 'arguments' ? '0/arguments' : channel}`, one);
+      const isJson = channel === 'arguments' || channel === 'function_call';
+      lanes.push({ choice, channel, left: fragments(isJson ? JSON.stringify({ note: one.text, n: 3 }) : one.text, random) });
+    }
+  }
+  const events: string[] = [];
+  const chunk = (choice: number, body: object, finish: string | null): string => `data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', created: 1, model: 'm', choices: [{ index: choice, delta: body, finish_reason: finish }] })}\n\n`;
+  for (let live = lanes.filter((l) => l.left.length > 0); live.length > 0; live = lanes.filter((l) => l.left.length > 0)) {
+    const lane = live[Math.floor(random() * live.length)] as (typeof lanes)[number];
+    events.push(chunk(lane.choice, delta(lane.channel, lane.left.shift() as string), null));
+    if (random() < 0.02) events.push(': keep-alive\n\n');
+  }
+  for (let choice = 0; choice < choices; choice += 1) {
+    const lastText = random() < 0.2 ? ' bye' : '';
+    if (lastText !== '') {
+      const key = `${choice}/content`;
+      const before = wanted.get(key) ?? { text: '', parts: [''] };
+      wanted.set(key, { text: before.text + lastText, parts: [...before.parts.slice(0, -1), `${before.parts.at(-1)}${lastText}`] });
+    }
+    events.push(chunk(choice, lastText === '' ? {} : { content: lastText }, 'stop'));
+  }
+  return { bytes: Buffer.from(`${events.join('')}data: [DONE]\n\n`), wanted };
+}
+
+const plan = planOf(REDACT_PII);
+const flat = (text: string): string => text.replace(/[ -]/g, '');
+
+function firstFault({ bytes, wanted }: Story, cutSeed: number): string | undefined {
+  const chunks = cutBytes(bytes, cutSeed, [3, 20, 200, 5000][Math.abs(cutSeed) % 4] as number);
+  const { bytes: out, prefix } = guarded(plan, chunks);
+  const got = accumulated(out);
+  for (const [key, { text, parts }] of wanted) {
+    let redacted = got[key] ?? '';
+    if (key.endsWith('arguments') || key.endsWith('function_call')) {
+      try {
+        redacted = (JSON.parse(redacted) as { note: string }).note;
+      } catch {
+        return `${key}: the arguments are no JSON any more`;
+      }
+    }
+    if (SECRETS.some((secret) => flat(redacted).includes(flat(secret)))) return `${key}: a secret left`;
+    if (redacted.replace(/\[[A-Z_]+\]/g, '\0') !== parts.join('\0') && parts.length > 1) return `${key}: ${JSON.stringify(redacted)} is not ${JSON.stringify(parts)}`;
+    if (parts.length === 1 && redacted !== text) return `${key}: text changed`;
+  }
+  const early = prefix(Math.abs(cutSeed) % chunks.length);
+  return out.subarray(0, early.length).equals(early) ? undefined : 'what left changed later';
+}
+
+t.test('planted secrets leave in no channel, and everything around them does', async (t) => {
+  fc.assert(
+    fc.property(fc.integer(), fc.integer(), (storySeed, cutSeed) => {
+      const fault = firstFault(story(randomOf(storySeed)), cutSeed);
+      if (fault !== undefined) throw new Error(fault);
+    }),
+    { numRuns: runs(4_000), seed },
+  );
+  t.pass(`seed ${seed}`);
+});
+
+t.test('the finish chunk may carry text, and what waits leaves before or with it', async (t) => {
+  const chunk = (body: object, finish: string | null = null): string => `data: ${JSON.stringify({ id: 'c', choices: [{ index: 0, delta: body, finish_reason: finish }] })}\n\n`;
+  const bytes = Buffer.from(`${chunk({ content: 'write to ana@exam' })}${chunk({ content: 'ple.com' }, 'stop')}data: [DONE]\n\n`);
+  const events = eventsOf(guarded(plan, [bytes]).bytes);
+  t.same(events.map((e) => e.choices[0].delta.content), ['write to [EMAIL]', '']);
+  t.equal(events[1].choices[0].finish_reason, 'stop');
+});
+
+t.test('a word leaves with the space after it; an event that waits keeps its place', async (t) => {
+  const tokens = ['The', ' quick', ' report', ' was', ' late', ' and', ' more', ' is to come', '.'];
+  const chunks = tokens.map((content) => Buffer.from(`data: ${JSON.stringify({ choices: [{ index: 0, delta: { content } }] })}\n\n`));
+  const { prefix } = guarded(plan, chunks);
+  tokens.slice(0, -1).forEach((token, i) => t.equal(accumulated(prefix(i))['0/content'] ?? '', tokens.slice(0, i).join(''), `after ${JSON.stringify(token)}`));
+});
+
+t.test('log-probabilities of a choice go from the first event that was changed', async (t) => {
+  const chunk = (index: number, content: string): string => `data: ${JSON.stringify({ choices: [{ index, delta: { content }, logprobs: { content: [{ token: content, bytes: [1], top_logprobs: [] }] } }] })}\n\n`;
+  const bytes = Buffer.from(chunk(0, 'hi ') + chunk(1, 'ho ') + chunk(0, 'ana@example.com, ') + chunk(0, 'bye ') + chunk(1, 'ho ') + 'data: [DONE]\n\n');
+  const events = eventsOf(guarded(plan, [bytes]).bytes);
+  t.same(events.map((e) => e.choices[0].logprobs === null), [false, false, true, true, false]);
+});
+
+t.test('a blocked stream ends as the client expects, and the match does not leave', async (t) => {
+  const block = planOf(REDACT_PII.replace('action: redact', 'action: block'));
+  const chunk = (index: number, content: string): string => `data: ${JSON.stringify({ id: 'c7', model: 'm', created: 5, choices: [{ index, delta: { content } }] })}\n\n`;
+  const { bytes, blocked, summary } = guarded(block, [Buffer.from(chunk(0, 'I am ') + chunk(1, 'and so ') + chunk(0, 'ana@example.com, ') + chunk(0, 'bye'))]);
+  t.equal(blocked, true);
+  t.equal(summary.decision.action, 'block');
+  t.same(summary.decision.triggered_rules, ['pii']);
+  const events = eventsOf(bytes);
+  t.same(events.map((e) => [e.choices[0].index, e.choices[0].delta.content ?? null, e.choices[0].finish_reason ?? null]), [[0, 'I am ', null], [1, 'and so ', null], [0, null, 'content_filter'], [1, null, 'content_filter']]);
+  t.ok(events.every((e) => e.id === 'c7'));
+  t.match(bytes.toString(), /data: \[DONE\]\n\n$/);
+});
+
+t.test('a blocked whole answer keeps its envelope and loses its text', async (t) => {
+  const block = planOf(REDACT_PII.replace('action: redact', 'action: block'));
+  const body = { id: 'c1', object: 'chat.completion', created: 1, model: 'm', choices: [{ index: 0, message: { role: 'assistant', content: 'write ana@example.com' }, finish_reason: 'stop' }], usage: { prompt_tokens: 3, completion_tokens: 4, total_tokens: 7 } };
+  const { bytes, blocked } = guarded(block, [Buffer.from(JSON.stringify(body))], { mediaType: 'application/json' });
+  t.equal(blocked, true);
+  const out = JSON.parse(bytes.toString());
+  t.equal(out.choices[0].finish_reason, 'content_filter');
+  t.equal(out.choices[0].message.content, '');
+  t.equal(out.usage.total_tokens, 7);
+});
+
+t.test('numbers, keys and escapes in arguments', async (t) => {
+  const cases: [string, string][] = [
+    ['{"card": 4111111111111111, "n": 1}', '{"card": "[CREDIT_CARD]", "n": 1}'],
+    ['{"mail":"ana\\u0040example.com"}', '{"mail":"[EMAIL]"}'],
+    ['{"ana@example.com":true}', '{"[EMAIL]":true}'],
+    ['{"a":"say \\"ana@example.com\\""}', '{"a":"say \\"[EMAIL]\\""}'],
+    ["{'card': '4111 1111 1111 1111'}", "{'card': '[CREDIT_CARD]'}"],
+    ['{"a":"\\', '{"a":"\\'],
+    ['plain ana@example.com words', 'plain [EMAIL] words'],
+  ];
+  for (const [given, expected] of cases) {
+    for (const size of [1, 2, 5, 100]) {
+      const chunks = given.match(new RegExp(`[^]{1,${size}}`, 'g')) as string[];
+      const bytes = Buffer.from(chunks.map((c) => `data: ${JSON.stringify({ choices: [{ index: 0, delta: { tool_calls: [{ index: 0, function: { arguments: c } }] } }] })}\n\n`).join(''));
+      t.equal(accumulated(guarded(plan, [bytes]).bytes)['0/0/arguments'], expected, `${given} in pieces of ${size}`);
+    }
+  }
+});
+
+t.test('a held event does not stall the others for ever', async (t) => {
+  const chunk = (body: object, finish: string | null = null): string => `data: ${JSON.stringify({ id: 'c', choices: [{ index: 0, delta: body, finish_reason: finish }] })}\n\n`;
+  const calls = Array.from({ length: 100 }, (_, i) => chunk({ tool_calls: [{ index: 0, function: { arguments: i === 0 ? '[' : `${i}, ` } }] }));
+  const head = chunk({ content: 'Let me save' });
+  const { bytes, prefix } = guarded(plan, [head, ...calls, chunk({}, 'tool_calls'), 'data: [DONE]\n\n'].map((s) => Buffer.from(s)));
+  t.equal(accumulated(bytes)['0/content'], 'Let me save');
+  t.match(accumulated(prefix(60))['0/0/arguments'], '[1, 2, 3', 'the arguments flow while the last word of the text waits');
+  t.equal(accumulated(prefix(60))['0/content'], 'Let me ');
+  t.ok(eventsOf(bytes).findIndex((e) => e.choices[0].finish_reason !== null) === eventsOf(bytes).length - 1, 'the finish chunk stays last');
+});
+
+t.test('text that is no JSON is screened as text', async (t) => {
+  t.equal(guarded(plan, [Buffer.from('error: ana@example.com is unknown')], { status: 502, mediaType: 'text/plain' }).bytes.toString(), 'error: [EMAIL] is unknown');
+  t.match(guarded(plan, [Buffer.from('data: oops ana@example.com\n\ndata: [DONE]\n\n')]).bytes.toString(), 'oops [EMAIL]');
+  t.match(guarded(plan, [Buffer.from('error: ana@example.com\n\n')]).bytes.toString(), /^data: .*\[EMAIL\]/s);
+});

@@ -1,0 +1,186 @@
+/**
+ * Log, traces and metrics as fed by the channels: what they tell, what they must not tell, and how far they can grow.
+ */
+import t from 'tap';
+import { InMemorySpanExporter } from '@opentelemetry/sdk-trace';
+import { CHANNELS, type ExchangeOpened } from '../../src/contract/channels.ts';
+import type { DecisionRecord, ExchangeRecord } from '../../src/contract/exchange.ts';
+import { BoundedLabel, nameOf } from '../../src/telemetry/label.ts';
+import { createLog, logChannels } from '../../src/telemetry/log.ts';
+import { METRICS, startMetrics } from '../../src/telemetry/metrics.ts';
+import { startTraces, type TraceOptions } from '../../src/telemetry/traces.ts';
+
+const SECRET = 'my card is 4111 1111 1111 1111';
+
+function decision(more: Partial<DecisionRecord> = {}): DecisionRecord {
+  return { action: 'allow', triggered_rules: [], classifier_results: [], coverage: { screened: [], exempt: [], opaque: [] }, degraded: [], redactions: 0, latency_ms: 2, ...more };
+}
+
+function record(more: Partial<ExchangeRecord> = {}): ExchangeRecord {
+  return {
+    kind: 'exchange', request_id: 'request-1', tenant_id: 'acme', policy: 'demo@1', method: 'POST', route: '/v1/chat/completions', model: 'gpt-test', stream: true, outcome: 'completed',
+    status: 200, upstream_status: 200, input: decision(), output: decision({ action: 'redact', redactions: 3, classifier_results: [{ classifier_id: 'pii', category: 'EMAIL', score: 1, count: 3 }, { classifier_id: 'slow', category: 'x', unknown: 'timeout', count: 1 }] }),
+    held_chars_max: 12, held_ms_total: 34, request_bytes: 10, response_bytes: 20, started_at: '2026-01-01T00:00:00.000Z', duration_ms: 100, time_to_first_byte_ms: 40, ...more,
+  };
+}
+
+function openExchange(more: Partial<ExchangeOpened> = {}): Record<string, string> {
+  const propagate: Record<string, string> = {};
+  CHANNELS.exchangeOpened.publish({ requestId: 'request-1', method: 'POST', path: '/v1/chat/completions', startedAtMs: Date.now(), propagate, ...more });
+  return propagate;
+}
+
+t.test('a name stays, anything else is other, and only so many names', async (t) => {
+  for (const name of ['gpt-4o-mini', 'acme', 'pii.EMAIL', '/v1/models/{id}', 'bot@abc123', 'größe']) t.equal(nameOf(name), name);
+  for (const text of [SECRET, '', 'a\nb', 'a b', '\u001b[31m', 'x'.repeat(129), 'a"b', 'a\u2028b']) t.equal(nameOf(text), 'other');
+  const label = new BoundedLabel(2);
+  t.same(['a', 'b', 'c', 'a', 'b', SECRET].map((value) => label.of(value)), ['a', 'b', 'other', 'a', 'b', 'other']);
+});
+
+t.test('log lines are single, short, and hold no text of callers', async (t) => {
+  const lines: string[] = [];
+  const log = createLog({ level: 'debug', destination: { write: (line) => void lines.push(line) } });
+  t.teardown(logChannels(log));
+  log.warn('forged', { field: 'a\r\n{"level":"error"}\u001b[31m\u2028\u202e\ud800', long: 'x'.repeat(1_000_000), number: 1, absent: undefined });
+  t.equal(lines.length, 1);
+  t.match(JSON.parse(lines[0]), { level: 'warn', event: 'forged', field: 'a\\u{d}\\u{a}{"level":"error"}\\u{1b}[31m\\u{2028}\\u{202e}\ufffd', number: 1 });
+  t.ok(lines[0].length < 1000 && /^[^\u0000-\u0009\u000b-\u001f\u2028]*\n$/.test(lines[0]));
+
+  lines.length = 0;
+  CHANNELS.exchangeClosed.publish({ record: record({ model: SECRET, route: `/v1/${SECRET}`, session_id: SECRET, request_id: SECRET }) });
+  CHANNELS.exchangeClosed.publish({ record: record({ outcome: 'failed', status: 500, input: undefined, output: undefined, model: undefined, policy: undefined }) });
+  CHANNELS.exchangeClosed.publish({ record: record({ outcome: 'upstream_failed', status: 502, error_code: 'upstream_timeout' }) });
+  CHANNELS.stageEnded.publish({ requestId: 'request-1', stage: 'identify', startMs: 1, endMs: 3.5, error: SECRET });
+  CHANNELS.configReloaded.publish({ ok: false, hash: 'abc', issues: 2, message: 'weir.yaml:3:1 unknown key' });
+  CHANNELS.configReloaded.publish({ ok: true, hash: 'abd', issues: 0 });
+  CHANNELS.healthChanged.publish({ part: 'audit', healthy: false, detail: 'write failed' });
+  CHANNELS.healthChanged.publish({ part: 'audit', healthy: true, detail: 'again' });
+  t.notMatch(lines.join(''), /4111/);
+  t.match(lines.map((line) => JSON.parse(line)), [
+    { level: 'info', event: 'exchange', request_id: 'other', model: 'other', route: 'other', output_action: 'redact', output_redactions: 3, duration_ms: 100 },
+    { level: 'error', outcome: 'failed' }, { level: 'warn', error_code: 'upstream_timeout' }, { level: 'debug', event: 'stage', duration_ms: 2.5, error: 'other' },
+    { level: 'error', event: /old one stays/, message: /unknown key/ }, { level: 'info', event: 'configuration loaded', hash: 'abd' },
+    { level: 'warn', part: 'audit' }, { level: 'info', part: 'audit' },
+  ]);
+});
+
+t.test('above debug, stages cost nothing', async (t) => {
+  const end = logChannels(createLog({ level: 'info', destination: { write: () => undefined } }));
+  t.notOk(CHANNELS.stageEnded.hasSubscribers);
+  end();
+  t.notOk(CHANNELS.exchangeClosed.hasSubscribers);
+});
+
+function traced(t: { teardown(end: () => Promise<void>): void }, more: Partial<TraceOptions> = {}): InMemorySpanExporter {
+  const spanExporter = new InMemorySpanExporter();
+  const traces = startTraces({ exporter: 'otlp', sampleRatio: 1, version: '0', spanExporter, ...more });
+  t.teardown(() => traces.close());
+  return spanExporter;
+}
+
+const TRACE = '0af7651916cd43dd8448eb211c80319c';
+
+t.test('the caller\'s trace goes on through the exchange to the upstream', async (t) => {
+  const exporter = traced(t);
+  const sent = openExchange({ traceparent: `00-${TRACE}-b7ad6b7169203331-01`, tracestate: 'vendor=x' });
+  const now = performance.now();
+  CHANNELS.stageEnded.publish({ requestId: 'request-1', stage: 'identify', startMs: now, endMs: now + 1 });
+  CHANNELS.stageEnded.publish({ requestId: 'request-1', stage: 'upstream', startMs: now + 1, endMs: now + 5, attributes: { 'gen_ai.provider.name': 'openai', 'gen_ai.usage.input_tokens': 7, 'gen_ai.response.id': SECRET } });
+  CHANNELS.stageEnded.publish({ requestId: 'other-request', stage: 'identify', startMs: 0, endMs: 1 });
+  CHANNELS.stageEnded.publish({ requestId: 'request-1', stage: 'guard', startMs: now + 1, endMs: now + 5, error: 'upstream_timeout' });
+  t.equal(exporter.getFinishedSpans().length, 0, 'nothing is told before the exchange ends');
+  CHANNELS.exchangeClosed.publish({ record: record({ session_id: 'session-1' }) });
+  const spans = exporter.getFinishedSpans();
+  t.same(spans.map((span) => span.name), ['weir.identify', 'chat gpt-test', 'weir.guard', 'POST /v1/chat/completions']);
+  const [identify, upstream, guard, server] = spans;
+  t.same(new Set(spans.map((span) => span.spanContext().traceId)), new Set([TRACE]));
+  t.equal(server.parentSpanContext?.spanId, 'b7ad6b7169203331');
+  for (const child of [identify, upstream, guard]) t.equal(child.parentSpanContext?.spanId, server.spanContext().spanId);
+  t.equal(sent.traceparent, `00-${TRACE}-${upstream.spanContext().spanId}-01`, 'the upstream hears the id of the client span');
+  t.equal(sent.tracestate, 'vendor=x');
+  t.match(upstream.attributes, { 'gen_ai.operation.name': 'chat', 'gen_ai.provider.name': 'openai', 'gen_ai.request.model': 'gpt-test', 'gen_ai.request.stream': true, 'gen_ai.usage.input_tokens': 7, 'gen_ai.response.id': 'other', 'gen_ai.conversation.id': 'session-1', 'gen_ai.response.time_to_first_chunk': 0.04 });
+  t.match(server.attributes, { 'http.route': '/v1/chat/completions', 'http.response.status_code': 200, 'weir.tenant': 'acme', 'weir.output.action': 'redact', 'weir.redactions': 3 });
+  t.same(server.events.map(({ name, attributes }) => [name, attributes?.['gen_ai.evaluation.name'], attributes?.['gen_ai.evaluation.score.label']]), [
+    ['gen_ai.evaluation.result', 'policy', 'allow'], ['gen_ai.evaluation.result', 'policy', 'redact'], ['gen_ai.evaluation.result', 'pii', 'EMAIL'], ['gen_ai.evaluation.result', 'slow', 'x'],
+  ]);
+  t.equal(guard.attributes['error.type'], 'upstream_timeout');
+  t.notMatch(JSON.stringify(spans.map((span) => [span.name, span.attributes, span.events])), /4111/);
+});
+
+t.test('a new trace begins where the caller has none; sampling follows the caller, then the ratio', async (t) => {
+  const exporter = traced(t, { sampleRatio: 0 });
+  t.match(openExchange().traceparent, /^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/);
+  CHANNELS.exchangeClosed.publish({ record: record() });
+  t.equal(exporter.getFinishedSpans().length, 0);
+  t.match(openExchange({ traceparent: `00-${TRACE}-b7ad6b7169203331-01` }).traceparent, /-01$/);
+  CHANNELS.exchangeClosed.publish({ record: record({ status: 502 }) });
+  t.equal(exporter.getFinishedSpans().length, 1);
+  t.match(openExchange({ traceparent: `00-${TRACE}-b7ad6b7169203331-00` }).traceparent, new RegExp(`^00-${TRACE}-.*-00$`));
+  t.match(openExchange({ traceparent: 'nonsense\r\nx: y' }).traceparent, /^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/);
+});
+
+t.test('the console exporter prints one line per exchange', async (t) => {
+  const lines: string[] = [];
+  const traces = startTraces({ exporter: 'console', sampleRatio: 1, version: '0', print: (line) => void lines.push(line) });
+  openExchange();
+  CHANNELS.stageEnded.publish({ requestId: 'request-1', stage: 'identify', startMs: 1, endMs: 3.5 });
+  CHANNELS.exchangeClosed.publish({ record: record({ session_id: undefined }) });
+  await traces.close();
+  t.equal(lines.length, 1);
+  t.match(lines[0], /^trace [0-9a-f]{32} POST \/v1\/chat\/completions \d+\.\d ms: identify 2\.5 ms$/);
+  openExchange();
+  CHANNELS.exchangeClosed.publish({ record: record() });
+  t.equal(lines.length, 1, 'after close nothing is told');
+});
+
+t.test('every metric is told, with its labels and no others', async (t) => {
+  const metrics = startMetrics({ version: '0' });
+  t.teardown(() => metrics.close());
+  CHANNELS.configReloaded.publish({ ok: true, hash: 'aaa', issues: 0 });
+  CHANNELS.configReloaded.publish({ ok: true, hash: 'bbb', issues: 0 });
+  CHANNELS.configReloaded.publish({ ok: false, hash: 'bbb', issues: 1 });
+  CHANNELS.healthChanged.publish({ part: 'audit', healthy: false, detail: '' });
+  openExchange();
+  openExchange();
+  CHANNELS.stageEnded.publish({ requestId: 'request-1', stage: 'identify', startMs: 0, endMs: 5 });
+  CHANNELS.exchangeClosed.publish({ record: record({ input: decision({ action: 'warn', coverage: { screened: [], exempt: [], opaque: [{ carrier: 'file', treatment: 'pass' }] } }) }) });
+  const text = await metrics.prometheusText();
+  for (const [name, { labels, kind }] of Object.entries(METRICS)) {
+    t.match(text, new RegExp(`# TYPE ${name} ${kind}\n`), name);
+    const series = [...text.matchAll(new RegExp(`^${name}(?:_bucket|_sum|_count)?(?:\\{(.*)\\})? `, 'gm'))];
+    const found = new Set(series.flatMap((match) => [...(match[1] ?? '').matchAll(/(\w+)="/g)].map((label) => label[1])).filter((label) => label !== 'le'));
+    t.ok(series.length > 0 && [...found].every((label) => (labels as readonly string[]).includes(label)), `${name} has the labels ${[...found].join(', ')}`);
+  }
+  const lines = text.split('\n');
+  for (const line of [
+    'weir_exchanges_total{tenant="acme",action="redact",outcome="completed"} 1', 'weir_open_exchanges 1', 'weir_redactions_total{direction="output",tenant="acme"} 3',
+    'weir_violations_total{category="pii.EMAIL",direction="output"} 3', 'weir_unknown_scores_total{classifier="slow",reason="timeout"} 1', 'weir_unscreened_forwarded_total{reason="opaque"} 1',
+    'weir_config_info{hash="aaa"} 0', 'weir_config_info{hash="bbb"} 1', 'weir_config_last_reload_success 0', 'weir_healthy{part="audit"} 0',
+    'weir_exchange_duration_seconds_bucket{outcome="completed",le="0.16"} 1', 'weir_exchange_duration_seconds_bucket{outcome="completed",le="0.08"} 0', 'weir_held_characters_sum 12', 'weir_hold_seconds_sum 0.034',
+  ]) t.ok(lines.includes(line), line);
+});
+
+t.test('what went upstream unscreened is counted by its reason', async (t) => {
+  const metrics = startMetrics({ version: '0' });
+  t.teardown(() => metrics.close());
+  CHANNELS.exchangeClosed.publish({ record: record({ input: undefined, output: undefined }) });
+  CHANNELS.exchangeClosed.publish({ record: record({ input: decision({ degraded: ['r'] }) }) });
+  CHANNELS.exchangeClosed.publish({ record: record({ upstream_status: undefined, input: undefined, output: undefined, outcome: 'refused' }) });
+  const text = await metrics.prometheusText();
+  t.match(text, 'weir_unscreened_forwarded_total{reason="pass_through"} 1\n');
+  t.match(text, 'weir_unscreened_forwarded_total{reason="skipped_rule"} 1\n');
+  t.match(text, 'weir_exchanges_total{tenant="acme",action="none",outcome="refused"} 1\n');
+});
+
+t.test('series stay few, whatever callers send', async (t) => {
+  const metrics = startMetrics({ version: '0' });
+  t.teardown(() => metrics.close());
+  for (let i = 0; i < 100_000; i += 7) {
+    const results = [{ classifier_id: `c${i % 1000}`, category: `k${i}`, score: 1, count: 1 }];
+    CHANNELS.exchangeClosed.publish({ record: record({ tenant_id: `tenant-${i}`, model: `m${i}`, route: `/r${i}`, input: decision({ classifier_results: results }), output: undefined }) });
+  }
+  const text = await metrics.prometheusText();
+  t.ok(text.split('\n').length < 3000, `${text.split('\n').length} lines`);
+  t.match(text, /tenant="other"/);
+  t.match(text, /category="other"/);
+});
