@@ -138,7 +138,7 @@ function adminStatus({ snapshot, plans, classifiers }: Runtime, audit: AuditLog)
     loadedAt: snapshot.loadedAt.toISOString(),
     warnings: snapshot.warnings.length,
     tenants: snapshot.config.tenants.length,
-    policies: [...plans.values()].map((plan) => plan.policyName),
+    policies: [...new Set([...plans.values()].map((plan) => plan.policyName))],
     classifiers: classifiers.map((classifier) => `${classifier.id}@${classifier.version}`),
     auditHead: audit.head(),
   };
@@ -147,7 +147,7 @@ function adminStatus({ snapshot, plans, classifiers }: Runtime, audit: AuditLog)
 async function listenProxy(runtime: () => Runtime, audit: AuditLog, opened: AsyncDisposableStack): Promise<string> {
   const dependencies: ProxyDependencies = {
     snapshot: () => runtime().snapshot,
-    plan: (policyId) => runtime().plans.get(policyId),
+    plan: (tenantId) => runtime().plans.get(tenantId),
     audit,
     screeningService: async (body, { tenantId, requestId, signal }) => {
       const request = readScreeningRequest(body, { requestId, tenantId, now: new Date() });

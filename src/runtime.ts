@@ -12,13 +12,12 @@ import type { ClassifierConfig, Config } from './config/schema.ts';
 import type { Snapshot } from './config/snapshot.ts';
 import type { Classifier, CreateClassifier } from './contract/classifier.ts';
 import { ConfigError, WeirError, type ConfigIssue } from './contract/errors.ts';
-import type { FailMode } from './contract/policy.ts';
 import { compilePlan, type ScreeningPlan } from './screen/plan.ts';
 
 export interface Runtime {
   readonly snapshot: Snapshot;
   readonly classifiers: readonly Classifier[];
-  /** By policy id. */
+  /** By tenant id. Tenants of one policy share what is compiled. */
   readonly plans: ReadonlyMap<string, ScreeningPlan>;
 }
 
@@ -30,25 +29,24 @@ export async function loadRuntime(config: string | InlineConfig | undefined, env
 export async function compileRuntime(snapshot: Snapshot, pool: ClassifierPool): Promise<Runtime> {
   const classifiers = await pool.provision(snapshot.config);
   const master = readHashKey(snapshot.config.data_dir);
-  const plans = new Map<string, ScreeningPlan>();
+  const compiled = new Map<string, ScreeningPlan>();
   const issues: ConfigIssue[] = [];
   for (const [id, policy] of snapshot.policies) {
     try {
-      const hashKey = createHmac('sha256', master).update(`policy ${id}`).digest();
-      plans.set(id, compilePlan(policy, classifiers, { file: snapshot.policyFiles.get(id) ?? id, failMode: failModeOf(snapshot.config, id), hashKey }));
+      compiled.set(id, compilePlan(policy, classifiers, { file: snapshot.policyFiles.get(id) ?? id }));
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       issues.push(...error.issues);
     }
   }
   if (issues.length > 0) throw new ConfigError(issues);
+  const plans = new Map<string, ScreeningPlan>();
+  for (const tenant of snapshot.config.tenants) {
+    const hashKey = createHmac('sha256', master).update(`tenant ${tenant.id}`).digest();
+    const plan = compiled.get(tenant.policy);
+    if (plan !== undefined) plans.set(tenant.id, plan.forTenant({ failMode: tenant.fail_mode, hashKey }));
+  }
   return { snapshot, classifiers, plans };
-}
-
-/** Tenants that share a policy share its plan: open only where all of them say so. */
-function failModeOf(config: Config, policyId: string): FailMode {
-  const modes = config.tenants.filter(({ policy }) => policy === policyId).map(({ fail_mode: mode }) => mode);
-  return modes.length > 0 && modes.every((mode) => mode === 'open') ? 'open' : 'closed';
 }
 
 const HASH_KEY_BYTES = 32;
@@ -75,21 +73,18 @@ export function ensureHashKey(dataDir: string): void {
 /** The plan of a tenant's policy. A caller may name that policy, not choose another one. */
 export function planOf({ snapshot, plans }: Runtime, tenantId: string, policyId?: string): ScreeningPlan {
   const tenant = snapshot.config.tenants.find(({ id }) => id === tenantId);
-  const plan = tenant && plans.get(tenant.policy);
+  const plan = plans.get(tenantId);
   if (tenant === undefined || plan === undefined) throw new WeirError('no_policy');
   if (policyId !== undefined && policyId !== tenant.policy) throw new WeirError('invalid_request', 'policy_set_id is not the policy of the tenant');
   return plan;
 }
-
-/** What runs when the configuration names no classifiers. */
-const EMBEDDED: readonly ClassifierConfig[] = [{ id: 'pii', plugin: 'pii', options: { id: 'pii' } }];
 
 export class ClassifierPool {
   /** By configuration entry, as JSON. */
   readonly #provisioned = new Map<string, Promise<Classifier>>();
 
   /** Throws ConfigError when a plugin is missing or cannot work as configured. */
-  async provision({ classifiers = EMBEDDED }: Pick<Config, 'classifiers'>): Promise<readonly Classifier[]> {
+  async provision({ classifiers }: Pick<Config, 'classifiers'>): Promise<readonly Classifier[]> {
     return Promise.all(classifiers.map((entry) => this.#provisionOne(entry)));
   }
 

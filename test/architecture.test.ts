@@ -24,7 +24,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   store: ['contract'],
   telemetry: ['contract'],
   config: ['contract', 'policy'],
-  proxy: ['contract', 'stream', 'screen', 'policy', 'dialect', 'tenant', 'audit'],
+  proxy: ['contract', 'stream', 'screen', 'policy', 'dialect', 'text', 'tenant', 'audit'],
   review: ['contract', 'store', 'policy', 'audit'],
   risk: ['contract', 'store', 'model'],
   learn: ['contract', 'store', 'model', 'text'],
@@ -43,7 +43,7 @@ const ENTRANCES: Readonly<Record<string, readonly string[]>> = { runtime: ['app'
 
 /** Folders and files without I/O, clock or chance: they take these as arguments. `hash` computes, so node:crypto is allowed there. */
 const PURE: readonly RegExp[] = [
-  /^src\/contract\//, /^src\/match\//, /^src\/text\//, /^src\/model\//, /^src\/dialect\//, /^src\/policy\/(condition|parse|decide|explain|diff|scores|cases)\.ts$/,
+  /^src\/contract\//, /^src\/match\//, /^src\/text\//, /^src\/model\//, /^src\/dialect\//, /^src\/policy\/(condition|parse|decide|explain|diff|truth|cases)\.ts$/,
   /^src\/audit\/(entry|tree|verify)\.ts$/, /^src\/risk\/estimate\.ts$/, /^src\/review\/agreement\.ts$/, /^src\/config\/(nearest|shape)\.ts$/,
 ];
 const PURE_MODULES: readonly string[] = ['node:crypto', 'node:buffer', 'node:string_decoder', 'node:diagnostics_channel'];

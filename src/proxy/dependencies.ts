@@ -26,8 +26,8 @@ export type ScreeningService = (body: unknown, caller: ScreeningCaller) => Promi
 export interface ProxyDependencies {
   /** The current snapshot. An exchange asks once and keeps what it got. */
   snapshot(): Snapshot;
-  /** The compiled plan of a policy of the current snapshot; undefined when there is none, and then nothing is allowed. */
-  plan(policyId: string): ScreeningPlan | undefined;
+  /** The compiled plan of a tenant of the current snapshot; undefined when there is none, and then nothing is allowed. */
+  plan(tenantId: string): ScreeningPlan | undefined;
   readonly audit: AuditPort;
   readonly screeningService: ScreeningService;
   /** Milliseconds since 1970; default `Date.now`. */

@@ -73,7 +73,7 @@ async function walk(exchange: OpenExchange, site: ExchangeSite): Promise<void> {
 
 async function screenedRoute(exchange: OpenExchange, site: ExchangeSite, identified: Identified, route: ScreenedRoute): Promise<void> {
   const { req, facts, signal } = exchange;
-  const plan = site.dependencies.plan(identified.tenant.policy);
+  const plan = site.dependencies.plan(identified.tenant.id);
   if (plan === undefined) throw new WeirError('no_policy');
   facts.policy = plan.policyName;
   const request = await exchange.stage('read_request', () => readRequest(req, route.dialect, requestLimits(exchange), signal));

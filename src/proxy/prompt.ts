@@ -6,10 +6,11 @@
 import type { DecisionRecord, OpaquePart, Screened, Segment } from '../contract/exchange.ts';
 import { WeirError, type ErrorCode } from '../contract/errors.ts';
 import type { PolicyDecision } from '../contract/policy.ts';
-import type { ClassifierResult, Context, Coverage } from '../contract/screening.ts';
+import type { Context, Coverage } from '../contract/screening.ts';
 import { spliceJson } from '../dialect/json.ts';
-import type { ScreeningPlan, TextEdit } from '../screen/plan.ts';
-import { applyEdits } from '../screen/service.ts';
+import type { ScreeningPlan } from '../screen/plan.ts';
+import { summarize } from '../screen/results.ts';
+import { applyEdits, type TextEdit } from '../text/edits.ts';
 import type { ReadRequest } from './request.ts';
 
 class ScreenedRequest {
@@ -116,21 +117,6 @@ export function decisionRecord(decision: PolicyDecision, prompt: ScreenedPrompt,
     redactions,
     latency_ms: screened.latencyMs,
   };
-}
-
-type Summary = DecisionRecord['classifier_results'][number];
-
-function summarize(results: readonly ClassifierResult[]): readonly Summary[] {
-  const byCategory = new Map<string, { -readonly [K in keyof Summary]: Summary[K] }>();
-  for (const result of results) {
-    const key = `${result.classifier_id}.${result.category}`;
-    const entry = byCategory.get(key) ?? { classifier_id: result.classifier_id, category: result.category, count: 0 };
-    entry.count += 1;
-    if ('score' in result) entry.score = Math.max(entry.score ?? 0, result.score);
-    else entry.unknown ??= result.reason;
-    byCategory.set(key, entry);
-  }
-  return [...byCategory.values()];
 }
 
 function inputCoverage(segments: readonly Segment[], opaque: readonly OpaquePart[]): Coverage {

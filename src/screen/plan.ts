@@ -12,12 +12,12 @@ import type { Screened, Segment, SegmentResults } from '../contract/exchange.ts'
 import type { Condition, FailMode, Policy, PolicyDecision } from '../contract/policy.ts';
 import type { ClassifierResult, Context, Direction, ScoredResult, UnknownReason } from '../contract/screening.ts';
 import type { Component, Finding } from '../match/scan.ts';
-import { compilePatterns, failingExamples, PatternSetError, scanText, type CompiledPattern, type PatternSet, type PatternSource } from '../match/set.ts';
+import { compilePatterns, failingExamples, PatternSetError, scanText, type PatternSet, type PatternSource } from '../match/set.ts';
 import { JsonText } from '../text/json-text.ts';
 import { decide } from '../policy/decide.ts';
-import { redactionEdits, type LabelledSpan, type TextEdit } from './redaction.ts';
-
-export type { TextEdit } from './redaction.ts';
+import type { TextEdit } from '../text/edits.ts';
+import { redactionEdits, type LabelledSpan } from './redaction.ts';
+import { resultsOf } from './results.ts';
 
 /** What is known of a component while the answer still streams. */
 export type OutputRuling =
@@ -49,15 +49,20 @@ export interface ScreeningPlan {
   /** Replacements for those of one text's results that made the deciding rule true: sorted, not overlapping. */
   edits(results: readonly ClassifierResult[], decision: PolicyDecision, segment: Pick<Segment, 'content' | 'json'>): readonly TextEdit[];
   forOutput(context: Context): OutputPlan;
+  /** The same plan, everything compiled shared, with what is a tenant's own. */
+  forTenant(own: TenantOwn): ScreeningPlan;
 }
 
-export interface PlanOptions {
+export interface TenantOwn {
+  /** For rules and policies that do not say `on_unknown`. */
+  readonly failMode: FailMode;
+  /** Keys the `hash` style: a value keeps its hash while the key stays the same. */
+  readonly hashKey: Buffer;
+}
+
+export interface PlanOptions extends Partial<TenantOwn> {
   /** The policy's file, for errors. */
   readonly file: string;
-  /** For rules that do not say `on_unknown`; default closed. */
-  readonly failMode?: FailMode;
-  /** Keys the `hash` style: stable for a tenant while it stays the same. */
-  readonly hashKey?: Buffer;
 }
 
 /** `classifier_id` of the policy's own patterns. */
@@ -65,7 +70,8 @@ export const POLICY_PATTERNS = 'patterns';
 
 /** Throws ConfigError when a pattern cannot be compiled or an example does not behave as stated. */
 export function compilePlan(policy: Policy, classifiers: readonly Classifier[], options: PlanOptions): ScreeningPlan {
-  return new Plan(policy, compileSet(policy, classifiers, options.file), classifiers, options);
+  const answering = new Map([...classifiers.map((c) => c.id), POLICY_PATTERNS].map((id) => [id, 'ok' as const]));
+  return new Plan(policy, compileSet(policy, classifiers, options.file), answering, { failMode: options.failMode ?? 'closed', hashKey: options.hashKey ?? randomBytes(32) });
 }
 
 class Plan implements ScreeningPlan {
@@ -73,16 +79,18 @@ class Plan implements ScreeningPlan {
   readonly policyName: string;
   readonly patterns: PatternSet;
   readonly #classifiers: ReadonlyMap<string, 'ok' | UnknownReason>;
-  readonly #failMode: FailMode;
-  readonly #hashKey: Buffer;
+  readonly #own: TenantOwn;
 
-  constructor(policy: Policy, patterns: PatternSet, classifiers: readonly Classifier[], options: PlanOptions) {
+  constructor(policy: Policy, patterns: PatternSet, classifiers: ReadonlyMap<string, 'ok' | UnknownReason>, own: TenantOwn) {
     this.policy = policy;
     this.policyName = `${policy.id}@${policy.revision}`;
     this.patterns = patterns;
-    this.#classifiers = new Map([...classifiers.map((c) => c.id), POLICY_PATTERNS].map((id) => [id, 'ok']));
-    this.#failMode = options.failMode ?? 'closed';
-    this.#hashKey = options.hashKey ?? randomBytes(32);
+    this.#classifiers = classifiers;
+    this.#own = own;
+  }
+
+  forTenant(own: TenantOwn): ScreeningPlan {
+    return new Plan(this.policy, this.patterns, this.#classifiers, own);
   }
 
   async screen(segments: readonly Segment[]): Promise<Screened> {
@@ -93,23 +101,23 @@ class Plan implements ScreeningPlan {
 
   decide(screened: Screened, direction: Direction, context: Context): PolicyDecision {
     const results = screened.segments.flatMap((entry) => entry.results);
-    return decide(this.policy, { direction, results, classifiers: screened.classifiers, context }, this.#failMode);
+    return decide(this.policy, { direction, results, classifiers: screened.classifiers, context }, this.#own.failMode);
   }
 
   edits(results: readonly ClassifierResult[], decision: PolicyDecision, segment: Pick<Segment, 'content' | 'json'>): readonly TextEdit[] {
     const { content } = segment;
     const spans = results.filter((result) => isMatched(result, decision)).flatMap((result, rank) => spansOf(result, rank));
-    const edits = redactionEdits(spans, decision.rule?.redact, this.#hashKey, (start, end) => content.slice(start, end));
+    const edits = redactionEdits(spans, decision.rule?.redact, this.#own.hashKey, (start, end) => content.slice(start, end));
     return segment.json === true ? edits.map((edit) => ({ ...edit, text: jsonReplacement(content, edit) })) : edits;
   }
 
   forOutput(context: Context): OutputPlan {
-    const decideOn = (results: readonly ClassifierResult[]): PolicyDecision => decide(this.policy, { direction: 'output', results, classifiers: this.#classifiers, context }, this.#failMode);
+    const decideOn = (results: readonly ClassifierResult[]): PolicyDecision => decide(this.policy, { direction: 'output', results, classifiers: this.#classifiers, context }, this.#own.failMode);
     return {
       patterns: this.patterns,
       initial: decideOn([]),
       policy: this.policy,
-      openChannel: () => new OutputChannel(decideOn, this.#hashKey),
+      openChannel: () => new OutputChannel(decideOn, this.#own.hashKey),
     };
   }
 
@@ -200,33 +208,6 @@ function isMatched(result: ClassifierResult, decision: PolicyDecision): result i
 
 function spansOf(result: ScoredResult, rank: number): LabelledSpan[] {
   return result.spans.map(({ start, end }) => ({ start, end, label: result.label, rank }));
-}
-
-/** Findings as results: one for each classifier, category, label and score, spans in order. */
-export function resultsOf(findings: readonly Finding[], latencyMs: number): readonly ScoredResult[] {
-  const results = new Map<string, { pattern: CompiledPattern; spans: { start: number; end: number }[] }>();
-  for (const { pattern, start, end } of [...findings].sort((a, b) => a.start - b.start)) {
-    const { definition } = pattern;
-    const key = `${pattern.classifier}\n${definition.category}\n${definition.label}\n${definition.score ?? 1}`;
-    const known = results.get(key);
-    if (known === undefined) results.set(key, { pattern, spans: [{ start, end }] });
-    else addSpan(known.spans, start, end);
-  }
-  return [...results.values()].map(({ pattern, spans }) => ({
-    classifier_id: pattern.classifier,
-    category: pattern.definition.category,
-    score: pattern.definition.score ?? 1,
-    label: pattern.definition.label,
-    spans,
-    latency_ms: latencyMs,
-  }));
-}
-
-/** Two patterns of one category may find the same text: spans that overlap are one. Starts do not decrease. */
-function addSpan(spans: { start: number; end: number }[], start: number, end: number): void {
-  const last = spans[spans.length - 1];
-  if (last !== undefined && start < last.end) last.end = Math.max(last.end, end);
-  else spans.push({ start, end });
 }
 
 /** Results of a channel so far: scores and labels once, spans not kept, so that long answers cost no memory. */

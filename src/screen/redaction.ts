@@ -4,13 +4,7 @@
  */
 import { createHmac } from 'node:crypto';
 import type { Redaction } from '../contract/policy.ts';
-
-/** `[start, end)` of a text is replaced by `text`. */
-export interface TextEdit {
-  readonly start: number;
-  readonly end: number;
-  readonly text: string;
-}
+import type { TextEdit } from '../text/edits.ts';
 
 /** A span to redact. Of spans that overlap, the first, then the longest, then the one of the lowest rank gives the label. */
 export interface LabelledSpan {

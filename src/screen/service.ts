@@ -6,8 +6,9 @@
 import { WeirError } from '../contract/errors.ts';
 import type { Segment } from '../contract/exchange.ts';
 import type { PolicyDecision } from '../contract/policy.ts';
-import { CONTENT_TYPES, DIRECTIONS, type Action, type ClassifierResult, type Context, type ContextValue, type ScreeningDecision, type ScreeningRequest } from '../contract/screening.ts';
-import type { ScreeningPlan, TextEdit } from './plan.ts';
+import { CONTENT_TYPES, DIRECTIONS, type ClassifierResult, type Context, type ContextValue, type ScreeningDecision, type ScreeningRequest } from '../contract/screening.ts';
+import { applyEdits } from '../text/edits.ts';
+import type { ScreeningPlan } from './plan.ts';
 
 /** What the caller may leave out. */
 export interface ScreeningDefaults {
@@ -80,7 +81,7 @@ export async function screenOnce(request: ScreeningRequest, plan: ScreeningPlan,
   const modified = modifiedContent(plan, decision, results, content);
   return {
     request_id: request.request_id,
-    action: effectiveAction(decision),
+    action: decision.action,
     triggered_rules: decision.triggered_rules,
     classifier_results: results,
     ...(modified === undefined ? {} : { modified_content: modified }),
@@ -104,25 +105,9 @@ function screeningContext(request: ScreeningRequest): Context {
   };
 }
 
-/** A held escalation waits for nobody here: its `then` is what happens. */
-function effectiveAction(decision: PolicyDecision): Action {
-  return decision.action === 'escalate' ? (decision.rule?.hold?.then ?? 'escalate') : decision.action;
-}
-
 function modifiedContent(plan: ScreeningPlan, decision: PolicyDecision, results: readonly ClassifierResult[], content: string): string | undefined {
-  const action = effectiveAction(decision);
+  const { action } = decision;
   if (action === 'replace') return decision.rule?.message ?? plan.policy.message ?? '';
   if (action !== 'redact') return undefined;
   return applyEdits(content, plan.edits(results, decision, { content }));
-}
-
-/** `edits` sorted, not overlapping. */
-export function applyEdits(text: string, edits: readonly TextEdit[]): string {
-  let out = '';
-  let at = 0;
-  for (const edit of edits) {
-    out += text.slice(at, edit.start) + edit.text;
-    at = edit.end;
-  }
-  return out + text.slice(at);
 }

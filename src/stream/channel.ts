@@ -8,17 +8,11 @@
  */
 import { Scan, type Component } from '../match/scan.ts';
 import type { PatternSet } from '../match/set.ts';
+import type { TextEdit } from '../text/edits.ts';
 import { JsonText } from '../text/json-text.ts';
 
-/** `[start, end)` of the channel's text is replaced by `text`. Offsets count from the channel's beginning. */
-export interface ChannelEdit {
-  readonly start: number;
-  readonly end: number;
-  readonly text: string;
-}
-
-/** What to do about matches that belong together. Edits are in offsets of the component's channel. */
-export type Ruling = { readonly blocked: true } | { readonly blocked: false; readonly edits: readonly ChannelEdit[] };
+/** What to do about matches that belong together. Edits are in offsets of the scanned text. */
+export type Ruling = { readonly blocked: true } | { readonly blocked: false; readonly edits: readonly TextEdit[] };
 
 /** Judges a component; `text` is its text, or undefined when it is too long to be kept. */
 export type Judge = (component: Component, text: string | undefined) => Ruling;
@@ -33,30 +27,14 @@ export interface Channel {
   /** Everything before it is decided. */
   readonly released: number;
   /** Replacements that reach beyond `forget`, sorted, not overlapping. */
-  readonly edits: readonly ChannelEdit[];
+  readonly edits: readonly TextEdit[];
   /** Replacements made so far. */
   readonly replaced: number;
   /** Drops edits that end at or before `offset`. */
   forget(offset: number): void;
 }
 
-/**
- * The characters `[start, end)` of a text as they leave. `text` begins at offset `textStart`. A replacement stands where
- * its edit begins: in the part of an edit that begins before `start` nothing is written.
- */
-export function applyEdits(text: string, textStart: number, start: number, end: number, edits: readonly ChannelEdit[]): string {
-  let out = '';
-  let at = start;
-  for (const edit of edits) {
-    if (edit.end <= at && edit.start < at) continue;
-    if (edit.start >= end) break;
-    if (edit.start >= at) out += text.slice(at - textStart, edit.start - textStart) + edit.text;
-    at = Math.max(at, Math.min(edit.end, end));
-  }
-  return out + text.slice(at - textStart, end - textStart);
-}
-
-const NO_EDITS: ChannelEdit[] = [];
+const NO_EDITS: TextEdit[] = [];
 
 /** Text that waits for a decision, by offset. */
 class Waiting {
@@ -88,7 +66,7 @@ abstract class ScanningChannel {
   protected readonly waiting = new Waiting();
   readonly #holdChars: number;
   readonly #judge: Judge;
-  #edits: ChannelEdit[] = NO_EDITS;
+  #edits: TextEdit[] = NO_EDITS;
   #replaced = 0;
   /** Where the match begins that the policy blocked, or -1. */
   #blockedAt = -1;
@@ -99,7 +77,7 @@ abstract class ScanningChannel {
     this.#judge = judge;
   }
 
-  get edits(): readonly ChannelEdit[] {
+  get edits(): readonly TextEdit[] {
     return this.#edits;
   }
 
@@ -108,7 +86,7 @@ abstract class ScanningChannel {
   }
 
   forget(offset: number): void {
-    if (this.#edits.length > 0 && (this.#edits[0] as ChannelEdit).end <= offset) this.#edits = this.#edits.filter((edit) => edit.end > offset);
+    if (this.#edits.length > 0 && (this.#edits[0] as TextEdit).end <= offset) this.#edits = this.#edits.filter((edit) => edit.end > offset);
   }
 
   /** Offset in scanned text before which everything is decided; what the policy blocked stays back for ever. */
@@ -117,7 +95,7 @@ abstract class ScanningChannel {
   }
 
   /** Judges what the scan has settled. `place` maps an edit to the channel's own offsets. */
-  protected judgeSettled(textOf: (start: number, end: number) => string, place: (edit: ChannelEdit) => ChannelEdit): boolean {
+  protected judgeSettled(textOf: (start: number, end: number) => string, place: (edit: TextEdit) => TextEdit): boolean {
     if (this.#blockedAt >= 0) return false;
     for (const component of this.scan.take()) {
       // A component too long to be held is replaced by its label alone, however it was cut.

@@ -9,11 +9,12 @@
 import type { DecisionRecord } from '../contract/exchange.ts';
 import { WeirError } from '../contract/errors.ts';
 import type { PolicyDecision } from '../contract/policy.ts';
-import type { ClassifierResult } from '../contract/screening.ts';
 import type { Dialect, EventReading, Piece, RequestReading, ResponseReader } from '../dialect/dialect.ts';
 import { spliceText, type JsonEdit } from '../dialect/json.ts';
 import type { ChannelJudge, OutputPlan } from '../screen/plan.ts';
-import { applyEdits, JsonChannel, TextChannel, type Channel } from './channel.ts';
+import { summarize } from '../screen/results.ts';
+import { sliceEdited } from '../text/edits.ts';
+import { JsonChannel, TextChannel, type Channel } from './channel.ts';
 import { SseFramer, withData, type Frame } from './sse.ts';
 
 export interface GuardLimits {
@@ -322,7 +323,7 @@ class AnswerGuard implements Guard {
       if (lane.carry === undefined || !prefixes.some((prefix) => lane.key.startsWith(prefix))) continue;
       const { start, text } = lane.carry;
       const end = start + text.length;
-      const event = this.#reader.textEvent(lane.key, applyEdits(text, start, start, end, lane.channel.edits));
+      const event = this.#reader.textEvent(lane.key, sliceEdited(text, start, start, end, lane.channel.edits));
       lane.carry = undefined;
       if (event !== undefined) this.#queue.push({ raw: event, frame: undefined, json: '', event: undefined, placed: [], queuedMs: performance.now() });
     }
@@ -437,7 +438,7 @@ function parseJson(text: string): unknown {
 function leaving(placed: PlacedPiece, until: number): string {
   const { edits } = placed.lane.channel;
   if (edits.length === 0 && until === placed.end) return placed.text;
-  return applyEdits(placed.text, placed.start, placed.start, until, edits);
+  return sliceEdited(placed.text, placed.start, placed.start, until, edits);
 }
 
 function withText(frame: Frame | undefined, text: string): Buffer {
@@ -484,19 +485,3 @@ class Tally {
 }
 
 const WEIGHT = { allow: 0, warn: 1, escalate: 2, redact: 3, replace: 4, block: 5 } as const;
-
-function summarize(results: readonly ClassifierResult[]): DecisionRecord['classifier_results'] {
-  const byCategory = new Map<string, { classifier_id: string; category: string; score?: number; count: number }>();
-  for (const result of results) {
-    const key = `${result.classifier_id}.${result.category}`;
-    const known = byCategory.get(key);
-    const score = 'unknown' in result ? undefined : result.score;
-    if (known === undefined) byCategory.set(key, { classifier_id: result.classifier_id, category: result.category, score, count: 1 });
-    else {
-      known.count += 1;
-      if (score !== undefined && (known.score === undefined || score > known.score)) known.score = score;
-    }
-  }
-  return [...byCategory.values()];
-}
-

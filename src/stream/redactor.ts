@@ -2,7 +2,8 @@
  * Plain text in, redacted text out, as it flows: `feed` returns what may leave now, `flush` the rest. Holds back only
  * what may still become part of a match. The same engine as the proxy's, without the wire around it.
  */
-import { applyEdits, TextChannel, type Judge } from './channel.ts';
+import { sliceEdited } from '../text/edits.ts';
+import { TextChannel, type Judge } from './channel.ts';
 import type { PatternSet } from '../match/set.ts';
 
 export class Redactor {
@@ -50,7 +51,7 @@ export class Redactor {
 
   #leave(): string {
     const { released } = this.#channel;
-    const out = applyEdits(this.#held, this.#heldStart, this.#heldStart, released, this.#channel.edits);
+    const out = sliceEdited(this.#held, this.#heldStart, this.#heldStart, released, this.#channel.edits);
     this.#held = this.#held.slice(released - this.#heldStart);
     this.#heldStart = released;
     this.#channel.forget(released);

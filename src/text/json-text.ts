@@ -5,6 +5,8 @@
  * Text that is no JSON is read too, as it stands. Pure.
  */
 
+import type { TextEdit } from './edits.ts';
+
 /** Where the decoder puts what it reads. */
 export interface JsonTextSink {
   /** The next characters of the present text, decoded. */
@@ -25,12 +27,6 @@ interface Stretch {
 const HEX = /^[0-9a-fA-F]*$/;
 const NUMBER = /[-+.\deE]/;
 const ESCAPES: Readonly<Record<string, string>> = { '"': '"', '\\': '\\', '/': '/', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' };
-
-export interface RawEdit {
-  readonly start: number;
-  readonly end: number;
-  readonly text: string;
-}
 
 export class JsonText {
   readonly #sink: JsonTextSink;
@@ -96,7 +92,7 @@ export class JsonText {
    * The raw edit that replaces the decoded range by `text`: escaped inside a string; quoted where it replaces a number,
    * with the signs before it. `decodedText` gives decoded text that is not forgotten.
    */
-  place(start: number, end: number, text: string, decodedText: (start: number, end: number) => string): RawEdit {
+  place(start: number, end: number, text: string, decodedText: (start: number, end: number) => string): TextEdit {
     const range = this.rawRange(start, end);
     const escaped = JSON.stringify(text);
     const stretch = this.#stretchAt(start);

@@ -236,6 +236,7 @@ t.test('mistakes of kind hide no other mistake', async (t) => {
     '4:85 expected text, got a list',
     '4:89 no rule zz',
   ]);
+  t.same(places('policy: p\nrules: []\ncases: 7'), ['3:8 expected a list, got a number']);
   t.same(places('policy: p\nrules: 7\ncases: [ { name: c, direction: input, text: x, expect: { action: allow, rules: [zz] } } ]'), ['2:8 expected a list, got a number'], 'rules that could not be read are not missed');
 });
 

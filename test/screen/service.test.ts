@@ -7,7 +7,8 @@ import type { Segment } from '../../src/contract/exchange.ts';
 import type { Policy, PolicyDecision, Rule } from '../../src/contract/policy.ts';
 import type { Context, Direction } from '../../src/contract/screening.ts';
 import type { ScreeningPlan } from '../../src/screen/plan.ts';
-import { applyEdits, readScreeningRequest, screenOnce } from '../../src/screen/service.ts';
+import { applyEdits } from '../../src/text/edits.ts';
+import { readScreeningRequest, screenOnce } from '../../src/screen/service.ts';
 
 const defaults = { requestId: 'id-1', tenantId: 'acme', now: new Date(0) };
 const minimal = { direction: 'input', content: 'hello' };
@@ -66,12 +67,11 @@ t.test('passes one segment and the context, in which the caller cannot forge fac
   t.notOk('modified_content' in decision || 'degraded' in decision);
 });
 
-t.test('redacts, replaces, and takes the action of a hold that nobody waits for', async (t) => {
+t.test('redacts, replaces, or leaves the text alone', async (t) => {
   const decide = async (decision: Partial<PolicyDecision>) => screenOnce(request, planThat(decision), new Date(1));
   t.match(await decide({ action: 'redact', rule: rule({}), triggered_rules: ['r'], degraded: ['x'] }), { action: 'redact', modified_content: 'a [EMAIL] e', triggered_rules: ['r'], degraded: ['x'] });
   t.match(await decide({ action: 'replace', rule: rule({ message: 'own' }) }), { modified_content: 'own' });
   t.match(await decide({ action: 'replace', rule: rule({}) }), { modified_content: 'policy message' });
-  t.match(await decide({ action: 'escalate', rule: rule({ hold: { forMs: 1, then: 'block' } }) }), { action: 'block' });
   t.match(await decide({ action: 'escalate', rule: rule({}) }), { action: 'escalate' });
 });
 

@@ -1,0 +1,50 @@
+/** Results put together: from findings of the automaton, and as the short form that records carry. Pure. */
+import type { DecisionRecord } from '../contract/exchange.ts';
+import type { ClassifierResult, ScoredResult } from '../contract/screening.ts';
+import type { Finding } from '../match/scan.ts';
+import type { CompiledPattern } from '../match/set.ts';
+
+type Spans = { start: number; end: number }[];
+
+/** Findings as results: one for each classifier, category, label and score; spans in order, joined where they overlap. */
+export function resultsOf(findings: readonly Finding[], latencyMs: number): readonly ScoredResult[] {
+  const results = new Map<string, { pattern: CompiledPattern; spans: Spans }>();
+  for (const { pattern, start, end } of [...findings].sort((a, b) => a.start - b.start)) {
+    const { definition } = pattern;
+    const key = `${pattern.classifier}\n${definition.category}\n${definition.label}\n${definition.score ?? 1}`;
+    const known = results.get(key);
+    if (known === undefined) results.set(key, { pattern, spans: [{ start, end }] });
+    else addSpan(known.spans, start, end);
+  }
+  return [...results.values()].map(({ pattern, spans }) => ({
+    classifier_id: pattern.classifier,
+    category: pattern.definition.category,
+    score: pattern.definition.score ?? 1,
+    label: pattern.definition.label,
+    spans,
+    latency_ms: latencyMs,
+  }));
+}
+
+/** Two patterns of one category may find the same text. Starts do not decrease. */
+function addSpan(spans: Spans, start: number, end: number): void {
+  const last = spans[spans.length - 1];
+  if (last !== undefined && start < last.end) last.end = Math.max(last.end, end);
+  else spans.push({ start, end });
+}
+
+type Summary = DecisionRecord['classifier_results'][number];
+
+/** One line for each classifier and category: the highest score, how many results, and why where there is none. */
+export function summarize(results: readonly ClassifierResult[]): readonly Summary[] {
+  const byCategory = new Map<string, { -readonly [K in keyof Summary]: Summary[K] }>();
+  for (const result of results) {
+    const key = `${result.classifier_id}.${result.category}`;
+    const entry = byCategory.get(key) ?? { classifier_id: result.classifier_id, category: result.category, count: 0 };
+    entry.count += 1;
+    if ('score' in result) entry.score = Math.max(entry.score ?? 0, result.score);
+    else entry.unknown ??= result.reason;
+    byCategory.set(key, entry);
+  }
+  return [...byCategory.values()];
+}
