@@ -19,9 +19,11 @@ import type { ProxyDependencies } from './proxy/dependencies.ts';
 import { ProxyServer } from './proxy/server.ts';
 import { ClassifierPool, compileRuntime, ensureHashKey, planOf, type Runtime } from './runtime.ts';
 import { readScreeningRequest, screenOnce } from './screen/service.ts';
+import { openRedis, type RedisDoor } from './store/redis.ts';
 import { createLog, logChannels, type Log } from './telemetry/log.ts';
 import { startMetrics, type Metrics } from './telemetry/metrics.ts';
 import { startTraces } from './telemetry/traces.ts';
+import { TenantLimits } from './tenant/limits.ts';
 
 export interface AppOptions {
   /** A file, or the configuration itself; absent: the file found when none is named. */
@@ -84,7 +86,11 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
   opened.defer(() => audit.close());
   const token = openAdminToken(config.data_dir, new Date());
   const adminUrl = await listenAdmin(() => runtime, audit, token, metrics, opened);
-  const proxyUrl = await listenProxy(() => runtime, audit, opened);
+  const redis = new SharedRedis();
+  opened.defer(() => redis.close());
+  await redis.follow(config);
+  const limits = new TenantLimits({ redis: () => redis.door });
+  const proxyUrl = await listenProxy(() => runtime, audit, limits, opened);
 
   const watch = watchConfig({
     file: options.config,
@@ -93,11 +99,30 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
     classifiers,
     onSnapshot: async (snapshot) => {
       runtime = await compileRuntime(snapshot, pool);
+      await redis.follow(snapshot.config);
     },
     intervalMs: options.watchIntervalMs,
   });
   opened.defer(() => watch.close());
   return { proxyUrl, adminUrl, adminToken: token.fresh, snapshot: runtime.snapshot };
+}
+
+/** The connection that the configuration names now. */
+class SharedRedis {
+  door: RedisDoor | undefined;
+  #url: string | undefined;
+
+  async follow({ redis }: Config): Promise<void> {
+    if (redis?.url === this.#url) return;
+    const former = this.door;
+    this.#url = redis?.url;
+    this.door = redis && await openRedis(redis.url);
+    former?.close();
+  }
+
+  close(): void {
+    this.door?.close();
+  }
 }
 
 function startTelemetry(config: Config, options: AppOptions, opened: AsyncDisposableStack): Metrics {
@@ -144,11 +169,12 @@ function adminStatus({ snapshot, plans, classifiers }: Runtime, audit: AuditLog)
   };
 }
 
-async function listenProxy(runtime: () => Runtime, audit: AuditLog, opened: AsyncDisposableStack): Promise<string> {
+async function listenProxy(runtime: () => Runtime, audit: AuditLog, limits: TenantLimits, opened: AsyncDisposableStack): Promise<string> {
   const dependencies: ProxyDependencies = {
     snapshot: () => runtime().snapshot,
     plan: (tenantId) => runtime().plans.get(tenantId),
     audit,
+    limits,
     screeningService: async (body, { tenantId, requestId, signal }) => {
       const request = readScreeningRequest(body, { requestId, tenantId, now: new Date() });
       return { status: 200, body: await screenOnce(request, planOf(runtime(), tenantId, request.policy_set_id), new Date(), signal) };

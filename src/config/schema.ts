@@ -92,11 +92,11 @@ const tenant = mapping('One tenant.', {
     expires_at: text('When the key stops working, as an ISO 8601 date with time and zone.', { pattern: /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?(?:Z|[+-]\d\d:\d\d)$/, patternMeaning: 'a time such as 2030-01-31T00:00:00Z', example: '2030-01-31T00:00:00Z' }),
   }), { default: [], countMax: 10_000 }),
   fail_mode: choice('What a missing score does where the policy does not say: closed blocks, open skips the rule and counts it.', FAIL_MODES, { default: 'closed' }),
-  limits: mapping('Rate limits.', {
+  limits: mapping('Rate limits; absent: none.', {
     requests_per_minute: whole('Requests in a minute.', { min: 1, max: 1e9, example: 6000 }),
     tokens_per_minute: whole('Tokens in a minute.', { min: 1, max: 1e12, example: 2_000_000 }),
     concurrent: whole('Requests open at once.', { min: 1, max: 1e6, example: 500 }),
-  }, { later: 'no rate limit is applied until then' }),
+  }),
   audit: mapping('How this tenant’s entries are written.', {
     durability: choice('strict: an answer ends only when its entry is on disk; relaxed: within a tenth of a second. By default as under audit.', DURABILITIES, { example: 'strict' }),
   }, { default: {} }),
@@ -158,9 +158,9 @@ export const CONFIG = mapping('The configuration.', {
       interval_ms: ms('Time between two pushes.', 60_000, 1000),
     }, { default: {} }),
   }, { default: {} }),
-  redis: mapping('Shared policy cache, limits and coordination.', {
+  redis: mapping('Rate limits shared by replicas; absent or down: each process counts for itself.', {
     url: url('Where it listens.', { schemes: ['redis', 'rediss'], userinfo: true, required: true, example: 'redis://127.0.0.1:6379' }),
-  }, { later: 'everything runs in this process until then' }),
+  }),
   store: mapping('Where records are kept.', {
     url: url('sqlite: under data_dir, or postgres:.', { schemes: ['sqlite', 'postgres', 'postgresql'], userinfo: true, required: true, example: 'sqlite:weir.db' }),
   }, { later: 'the audit log is the only record until then' }),

@@ -25,7 +25,7 @@ export const ERROR_CODES = {
   body_too_large: { status: 413, type: 'invalid_request_error', meaning: 'the body is larger than proxy.limits.body_bytes_max', next: 'send less, or raise the limit' },
   body_timeout: { status: 408, type: 'invalid_request_error', meaning: 'the body did not arrive within proxy.timeouts.request_ms', next: 'send it faster, or raise the timeout' },
   invalid_utf8: { status: 400, type: 'invalid_request_error', meaning: 'the body is not valid UTF-8', next: 'encode the body as UTF-8 without a byte order mark' },
-  invalid_json: { status: 400, type: 'invalid_request_error', meaning: 'the body is not valid JSON', next: 'correct the JSON at the offset in the message' },
+  invalid_json: { status: 400, type: 'invalid_request_error', meaning: 'the body is not valid JSON', next: 'correct the JSON' },
   duplicate_key: { status: 400, type: 'invalid_request_error', meaning: 'a JSON object names a key twice, so two readers could read two texts', next: 'name each key once' },
   json_too_deep: { status: 400, type: 'invalid_request_error', meaning: 'the JSON is nested deeper than proxy.limits.json_depth_max', next: 'flatten the body, or raise the limit' },
   json_too_many_keys: { status: 400, type: 'invalid_request_error', meaning: 'the JSON holds more keys and elements than proxy.limits.json_items_max', next: 'send less, or raise the limit' },

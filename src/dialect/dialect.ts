@@ -56,8 +56,8 @@ export interface ResponseReader {
   dependents(event: unknown, key: string): readonly { readonly path: readonly (string | number)[]; readonly replacement: string | null }[];
   /** An event that carries nothing but `text` in the channel `key`; undefined where the dialect cannot make one. */
   textEvent(key: string, text: string): Buffer | undefined;
-  /** The bytes that end a stream the policy cut, in place of everything held and everything to come. */
-  blockedStream(message: string | undefined): Buffer;
+  /** The bytes that end a stream the policy cut, in place of everything held and to come. `ended`: prefixes of what has ended for the client. */
+  blockedStream(message: string | undefined, ended: ReadonlySet<string>): Buffer;
   /** The body that replaces a blocked whole answer. */
   blockedBody(body: unknown, message: string | undefined): Buffer;
   /** An error frame inside a stream. */

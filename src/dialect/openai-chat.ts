@@ -139,8 +139,8 @@ class ChatReader implements ResponseReader {
   #responseId: string | undefined;
   #model: string | undefined;
   readonly #finishReasons = new Map<number, string>();
-  /** Choices that have begun and not finished. */
-  readonly #open = new Set<number>();
+  /** Choices that have begun. */
+  readonly #begun = new Set<number>();
 
   readEvent(event: unknown): EventReading {
     if (!isObject(event)) return NOTHING;
@@ -155,8 +155,8 @@ class ChatReader implements ResponseReader {
       if (typeof choice.finish_reason === 'string' && choice.finish_reason !== '') {
         closes.push(`${index}/`);
         this.#finishReasons.set(index, choice.finish_reason);
-        this.#open.delete(index);
-      } else if (!this.#finishReasons.has(index)) this.#open.add(index);
+      }
+      this.#begun.add(index);
     });
     if (isObject(event.error)) readUnknown(event.error, ['error'], 'error', 'event', pieces);
     return { pieces, closes };
@@ -197,8 +197,9 @@ class ChatReader implements ResponseReader {
     return Buffer.from(frame({ ...this.#envelope, choices: [{ index: Number(index), delta: { [field]: text }, finish_reason: null }] }));
   }
 
-  blockedStream(message: string | undefined): Buffer {
-    const open = this.#open.size > 0 ? [...this.#open].sort((a, b) => a - b) : this.#finishReasons.size === 0 ? [0] : [];
+  blockedStream(message: string | undefined, ended: ReadonlySet<string>): Buffer {
+    const begun = this.#begun.size === 0 ? [0] : [...this.#begun].sort((a, b) => a - b);
+    const open = begun.filter((index) => !ended.has(`${index}/`));
     const chunk = (index: number, delta: Json, finish: string | null): string => frame({ ...this.#envelope, choices: [{ index, delta, logprobs: null, finish_reason: finish }] });
     const ends = open.map((index) => (message === undefined ? chunk(index, {}, 'content_filter') : chunk(index, { content: message }, null) + chunk(index, {}, 'stop')));
     return Buffer.from(ends.join('') + DONE);

@@ -150,7 +150,7 @@ function readPattern(source: PatternSource, issues: PatternIssue[]): ReadPattern
     if (definition.literal.length === 0) return refuse('the list of literals is empty');
     if (definition.literal.some((text) => text === '')) return refuse('an empty literal would match everywhere');
     if (definition.literal.some((text) => !text.isWellFormed())) return refuse('a literal holds half a surrogate pair');
-    const holdChars = Math.max(...definition.literal.map((text) => text.length));
+    const holdChars = definition.literal.reduce((longest, text) => Math.max(longest, text.length), 0);
     if (holdChars > HOLD_CHARS_MAX) return refuse(`a literal is longer than ${HOLD_CHARS_MAX} characters`);
     return { input: { literals: definition.literal.map((text) => literalSets(text, definition.ignoreCase === true)), holds, validated }, holdChars };
   }

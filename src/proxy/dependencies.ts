@@ -6,6 +6,7 @@ import type { Snapshot } from '../config/snapshot.ts';
 import type { ExchangeRecord } from '../contract/exchange.ts';
 import type { ScreeningPlan } from '../screen/plan.ts';
 import type { Guard, GuardOptions } from '../stream/guard.ts';
+import type { TenantLimits } from '../tenant/limits.ts';
 
 /** Takes the one closing entry of each exchange. */
 export interface AuditPort {
@@ -30,6 +31,8 @@ export interface ProxyDependencies {
   plan(tenantId: string): ScreeningPlan | undefined;
   readonly audit: AuditPort;
   readonly screeningService: ScreeningService;
+  /** Default: limits counted in this process. */
+  readonly limits?: TenantLimits;
   /** Milliseconds since 1970; default `Date.now`. */
   readonly clock?: () => number;
   /** Request ids; default random UUIDs. */

@@ -13,6 +13,7 @@ import type { Dialect } from '../dialect/dialect.ts';
 import { readJson, type JsonLimits } from '../dialect/json.ts';
 import { createGuard } from '../stream/guard.ts';
 import { createDirectory, identify, type Identified, type TenantDirectory } from '../tenant/identify.ts';
+import type { TenantLimits } from '../tenant/limits.ts';
 import type { ProxyDependencies } from './dependencies.ts';
 import { checkJsonType, checkRequestHeaders, forwardedRequestHeaders, type ForwardOptions } from './headers.ts';
 import { ClientLeft, OpenExchange } from './opened.ts';
@@ -30,6 +31,7 @@ export type { AuditPort, ProxyDependencies, ScreeningCaller, ScreeningService } 
 export interface ExchangeSite {
   readonly dependencies: ProxyDependencies;
   readonly upstreams: Upstreams;
+  readonly limits: TenantLimits;
   readonly open: Map<OpenExchange, Promise<void>>;
   readonly draining: boolean;
 }
@@ -60,8 +62,12 @@ async function walk(exchange: OpenExchange, site: ExchangeSite): Promise<void> {
   if (site.open.size >= proxy.limits.connections_max) throw new WeirError('overloaded');
   checkRequestHeaders(req.rawHeaders, req.httpVersion, proxy.limits.headers_max);
   const target = readTarget(req.url!, proxy.limits.url_bytes_max);
-  const identified = await exchange.stage('identify', () => identify(req.rawHeaders, target.query, directoryOf(snapshot), exchange.now()));
-  facts.tenant = identified.tenant;
+  const identified = await exchange.stage('identify', async () => {
+    const found = identify(req.rawHeaders, target.query, directoryOf(snapshot), exchange.now());
+    facts.tenant = found.tenant;
+    exchange.admission = await site.limits.admit(found.tenant);
+    return found;
+  });
   const route = matchRoute(req.method!, target, proxy);
   facts.route = route.name;
   switch (route.kind) {
@@ -78,6 +84,7 @@ async function screenedRoute(exchange: OpenExchange, site: ExchangeSite, identif
   facts.policy = plan.policyName;
   const request = await exchange.stage('read_request', () => readRequest(req, route.dialect, requestLimits(exchange), signal));
   noteRequest(exchange, request);
+  await exchange.admission?.takeTokens(facts.requestBytes);
   const context = contextOf(exchange, identified, route, request);
   const prompt = await exchange.stage('screen_input', () => screenPrompt(plan, request, context, signal));
   const verdict = await exchange.stage('decide_input', () => decidePrompt(plan, prompt, context));

@@ -10,6 +10,7 @@ import type { Snapshot } from '../config/snapshot.ts';
 import { CHANNELS, type Stage, type StageEnded } from '../contract/channels.ts';
 import { WeirError } from '../contract/errors.ts';
 import type { DecisionRecord, ExchangeRecord, Outcome } from '../contract/exchange.ts';
+import type { Admission } from '../tenant/limits.ts';
 import type { ProxyDependencies } from './dependencies.ts';
 import { fieldValue, headerSafe } from './headers.ts';
 
@@ -58,6 +59,9 @@ export class OpenExchange {
   readonly facts: Facts = {
     route: 'unknown', stream: false, outcome: 'failed', status: 0, heldCharsMax: 0, heldMsTotal: 0, requestBytes: 0, responseBytes: 0,
   };
+
+  /** The tenant's limits let it in; until `release` it counts as open. */
+  admission?: Admission;
 
   readonly #dependencies: ProxyDependencies;
   readonly #abort = new AbortController();
@@ -141,9 +145,10 @@ export class OpenExchange {
     return this.#settled;
   }
 
-  /** After the last byte: nothing of this exchange listens any more. */
+  /** After the last byte: nothing of this exchange listens or counts any more. */
   release(): void {
     this.req.socket.off('close', this.#onClose);
+    this.admission?.release();
   }
 
   async #append(record: ExchangeRecord): Promise<void> {

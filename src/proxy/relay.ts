@@ -203,6 +203,7 @@ class Relay implements BodyTaker {
     facts.output = summary.decision;
     facts.heldCharsMax = summary.heldCharsMax;
     facts.heldMsTotal = summary.heldMsTotal;
+    if (summary.usage !== undefined) exchange.admission?.settleTokens((summary.usage.inputTokens ?? 0) + (summary.usage.outputTokens ?? 0));
     exchange.stageEnded({ stage: 'upstream', startMs: this.#options.sentMs, error: facts.errorCode, attributes: upstreamAttributes(summary) });
     exchange.stageEnded({ stage: 'guard', startMs: this.#startMs, attributes: { 'weir.held_characters': summary.heldCharsMax } });
   }

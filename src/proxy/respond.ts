@@ -9,6 +9,7 @@ import type { Duplex } from 'node:stream';
 import type { WeirError } from '../contract/errors.ts';
 import type { Dialect } from '../dialect/dialect.ts';
 import { openaiChat } from '../dialect/openai-chat.ts';
+import { RateLimited } from '../tenant/limits.ts';
 import type { OpenExchange } from './opened.ts';
 import { MethodError } from './route.ts';
 
@@ -29,7 +30,7 @@ export function errorAnswer(error: WeirError, requestId: string, dialect: Dialec
   const answer = dialect.error(error.code, message, requestId);
   const headers: Record<string, string> = { ...answer.headers };
   if (error instanceof MethodError) headers.allow = error.allow;
-  if (error.status === 503 || error.status === 429) headers['retry-after'] = RETRY_AFTER_S;
+  if (error.status === 503 || error.status === 429) headers['retry-after'] = error instanceof RateLimited ? String(Math.ceil(error.retryAfterMs / 1000)) : RETRY_AFTER_S;
   return { ...answer, headers };
 }
 

@@ -9,6 +9,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WeirError, type ErrorCode } from '../contract/errors.ts';
+import { TenantLimits } from '../tenant/limits.ts';
 import type { ProxyDependencies } from './dependencies.ts';
 import { openExchange, type ExchangeSite } from './exchange.ts';
 import type { OpenExchange } from './opened.ts';
@@ -39,7 +40,7 @@ export class ProxyServer {
 
   constructor(dependencies: ProxyDependencies) {
     this.#dependencies = dependencies;
-    this.#site = { dependencies, upstreams: new Upstreams(), open: new Map(), draining: false };
+    this.#site = { dependencies, upstreams: new Upstreams(), limits: dependencies.limits ?? new TenantLimits(), open: new Map(), draining: false };
     const { limits, timeouts } = dependencies.snapshot().config.proxy;
     this.#server = createServer({
       maxHeaderSize: limits.header_bytes_max,

@@ -83,6 +83,7 @@ interface QueuedEvent {
   readonly json: string;
   readonly event: unknown;
   readonly placed: readonly PlacedPiece[];
+  readonly closes: readonly string[];
   readonly queuedMs: number;
 }
 
@@ -113,6 +114,8 @@ class AnswerGuard implements Guard {
   readonly #lanes = new Map<string, Lane>();
   /** Events that have not left, in the order in which they came. */
   #queue: QueuedEvent[] = [];
+  /** Channel prefixes that an event which has left closed. */
+  readonly #ended = new Set<string>();
   /** Choices of which an event left changed, each with one of its keys: what repeats their text goes from there on. */
   readonly #changed = new Map<string, string>();
   /** Undefined until the first byte that is not white space tells what the answer is. */
@@ -223,22 +226,17 @@ class AnswerGuard implements Guard {
     if (!this.#done && this.#queue.length > QUEUE_EVENTS_MAX) this.#drain();
   }
 
-  #enqueue(frame: Frame | undefined, json: string, event: unknown, reading: EventReading): void {
+  #enqueue(frame: Frame, json: string, event: unknown, { pieces, closes }: EventReading): void {
     const placed: PlacedPiece[] = [];
-    for (const piece of reading.pieces) {
-      const taken = this.#take(piece);
-      if (taken === undefined) return this.#block();
-      placed.push(taken);
-    }
-    for (const prefix of reading.closes) {
-      if (!this.#closeLanes(prefix)) return this.#block();
-    }
-    if (reading.closes.length > 0) this.#sendCarries(reading.closes);
-    this.#queue.push({ raw: frame?.raw ?? Buffer.alloc(0), frame, json, event, placed, queuedMs: performance.now() });
+    let allowed = pieces.every((piece) => this.#take(piece, placed));
+    for (const prefix of closes) allowed = allowed && this.#closeLanes(prefix);
+    if (allowed && closes.length > 0) this.#sendCarries(closes);
+    this.#queue.push({ raw: frame.raw, frame, json, event, placed, closes, queuedMs: performance.now() });
+    if (!allowed) this.#block();
   }
 
-  /** Feeds a piece to its channel; undefined when the policy blocks. */
-  #take(piece: Piece): PlacedPiece | undefined {
+  /** Feeds a piece to its channel and places it; false when the policy blocks. */
+  #take(piece: Piece, placed: PlacedPiece[]): boolean {
     let lane = this.#lanes.get(piece.key);
     if (lane === undefined) {
       lane = new Lane(piece.key, piece.kind, this.#options.plan, (decision) => this.#tally.decided(decision));
@@ -248,10 +246,10 @@ class AnswerGuard implements Guard {
     const { channel, carry } = lane;
     const start = channel.position;
     const allowed = channel.feed(piece.text) && (piece.whole !== true || channel.close());
-    if (!allowed) return undefined;
     lane.carry = undefined;
     this.#tally.held(channel.position - channel.released);
-    return { piece, lane, start: carry?.start ?? start, end: channel.position, text: (carry?.text ?? '') + piece.text };
+    placed.push({ piece, lane, start: carry?.start ?? start, end: channel.position, text: (carry?.text ?? '') + piece.text });
+    return allowed;
   }
 
   #closeLanes(prefix: string): boolean {
@@ -277,6 +275,7 @@ class AnswerGuard implements Guard {
     const bytes = this.#bytesOf(event);
     this.#tally.heldMsTotal += performance.now() - event.queuedMs;
     for (const { lane, end } of event.placed) lane.channel.forget(end);
+    for (const prefix of event.closes) this.#ended.add(prefix);
     this.#out.push(bytes);
   }
 
@@ -325,7 +324,7 @@ class AnswerGuard implements Guard {
       const end = start + text.length;
       const event = this.#reader.textEvent(lane.key, sliceEdited(text, start, start, end, lane.channel.edits));
       lane.carry = undefined;
-      if (event !== undefined) this.#queue.push({ raw: event, frame: undefined, json: '', event: undefined, placed: [], queuedMs: performance.now() });
+      if (event !== undefined) this.#queue.push({ raw: event, frame: undefined, json: '', event: undefined, placed: [], closes: [], queuedMs: performance.now() });
     }
   }
 
@@ -345,18 +344,12 @@ class AnswerGuard implements Guard {
     const reading = event === undefined ? wholeText(json) : this.#reader.readBody(event);
     const { action } = this.#options.plan.initial;
     const placed: PlacedPiece[] = [];
-    let allowed = action !== 'block' && action !== 'replace';
-    for (const piece of reading.pieces) {
-      const taken = allowed ? this.#take({ ...piece, whole: true }) : undefined;
-      if (taken === undefined) allowed = false;
-      else placed.push(taken);
-    }
-    if (!allowed) {
+    if (action === 'block' || action === 'replace' || !reading.pieces.every((piece) => this.#take({ ...piece, whole: true }, placed))) {
       this.#out.push(this.#reader.blockedBody(event, this.#blockMessage()));
       this.#finish(true);
       return;
     }
-    this.#send({ raw, frame: undefined, json: event === undefined ? '' : json, event, placed, queuedMs: performance.now() });
+    this.#send({ raw, frame: undefined, json: event === undefined ? '' : json, event, placed, closes: [], queuedMs: performance.now() });
   }
 
   // Ends.
@@ -364,19 +357,17 @@ class AnswerGuard implements Guard {
   /** What is decided leaves, then the end of a blocked answer; what is held never leaves. */
   #block(): void {
     this.#drain();
-    const head = this.#queue[0];
-    if (head?.frame !== undefined && head.json !== '') this.#sendDecidedPart(head);
+    for (const { placed } of this.#queue) {
+      for (const one of placed) {
+        const until = Math.min(one.end, one.lane.channel.released);
+        const text = until > one.start ? leaving(one, until) : '';
+        const event = text === '' ? undefined : this.#reader.textEvent(one.lane.key, text);
+        if (event !== undefined) this.#out.push(event);
+      }
+    }
     this.#queue = [];
-    this.#out.push(this.#reader.blockedStream(this.#blockMessage()));
+    this.#out.push(this.#reader.blockedStream(this.#blockMessage(), this.#ended));
     this.#finish(true);
-  }
-
-  #sendDecidedPart(head: QueuedEvent): void {
-    const edits = head.placed.map((placed): JsonEdit => {
-      const until = Math.min(placed.end, Math.max(placed.lane.channel.released, placed.start));
-      return { path: placed.piece.path, text: placed.piece.kind === 'json' ? '' : leaving(placed, until) };
-    });
-    if (edits.some((edit) => edit.text !== '')) this.#out.push(withData(head.frame as Frame, spliceText(head.json, edits)));
   }
 
   #blockMessage(): string | undefined {

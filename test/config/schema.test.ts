@@ -116,7 +116,7 @@ t.test('keys whose machinery is not built yet are warned about', async (t) => {
   t.ok(value);
   t.same(issues.map(({ severity, path, message }) => [severity, path, message]), [
     ['warning', 'proxy.workers', 'more than one worker is not available yet'],
-    ...['redis', 'store', 'analytics', 'review', 'risk', 'learn'].map((key) => ['warning', key, `${key} is not available yet`]),
+    ...['store', 'analytics', 'review', 'risk', 'learn'].map((key) => ['warning', key, `${key} is not available yet`]),
   ]);
   t.ok(issues.every(({ suggestion }) => suggestion !== undefined));
 });

@@ -61,7 +61,7 @@ export const SDKS: readonly Sdk[] = [
 export const POLICIES = {
   empty: 'policy: p\ndefault_action: allow\nrules: []\n',
   redact: 'policy: p\ndefault_action: allow\nrules:\n  - { id: pii, priority: 1, direction: both, when: { score: pii.*, gte: 0.5 }, action: redact }\n',
-  block: 'policy: p\ndefault_action: allow\npatterns:\n  - { id: codename, label: CODENAME, literal: [Bluebird] }\nrules:\n  - { id: codename, priority: 1, direction: both, when: { score: patterns.codename, gte: 1 }, action: block }\n',
+  block: 'policy: p\ndefault_action: allow\npatterns:\n  - { id: codename, label: CODENAME, literal: [Bluebird] }\n  - { id: ticket, label: TICKET, regex: "TCK-[0-9]{4,8}" }\nrules:\n  - { id: codename, priority: 1, direction: both, when: { score: patterns.*, gte: 1 }, action: block }\n',
 } as const;
 
 export class SdkHouse {
@@ -75,6 +75,7 @@ export class SdkHouse {
   static async open(t: Test, policy: keyof typeof POLICIES): Promise<SdkHouse> {
     const house = new SdkHouse();
     const dir = mkdtempSync(join(tmpdir(), 'weir-sdk-'));
+    const tenantId = `t-${dir.slice(-6).toLowerCase()}`;
     writeFileSync(join(dir, 'policy.yaml'), POLICIES[policy]);
     house.directUrl = await house.upstream.listen();
     const app = createApp({
@@ -82,13 +83,16 @@ export class SdkHouse {
         dir,
         config: {
           data_dir: 'data', proxy: { port: 0, timeouts: { drain_ms: 1000 } }, admin: { port: 0 }, policies: ['policy.yaml'], upstreams: { local: { url: house.directUrl } },
-          tenants: [{ id: dir.slice(-6).toLowerCase(), policy: 'p', upstream: 'local' }], telemetry: { log_level: 'silent' },
+          tenants: [{ id: tenantId, policy: 'p', upstream: 'local' }], telemetry: { log_level: 'silent' },
         },
       },
       env: {},
       log: { write: () => undefined },
     });
-    const note = (message: unknown): void => void house.closed.push((message as ExchangeClosed).record);
+    const note = (message: unknown): void => {
+      const { record } = message as ExchangeClosed;
+      if (record.tenant_id === tenantId) house.closed.push(record);
+    };
     CHANNELS.exchangeClosed.subscribe(note);
     t.teardown(async () => {
       await house.upstream.close();

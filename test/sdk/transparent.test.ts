@@ -3,9 +3,9 @@
  * whole answers, raw streams, the streaming helpers with every event they emit, and tools that run. And the provider
  * gets the same requests.
  */
-import t from 'tap';
+import t, { type Test } from 'tap';
 import type { ChatCompletionCreateParamsNonStreaming } from 'openai/resources/chat/completions';
-import { SDKS, SdkHouse, USAGE, answering, askBothWays, callingTools, chunksOf, endToEnd, recordEvents, type Answer, type BothWays, type SdkClient } from '../helpers/sdk.ts';
+import { SDKS, SdkHouse, USAGE, answering, askBothWays, callingTools, chunksOf, endToEnd, gather, recordEvents, type Answer, type BothWays, type SdkClient } from '../helpers/sdk.ts';
 import { json } from '../helpers/upstream.ts';
 
 const MESSAGES = [{ role: 'system', content: 'Be brief.' }, { role: 'user', content: 'What’s the weather in Springfield, and why? ☔' }] as const;
@@ -19,6 +19,8 @@ interface Case {
   readonly what: string;
   readonly answer: Answer;
   readonly params?: Params;
+  /** A channel ends in what could begin a match while others go on: its tail leaves later, so only the texts are equal. */
+  readonly tailWaits?: boolean;
 }
 
 const CASES: readonly Case[] = [
@@ -26,7 +28,8 @@ const CASES: readonly Case[] = [
   { what: 'an empty answer', answer: { choices: [{ content: '' }] } },
   { what: 'n: 2', answer: { choices: [{ content: TEXT }, { content: 'No idea, and more words than the other one has in it.', finish: 'length' }] }, params: { n: 2 } },
   { what: 'a refusal', answer: { choices: [{ refusal: 'I would rather not say what it is like at 12.30.' }] } },
-  { what: 'reasoning', answer: { choices: [{ reasoning_content: 'The user asks about 2 things.', content: TEXT }] } },
+  { what: 'reasoning', answer: { choices: [{ reasoning_content: 'The user asks about 2 things.\n', content: TEXT }] } },
+  { what: 'reasoning whose end waits', answer: { choices: [{ reasoning_content: 'The user asks about 2 things.', content: TEXT }] }, tailWaits: true },
   { what: 'log-probabilities', answer: { choices: [{ content: TEXT }], logprobs: true }, params: { logprobs: true, top_logprobs: 0 } },
   {
     what: 'tools',
@@ -41,11 +44,10 @@ const CASES: readonly Case[] = [
   },
 ];
 
-function sameRequests(t: Tap, { sentDirect, sentThrough }: BothWays<unknown>, count = 1): void {
+function sameRequests(t: Test, { sentDirect, sentThrough }: BothWays<unknown>, count = 1): void {
   t.equal(sentDirect.length, count);
   t.strictSame(sentThrough.map(endToEnd), sentDirect.map(endToEnd), 'the provider gets the same request');
 }
-type Tap = typeof t | Parameters<NonNullable<Parameters<typeof t.test>[1]>>[0];
 
 /** A whole answer with what the SDK keeps beside it. */
 async function whole({ chat }: SdkClient, params: Params): Promise<unknown> {
@@ -53,7 +55,7 @@ async function whole({ chat }: SdkClient, params: Params): Promise<unknown> {
   return { data, requestId, status: response.status, type: response.headers.get('content-type') };
 }
 
-async function helper({ helpers }: SdkClient, params: Params): Promise<unknown> {
+async function helper({ helpers }: SdkClient, params: Params): Promise<Record<string, unknown>> {
   const stream = helpers.stream({ model: 'm', messages: [...MESSAGES], stream_options: { include_usage: true }, ...params });
   const events = recordEvents(stream);
   const final = await stream.finalChatCompletion();
@@ -64,7 +66,7 @@ for (const policy of ['empty', 'redact'] as const) {
   for (const sdk of SDKS) {
     t.test(`${sdk.name}, policy ${policy}`, async (t) => {
       const house = await SdkHouse.open(t, policy);
-      for (const { what, answer, params = {} } of CASES) {
+      for (const { what, answer, params = {}, tailWaits = false } of CASES) {
         house.upstream.script = answering(answer);
 
         const unary = await askBothWays(house, sdk, (client) => whole(client, params));
@@ -75,13 +77,16 @@ for (const policy of ['empty', 'redact'] as const) {
         for (const usage of [false, true]) {
           const streamOptions = usage ? { stream_options: { include_usage: true } } : {};
           const raw = await askBothWays(house, sdk, async ({ chat }) => chunksOf(await chat.create({ model: 'm', messages: [...MESSAGES], ...params, ...streamOptions, stream: true })));
-          t.strictSame(raw.through, raw.direct, `${what}: every chunk${usage ? ' and usage' : ''}`);
+          const seen = tailWaits && policy === 'redact' ? gather : (chunks: typeof raw.direct): unknown => chunks;
+          t.strictSame(seen(raw.through), seen(raw.direct), `${what}: every chunk${usage ? ' and usage' : ''}`);
           t.strictSame(raw.through.at(-1)?.usage, usage ? USAGE : undefined);
           sameRequests(t, raw);
         }
 
         const helped = await askBothWays(house, sdk, (client) => helper(client, params));
-        t.strictSame(helped.through, helped.direct, `${what}: helper and its events`);
+        if (tailWaits && policy === 'redact') t.strictSame(helped.through.content, helped.direct.content, `${what}: helper`);
+        else t.strictSame(helped.through, helped.direct, `${what}: helper and its events`);
+        t.ok((helped.direct.events as readonly unknown[]).length > 5);
         t.match(helped.through, { final: { choices: { length: answer.choices.length } }, usage: { total_tokens: 18 } });
         sameRequests(t, helped);
 

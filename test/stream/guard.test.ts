@@ -4,7 +4,9 @@
  */
 import fc from 'fast-check';
 import t from 'tap';
-import { accumulated, cutBytes, eventsOf, guarded } from '../helpers/guarded.ts';
+import { openaiChat } from '../../src/dialect/openai-chat.ts';
+import { createGuard } from '../../src/stream/guard.ts';
+import { accumulated, cutBytes, eventsOf, guarded, STREAM_REQUEST } from '../helpers/guarded.ts';
 import { EMPTY_POLICY, planOf, REDACT_PII } from '../helpers/plans.ts';
 import { recordings, skipReason } from '../helpers/recordings.ts';
 import { randomOf, runs, seed } from '../helpers/runs.ts';
@@ -209,4 +211,102 @@ t.test('text that is no JSON is screened as text', async (t) => {
   t.equal(guarded(plan, [Buffer.from('error: ana@example.com is unknown')], { status: 502, mediaType: 'text/plain' }).bytes.toString(), 'error: [EMAIL] is unknown');
   t.match(guarded(plan, [Buffer.from('data: oops ana@example.com\n\ndata: [DONE]\n\n')]).bytes.toString(), 'oops [EMAIL]');
   t.match(guarded(plan, [Buffer.from('error: ana@example.com\n\n')]).bytes.toString(), /^data: .*\[EMAIL\]/s);
+});
+
+const chunkOf = (body: object, finish: string | null = null, index = 0): Buffer => Buffer.from(`data: ${JSON.stringify({ id: 'c', choices: [{ index, delta: body, finish_reason: finish }] })}\n\n`);
+const DONE = Buffer.from('data: [DONE]\n\n');
+
+t.test('the first byte that is not white space tells what an answer is', async (t) => {
+  const body = JSON.stringify({ choices: [{ index: 0, message: { content: 'to ana@example.com' } }] });
+  const padded = guarded(plan, ['\n', '\n\n', ` ${body}`, '\n'].map((s) => Buffer.from(s)), { mediaType: 'application/json' });
+  t.equal(padded.bytes.toString(), `\n\n\n ${body.replace('ana@example.com', '[EMAIL]')}\n`);
+  t.equal(guarded(plan, [Buffer.from(body)]).bytes.toString(), body.replace('ana@example.com', '[EMAIL]'), 'a whole answer to a stream request stays one');
+  t.match(guarded(plan, [Buffer.from('\n'), chunkOf({ content: 'to ana@example.com' }), DONE], { mediaType: 'application/json' }).bytes.toString(), '[EMAIL]', 'a stream under a JSON media type is one');
+  t.equal(guarded(plan, []).bytes.length, 0);
+  t.equal(guarded(plan, [Buffer.alloc(0), Buffer.from('  ')], { mediaType: 'application/json' }).bytes.toString(), '  ');
+});
+
+t.test('a stream without an end marker or a last empty line still gives out what it held', async (t) => {
+  const { bytes } = guarded(plan, [chunkOf({ content: 'see' }), Buffer.from(chunkOf({ content: ' you' }).toString().trimEnd())]);
+  t.equal(accumulated(bytes)['0/content'], 'see you');
+});
+
+t.test('limits: an answer as large as allowed passes, a larger one is an error', async (t) => {
+  const make = (max: number) => createGuard({ dialect: openaiChat, request: STREAM_REQUEST, plan: plan.forOutput({}), requestId: 'r', status: 200, mediaType: 'application/json', limits: { eventBytesMax: 100, responseBytesMax: max }, onBytes: () => undefined, onDone: () => undefined });
+  t.throws(() => make(9).feed(Buffer.from('{"a":"bc"}')), { code: 'response_too_large' });
+  const guard = make(10);
+  guard.feed(Buffer.from('{"a":"bc"}'));
+  guard.end();
+  guard.end();
+  guard.feed(Buffer.from('more'));
+  t.pass('what comes after the end is ignored');
+});
+
+t.test('an upstream that dies: an error frame in a stream, nothing before an answer began, and nothing held leaves', async (t) => {
+  const make = (mediaType: string, out: Buffer[]) => createGuard({ dialect: openaiChat, request: STREAM_REQUEST, plan: plan.forOutput({}), requestId: 'r', status: 200, mediaType, limits: { eventBytesMax: 1000, responseBytesMax: 1000 }, onBytes: (b) => void out.push(b), onDone: () => t.fail('a failure is no end') });
+  const out: Buffer[] = [];
+  const stream = make('text/event-stream', out);
+  stream.feed(Buffer.concat([chunkOf({ content: 'to ' }), chunkOf({ content: 'ana@example.co' })]));
+  t.match(stream.fail('upstream_unreachable', 'gone')?.toString(), /"error":\{"message":"gone"/);
+  t.equal(stream.fail('upstream_unreachable', 'gone'), undefined, 'once');
+  stream.end();
+  t.equal(accumulated(Buffer.concat(out))['0/content'], 'to ');
+  const body = make('application/json', []);
+  body.feed(Buffer.from('{"half":'));
+  t.equal(body.fail('upstream_timeout', 'late'), undefined);
+});
+
+t.test('what the policy says before any text', async (t) => {
+  const closed = planOf('policy: test\ndefault_action: block\nrules: []\n');
+  const stream = guarded(closed, [chunkOf({ content: 'hello' }), DONE]);
+  t.equal(stream.blocked, true);
+  t.same(eventsOf(stream.bytes).map((e) => e.choices[0].finish_reason), ['content_filter']);
+  const body = guarded(closed, [Buffer.from(JSON.stringify({ choices: [{ index: 0, message: { content: 'hello' }, finish_reason: 'stop' }] }))], { mediaType: 'application/json' });
+  t.match(JSON.parse(body.bytes.toString()), { choices: [{ message: { content: '' }, finish_reason: 'content_filter' }] });
+  const plain = guarded(closed, [Buffer.from('oops')], { mediaType: 'text/plain', status: 500 });
+  t.notMatch(plain.bytes.toString(), 'oops');
+});
+
+t.test('replace and fallback end a stream with the message of the policy', async (t) => {
+  const story = [chunkOf({ content: 'I am ana@example.com ' }), DONE];
+  const said = (policy: string): unknown => eventsOf(guarded(planOf(policy), story).bytes).map((e) => [e.choices[0].delta.content ?? null, e.choices[0].finish_reason]);
+  t.same(said(REDACT_PII.replace('action: redact', 'action: replace, message: No.')), [['I am ', null], ['No.', null], [null, 'stop']]);
+  t.same(said(`message: Sorry.\n${REDACT_PII.replace('action: redact', 'action: replace')}`), [['I am ', null], ['Sorry.', null], [null, 'stop']]);
+  t.same(said(`on_block: fallback\nmessage: Sorry.\n${REDACT_PII.replace('action: redact', 'action: block')}`), [['I am ', null], ['Sorry.', null], [null, 'stop']]);
+});
+
+t.test('a block inside arguments sends none of the event; at the end of a stream it still ends it', async (t) => {
+  const block = planOf(REDACT_PII.replace('action: redact', 'action: block'));
+  const inArguments = guarded(block, [chunkOf({ tool_calls: [{ index: 0, id: 'x', function: { name: 'f', arguments: '{"a":"ana@example.com"' } }] }), DONE]);
+  t.equal(accumulated(inArguments.bytes)['0/0/arguments'], undefined);
+  for (const end of [[DONE], [], [Buffer.from('data: [DONE]')], [chunkOf({}, 'stop'), DONE], [chunkOf({ content: '.' }, 'stop')]]) {
+    const { bytes, blocked } = guarded(block, [chunkOf({ content: 'to ana@example.com' }), ...end]);
+    t.equal(blocked, true);
+    t.equal(accumulated(bytes)['0/content'], 'to ');
+    t.match(bytes.toString(), /content_filter.*\[DONE\]\n\n$/s);
+  }
+});
+
+t.test('many events behind a held one', async (t) => {
+  const words = Array.from({ length: 40 }, () => chunkOf({ content: 'a' }));
+  t.equal(accumulated(guarded(plan, [Buffer.concat([...words, DONE])]).bytes)['0/content'], 'a'.repeat(40), 'of its own channel: all wait, none is lost');
+  const others = Array.from({ length: 40 }, (_, i) => chunkOf({ reasoning: ` ${i}` }));
+  const split = guarded(plan, [chunkOf({ content: 'Let me see' }), ...others, chunkOf({ content: 'n it' }), chunkOf({}, 'stop'), DONE]);
+  t.equal(accumulated(split.bytes)['0/content'], 'Let me seen it', 'the rest of a split event leaves with the next of its channel');
+  const calls = Array.from({ length: 40 }, (_, i) => chunkOf({ content: `${i} ` }));
+  const held = guarded(plan, [chunkOf({ tool_calls: [{ index: 0, function: { arguments: '{"a":"bob' } }] }), ...calls, DONE]);
+  t.equal(accumulated(held.bytes)['0/0/arguments'], '{"a":"bob', 'arguments are never split');
+  const secret = guarded(plan, [chunkOf({ content: 'Mail ana@example.co' }), ...others, chunkOf({ content: 'm' }), chunkOf({}, 'stop'), DONE]);
+  t.equal(accumulated(secret.bytes)['0/content'], 'Mail [EMAIL]');
+  const ended = guarded(plan, [chunkOf({ content: 'Mail ana@example.com' }), ...others, DONE]);
+  t.equal(accumulated(ended.bytes)['0/content'], 'Mail [EMAIL]', 'by itself at the end of the stream');
+});
+
+t.test('the summary counts and names, and holds no text', async (t) => {
+  const { summary } = guarded(plan, [chunkOf({ content: 'to ana@example.com, bob@example.org and ' }), chunkOf({ refusal: '4111 1111 1111 1111' }, 'stop'), Buffer.from('data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}\n\n'), DONE]);
+  t.match(summary.decision, { action: 'redact', triggered_rules: ['pii'], redactions: 3, coverage: { screened: ['choices[].delta.content', 'choices[].delta.refusal'] } });
+  t.same(summary.decision.classifier_results.map((r) => [r.category, r.score]).sort(), [['CREDIT_CARD', 1], ['EMAIL', 1]]);
+  t.same(summary.usage, { inputTokens: 3, outputTokens: 4 });
+  t.ok(summary.heldCharsMax > 0 && summary.heldMsTotal >= 0);
+  t.notMatch(JSON.stringify(summary), /example|4111/);
 });
