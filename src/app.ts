@@ -111,6 +111,7 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
 class SharedRedis {
   door: RedisDoor | undefined;
   #url: string | undefined;
+  #closed = false;
 
   async follow({ redis }: Config): Promise<void> {
     if (redis?.url === this.#url) return;
@@ -118,9 +119,11 @@ class SharedRedis {
     this.#url = redis?.url;
     this.door = redis && await openRedis(redis.url);
     former?.close();
+    if (this.#closed) this.door?.close();
   }
 
   close(): void {
+    this.#closed = true;
     this.door?.close();
   }
 }

@@ -113,14 +113,16 @@ function scanStrictly(text: string, limits: JsonLimits): void {
 
 /** The index after the closing quote of the string that opens at `start`; the text's length when it is not closed. */
 function endOfString(text: string, start: number): number {
-  for (let from = start + 1; ;) {
-    const quote = text.indexOf('"', from);
-    if (quote < 0) return text.length;
-    let backslashes = 0;
-    while (text.charCodeAt(quote - 1 - backslashes) === BACKSLASH) backslashes += 1;
-    if (backslashes % 2 === 0) return quote + 1;
-    from = quote + 1;
-  }
+  let quote = text.indexOf('"', start + 1);
+  while (quote >= 0 && isEscaped(text, quote)) quote = text.indexOf('"', quote + 1);
+  return quote < 0 ? text.length : quote + 1;
+}
+
+/** Whether an odd number of backslashes stands before `at`. */
+function isEscaped(text: string, at: number): boolean {
+  let backslashes = 0;
+  while (text.charCodeAt(at - 1 - backslashes) === BACKSLASH) backslashes += 1;
+  return backslashes % 2 === 1;
 }
 
 function checkString(text: string, start: number, end: number, keys: Set<string> | undefined): void {
@@ -148,8 +150,8 @@ function skipSpace(text: string, at: number): number {
 function checkExponent(text: string, at: number): void {
   const before = text.charCodeAt(at - 1);
   if (before < 0x30 || before > 0x39) return;
-  const number = /[-+.\deE]*$/.exec(text.slice(Math.max(0, at - 400), at))?.[0] ?? '';
-  const rest = /^[-+.\deE]*/.exec(text.slice(at, at + 400))?.[0] ?? '';
+  const [number] = /[-+.\deE]*$/.exec(text.slice(Math.max(0, at - 400), at)) as RegExpExecArray;
+  const [rest] = /^[-+.\deE]*/.exec(text.slice(at, at + 400)) as RegExpExecArray;
   if (!Number.isFinite(Number(number + rest))) throw new WeirError('invalid_json', 'a number is too large to be read alike by all');
 }
 
@@ -195,15 +197,11 @@ function endOfValue(text: string, start: number): number {
     rest.lastIndex = start;
     return rest.exec(text)?.index ?? text.length;
   }
-  let depth = 0;
-  for (let i = start; i < text.length; i += 1) {
+  // The text was parsed before, so every bracket is closed.
+  for (let i = start, depth = 0; ; i += 1) {
     const code = text.charCodeAt(i);
     if (code === QUOTE) i = endOfString(text, i) - 1;
     else if (code === 0x7b || code === 0x5b) depth += 1;
-    else if (code === 0x7d || code === 0x5d) {
-      depth -= 1;
-      if (depth === 0) return i + 1;
-    }
+    else if ((code === 0x7d || code === 0x5d) && (depth -= 1) === 0) return i + 1;
   }
-  return text.length;
 }

@@ -299,7 +299,7 @@ function readUnknown(value: unknown, path: JsonPath, carrier: string, key: strin
       readUnknown(element, [...path, i], `${carrier}[]`, `${key}/${index}`, pieces);
     });
   } else if (isObject(value)) {
-    for (const [name, member] of Object.entries(value)) readUnknown(member, [...path, name], carrier === '' ? name : `${carrier}.${name}`, `${key}/${name}`, pieces);
+    for (const [name, member] of Object.entries(value)) readUnknown(member, [...path, name], `${carrier}.${name}`, `${key}/${name}`, pieces);
   }
 }
 

@@ -160,6 +160,18 @@ export interface UnitSet {
  * half a character would match at a place where no character ends.
  */
 export function toUnits(set: CharSet): UnitSet {
+  let known = unitSets.get(set);
+  if (known === undefined) {
+    known = splitUnits(set);
+    unitSets.set(set, known);
+  }
+  return known;
+}
+
+/** A repetition compiles its set once for each turn; the work is done once. */
+const unitSets = new WeakMap<CharSet, UnitSet>();
+
+function splitUnits(set: CharSet): UnitSet {
   const units: [number, number][] = [];
   const pairs: { high: [number, number]; low: [number, number] }[] = [];
   for (const [from, to] of set) {

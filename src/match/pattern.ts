@@ -42,16 +42,6 @@ export function parsePattern(source: string, options: ParseOptions = {}): Node {
   return new PatternParser(source, options.ignoreCase === true).parse();
 }
 
-/** The tree of a literal string: its characters, one after the other. */
-export function literalPattern(text: string, options: ParseOptions = {}): Node {
-  const parts = Array.from(text, (character): Node => {
-    const codePoint = character.codePointAt(0) as number;
-    const set: CharSet = [[codePoint, codePoint]];
-    return { type: 'set', set: options.ignoreCase === true ? foldCase(set) : set };
-  });
-  return parts.length === 1 ? (parts[0] as Node) : { type: 'concat', parts };
-}
-
 const EMPTY: Node = { type: 'empty' };
 const SINGLE_ESCAPES: Readonly<Record<string, number>> = { n: 10, r: 13, t: 9, f: 12, v: 11, 0: 0 };
 
@@ -344,11 +334,12 @@ export function holdOf(node: Node): number | undefined {
     const turn = lengthOf(node.of).max;
     return turn === Infinity ? undefined : turn * (node.min + 1);
   }
-  if (node.type !== 'concat') return undefined;
-  const open = node.parts.findIndex((part) => lengthOf(part).max === Infinity);
-  const before = lengthOf({ type: 'concat', parts: node.parts.slice(0, open) }).max;
-  const loop = holdOf(node.parts[open] as Node);
-  const rest: Node = { type: 'concat', parts: node.parts.slice(open + 1) };
+  // What has no greatest length and is neither an alternative nor a repetition is a sequence that holds one.
+  const { parts } = node as Extract<Node, { type: 'concat' }>;
+  const open = parts.findIndex((part) => lengthOf(part).max === Infinity);
+  const before = lengthOf({ type: 'concat', parts: parts.slice(0, open) }).max;
+  const loop = holdOf(parts[open] as Node);
+  const rest: Node = { type: 'concat', parts: parts.slice(open + 1) };
   const after = lengthOf(rest).max;
   return loop === undefined || after === Infinity || !isOptional(rest) ? undefined : before + loop + after;
 }

@@ -21,7 +21,7 @@ export class ProgramTooLargeError extends Error {
   readonly pattern: number;
 
   constructor(pattern: number, limit: number) {
-    super(`the pattern needs more than ${limit} instructions; shorten its repetitions`);
+    super(`the pattern, or all patterns up to it, need more than ${limit} instructions; shorten repetitions`);
     this.name = 'ProgramTooLargeError';
     this.pattern = pattern;
   }
@@ -59,9 +59,9 @@ export interface Program {
   readonly behindKind: Uint16Array;
 }
 
-export function compileProgram(patterns: readonly PatternInput[]): Program {
-  const builder = new ProgramBuilder();
-  return builder.build(patterns);
+/** Throws ProgramTooLargeError. */
+export function compileProgram(patterns: readonly PatternInput[], instructionsMax = PROGRAM_INSTRUCTIONS_MAX): Program {
+  return new ProgramBuilder(instructionsMax).build(patterns);
 }
 
 /** A set of code units, and whether the edge belongs to it. */
@@ -71,6 +71,7 @@ interface EdgedSet {
 }
 
 class ProgramBuilder {
+  readonly #instructionsMax: number;
   readonly #kind: number[] = [];
   readonly #operand: number[] = [];
   readonly #next: number[] = [];
@@ -79,10 +80,16 @@ class ProgramBuilder {
   readonly #splits: number[][] = [];
   readonly #sets: EdgedSet[] = [];
   readonly #setIndex = new Map<string, number>();
+  /** The same for sets without an edge, by identity: repetitions ask for one set many times. */
+  readonly #setIndexByIdentity = new WeakMap<CharSet, number>();
   /** Attributes of the instructions being made. */
   #pattern = 0;
   #patternStart = 0;
   #flags = { holds: 0, validated: 0 };
+
+  constructor(instructionsMax: number) {
+    this.#instructionsMax = instructionsMax;
+  }
 
   build(patterns: readonly PatternInput[]): Program {
     const entries: number[] = [];
@@ -185,7 +192,7 @@ class ProgramBuilder {
 
   #add(kind: number, operand: number, next: number): number {
     if (this.#kind.length - this.#patternStart >= PATTERN_INSTRUCTIONS_MAX) throw new ProgramTooLargeError(this.#pattern, PATTERN_INSTRUCTIONS_MAX);
-    if (this.#kind.length >= PROGRAM_INSTRUCTIONS_MAX) throw new ProgramTooLargeError(this.#pattern, PROGRAM_INSTRUCTIONS_MAX);
+    if (this.#kind.length >= this.#instructionsMax) throw new ProgramTooLargeError(this.#pattern, this.#instructionsMax);
     this.#kind.push(kind);
     this.#operand.push(operand);
     this.#next.push(next);
@@ -200,6 +207,14 @@ class ProgramBuilder {
   }
 
   #internSet(units: CharSet, edge: boolean): number {
+    const known = edge ? undefined : this.#setIndexByIdentity.get(units);
+    if (known !== undefined) return known;
+    const index = this.#internNew(units, edge);
+    if (!edge) this.#setIndexByIdentity.set(units, index);
+    return index;
+  }
+
+  #internNew(units: CharSet, edge: boolean): number {
     const key = `${units.map(([from, to]) => `${from}-${to}`).join()}${edge ? '$' : ''}`;
     let index = this.#setIndex.get(key);
     if (index === undefined) {

@@ -257,6 +257,6 @@ export class Scan {
 
   #slice(start: number, end: number): string {
     if (this.#recent.length > 1) this.#recent = [this.#recent.join('')];
-    return (this.#recent[0] ?? '').slice(start - this.#recentStart, end - this.#recentStart);
+    return (this.#recent[0] as string).slice(start - this.#recentStart, end - this.#recentStart);
   }
 }

@@ -6,8 +6,8 @@
 import type { PatternDefinition, Validator } from '../contract/classifier.ts';
 import { Automaton } from './automaton.ts';
 import { foldCase, type CharSet } from './charset.ts';
-import { holdOf, lengthOf, parsePattern, PatternError, type Node } from './pattern.ts';
-import { compileProgram, ProgramTooLargeError, type PatternInput } from './program.ts';
+import { holdOf, lengthOf, parsePattern, type Node, type PatternError } from './pattern.ts';
+import { compileProgram, type PatternInput, type ProgramTooLargeError } from './program.ts';
 import { Scan, type Component, type Finding } from './scan.ts';
 
 /** Characters that one pattern may hold back, and literals that one set may have. */
@@ -62,8 +62,10 @@ export class PatternSetError extends Error {
 }
 
 export interface CompileOptions {
-  /** Bytes that the automaton's table may take; smaller ones in tests. */
+  /** Bytes that the automaton's table may take. */
   readonly stateBytesMax?: number;
+  /** Instructions that all patterns together may need. */
+  readonly instructionsMax?: number;
 }
 
 /** Compiles patterns. Throws PatternSetError with every issue found, also when an example does not behave as stated. */
@@ -83,7 +85,7 @@ export function compilePatterns(sources: readonly PatternSource[], options: Comp
   }));
   const set: PatternSet = {
     patterns,
-    automaton: new Automaton(programOf(sources, read.map((r) => r!.input)), options.stateBytesMax ?? STATE_BYTES_MAX),
+    automaton: new Automaton(programOf(sources, read.map((r) => r!.input), options.instructionsMax), options.stateBytesMax ?? STATE_BYTES_MAX),
     holdChars: Math.max(0, ...patterns.filter((p) => p.holds).map((p) => p.holdChars)),
     validates: patterns.some((p) => p.validate !== undefined),
   };
@@ -158,8 +160,8 @@ function readPattern(source: PatternSource, issues: PatternIssue[]): ReadPattern
   try {
     node = parsePattern(definition.regex as string, { ignoreCase: definition.ignoreCase === true });
   } catch (error) {
-    if (error instanceof PatternError) return refuse(error.message, error.position);
-    throw error;
+    const { message, position } = error as PatternError;
+    return refuse(message, position);
   }
   const length = lengthOf(node);
   if (length.min === 0) return refuse('the pattern matches the empty text; make some part of it required');
@@ -185,12 +187,12 @@ function literalSets(text: string, ignoreCase: boolean): CharSet[] {
   });
 }
 
-function programOf(sources: readonly PatternSource[], inputs: readonly PatternInput[]): ReturnType<typeof compileProgram> {
+function programOf(sources: readonly PatternSource[], inputs: readonly PatternInput[], instructionsMax: number | undefined): ReturnType<typeof compileProgram> {
   try {
-    return compileProgram(inputs);
+    return compileProgram(inputs, instructionsMax);
   } catch (error) {
-    if (!(error instanceof ProgramTooLargeError)) throw error;
-    const source = sources[error.pattern] as PatternSource;
-    throw new PatternSetError([{ classifier: source.classifier, id: source.definition.id, message: error.message }]);
+    const { pattern, message } = error as ProgramTooLargeError;
+    const source = sources[pattern] as PatternSource;
+    throw new PatternSetError([{ classifier: source.classifier, id: source.definition.id, message }]);
   }
 }

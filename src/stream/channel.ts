@@ -41,10 +41,6 @@ class Waiting {
   #text = '';
   #start = 0;
 
-  get empty(): boolean {
-    return this.#text.length === 0;
-  }
-
   append(text: string): void {
     this.#text += text;
   }

@@ -110,7 +110,7 @@ class Lane {
 class AnswerGuard implements Guard {
   readonly #options: GuardOptions;
   readonly #reader: ResponseReader;
-  readonly #tally = new Tally();
+  readonly #tally: Tally;
   readonly #lanes = new Map<string, Lane>();
   /** Events that have not left, in the order in which they came. */
   #queue: QueuedEvent[] = [];
@@ -133,7 +133,7 @@ class AnswerGuard implements Guard {
     this.#options = options;
     this.#reader = options.dialect.createReader(options.request);
     this.#framer = new SseFramer(options.limits.eventBytesMax);
-    this.#tally.decided(options.plan.initial);
+    this.#tally = new Tally(options.plan.initial);
   }
 
   feed(chunk: Buffer): void {
@@ -292,7 +292,7 @@ class AnswerGuard implements Guard {
       for (const { path, replacement } of this.#reader.dependents(event.event, key)) edits.push({ path, text: replacement });
     }
     if (edits.length === 0) return event.raw;
-    if (event.json === '') return withText(event.frame, edits[0]?.text ?? '');
+    if (event.json === '') return withText(event.frame, (edits[0] as JsonEdit).text as string);
     const json = spliceText(event.json, edits);
     return event.frame === undefined ? Buffer.from(json) : withData(event.frame, json);
   }
@@ -311,7 +311,7 @@ class AnswerGuard implements Guard {
       if (until < placed.end) placed.lane.carry = { start: until, text: placed.text.slice(until - placed.start) };
       return { path: placed.piece.path, text: leaving(placed, until) };
     });
-    this.#out.push(head.frame === undefined ? head.raw : withData(head.frame, spliceText(head.json, edits)));
+    this.#out.push(withData(head.frame as Frame, spliceText(head.json, edits)));
     this.#queue.shift();
     this.#drain();
   }
@@ -372,9 +372,8 @@ class AnswerGuard implements Guard {
 
   #blockMessage(): string | undefined {
     const { policy } = this.#options.plan;
-    const decision = this.#tally.worst;
-    if (decision?.action === 'replace') return decision.rule?.message ?? policy.message ?? '';
-    return policy.onBlock === 'fallback' ? (decision?.rule?.message ?? policy.message) : undefined;
+    const { action, rule } = this.#tally.worst;
+    return action === 'replace' || policy.onBlock === 'fallback' ? (rule?.message ?? policy.message) : undefined;
   }
 
   #finish(blocked: boolean): void {
@@ -442,19 +441,24 @@ class Tally {
   readonly carriers = new Set<string>();
   heldCharsMax = 0;
   heldMsTotal = 0;
-  #worst: PolicyDecision | undefined;
+  #worst: PolicyDecision;
   readonly #rules = new Set<string>();
   readonly #degraded = new Set<string>();
 
   /** The decision that did most to the answer. */
-  get worst(): PolicyDecision | undefined {
+  constructor(initial: PolicyDecision) {
+    this.#worst = initial;
+    this.decided(initial);
+  }
+
+  get worst(): PolicyDecision {
     return this.#worst;
   }
 
   decided(decision: PolicyDecision): void {
     for (const rule of decision.triggered_rules) this.#rules.add(rule);
     for (const rule of decision.degraded) this.#degraded.add(rule);
-    if (this.#worst === undefined || WEIGHT[decision.action] > WEIGHT[this.#worst.action]) this.#worst = decision;
+    if (WEIGHT[decision.action] > WEIGHT[this.#worst.action]) this.#worst = decision;
   }
 
   held(chars: number): void {
@@ -464,7 +468,7 @@ class Tally {
   record(lanes: readonly Lane[]): DecisionRecord {
     const results = lanes.flatMap((lane) => lane.judge.results);
     return {
-      action: this.#worst?.action ?? 'allow',
+      action: this.#worst.action,
       triggered_rules: [...this.#rules],
       classifier_results: summarize(results),
       coverage: { screened: [...this.carriers].sort(), exempt: [], opaque: [] },

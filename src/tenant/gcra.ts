@@ -41,7 +41,7 @@ export function take({ perMinute }: RateLimit, bucket: Bucket | undefined, nowMs
   const allowed = overMs <= ROUNDING_MS;
   const backlogMs = allowed ? filledMs : drainedMs;
   const remaining = Math.max(0, Math.floor((PERIOD_MS + ROUNDING_MS - backlogMs) / stepMs));
-  return { bucket: { backlogMs, atMs: nowMs }, decision: { allowed, retryAfterMs: allowed ? 0 : Math.ceil(overMs), limit: perMinute, remaining } };
+  return { bucket: { backlogMs, atMs: nowMs }, decision: { allowed, retryAfterMs: allowed ? 0 : Math.ceil(overMs - ROUNDING_MS), limit: perMinute, remaining } };
 }
 
 /** Adds what was used beyond what was taken; a negative amount gives back. */

@@ -197,7 +197,7 @@ local over = filled - ${PERIOD_MS}
 local allowed = over <= ${ROUNDING_MS}
 local kept = allowed and filled or backlog
 if allowed or now < at then keep(kept) end
-return { allowed and 1 or 0, allowed and 0 or math.ceil(over), math.max(0, math.floor((${PERIOD_MS + ROUNDING_MS} - kept) / step)) }
+return { allowed and 1 or 0, allowed and 0 or math.ceil(over - ${ROUNDING_MS}), math.max(0, math.floor((${PERIOD_MS + ROUNDING_MS} - kept) / step)) }
 `);
 
 const CHARGE = redisScript(`${BUCKET}

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import type { PatternDefinition } from '../../src/contract/classifier.ts';
 import { charSet, complementOf, contains, foldCase, toUnits, unicodeProperty } from '../../src/match/charset.ts';
-import { GROUP_DEPTH_MAX, holdOf, lengthOf, literalPattern, parsePattern, PATTERN_CHARS_MAX, PatternError } from '../../src/match/pattern.ts';
+import { GROUP_DEPTH_MAX, holdOf, lengthOf, parsePattern, PATTERN_CHARS_MAX, PatternError } from '../../src/match/pattern.ts';
 import { compilePatterns, failingExamples, HOLD_CHARS_MAX, LITERALS_MAX, PatternSetError, scanText, type PatternSource } from '../../src/match/set.ts';
 import { joinOverlapping } from '../helpers/naive.ts';
 import { runs, seed } from '../helpers/runs.ts';
@@ -63,6 +63,7 @@ t.test('sets of characters', async (t) => {
   t.same(complementOf([]), [[0, 0x10ffff]]);
   t.same(complementOf([[0, 0x10ffff]]), []);
   t.equal(unicodeProperty('Nope'), undefined);
+  t.same(unicodeProperty('Any'), [[0, 0xd7ff], [0xe000, 0x10ffff]], 'half characters belong to nothing');
   for (const [codePoint, known] of [[0x40, false], [0x41, true], [0x10400, true], [0xd800, false], [0x1f600, false]] as const) t.equal(contains(unicodeProperty('L')!, codePoint), known);
   fc.assert(fc.property(fc.integer({ min: 0x10000, max: 0x10ffff }), fc.integer({ min: 0, max: 3000 }), fc.integer({ min: 0x10000, max: 0x10ffff }), (from, size, probe) => {
     const to = Math.min(0x10ffff, from + size);
@@ -79,11 +80,10 @@ t.test('lengths and what a stream must hold', async (t) => {
   t.same(lengthOf(parsePattern('^$\\b')), { min: 0, max: 0 });
   t.same(lengthOf(parsePattern('(?:^)')), { min: 0, max: 0 });
   t.same(lengthOf(parsePattern('😀')), { min: 2, max: 2 });
-  t.same(lengthOf(literalPattern('ab')), { min: 2, max: 2 });
-  t.same(literalPattern('a'), { type: 'set', set: [[97, 97]] });
+  t.same(lengthOf(parsePattern('(?:)*')), { min: 0, max: 0 });
   t.same([hold('abc'), hold('ab+'), hold('a|b{2,}'), hold('a(?:bc){3,}'), hold('ab*(?:end)?'), hold('a(?:x|b*)')], [3, 3, 3, 9, 5, 2]);
   for (const regex of ['a+b', 'a*b*c', '(?:a+b)+', 'a+(?=b)', '(?:a|b+c)', 'ab*[cd]', '(?:ab*c|d)', 'a+(?:x|y)', 'a+b+']) t.equal(hold(regex), undefined, `${regex} has no bound`);
-  t.equal(hold('a+(?:b?|c)'), 3);
+  t.same([hold('a+(?:b?|c)'), hold('a+(?:|bb)'), hold('a+(?:b?){2}'), hold('a+(?:b{1,2})?')], [3, 4, 4, 4]);
 });
 
 t.test('patterns that a set refuses', async (t) => {
@@ -100,6 +100,7 @@ t.test('patterns that a set refuses', async (t) => {
   refused({ regex: '(?:a{1,1000}){1,5}' }, /could hold back 5000/);
   refused({ regex: '\\p{L}{1,1000}' }, /more than 20000 instructions/);
   t.throws(() => compilePatterns([source({ literal: Array.from({ length: LITERALS_MAX + 1 }, (_, i) => `w${i}`) })]), { message: /200000 is the most/ });
+  t.throws(() => compilePatterns([source({ id: 'first', regex: 'a{9}' }), source({ id: 'second', regex: 'b{9}' })], { instructionsMax: 15 }), { message: /test\.second: .* 15 instructions/ });
   const error = t.throws(() => compilePatterns([source({ id: 'a', regex: '(' }), source({ id: 'b', regex: 'x*' })])) as unknown as PatternSetError;
   t.same(error.issues.map(({ id, position }) => [id, position]), [['a', 0], ['b', undefined]]);
 });
@@ -113,7 +114,7 @@ t.test('ten thousand literals are one trie', async (t) => {
 });
 
 t.test('examples that do not behave as stated are found', async (t) => {
-  const issues = failingExamples([source({ id: 'bad', regex: 'a{2}', matches: ['a', 'aa'], ignores: ['b', 'xaay'] }), source({ id: 'good', regex: 'b', matches: ['b'] })]);
+  const issues = failingExamples([source({ id: 'bad', regex: 'a{2}', matches: ['a', 'aa'], ignores: ['b', 'xaay'] }), source({ id: 'good', regex: 'b', matches: ['b'] }), source({ id: 'bare', regex: 'b', ignores: ['a'] })]);
   t.same(issues.map(({ id, message }) => [id, message]), [['bad', 'the example "a" under matches is not matched'], ['bad', 'the example "xaay" under ignores is matched']]);
 });
 

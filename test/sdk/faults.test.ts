@@ -10,13 +10,15 @@ import { SSE_HEAD, chunk, json, pause, until, type Script } from '../helpers/ups
 const REQUEST = { model: 'm', messages: [{ role: 'user' as const, content: 'Tell me more.' }] };
 const PIECES = ['One', ' two ', 'three', ' four '];
 
+const refusal = (message: string, type: string, code: string | null): unknown => ({ error: { message, type, param: null, code } });
+
 const REFUSALS: readonly { readonly kind: string; readonly script: Script; readonly attempts: number }[] = [
-  { kind: 'AuthenticationError', script: json(401, { error: { message: 'Incorrect API key provided: sk-ma***-up.', type: 'invalid_request_error', param: null, code: 'invalid_api_key' } }, { 'x-request-id': 'req_401', 'x-made-up': 'kept' }), attempts: 1 },
-  { kind: 'NotFoundError', script: json(404, { error: { message: 'The model does not exist', type: 'invalid_request_error', param: 'model', code: 'model_not_found' } }, { 'x-request-id': 'req_404' }), attempts: 1 },
-  { kind: 'RateLimitError', script: json(429, { error: { message: 'Slow down', type: 'tokens', param: null, code: 'rate_limit_exceeded' } }, { 'retry-after': '1', 'retry-after-ms': '5', 'x-request-id': 'req_429', 'x-made-up': '12' }), attempts: 3 },
-  { kind: 'RateLimitError', script: json(429, { error: { message: 'Out of quota', type: 'insufficient_quota', param: null, code: 'insufficient_quota' } }, { 'x-should-retry': 'false' }), attempts: 1 },
-  { kind: 'InternalServerError', script: json(500, { error: { message: 'We are sorry', type: 'server_error', param: null, code: null } }, { 'retry-after-ms': '5', 'x-request-id': 'req_500' }), attempts: 3 },
-  { kind: 'InternalServerError', script: json(503, 'overloaded', { 'retry-after-ms': '5' }), attempts: 3 },
+  { kind: 'AuthenticationError', attempts: 1, script: json(401, refusal('Incorrect API key provided: sk-ma***-up.', 'invalid_request_error', 'invalid_api_key'), { 'x-request-id': 'req_401', 'x-made-up': 'kept' }) },
+  { kind: 'NotFoundError', attempts: 1, script: json(404, refusal('The model does not exist', 'invalid_request_error', 'model_not_found'), { 'x-request-id': 'req_404' }) },
+  { kind: 'RateLimitError', attempts: 3, script: json(429, refusal('Slow down', 'tokens', 'rate_limit_exceeded'), { 'retry-after': '1', 'retry-after-ms': '5', 'x-request-id': 'req_429' }) },
+  { kind: 'RateLimitError', attempts: 1, script: json(429, refusal('Out of quota', 'insufficient_quota', 'insufficient_quota'), { 'x-should-retry': 'false' }) },
+  { kind: 'InternalServerError', attempts: 3, script: json(500, refusal('We are sorry', 'server_error', null), { 'retry-after-ms': '5', 'x-request-id': 'req_500' }) },
+  { kind: 'InternalServerError', attempts: 3, script: json(503, 'overloaded', { 'retry-after-ms': '5' }) },
 ];
 
 for (const sdk of SDKS) {

@@ -59,6 +59,14 @@ async function direct(house: SdkHouse, sdk: Sdk, answer: Answer, read: (client: 
   return read(sdk.connect(house.directUrl));
 }
 
+const choiceEvent = (choice: object): string => `data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', created: 1, model: 'm', choices: [choice] })}\n\n`;
+const finishEvent = (index: number): string => choiceEvent({ index, delta: {}, logprobs: null, finish_reason: 'stop' });
+
+function tokenEvent(index: number, content: string): string {
+  const token = { token: content, logprob: -1, bytes: [...Buffer.from(content)], top_logprobs: [] };
+  return choiceEvent({ index, delta: { content }, logprobs: { content: [token], refusal: null }, finish_reason: null });
+}
+
 for (const sdk of SDKS) {
   t.test(`${sdk.name}: texts differ in the redacted spans alone`, async (t) => {
     const house = await SdkHouse.open(t, 'redact');
@@ -79,7 +87,8 @@ for (const sdk of SDKS) {
     const answer = (text: string): Answer => ({ choices: [{ tool_calls: [{ id: 'call_1', name: 'mail', arguments: text }, { id: 'call_2', name: 'mail', arguments: '{}' }], finish: 'tool_calls' }] });
     const legacy = (text: string): Answer => ({ choices: [{ function_call: { name: 'mail', arguments: text }, finish: 'function_call' }] });
     /** Arguments parsed, since white space and escapes in what is replaced are ours. */
-    const parsed = (value: unknown): unknown => JSON.parse(JSON.stringify(value), (key, member: unknown) => (key.endsWith('arguments') && member !== '' ? JSON.parse(member as string) as unknown : member));
+    const parsed = (value: unknown): unknown =>
+      JSON.parse(JSON.stringify(value), (key, member: unknown) => (key.endsWith('arguments') && member !== '' ? JSON.parse(member as string) as unknown : member));
     for (const [what, make] of [['tool calls', answer], ['function call', legacy]] as const) {
       for (const [how, read] of Object.entries(READINGS)) {
         const expected = parsed(await direct(house, sdk, make(JSON.stringify(ARGUMENTS.parsed)), read));
@@ -97,7 +106,8 @@ for (const sdk of SDKS) {
       house.upstream.received.length = 0;
       const given: unknown[] = [];
       const { helpers } = sdk.connect(house.weirUrl);
-      const tool = { type: 'function' as const, function: { name: 'mail', description: 'Mail', parameters: { type: 'object' }, parse: JSON.parse, function: (value: object) => { given.push(value); return `sent to eve@example.com`; } } };
+      const run = (value: object): string => { given.push(value); return 'sent to eve@example.com'; };
+      const tool = { type: 'function' as const, function: { name: 'mail', description: 'Mail', parameters: { type: 'object' }, parse: JSON.parse, function: run } };
       const runner = stream ? helpers.runTools({ ...ASK, tools: [tool], stream: true }) : helpers.runTools({ ...ASK, tools: [tool] });
       t.equal(await runner.finalContent(), END.redacted);
       t.strictSame(given, [ARGUMENTS.parsed]);
@@ -120,22 +130,17 @@ for (const sdk of SDKS) {
     const tokens = chunks.flatMap(({ choices }) => choices.flatMap(({ logprobs }) => logprobs?.content ?? [])).map(({ token }) => token).join('');
     t.ok(TEXT.planted.startsWith(tokens), 'tokens of what left unchanged');
     t.notMatch(tokens, /[a-z]@|555|4111/);
+  });
 
-    const long = 'and so on '.repeat(40);
-    const cut = (text: string): readonly string[] => (text === long ? text.match(/.{1,5}/gs)! : ['It is bob.r', 'oe@example.com']);
-    house.upstream.script = answering({ choices: [{ content: END.planted }, { content: long }], logprobs: true, cut });
-    const parted = await chunksOf(await sdk.connect(house.weirUrl).chat.create({ ...REQUEST, stream: true, logprobs: true }));
-    t.match(gather(parted), { '0/content': END.redacted, '1/content': long });
-    t.notOk(/bob|roe/.test(JSON.stringify(parted)), 'nor when another choice goes on while the match is open');
-
-    // Choice 0 pauses in the middle of a match while choice 1 says more than may queue behind it.
-    const event = (index: number, content: string): string =>
-      `data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', created: 1, model: 'm', choices: [{ index, delta: { content }, logprobs: { content: [{ token: content, logprob: -1, bytes: [...Buffer.from(content)], top_logprobs: [] }], refusal: null }, finish_reason: null }] })}\n\n`;
-    const finish = (index: number): string => `data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', created: 1, model: 'm', choices: [{ index, delta: {}, logprobs: null, finish_reason: 'stop' }] })}\n\n`;
-    house.upstream.script = events([event(0, 'It is bob.r'), ...Array<string>(50).fill(event(1, 'and so on ')), event(0, 'oe@example.com'), finish(0), finish(1), 'data: [DONE]\n\n']);
-    const paused = await chunksOf(await sdk.connect(house.weirUrl).chat.create({ ...REQUEST, stream: true, logprobs: true }));
-    t.match(gather(paused), { '0/content': END.redacted, '0/finish': ['stop'], '1/finish': ['stop'] });
-    t.notOk(/bob|roe/.test(JSON.stringify(paused)), 'nor when an event leaves in two parts');
+  t.test(`${sdk.name}: nor while one choice stops in the middle of a match and the other goes on`, async (t) => {
+    const house = await SdkHouse.open(t, 'redact');
+    const more = Array<string>(50).fill('and so on ');
+    house.upstream.script = events([
+      tokenEvent(0, 'It is bob.r'), ...more.map((text) => tokenEvent(1, text)), tokenEvent(0, 'oe@example.com'), finishEvent(0), finishEvent(1), 'data: [DONE]\n\n',
+    ]);
+    const chunks = await chunksOf(await sdk.connect(house.weirUrl).chat.create({ ...REQUEST, stream: true, logprobs: true }));
+    t.strictSame(gather(chunks), { '0/content': END.redacted, '1/content': more.join(''), '0/finish': ['stop'], '1/finish': ['stop'] });
+    t.notOk(/bob|roe/.test(JSON.stringify(chunks)));
   });
 
   t.test(`${sdk.name}: a prompt reaches the provider redacted, and nothing else of the request changes`, async (t) => {

@@ -310,3 +310,12 @@ t.test('the summary counts and names, and holds no text', async (t) => {
   t.ok(summary.heldCharsMax > 0 && summary.heldMsTotal >= 0);
   t.notMatch(JSON.stringify(summary), /example|4111/);
 });
+
+t.test('a rule whose score is missing is listed, and blocks or not as the policy says', async (t) => {
+  const policy = (onUnknown: string): string => `${REDACT_PII.replace('rules:', `on_unknown: ${onUnknown}\nrules:\n  - { id: judge, priority: 0, direction: output, when: { score: judge.toxic, gte: 0.5 }, action: block }`)}`;
+  const open = guarded(planOf(policy('open')), [chunkOf({ content: 'hello ana@example.com ' }), DONE]);
+  t.match(open.summary.decision, { action: 'redact', degraded: ['judge'] });
+  const closed = guarded(planOf(policy('closed')), [chunkOf({ content: 'hello ' }), DONE]);
+  t.match(closed.summary.decision, { action: 'block', degraded: ['judge'] });
+  t.equal(accumulated(closed.bytes)['0/content'], undefined);
+});

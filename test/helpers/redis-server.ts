@@ -1,0 +1,31 @@
+/**
+ * A real redis-server on a free port for one test, to be frozen and killed. Where none is installed its tests are
+ * skipped, but in CI they fail.
+ */
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
+import type { Test } from 'tap';
+
+/** The reason to skip, or false. */
+export const REDIS_MISSING = spawnSync('redis-server', ['--version']).error !== undefined && !process.env.CI ? 'redis-server is not installed' : false;
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  return port;
+}
+
+/** Resolves when it accepts connections; killed at the end of the test. */
+export async function startRedis(t: Test, port: number, ...options: readonly string[]): Promise<ChildProcess> {
+  const server = spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', ...options], { stdio: ['ignore', 'pipe', 'ignore'] });
+  t.teardown(() => void server.kill('SIGKILL'));
+  let said = '';
+  await new Promise<void>((resolve, reject) => {
+    server.stdout.on('data', (text: Buffer) => (said += String(text)).includes('Ready to accept') && resolve());
+    server.once('exit', () => reject(new Error('redis-server ended')));
+  });
+  return server;
+}
