@@ -9,7 +9,7 @@ import type { PolicyDecision } from '../contract/policy.ts';
 import type { Context, Coverage } from '../contract/screening.ts';
 import { spliceJson } from '../dialect/json.ts';
 import type { ScreeningPlan } from '../screen/plan.ts';
-import { summarize } from '../screen/results.ts';
+import { ResultTally } from '../screen/results.ts';
 import { applyEdits, type TextEdit } from '../text/edits.ts';
 import type { ReadRequest } from './request.ts';
 
@@ -108,10 +108,12 @@ function withSegments(screened: Screened, keep: (segment: Segment) => boolean): 
 /** Decisions and commitments, never content: one line per classifier and category, with the highest score. */
 export function decisionRecord(decision: PolicyDecision, prompt: ScreenedPrompt, redactions: number): DecisionRecord {
   const { screened, request } = prompt;
+  const tally = new ResultTally();
+  for (const { results } of screened.segments) tally.add(results);
   return {
     action: decision.action,
     triggered_rules: decision.triggered_rules,
-    classifier_results: summarize(screened.segments.flatMap(({ results }) => results)),
+    classifier_results: tally.summary(),
     coverage: inputCoverage(screened.segments.map(({ segment }) => segment), request.reading.opaque),
     degraded: decision.degraded,
     redactions,

@@ -17,7 +17,7 @@ import { JsonText } from '../text/json-text.ts';
 import { decide } from '../policy/decide.ts';
 import type { TextEdit } from '../text/edits.ts';
 import { redactionEdits, type LabelledSpan } from './redaction.ts';
-import { resultsOf } from './results.ts';
+import { resultsOf, type ResultTally } from './results.ts';
 
 /** What is known of a component while the answer still streams. */
 export type OutputRuling =
@@ -26,8 +26,8 @@ export type OutputRuling =
 
 /** Judges one channel of one answer. Results add up over the channel, so a stream is decided as the whole text would be. */
 export interface ChannelJudge {
-  judge(component: Component, text: string | undefined): OutputRuling;
-  readonly results: readonly ClassifierResult[];
+  /** `tally` is told what was found. */
+  judge(component: Component, text: string | undefined, tally?: ResultTally): OutputRuling;
 }
 
 /** What the guard needs to screen one answer. */
@@ -139,12 +139,9 @@ class OutputChannel implements ChannelJudge {
     this.#hashKey = hashKey;
   }
 
-  get results(): readonly ClassifierResult[] {
-    return this.#results;
-  }
-
-  judge(component: Component, text: string | undefined): OutputRuling {
+  judge(component: Component, text: string | undefined, tally?: ResultTally): OutputRuling {
     const found = resultsOf(component.findings, 0);
+    if (!component.continued) tally?.add(found);
     this.#results = merged(this.#results, found);
     const decision = this.#decide(this.#results);
     if (decision.action === 'block' || decision.action === 'replace') return { blocked: true, decision };

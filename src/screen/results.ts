@@ -35,16 +35,39 @@ function addSpan(spans: Spans, start: number, end: number): void {
 
 type Summary = DecisionRecord['classifier_results'][number];
 
-/** One line for each classifier and category: the highest score, how many results, and why where there is none. */
-export function summarize(results: readonly ClassifierResult[]): readonly Summary[] {
-  const byCategory = new Map<string, { -readonly [K in keyof Summary]: Summary[K] }>();
-  for (const result of results) {
-    const key = `${result.classifier_id}.${result.category}`;
-    const entry = byCategory.get(key) ?? { classifier_id: result.classifier_id, category: result.category, count: 0 };
-    entry.count += 1;
-    if ('score' in result) entry.score = Math.max(entry.score ?? 0, result.score);
-    else entry.unknown ??= result.reason;
-    byCategory.set(key, entry);
+/** Counts results by classifier and category, without their spans: the highest score, how many places, and why there is no score. */
+export class ResultTally {
+  readonly #byCategory = new Map<string, { -readonly [K in keyof Summary]: Summary[K] }>();
+
+  /** Adds the results of one text. Places that two results of a category share count once. */
+  add(results: readonly ClassifierResult[]): void {
+    const places = new Map<string, Spans>();
+    for (const result of results) {
+      const key = `${result.classifier_id}.${result.category}`;
+      const entry = this.#entry(key, result);
+      if ('unknown' in result) entry.unknown ??= result.reason;
+      else {
+        entry.score = Math.max(entry.score ?? 0, result.score);
+        places.set(key, [...(places.get(key) ?? []), ...result.spans]);
+      }
+    }
+    for (const [key, spans] of places) this.#byCategory.get(key)!.count += countPlaces(spans);
   }
-  return [...byCategory.values()];
+
+  summary(): readonly Summary[] {
+    return [...this.#byCategory.values()];
+  }
+
+  #entry(key: string, result: ClassifierResult): { -readonly [K in keyof Summary]: Summary[K] } {
+    let entry = this.#byCategory.get(key);
+    if (entry === undefined) this.#byCategory.set(key, (entry = { classifier_id: result.classifier_id, category: result.category, count: 0 }));
+    return entry;
+  }
+}
+
+/** Spans that do not touch another before them; a result without spans is one place. */
+function countPlaces(spans: Spans): number {
+  const joined: Spans = [];
+  for (const { start, end } of [...spans].sort((a, b) => a.start - b.start)) addSpan(joined, start, end);
+  return Math.max(1, joined.length);
 }

@@ -12,7 +12,7 @@ import type { PolicyDecision } from '../contract/policy.ts';
 import type { Dialect, EventReading, Piece, RequestReading, ResponseReader } from '../dialect/dialect.ts';
 import { spliceText, type JsonEdit } from '../dialect/json.ts';
 import type { ChannelJudge, OutputPlan } from '../screen/plan.ts';
-import { summarize } from '../screen/results.ts';
+import { ResultTally } from '../screen/results.ts';
 import { sliceEdited } from '../text/edits.ts';
 import { JsonChannel, TextChannel, type Channel } from './channel.ts';
 import { SseFramer, withData, type Frame } from './sse.ts';
@@ -95,13 +95,13 @@ class Lane {
   /** The end of an event that was sent in part: leaves with the next event of the lane, or by itself. */
   carry: { start: number; text: string } | undefined;
 
-  constructor(key: string, kind: Piece['kind'], plan: OutputPlan, onDecision: (decision: PolicyDecision) => void) {
+  constructor(key: string, kind: Piece['kind'], plan: OutputPlan, tally: Tally) {
     this.key = key;
     this.judge = plan.openChannel();
     const Kind = kind === 'json' ? JsonChannel : TextChannel;
     this.channel = new Kind(plan.patterns, (component, text) => {
-      const ruling = this.judge.judge(component, text);
-      onDecision(ruling.decision);
+      const ruling = this.judge.judge(component, text, tally.results);
+      tally.decided(ruling.decision);
       return ruling;
     });
   }
@@ -239,7 +239,7 @@ class AnswerGuard implements Guard {
   #take(piece: Piece, placed: PlacedPiece[]): boolean {
     let lane = this.#lanes.get(piece.key);
     if (lane === undefined) {
-      lane = new Lane(piece.key, piece.kind, this.#options.plan, (decision) => this.#tally.decided(decision));
+      lane = new Lane(piece.key, piece.kind, this.#options.plan, this.#tally);
       this.#lanes.set(piece.key, lane);
     }
     this.#tally.carriers.add(piece.carrier);
@@ -439,6 +439,7 @@ function withText(frame: Frame | undefined, text: string): Buffer {
 /** Counts what an answer's screening did; keeps no content. */
 class Tally {
   readonly carriers = new Set<string>();
+  readonly results = new ResultTally();
   heldCharsMax = 0;
   heldMsTotal = 0;
   #worst: PolicyDecision;
@@ -466,11 +467,10 @@ class Tally {
   }
 
   record(lanes: readonly Lane[]): DecisionRecord {
-    const results = lanes.flatMap((lane) => lane.judge.results);
     return {
       action: this.#worst.action,
       triggered_rules: [...this.#rules],
-      classifier_results: summarize(results),
+      classifier_results: this.results.summary(),
       coverage: { screened: [...this.carriers].sort(), exempt: [], opaque: [] },
       degraded: [...this.#degraded],
       redactions: lanes.reduce((sum, lane) => sum + lane.channel.replaced, 0),

@@ -140,7 +140,7 @@ for (const sdk of SDKS) {
     ]);
     const chunks = await chunksOf(await sdk.connect(house.weirUrl).chat.create({ ...REQUEST, stream: true, logprobs: true }));
     t.strictSame(gather(chunks), { '0/content': END.redacted, '1/content': more.join(''), '0/finish': ['stop'], '1/finish': ['stop'] });
-    t.notOk(/bob|roe/.test(JSON.stringify(chunks)));
+    t.notOk(/bob|roe/.test(JSON.stringify(chunks)), 'no token of the match');
   });
 
   t.test(`${sdk.name}: a prompt reaches the provider redacted, and nothing else of the request changes`, async (t) => {
