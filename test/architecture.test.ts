@@ -44,7 +44,7 @@ const ENTRANCES: Readonly<Record<string, readonly string[]>> = { runtime: ['app'
 /** Folders and files without I/O, clock or chance: they take these as arguments. `hash` computes, so node:crypto is allowed there. */
 const PURE: readonly RegExp[] = [
   /^src\/contract\//, /^src\/match\//, /^src\/text\//, /^src\/model\//, /^src\/dialect\//, /^src\/policy\/(condition|parse|decide|explain|diff|truth|cases)\.ts$/,
-  /^src\/audit\/(entry|tree|verify)\.ts$/, /^src\/risk\/estimate\.ts$/, /^src\/review\/agreement\.ts$/, /^src\/config\/(nearest|shape)\.ts$/,
+  /^src\/audit\/(entry|tree|verify)\.ts$/, /^src\/risk\/estimate\.ts$/, /^src\/review\/agreement\.ts$/, /^src\/tenant\/gcra\.ts$/, /^src\/config\/(nearest|shape)\.ts$/,
 ];
 const PURE_MODULES: readonly string[] = ['node:crypto', 'node:buffer', 'node:string_decoder', 'node:diagnostics_channel'];
 const IMPURE_GLOBALS = /\b(?:Date\.now\(|new Date\(\)|Math\.random\(|setTimeout\(|setInterval\(|setImmediate\(|process\.|fetch\(|performance\.|randomUUID|randomBytes|randomInt)/;

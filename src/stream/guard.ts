@@ -61,8 +61,8 @@ export function createGuard(options: GuardOptions): Guard {
   return new AnswerGuard(options);
 }
 
-/** Events of other channels that may queue behind a held one before it is sent in two parts. */
-const QUEUE_EVENTS_MAX = 32;
+/** Events, for each choice that has begun, that may queue behind a held one before it is sent in two parts. */
+const QUEUED_EVENTS_PER_CHOICE = 8;
 
 /** A text of an event, and where it stands in its channel. */
 interface PlacedPiece {
@@ -112,6 +112,8 @@ class AnswerGuard implements Guard {
   readonly #reader: ResponseReader;
   readonly #tally: Tally;
   readonly #lanes = new Map<string, Lane>();
+  readonly #choices = new Set<string>();
+  #queuedMax = QUEUED_EVENTS_PER_CHOICE;
   /** Events that have not left, in the order in which they came. */
   #queue: QueuedEvent[] = [];
   /** Channel prefixes that an event which has left closed. */
@@ -223,7 +225,7 @@ class AnswerGuard implements Guard {
       if (event === undefined) this.#enqueue(frame, '', undefined, wholeText(data === undefined ? frame.stray : `${data}\n${frame.stray}`));
       else this.#enqueue(frame, data as string, event, this.#reader.readEvent(event));
     }
-    if (!this.#done && this.#queue.length > QUEUE_EVENTS_MAX) this.#drain();
+    if (!this.#done && this.#queue.length > this.#queuedMax) this.#drain();
   }
 
   #enqueue(frame: Frame, json: string, event: unknown, { pieces, closes }: EventReading): void {
@@ -241,6 +243,8 @@ class AnswerGuard implements Guard {
     if (lane === undefined) {
       lane = new Lane(piece.key, piece.kind, this.#options.plan, this.#tally);
       this.#lanes.set(piece.key, lane);
+      this.#choices.add(choiceOf(piece.key));
+      this.#queuedMax = this.#choices.size * QUEUED_EVENTS_PER_CHOICE;
     }
     this.#tally.carriers.add(piece.carrier);
     const { channel, carry } = lane;
@@ -268,7 +272,7 @@ class AnswerGuard implements Guard {
       this.#send(event);
     }
     if (sent > 0) this.#queue.splice(0, sent);
-    if (this.#queue.length > QUEUE_EVENTS_MAX) this.#splitHead();
+    if (this.#queue.length > this.#queuedMax) this.#splitHead();
   }
 
   #send(event: QueuedEvent): void {
@@ -311,6 +315,10 @@ class AnswerGuard implements Guard {
       if (until < placed.end) placed.lane.carry = { start: until, text: placed.text.slice(until - placed.start) };
       return { path: placed.piece.path, text: leaving(placed, until) };
     });
+    // What repeats the texts of the event whole, such as log-probabilities, would show what stays behind.
+    for (const key of new Map(head.placed.map(({ lane }) => [choiceOf(lane.key), lane.key])).values()) {
+      for (const { path, replacement } of this.#reader.dependents(head.event, key)) edits.push({ path, text: replacement });
+    }
     this.#out.push(withData(head.frame as Frame, spliceText(head.json, edits)));
     this.#queue.shift();
     this.#drain();
@@ -446,12 +454,12 @@ class Tally {
   readonly #rules = new Set<string>();
   readonly #degraded = new Set<string>();
 
-  /** The decision that did most to the answer. */
   constructor(initial: PolicyDecision) {
     this.#worst = initial;
     this.decided(initial);
   }
 
+  /** The decision that did most to the answer. */
   get worst(): PolicyDecision {
     return this.#worst;
   }

@@ -48,7 +48,7 @@ export class ProxyUnderTest {
     const records: ExchangeRecord[] = [];
     const server = new ProxyServer({
       snapshot: () => snapshot,
-      plan: (policyId) => (policyId === 'missing' ? undefined : wordPlan(options.policy)),
+      plan: (tenantId) => (snapshot.config.tenants.find(({ id }) => id === tenantId)?.policy === 'missing' ? undefined : wordPlan(options.policy)),
       audit: options.audit ?? { append: (record) => void records.push(record) },
       screeningService: async (body, caller) => ({ status: 200, body: { echoed: body, tenant: caller.tenantId } }),
       createGuard: options.createGuard ?? passGuard,
