@@ -198,10 +198,14 @@ function endOfValue(text: string, start: number): number {
     return rest.exec(text)?.index ?? text.length;
   }
   // The text was parsed before, so every bracket is closed.
-  for (let i = start, depth = 0; ; i += 1) {
-    const code = text.charCodeAt(i);
-    if (code === QUOTE) i = endOfString(text, i) - 1;
+  let at = start;
+  let depth = 0;
+  do {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) at = endOfString(text, at) - 1;
     else if (code === 0x7b || code === 0x5b) depth += 1;
-    else if ((code === 0x7d || code === 0x5d) && (depth -= 1) === 0) return i + 1;
-  }
+    else if (code === 0x7d || code === 0x5d) depth -= 1;
+    at += 1;
+  } while (depth > 0);
+  return at;
 }

@@ -10,12 +10,14 @@ import type { Classifier, PatternDefinition } from '../contract/classifier.ts';
 import { ConfigError, type ConfigIssue } from '../contract/errors.ts';
 import type { Screened, Segment, SegmentResults } from '../contract/exchange.ts';
 import type { Condition, FailMode, Policy, PolicyDecision } from '../contract/policy.ts';
-import type { ClassifierResult, Context, Direction, ScoredResult, UnknownReason } from '../contract/screening.ts';
+import type { ClassifierResult, ContentType, Context, Direction, ScoredResult, ScreeningRequest, UnknownReason } from '../contract/screening.ts';
 import type { Component, Finding } from '../match/scan.ts';
 import { compilePatterns, failingExamples, PatternSetError, scanText, type PatternSet, type PatternSource } from '../match/set.ts';
 import { JsonText } from '../text/json-text.ts';
 import { decide } from '../policy/decide.ts';
 import type { TextEdit } from '../text/edits.ts';
+import type { TextWindow, WindowRule } from '../text/windows.ts';
+import { askAll } from './ensemble.ts';
 import { redactionEdits, type LabelledSpan } from './redaction.ts';
 import { resultsOf, type ResultTally } from './results.ts';
 
@@ -28,6 +30,16 @@ export type OutputRuling =
 export interface ChannelJudge {
   /** `tally` is told what was found. */
   judge(component: Component, text: string | undefined, tally?: ResultTally): OutputRuling;
+  /** One decision for a window: its scores, and the components that end in it. */
+  judgeWindow(window: TextWindow, results: readonly ClassifierResult[], components: readonly Component[], textOf: (component: Component) => string | undefined, tally?: ResultTally): OutputRuling;
+}
+
+/** How an answer's text is given to scored classifiers: present only where a rule could use their scores. */
+export interface OutputScoring {
+  readonly window: WindowRule;
+  readonly mode: 'hold' | 'trail';
+  /** Never rejects; answers within the deadline. */
+  score(window: TextWindow): Promise<readonly ClassifierResult[]>;
 }
 
 /** What the guard needs to screen one answer. */
@@ -36,6 +48,7 @@ export interface OutputPlan {
   /** The decision before any text: a rule on context alone, or the default. */
   readonly initial: PolicyDecision;
   readonly policy: Policy;
+  readonly scoring?: OutputScoring;
   openChannel(): ChannelJudge;
 }
 
@@ -63,39 +76,50 @@ export interface TenantOwn {
 export interface PlanOptions extends Partial<TenantOwn> {
   /** The policy's file, for errors. */
   readonly file: string;
+  /** For all scored classifiers of one text together. */
+  readonly deadlineMs?: number;
 }
+
+const DEADLINE_MS = 80;
 
 /** `classifier_id` of the policy's own patterns. */
 export const POLICY_PATTERNS = 'patterns';
 
 /** Throws ConfigError when a pattern cannot be compiled or an example does not behave as stated. */
 export function compilePlan(policy: Policy, classifiers: readonly Classifier[], options: PlanOptions): ScreeningPlan {
-  const answering = new Map([...classifiers.map((c) => c.id), POLICY_PATTERNS].map((id) => [id, 'ok' as const]));
-  return new Plan(policy, compileSet(policy, classifiers, options.file), answering, { failMode: options.failMode ?? 'closed', hashKey: options.hashKey ?? randomBytes(32) });
+  return new Plan(policy, compileSet(policy, classifiers, options.file), classifiers, options.deadlineMs ?? DEADLINE_MS, { failMode: options.failMode ?? 'closed', hashKey: options.hashKey ?? randomBytes(32) });
 }
 
 class Plan implements ScreeningPlan {
   readonly policy: Policy;
   readonly policyName: string;
   readonly patterns: PatternSet;
+  readonly #all: readonly Classifier[];
+  /** Those that score texts by `classify`. */
+  readonly #scoring: readonly Classifier[];
   readonly #classifiers: ReadonlyMap<string, 'ok' | UnknownReason>;
+  readonly #deadlineMs: number;
   readonly #own: TenantOwn;
 
-  constructor(policy: Policy, patterns: PatternSet, classifiers: ReadonlyMap<string, 'ok' | UnknownReason>, own: TenantOwn) {
+  constructor(policy: Policy, patterns: PatternSet, classifiers: readonly Classifier[], deadlineMs: number, own: TenantOwn) {
     this.policy = policy;
     this.policyName = `${policy.id}@${policy.revision}`;
     this.patterns = patterns;
-    this.#classifiers = classifiers;
+    this.#all = classifiers;
+    this.#scoring = classifiers.filter((classifier) => classifier.classify !== undefined);
+    this.#classifiers = new Map([...classifiers.map((c) => c.id), POLICY_PATTERNS].map((id) => [id, 'ok']));
+    this.#deadlineMs = deadlineMs;
     this.#own = own;
   }
 
   forTenant(own: TenantOwn): ScreeningPlan {
-    return new Plan(this.policy, this.patterns, this.#classifiers, own);
+    return new Plan(this.policy, this.patterns, this.#all, this.#deadlineMs, own);
   }
 
-  async screen(segments: readonly Segment[]): Promise<Screened> {
+  async screen(segments: readonly Segment[], direction: Direction, context: Context, signal?: AbortSignal): Promise<Screened> {
     const started = performance.now();
-    const screened = segments.map((segment): SegmentResults => ({ segment, results: this.#scan(segment) }));
+    const scores = this.#scoring.length === 0 ? [] : await Promise.all(segments.map((segment) => this.#score(segment, direction, context, signal)));
+    const screened = segments.map((segment, i): SegmentResults => ({ segment, results: [...this.#scan(segment), ...(scores[i] ?? [])] }));
     return { segments: screened, classifiers: this.#classifiers, latencyMs: performance.now() - started };
   }
 
@@ -117,8 +141,29 @@ class Plan implements ScreeningPlan {
       patterns: this.patterns,
       initial: decideOn([]),
       policy: this.policy,
+      ...this.#outputScoring(context),
       openChannel: () => new OutputChannel(decideOn, this.#own.hashKey),
     };
+  }
+
+  /** Scored classifiers are asked about answers when a rule could use it; text waits only where a rule could act on it. */
+  #outputScoring(context: Context): { readonly scoring?: OutputScoring } {
+    const read = this.#scoring.filter((classifier) => classifier.categories.some(({ id }) => this.policy.rules.some((rule) => rule.enabled && rule.direction !== 'input' && reads(rule.when, classifier.id, id))));
+    if (read.length === 0) return {};
+    const acts = read.some((classifier) => classifier.categories.some(({ id }) => mayAct(this.policy, classifier.id, id)));
+    const mode = acts ? this.policy.stream.mode : 'trail';
+    return { scoring: { window: this.policy.stream.window, mode, score: (window) => this.#ask(read, window.text, 'text', 'output', { ...context, text_before: window.before }) } };
+  }
+
+  #score(segment: Segment, direction: Direction, context: Context, signal: AbortSignal | undefined): Promise<readonly ClassifierResult[]> {
+    return this.#ask(this.#scoring, segment.content, segment.contentType, direction, context, signal);
+  }
+
+  #ask(classifiers: readonly Classifier[], content: string, contentType: ContentType, direction: Direction, context: Context, signal?: AbortSignal): Promise<readonly ClassifierResult[]> {
+    const request: ScreeningRequest = {
+      request_id: String(context.request_id ?? ''), tenant_id: String(context.tenant ?? ''), direction, content, content_type: contentType, context, created_at: new Date().toISOString(),
+    };
+    return askAll(classifiers, request, this.#deadlineMs, signal);
   }
 
   #scan(segment: Segment): readonly ClassifierResult[] {
@@ -140,17 +185,58 @@ class OutputChannel implements ChannelJudge {
   }
 
   judge(component: Component, text: string | undefined, tally?: ResultTally): OutputRuling {
-    const found = resultsOf(component.findings, 0);
-    if (!component.continued) tally?.add(found);
-    this.#results = merged(this.#results, found);
-    const decision = this.#decide(this.#results);
+    return this.#decideOn([], [component], undefined, () => text, tally);
+  }
+
+  judgeWindow(window: TextWindow, results: readonly ClassifierResult[], components: readonly Component[], textOf: (component: Component) => string | undefined, tally?: ResultTally): OutputRuling {
+    tally?.add(results);
+    return this.#decideOn(results, components, window, textOf, tally);
+  }
+
+  #decideOn(scores: readonly ClassifierResult[], components: readonly Component[], window: TextWindow | undefined, textOf: (component: Component) => string | undefined, tally: ResultTally | undefined): OutputRuling {
+    const found = components.map((component) => ({ component, results: resultsOf(component.findings, 0) }));
+    for (const { component, results } of found) if (!component.continued) tally?.add(results);
+    this.#results = merged(this.#results, [...found.flatMap(({ results }) => results), ...scores.filter(isScored)]);
+    // What one window does not know, the next may: an unknown result counts for its window alone.
+    const decision = this.#decide([...this.#results, ...scores.filter((result) => !isScored(result))]);
     if (decision.action === 'block' || decision.action === 'replace') return { blocked: true, decision };
     if (decision.action !== 'redact') return { blocked: false, decision, edits: [] };
-    const spans = found.filter((result) => isMatched(result, decision)).flatMap((result, rank) => spansOf(result, rank));
-    const textOf = (start: number, end: number): string | undefined => text?.slice(start - component.start, end - component.start);
-    const clipped = spans.map((span) => ({ ...span, start: Math.max(span.start, component.start) }));
-    return { blocked: false, decision, edits: redactionEdits(clipped, decision.rule?.redact, this.#hashKey, textOf) };
+    const patternEdits = found.flatMap(({ component, results }) => this.#componentEdits(component, results, decision, textOf(component)));
+    const scoreEdits = window === undefined ? [] : this.#windowEdits(window, scores, decision);
+    return { blocked: false, decision, edits: scoreEdits.length === 0 ? patternEdits : withoutOverlap([...patternEdits, ...scoreEdits]) };
   }
+
+  #componentEdits(component: Component, results: readonly ScoredResult[], decision: PolicyDecision, text: string | undefined): readonly TextEdit[] {
+    const spans = results.filter((result) => isMatched(result, decision)).flatMap((result, rank) => spansOf(result, rank));
+    const clipped = spans.map((span) => ({ ...span, start: Math.max(span.start, component.start) }));
+    const edits = redactionEdits(clipped, decision.rule?.redact, this.#hashKey, (start, end) => text?.slice(start - component.start, end - component.start));
+    return component.continued ? edits.map((edit) => ({ ...edit, text: '' })) : edits;
+  }
+
+  /** Spans of matched scores; a score without spans stands for its whole window. */
+  #windowEdits(window: TextWindow, scores: readonly ClassifierResult[], decision: PolicyDecision): readonly TextEdit[] {
+    const spans = scores.filter((result) => isMatched(result, decision)).flatMap((result, rank): LabelledSpan[] => {
+      const whole: LabelledSpan = { start: 0, end: window.text.length, label: result.label, rank };
+      return result.spans.length === 0 ? [whole] : spansOf(result, rank);
+    });
+    const placed = spans.map((span) => ({ ...span, start: span.start + window.start, end: span.end + window.start }));
+    return redactionEdits(placed, decision.rule?.redact, this.#hashKey, (start, end) => window.text.slice(start - window.start, end - window.start));
+  }
+}
+
+/** Edits of patterns and of scores may overlap: the first keeps its text and covers both. */
+function withoutOverlap(edits: readonly TextEdit[]): readonly TextEdit[] {
+  const out: { start: number; end: number; text: string }[] = [];
+  for (const edit of [...edits].sort((a, b) => a.start - b.start || b.end - a.end)) {
+    const last = out[out.length - 1];
+    if (last !== undefined && edit.start < last.end) last.end = Math.max(last.end, edit.end);
+    else out.push({ ...edit });
+  }
+  return out;
+}
+
+function isScored(result: ClassifierResult): result is ScoredResult {
+  return !('unknown' in result);
 }
 
 function compileSet(policy: Policy, classifiers: readonly Classifier[], file: string): PatternSet {
@@ -200,7 +286,7 @@ const names = (wanted: string, actual: string): boolean => wanted === '*' || wan
 
 /** A result that made the deciding rule true: its spans are what the rule redacts. */
 function isMatched(result: ClassifierResult, decision: PolicyDecision): result is ScoredResult {
-  return !('unknown' in result) && decision.matched.some((m) => !('unknown' in m) && m.classifier_id === result.classifier_id && m.category === result.category && m.score === result.score);
+  return isScored(result) && decision.matched.some((m) => isScored(m) && m.classifier_id === result.classifier_id && m.category === result.category && m.score === result.score);
 }
 
 function spansOf(result: ScoredResult, rank: number): LabelledSpan[] {

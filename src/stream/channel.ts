@@ -10,12 +10,24 @@ import { Scan, type Component } from '../match/scan.ts';
 import type { PatternSet } from '../match/set.ts';
 import type { TextEdit } from '../text/edits.ts';
 import { JsonText } from '../text/json-text.ts';
+import type { Gate, ScoredWindow } from './gate.ts';
 
 /** What to do about matches that belong together. Edits are in offsets of the scanned text. */
 export type Ruling = { readonly blocked: true } | { readonly blocked: false; readonly edits: readonly TextEdit[] };
 
 /** Judges a component; `text` is its text, or undefined when it is too long to be kept. */
 export type Judge = (component: Component, text: string | undefined) => Ruling;
+
+/** Judges a window of the text with its scores, and the components that end in it. */
+export type JudgeWindow = (scored: ScoredWindow, components: readonly Component[], textOf: (component: Component) => string | undefined) => Ruling;
+
+export interface ChannelOptions {
+  readonly set: PatternSet;
+  readonly judge: Judge;
+  /** Present where scores of classifiers can change what happens: text then waits for its window. */
+  readonly gate?: Gate;
+  readonly judgeWindow?: JudgeWindow;
+}
 
 export interface Channel {
   /** Takes the next piece. Returns false when the policy blocks: nothing more may leave. */
@@ -32,6 +44,12 @@ export interface Channel {
   readonly replaced: number;
   /** Drops edits that end at or before `offset`. */
   forget(offset: number): void;
+  /** Scores have arrived: decides what they allow. Returns false when the policy blocks. */
+  settle(): boolean;
+  /** Scores are still to come for text that was taken. */
+  readonly scoresDue: boolean;
+  /** No scores are wanted any more. */
+  abandon(): void;
 }
 
 const NO_EDITS: TextEdit[] = [];
@@ -60,17 +78,25 @@ class Waiting {
 abstract class ScanningChannel {
   protected readonly scan: Scan;
   protected readonly waiting = new Waiting();
-  readonly #holdChars: number;
-  readonly #judge: Judge;
+  readonly #options: ChannelOptions;
+  /** Components that wait for the scores of their window. */
+  #pending: Component[] = [];
   #edits: TextEdit[] = NO_EDITS;
   #replaced = 0;
   /** Where the match begins that the policy blocked, or -1. */
   #blockedAt = -1;
 
-  constructor(set: PatternSet, judge: Judge) {
-    this.scan = new Scan(set);
-    this.#holdChars = set.holdChars;
-    this.#judge = judge;
+  constructor(options: ChannelOptions) {
+    this.scan = new Scan(options.set);
+    this.#options = options;
+  }
+
+  get scoresDue(): boolean {
+    return this.#options.gate?.waiting === true;
+  }
+
+  abandon(): void {
+    this.#options.gate?.close();
   }
 
   get edits(): readonly TextEdit[] {
@@ -87,24 +113,43 @@ abstract class ScanningChannel {
 
   /** Offset in scanned text before which everything is decided; what the policy blocked stays back for ever. */
   protected get decided(): number {
-    return this.#blockedAt >= 0 ? this.#blockedAt : this.scan.boundary;
+    if (this.#blockedAt >= 0) return this.#blockedAt;
+    const { gate } = this.#options;
+    return gate === undefined ? this.scan.boundary : Math.min(this.scan.boundary, gate.reach, this.#pending[0]?.start ?? Infinity);
   }
 
-  /** Judges what the scan has settled. `place` maps an edit to the channel's own offsets. */
+  protected get gate(): Gate | undefined {
+    return this.#options.gate;
+  }
+
+  /** Judges what the scan has settled, and what has its scores. `place` maps an edit to the channel's own offsets. */
   protected judgeSettled(textOf: (start: number, end: number) => string, place: (edit: TextEdit) => TextEdit): boolean {
     if (this.#blockedAt >= 0) return false;
-    for (const component of this.scan.take()) {
-      // A component too long to be held is replaced by its label alone, however it was cut.
-      const whole = !component.continued && component.end - component.start <= this.#holdChars;
-      const ruling = this.#judge(component, whole ? textOf(component.start, component.end) : undefined);
-      if (ruling.blocked) {
-        this.#blockedAt = component.start;
-        return false;
-      }
-      if (ruling.edits.length === 0) continue;
+    const { gate, judge, set } = this.#options;
+    // A component too long to be held is replaced by its label alone, however it was cut.
+    const kept = ({ continued, start, end }: Component): string | undefined => (continued || end - start > set.holdChars ? undefined : textOf(start, end));
+    if (gate === undefined || gate.reach === Infinity) {
+      for (const component of this.scan.take()) if (!this.#rule(judge(component, kept(component)), component.start, place)) return false;
+      if (gate === undefined) return true;
+    } else this.#pending.push(...this.scan.take());
+    for (let scored = gate.take(this.scan.boundary); scored !== undefined; scored = gate.take(this.scan.boundary)) {
+      const { window } = scored;
+      const inside = this.#pending.filter((component) => component.end <= window.end);
+      this.#pending.splice(0, inside.length);
+      if (!this.#rule(this.#options.judgeWindow!(scored, inside, kept), window.start, place)) return false;
+    }
+    return true;
+  }
+
+  #rule(ruling: Ruling, start: number, place: (edit: TextEdit) => TextEdit): boolean {
+    if (ruling.blocked) {
+      this.#blockedAt = start;
+      return false;
+    }
+    for (const edit of ruling.edits) {
       if (this.#edits.length === 0) this.#edits = [];
-      for (const edit of ruling.edits) this.#edits.push(place(component.continued ? { ...edit, text: '' } : edit));
-      if (!component.continued) this.#replaced += ruling.edits.length;
+      this.#edits.push(place(edit));
+      if (edit.text !== '') this.#replaced += 1;
     }
     return true;
   }
@@ -122,23 +167,25 @@ export class TextChannel extends ScanningChannel implements Channel {
 
   feed(text: string): boolean {
     const { scan, waiting } = this;
-    const nothingWaited = scan.idle;
+    const nothingWaited = scan.idle && this.gate === undefined;
     scan.feed(text);
+    this.gate?.feed(text);
     if (nothingWaited && scan.idle) {
       // Offsets go on without the text: the usual case, so it costs nothing.
       waiting.forget(scan.position);
       return true;
     }
     waiting.append(text);
-    return this.#settle();
+    return this.settle();
   }
 
   close(): boolean {
     this.scan.flush();
-    return this.#settle();
+    this.gate?.flush();
+    return this.settle();
   }
 
-  #settle(): boolean {
+  settle(): boolean {
     const allowed = this.judgeSettled((start, end) => this.waiting.slice(start, end), (edit) => edit);
     this.waiting.forget(this.decided);
     return allowed;
@@ -151,11 +198,12 @@ export class JsonChannel extends ScanningChannel implements Channel {
   /** Raw characters taken. */
   #position = 0;
 
-  constructor(set: PatternSet, judge: Judge) {
-    super(set, judge);
+  constructor(options: ChannelOptions) {
+    super(options);
     this.#json = new JsonText({
       text: (decoded) => {
         this.scan.feed(decoded);
+        this.gate?.feed(decoded);
         this.waiting.append(decoded);
       },
       boundary: () => this.#endText(),
@@ -173,20 +221,21 @@ export class JsonChannel extends ScanningChannel implements Channel {
   feed(text: string): boolean {
     this.#position += text.length;
     this.#json.feed(text);
-    return this.#settle();
+    return this.settle();
   }
 
   close(): boolean {
     this.#json.close();
-    return this.#settle();
+    this.gate?.flush();
+    return this.settle();
   }
 
   #endText(): void {
     this.scan.flush();
-    this.#settle();
+    this.settle();
   }
 
-  #settle(): boolean {
+  settle(): boolean {
     const { waiting } = this;
     const allowed = this.judgeSettled(
       (start, end) => waiting.slice(start, end),

@@ -11,10 +11,11 @@ import { WeirError } from '../contract/errors.ts';
 import type { PolicyDecision } from '../contract/policy.ts';
 import type { Dialect, EventReading, Piece, RequestReading, ResponseReader } from '../dialect/dialect.ts';
 import { spliceText, type JsonEdit } from '../dialect/json.ts';
-import type { ChannelJudge, OutputPlan } from '../screen/plan.ts';
+import type { ChannelJudge, OutputPlan, OutputRuling } from '../screen/plan.ts';
 import { ResultTally } from '../screen/results.ts';
 import { sliceEdited } from '../text/edits.ts';
 import { JsonChannel, TextChannel, type Channel } from './channel.ts';
+import { Gate } from './gate.ts';
 import { SseFramer, withData, type Frame } from './sse.ts';
 
 export interface GuardLimits {
@@ -31,7 +32,7 @@ export interface GuardOptions {
   readonly status: number;
   readonly mediaType: string;
   readonly limits: GuardLimits;
-  /** Bytes for the client, in order; called from within `feed` and `end`. */
+  /** Bytes for the client, in order; called from within `feed` and `end`, and later when scores arrive. */
   readonly onBytes: (bytes: Buffer) => void;
   /** The answer is complete, or the policy cut it: the last bytes were given to `onBytes`; stop the upstream if it still runs. */
   readonly onDone: (end: { readonly blocked: boolean }) => void;
@@ -95,14 +96,21 @@ class Lane {
   /** The end of an event that was sent in part: leaves with the next event of the lane, or by itself. */
   carry: { start: number; text: string } | undefined;
 
-  constructor(key: string, kind: Piece['kind'], plan: OutputPlan, tally: Tally) {
+  constructor(key: string, kind: Piece['kind'], plan: OutputPlan, tally: Tally, onScores: () => void) {
     this.key = key;
     this.judge = plan.openChannel();
     const Kind = kind === 'json' ? JsonChannel : TextChannel;
-    this.channel = new Kind(plan.patterns, (component, text) => {
-      const ruling = this.judge.judge(component, text, tally.results);
+    const { scoring } = plan;
+    const noted = (ruling: OutputRuling): OutputRuling => {
       tally.decided(ruling.decision);
       return ruling;
+    };
+    this.channel = new Kind({
+      set: plan.patterns,
+      judge: (component, text) => noted(this.judge.judge(component, text, tally.results)),
+      // Arguments are acted on as a whole, so they are scored, and wait, as a whole.
+      gate: scoring && new Gate({ window: kind === 'json' ? 'whole' : scoring.window, mode: scoring.mode, score: (window) => scoring.score(window), onScores }),
+      judgeWindow: ({ window, results }, components, textOf) => noted(this.judge.judgeWindow(window, results, components, textOf, tally.results)),
     });
   }
 }
@@ -129,6 +137,8 @@ class AnswerGuard implements Guard {
   /** Bytes to give out at the end of this call, in order. */
   #out: Buffer[] = [];
   #started = false;
+  /** The upstream has ended; what is left waits for scores. */
+  #ending = false;
   #done = false;
 
   constructor(options: GuardOptions) {
@@ -148,15 +158,32 @@ class AnswerGuard implements Guard {
 
   end(): void {
     if (this.#done) return;
+    this.#ending = true;
     if (this.#form === 'events') this.#endEvents();
     else if (this.#bodyBytes > 0) this.#endBody();
+    this.#finishIfDone();
+  }
+
+  /** Scores that text waited for, or that follow text that has left. */
+  #onScores(lane: Lane): void {
+    if (this.#done) return;
+    if (!lane.channel.settle()) this.#block();
+    else {
+      this.#drain();
+      this.#finishIfDone();
+    }
+    this.#giveOut();
+  }
+
+  #finishIfDone(): void {
+    if (!this.#ending || this.#done || this.#queue.length > 0) return;
+    for (const { channel } of this.#lanes.values()) if (channel.scoresDue) return;
     this.#finish(false);
   }
 
   fail(code: FailureCode, message: string): Buffer | undefined {
     if (this.#done) return undefined;
-    this.#done = true;
-    this.#queue = [];
+    this.#stop();
     return this.#form === 'events' || this.#started ? this.#reader.errorEvent(code, message, this.#options.requestId) : undefined;
   }
 
@@ -241,7 +268,7 @@ class AnswerGuard implements Guard {
   #take(piece: Piece, placed: PlacedPiece[]): boolean {
     let lane = this.#lanes.get(piece.key);
     if (lane === undefined) {
-      lane = new Lane(piece.key, piece.kind, this.#options.plan, this.#tally);
+      const own: Lane = (lane = new Lane(piece.key, piece.kind, this.#options.plan, this.#tally, () => this.#onScores(own)));
       this.#lanes.set(piece.key, lane);
       this.#choices.add(choiceOf(piece.key));
       this.#queuedMax = this.#choices.size * QUEUED_EVENTS_PER_CHOICE;
@@ -353,17 +380,23 @@ class AnswerGuard implements Guard {
     const { action } = this.#options.plan.initial;
     const placed: PlacedPiece[] = [];
     if (action === 'block' || action === 'replace' || !reading.pieces.every((piece) => this.#take({ ...piece, whole: true }, placed))) {
-      this.#out.push(this.#reader.blockedBody(event, this.#blockMessage()));
-      this.#finish(true);
+      this.#queue.push({ raw, frame: undefined, json: '', event, placed: [], closes: [], queuedMs: performance.now() });
+      this.#block();
       return;
     }
-    this.#send({ raw, frame: undefined, json: event === undefined ? '' : json, event, placed, closes: [], queuedMs: performance.now() });
+    this.#queue.push({ raw, frame: undefined, json: event === undefined ? '' : json, event, placed, closes: [], queuedMs: performance.now() });
+    this.#drain();
   }
 
   // Ends.
 
   /** What is decided leaves, then the end of a blocked answer; what is held never leaves. */
   #block(): void {
+    if (this.#form !== 'events') {
+      this.#out.push(this.#reader.blockedBody(this.#queue[0]?.event, this.#blockMessage()));
+      this.#finish(true);
+      return;
+    }
     this.#drain();
     for (const { placed } of this.#queue) {
       for (const one of placed) {
@@ -387,8 +420,14 @@ class AnswerGuard implements Guard {
   #finish(blocked: boolean): void {
     if (this.#done) return;
     this.#giveOut();
-    this.#done = true;
+    this.#stop();
     this.#options.onDone({ blocked });
+  }
+
+  #stop(): void {
+    this.#done = true;
+    this.#queue = [];
+    for (const { channel } of this.#lanes.values()) channel.abandon();
   }
 
   /** Hands over what this call produced, neighbouring frames of one chunk as one piece. */

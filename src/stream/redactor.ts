@@ -15,7 +15,7 @@ export class Redactor {
   #blocked = false;
 
   constructor(set: PatternSet, judge: Judge) {
-    this.#channel = new TextChannel(set, judge);
+    this.#channel = new TextChannel({ set, judge });
   }
 
   /** The policy blocked: what stood before the match has left, nothing more will. */

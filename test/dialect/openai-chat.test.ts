@@ -48,14 +48,14 @@ t.test('every text of a chunk is a piece, fragments joined by channel', async (t
     id: 'c', object: 'chat.completion.chunk', model: 'gpt', provider: 'P', obfuscation: 'xx', system_fingerprint: 'fp',
     choices: [
       { index: 1, delta: { role: 'assistant', content: 'a', refusal: 'b', reasoning: 'c', reasoning_content: null, reasoning_details: [{ type: 'reasoning.text', text: 'd', signature: 'zz' }], custom: 'e', audio: { id: 'x', transcript: 'f', data: 'AA' }, function_call: { name: 'g', arguments: 'h' },
-        tool_calls: [{ index: 3, id: 'i', type: 'function', function: { name: 'j', arguments: 'k' } }, { function: { arguments: 'l' } }, { index: 5, custom: { name: 'm', input: 'n' } }, 'odd'], annotations: [{ url_citation: { title: 'o' } }] }, text: 'p', message: { content: 'q' }, finish_reason: 'stop', logprobs: { content: [] }, stop_reason: 4 },
+        tool_calls: [{ index: 3, id: 'i', type: 'function', function: { name: 'j', arguments: 'k' } }, { function: { arguments: 'l' } }, { index: 5, custom: { name: 'm', input: 'n' } }, 'odd'], annotations: [{ index: 8, url_citation: { title: 'o' } }, { index: 'odd' }] }, text: 'p', message: { content: 'q' }, finish_reason: 'stop', logprobs: { content: [] }, stop_reason: 4 },
       { delta: { content: [{ type: 'text', text: 'r' }] }, finish_reason: null }, 'odd', { index: 7, delta: 'odd' },
     ],
     error: { message: 's', code: 5 },
   });
   t.match(texts(pieces), {
     '1/content…': 'a', '1/refusal…': 'b', '1/reasoning…': 'c', '1/reasoning_details/0/text…': 'd', '1/custom…': 'e', '1/audio/transcript…': 'f', '1/function_call/name': 'g', '1/function_call/arguments…': 'h', '1/tool_calls/3/function/name': undefined,
-    '1/tool_calls/3/name': 'j', '1/tool_calls/3/arguments…': 'k', '1/tool_calls/1/arguments…': 'l', '1/tool_calls/5/custom/name': 'm', '1/tool_calls/5/custom/input…': 'n', '1/annotations/0/url_citation/title': 'o', '1/text/…': 'p', '1/message//content': 'q', '1/content/0/text…': 'r', 'event/message': 's',
+    '1/tool_calls/3/name': 'j', '1/tool_calls/3/arguments…': 'k', '1/tool_calls/1/arguments…': 'l', '1/tool_calls/5/custom/name': 'm', '1/tool_calls/5/custom/input…': 'n', '1/annotations/8/url_citation/title': 'o', '1/text/…': 'p', '1/message//content': 'q', '1/content/0/text…': 'r', 'event/message': 's',
   });
   t.equal(pieces.some((p) => /zz|xx|^gpt|AA/.test(p.text)), false, 'ids, padding and signatures are no text');
   t.same(closes, ['1/']);

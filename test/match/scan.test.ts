@@ -210,3 +210,15 @@ t.test('a full table is emptied, counted, and changes nothing', async (t) => {
   t.equal(large.automaton.resets, 0);
   t.ok(small.automaton.stateCount <= 17);
 });
+
+t.test('a validator sees what stands before its candidate, however long ago the text began', async (t) => {
+  const seen: string[] = [];
+  const set = setOf([pattern('[0-9]{3}', { validate: ({ text, before }) => { seen.push(`${before.slice(-4)}|${text}`); return true; } }), pattern('x[ab]{1,50}y')]);
+  const scan = new Scan(set);
+  for (let i = 0; i < 3_000; i += 1) scan.feed(i === 2_999 ? `n${String(123)}` : i % 700 === 0 ? 'xab' : 'wo ');
+  scan.feed('456');
+  scan.flush();
+  scan.feed('789');
+  scan.flush();
+  t.same(seen, ['wo n|123', 'o n1|234', ' n12|345', 'n123|456', '|789'], 'a new text has nothing before it');
+});
