@@ -9,29 +9,35 @@ import type { Snapshot } from '../config/snapshot.ts';
 import { readYaml } from '../config/yaml.ts';
 import { POLICY_LIMITS } from '../policy/parse.ts';
 import { ClassifierPool, loadRuntime } from '../runtime.ts';
+import type { ScreeningPlan } from '../screen/plan.ts';
 import { UsageError, parseCall, type CliCommand, type Io } from './command.ts';
 
 export const check: CliCommand = {
   name: 'check',
   summary: 'validate configuration, policies, patterns and plugins',
-  help: `usage: weir check [config] [--config FILE] [--json]
+  help: `usage: weir check [config] [--config FILE] [--patterns] [--json]
 
 Reads the configuration (by default config/weir.yaml, else the one that comes with Weir) and all its policies, and
-prints every finding as file:line:column with the line it is in and a suggestion where there is one.
+prints every finding as file:line:column with the line it is in and a suggestion where there is one. For each policy
+it says how many characters its patterns can hold back on a stream.
 
   --config FILE  the configuration to check, as for every command
-  --json         print one JSON object: ok, file, errors, warnings, issues
+  --patterns     list each policy's patterns with what each can hold back
+  --json         print one JSON object: ok, file, errors, warnings, issues, patterns
 
 exit code: 0 no error (warnings may be printed), 1 errors, 2 wrong call
 `,
   async run(args, io) {
-    const { options, operands } = parseCall(args, { config: 'value', json: 'flag', help: 'flag' }, 1);
+    const { options, operands } = parseCall(args, { config: 'value', patterns: 'flag', json: 'flag', help: 'flag' }, 1);
     if (options.config !== undefined && operands.length > 0) throw new UsageError('the configuration is given twice');
     const file = options.config ?? operands[0];
-    const { snapshot, issues } = await examine(file, io);
+    const { snapshot, issues, policies } = await examine(file, io);
     const ok = snapshot !== undefined;
-    if (options.json) io.stdout(`${JSON.stringify(reportOf(ok, snapshot, issues))}\n`);
-    else await printIssues(ok, snapshot, issues, io);
+    if (options.json) io.stdout(`${JSON.stringify({ ...reportOf(ok, snapshot, issues), patterns: Object.fromEntries(policies.map(({ policy, patterns }) => [policy, patterns])) })}\n`);
+    else {
+      await printIssues(ok, snapshot, issues, io);
+      for (const costs of policies) printCosts(costs, options.patterns === true, io);
+    }
     return ok ? 0 : 1;
   },
 };
@@ -39,20 +45,44 @@ exit code: 0 no error (warnings may be printed), 1 errors, 2 wrong call
 interface Examination {
   readonly snapshot?: Snapshot;
   readonly issues: readonly ConfigIssue[];
+  readonly policies: readonly PolicyCosts[];
+}
+
+/** What a pattern costs: the most characters it can make a stream wait; 0 where the policy only observes it. */
+interface PatternCost {
+  readonly pattern: string;
+  readonly label: string;
+  readonly hold_chars: number;
+  readonly validated: boolean;
+}
+
+interface PolicyCosts {
+  readonly policy: string;
+  readonly patterns: readonly PatternCost[];
 }
 
 /** The path `start` takes, up to the point where something would listen. */
 async function examine(file: string | undefined, io: Io): Promise<Examination> {
   const pool = new ClassifierPool();
   try {
-    const { snapshot } = await loadRuntime(file, io.env, pool);
-    return { snapshot, issues: snapshot.warnings };
+    const { snapshot, plans } = await loadRuntime(file, io.env, pool);
+    return { snapshot, issues: snapshot.warnings, policies: costsOf([...plans.values()]) };
   } catch (error) {
-    if (error instanceof ConfigError) return { issues: await Promise.all(error.issues.map(withPatternPlace)) };
+    if (error instanceof ConfigError) return { issues: await Promise.all(error.issues.map(withPatternPlace)), policies: [] };
     throw error;
   } finally {
     await pool.close();
   }
+}
+
+function costsOf(plans: readonly ScreeningPlan[]): readonly PolicyCosts[] {
+  const byPolicy = new Map(plans.map((plan) => [plan.policy.id, plan]));
+  return [...byPolicy].map(([policy, { patterns }]) => ({
+    policy,
+    patterns: patterns.patterns
+      .map(({ classifier, definition, holds, holdChars, validate }) => ({ pattern: `${classifier}.${definition.id}`, label: definition.label, hold_chars: holds ? holdChars : 0, validated: validate !== undefined }))
+      .sort((a, b) => b.hold_chars - a.hold_chars),
+  }));
 }
 
 /** The matching engine knows a pattern by its id; this finds its line. */
@@ -89,6 +119,16 @@ async function printIssues(ok: boolean, snapshot: Snapshot | undefined, issues: 
   const counts = [count(errors, 'error'), count(issues.length - errors, 'warning')].join(', ');
   if (ok && snapshot) io.stdout(`${visible(snapshot.file)} ${paint(32, 'ok')}: ${count(snapshot.config.tenants.length, 'tenant')}, ${count(snapshot.policies.size, 'polic', 'y', 'ies')}, ${counts}\n`);
   else io.stdout(`${paint(31, 'not usable')}: ${counts}\n`);
+}
+
+function printCosts({ policy, patterns }: PolicyCosts, each: boolean, io: Io): void {
+  const holding = patterns.filter((pattern) => pattern.hold_chars > 0);
+  const most = holding[0] === undefined ? 'text never waits for them' : `an answer's text waits for at most ${holding[0].hold_chars} characters (${visible(holding[0].pattern)})`;
+  io.stdout(`policy ${visible(policy)}: ${count(patterns.length, 'pattern')}; ${most}\n`);
+  if (!each) return;
+  const width = Math.max(7, ...patterns.map(({ pattern }) => pattern.length));
+  io.stdout(`  ${'pattern'.padEnd(width)}  holds  checked  label\n`);
+  for (const { pattern, hold_chars: held, validated, label } of patterns) io.stdout(`  ${visible(pattern).padEnd(width)}  ${String(held).padStart(5)}  ${validated ? 'yes    ' : 'no     '}  ${visible(label)}\n`);
 }
 
 function count(number: number, noun: string, one = '', many = 's'): string {

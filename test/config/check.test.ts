@@ -24,7 +24,7 @@ async function run(t: Test, config: string, policy: string, args: readonly strin
 t.test('a good configuration', async (t) => {
   const { code, out } = await run(t, CONFIG, POLICY);
   t.equal(code, 0);
-  t.equal(out, 'weir.yaml ok: 1 tenant, 1 policy, 0 errors, 0 warnings\n');
+  t.match(out, /^weir\.yaml ok: 1 tenant, 1 policy, 0 errors, 0 warnings\npolicy main: \d+ patterns; (?:text never waits|an answer's text waits for at most \d+ characters \([\w.-]+\))/);
 });
 
 t.test('errors in several files, each with its line, a caret and what was meant', async (t) => {
@@ -51,12 +51,12 @@ t.test('warnings leave it usable', async (t) => {
   const { code, out } = await run(t, `${CONFIG}review: { x: 1 }\n`, POLICY);
   t.equal(code, 0);
   t.match(out, /weir\.yaml:3:1 warning review is not available yet\n/);
-  t.match(out, /ok: 1 tenant, 1 policy, 0 errors, 1 warning\n$/);
+  t.match(out, /ok: 1 tenant, 1 policy, 0 errors, 1 warning\n/);
 });
 
 t.test('--json', async (t) => {
   const good = await run(t, CONFIG, POLICY, ['--json']);
-  t.match(JSON.parse(good.out), { ok: true, hash: /^[0-9a-f]{12}$/, tenants: 1, policies: ['main'], errors: 0, warnings: 0, issues: [] });
+  t.match(JSON.parse(good.out), { ok: true, hash: /^[0-9a-f]{12}$/, tenants: 1, policies: ['main'], errors: 0, warnings: 0, issues: [], patterns: { main: Array } });
   const bad = await run(t, `${CONFIG}proxi: 1\n`, POLICY, ['--json']);
   t.equal(bad.code, 1);
   t.match(JSON.parse(bad.out), { ok: false, errors: 1, warnings: 0, issues: [{ line: 3, column: 1, path: 'proxi', suggestion: 'did you mean proxy?' }] });
@@ -98,4 +98,13 @@ t.test('a file that is not there', async (t) => {
   const code = await check.run(['/nonexistent/weir.yaml'], { stdout: (text) => void (out += text), stderr: () => {}, stdin: Readable.from([]), env: {}, isTerminal: false, columns: 80, color: false, stopSignal: () => new AbortController().signal });
   t.equal(code, 1);
   t.equal(out, '/nonexistent/weir.yaml:1:1 error no such file\nnot usable: 1 error, 0 warnings\n');
+});
+
+t.test('what each pattern can hold back', async (t) => {
+  const policy = "policy: main\ndefault_action: allow\npatterns:\n  - { id: code, label: CODE, regex: 'TCK-[0-9]{4,40}' }\n  - { id: seen, label: SEEN, literal: [Bluebird] }\nrules:\n  - { id: a, priority: 1, direction: output, when: { score: patterns.code, gte: 1 }, action: redact }\n  - { id: b, priority: 2, direction: output, when: { score: patterns.seen, gte: 1 }, action: warn }\n";
+  const { out } = await run(t, CONFIG, policy, ['--json']);
+  const { main } = JSON.parse(out).patterns as Record<string, { pattern: string; hold_chars: number }[]>;
+  t.equal(main?.find((p) => p.pattern === 'patterns.code')?.hold_chars, 44);
+  t.equal(main?.find((p) => p.pattern === 'patterns.seen')?.hold_chars, 0, 'only observed');
+  t.match((await run(t, CONFIG, policy)).out, /waits for at most 44 characters \(patterns\.code\)/);
 });
