@@ -54,8 +54,10 @@ export interface ResponseReader {
   readBody(body: unknown): EventReading;
   /** Literals that must go when anything in `key`'s choice was redacted (log-probabilities, cumulative copies). */
   dependents(event: unknown, key: string): readonly { readonly path: readonly (string | number)[]; readonly replacement: string | null }[];
-  /** An event that carries nothing but `text` in the channel `key`; undefined where the dialect cannot make one. */
-  textEvent(key: string, text: string): Buffer | undefined;
+  /** Whether the dialect can make an event that carries nothing but text of this channel. */
+  canCarry(key: string): boolean;
+  /** An event that carries nothing but `text` in a channel that `canCarry`. */
+  textEvent(key: string, text: string): Buffer;
   /** The bytes that end a stream the policy cut, in place of everything held and to come. `ended`: prefixes of what has ended for the client. */
   blockedStream(message: string | undefined, ended: ReadonlySet<string>): Buffer;
   /** The body that replaces a blocked whole answer. */

@@ -191,9 +191,12 @@ class ChatReader implements ResponseReader {
       isObject(choice) && (choice.index ?? position) === index && isObject(choice.logprobs) ? [{ path: ['choices', position, 'logprobs'], replacement: null }] : []);
   }
 
-  textEvent(key: string, text: string): Buffer | undefined {
-    const [index, field, more] = key.split('/');
-    if (more !== undefined || field === undefined || Number.isNaN(Number(index))) return undefined;
+  canCarry(key: string): boolean {
+    return TEXT_CHANNEL.test(key);
+  }
+
+  textEvent(key: string, text: string): Buffer {
+    const [index, field] = key.split('/') as [string, string];
     return Buffer.from(frame({ ...this.#envelope, choices: [{ index: Number(index), delta: { [field]: text }, finish_reason: null }] }));
   }
 
@@ -243,6 +246,9 @@ class ChatReader implements ResponseReader {
     if (isObject(usage)) this.#usage = { inputTokens: numberOf(usage.prompt_tokens), outputTokens: numberOf(usage.completion_tokens) };
   }
 }
+
+/** Strings that stand directly in a delta: content, refusal, reasoning. */
+const TEXT_CHANNEL = /^\d+\/[^/]+$/;
 
 const NOTHING: EventReading = { pieces: [], closes: [] };
 

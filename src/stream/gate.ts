@@ -7,7 +7,7 @@ import type { ClassifierResult } from '../contract/screening.ts';
 import { WindowCutter, type TextWindow, type WindowRule } from '../text/windows.ts';
 
 /** Scores of one window. Never rejects: what is missing is an unknown result. */
-export type ScoreWindow = (window: TextWindow) => Promise<readonly ClassifierResult[]> | readonly ClassifierResult[];
+export type ScoreWindow = (window: TextWindow) => Promise<readonly ClassifierResult[]>;
 
 export interface GateOptions {
   readonly window: WindowRule;
@@ -77,12 +77,7 @@ export class Gate {
   #ask(window: TextWindow): void {
     const asked: Asked = { window, results: undefined };
     this.#asked.push(asked);
-    const answer = this.#options.score(window);
-    if (!(answer instanceof Promise)) {
-      asked.results = answer;
-      return;
-    }
-    void answer.then((results) => {
+    void this.#options.score(window).then((results) => {
       asked.results = results;
       if (!this.#closed) this.#options.onScores();
     });

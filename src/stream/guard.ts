@@ -166,7 +166,6 @@ class AnswerGuard implements Guard {
 
   /** Scores that text waited for, or that follow text that has left. */
   #onScores(lane: Lane): void {
-    if (this.#done) return;
     if (!lane.channel.settle()) this.#block();
     else {
       this.#drain();
@@ -335,7 +334,7 @@ class AnswerGuard implements Guard {
   #splitHead(): void {
     const head = this.#queue[0] as QueuedEvent;
     const waiting = head.placed.filter((p) => p.end > p.lane.channel.released);
-    if (waiting.some(({ lane, piece }) => this.#reader.textEvent(lane.key, '') === undefined || piece.kind === 'json')) return;
+    if (!waiting.every(({ lane }) => this.#reader.canCarry(lane.key))) return;
     if (this.#queue.some((event, i) => i > 0 && event.placed.some((p) => waiting.some((w) => w.lane === p.lane)))) return;
     const edits = head.placed.map((placed): JsonEdit => {
       const until = Math.min(placed.end, Math.max(placed.lane.channel.released, placed.start));
@@ -359,7 +358,7 @@ class AnswerGuard implements Guard {
       const end = start + text.length;
       const event = this.#reader.textEvent(lane.key, sliceEdited(text, start, start, end, lane.channel.edits));
       lane.carry = undefined;
-      if (event !== undefined) this.#queue.push({ raw: event, frame: undefined, json: '', event: undefined, placed: [], closes: [], queuedMs: performance.now() });
+      this.#queue.push({ raw: event, frame: undefined, json: '', event: undefined, placed: [], closes: [], queuedMs: performance.now() });
     }
   }
 
@@ -402,8 +401,7 @@ class AnswerGuard implements Guard {
       for (const one of placed) {
         const until = Math.min(one.end, one.lane.channel.released);
         const text = until > one.start ? leaving(one, until) : '';
-        const event = text === '' ? undefined : this.#reader.textEvent(one.lane.key, text);
-        if (event !== undefined) this.#out.push(event);
+        if (text !== '' && this.#reader.canCarry(one.lane.key)) this.#out.push(this.#reader.textEvent(one.lane.key, text));
       }
     }
     this.#queue = [];
@@ -418,7 +416,6 @@ class AnswerGuard implements Guard {
   }
 
   #finish(blocked: boolean): void {
-    if (this.#done) return;
     this.#giveOut();
     this.#stop();
     this.#options.onDone({ blocked });
