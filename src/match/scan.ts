@@ -32,6 +32,13 @@ interface OpenFinding {
   end: number;
 }
 
+/** What a validator will judge when its start is dead: the ends that one start has reached, in order. */
+interface OpenCandidate {
+  readonly pattern: CompiledPattern;
+  readonly start: number;
+  readonly ends: number[];
+}
+
 /** Characters before a candidate that a validator may look at. */
 export const CONTEXT_CHARS = 64;
 const NOTHING: readonly Component[] = [];
@@ -50,6 +57,8 @@ export class Scan {
   #open: OpenFinding[] = [];
   /** Smallest start of an open finding that holds; Infinity when there is none. */
   #openStart = Infinity;
+  /** Candidates whose start is alive: a longer one may come, and the longest that is valid covers the others. */
+  #candidates: OpenCandidate[] = [];
   #settled: Component[] = [];
   /** Where a component that was handed out in parts has ended so far; -1 when there is none. */
   #partEnd = -1;
@@ -80,6 +89,11 @@ export class Scan {
   /** True when nothing is held and nothing waits to be taken. */
   get idle(): boolean {
     return this.#boundary === this.#position && this.#settled.length === 0;
+  }
+
+  /** Components wait to be taken. */
+  get hasSettled(): boolean {
+    return this.#settled.length > 0;
   }
 
   /** Reads on. */
@@ -154,6 +168,7 @@ export class Scan {
       const source = from[i] as number;
       starts[i] = source < 0 ? position : (starts[source] as number);
     }
+    if (this.#candidates.length > 0) this.#judgeDead(from.length);
     if (this.#open.length === 0) return;
     const tooLong = position + 1 - Math.max(this.#openStart, this.#partEnd) > this.#set.holdChars;
     if (tooLong || this.#open.length > OPEN_FINDINGS_MAX) this.#handOut(transition.next, position + 1, tooLong);
@@ -166,8 +181,42 @@ export class Scan {
   #accept(source: number, position: number, end: number, patternIndex: number): void {
     const start = source < 0 ? position : (this.#starts[source] as number);
     const pattern = this.#set.patterns[patternIndex] as CompiledPattern;
-    if (pattern.validate !== undefined && !pattern.validate({ text: this.#slice(start, end), before: this.#slice(Math.max(this.#textStart, start - CONTEXT_CHARS), start) })) return;
-    this.#add(pattern, start, end);
+    if (pattern.validate === undefined) this.#add(pattern, start, end);
+    else this.#addCandidate(pattern, start, end);
+  }
+
+  #addCandidate(pattern: CompiledPattern, start: number, end: number): void {
+    for (let i = this.#candidates.length - 1; i >= 0; i -= 1) {
+      const other = this.#candidates[i] as OpenCandidate;
+      if (other.pattern !== pattern || other.start !== start) continue;
+      if (other.ends[other.ends.length - 1] !== end) other.ends.push(end);
+      return;
+    }
+    this.#candidates.push({ pattern, start, ends: [end] });
+  }
+
+  /** Has the candidates judged whose start is none of the first `groups` live ones. */
+  #judgeDead(groups: number): void {
+    let kept = 0;
+    for (const candidate of this.#candidates) {
+      let alive = false;
+      for (let i = 0; i < groups && !alive; i += 1) alive = this.#starts[i] === candidate.start;
+      if (alive) this.#candidates[kept++] = candidate;
+      else this.#judge(candidate);
+    }
+    this.#candidates.length = kept;
+  }
+
+  /** The longest candidate that is valid is the match: the shorter ones of its start lie in it. */
+  #judge({ pattern, start, ends }: OpenCandidate): void {
+    const before = this.#slice(Math.max(this.#textStart, start - CONTEXT_CHARS), start);
+    for (let i = ends.length - 1; i >= 0; i -= 1) {
+      const end = ends[i] as number;
+      if (pattern.validate!({ text: this.#slice(start, end), before })) {
+        this.#add(pattern, start, end);
+        return;
+      }
+    }
   }
 
   /** Adds a match, joined with those of the same pattern that it overlaps. */
@@ -192,9 +241,10 @@ export class Scan {
   }
 
   #settle(): void {
-    const holdStart = this.#firstHolding(this.#state, this.#position);
+    if (this.#candidates.length > 0) this.#judgeDead(this.#state.groups.length);
     if (this.#open.length > 0) this.#handOut(this.#state, this.#position, false);
-    const undecided = Math.min(holdStart, this.#openStart);
+    let undecided = Math.min(this.#firstHolding(this.#state, this.#position), this.#openStart);
+    for (const { pattern, start } of this.#candidates) if (pattern.holds && start < undecided) undecided = start;
     this.#boundary = Math.max(undecided, this.#partEnd);
     if (this.#partEnd <= undecided) this.#partEnd = -1;
   }
@@ -207,6 +257,7 @@ export class Scan {
   #handOut(state: State, position: number, part: boolean): void {
     const holdStart = this.#firstHolding(state, position);
     const liveStart = state.groups.length === 0 ? position : (this.#starts[0] as number);
+    if (this.#open.length === 1 && !part) return this.#handOutOne(this.#open[0] as OpenFinding, holdStart, liveStart);
     const holding: OpenFinding[] = [];
     const kept: OpenFinding[] = [];
     for (const finding of this.#open) {
@@ -234,10 +285,21 @@ export class Scan {
     if (this.#settled.length > 1) this.#settled.sort((a, b) => a.start - b.start);
   }
 
+  /** The usual case: one finding is open. */
+  #handOutOne(finding: OpenFinding, holdStart: number, liveStart: number): void {
+    const { start, end, pattern } = finding;
+    if (end > (pattern.holds ? holdStart : liveStart)) return;
+    if (pattern.holds) this.#emit([finding], start, end, true);
+    else this.#settled.push({ start, end, findings: [finding], holds: false, continued: false });
+    this.#open = [];
+    this.#openStart = Infinity;
+  }
+
   #emit(findings: readonly Finding[], start: number, end: number, final: boolean): void {
     const continued = start < this.#partEnd;
     const from = continued ? this.#partEnd : start;
-    if (end > from) this.#settled.push({ start: from, end, findings, holds: true, continued });
+    // A finding inside the part that was handed out changes no text, but is told all the same.
+    this.#settled.push({ start: from, end: Math.max(from, end), findings, holds: true, continued });
     if (continued || !final) this.#partEnd = Math.max(this.#partEnd, end);
   }
 

@@ -10,6 +10,7 @@ import { Scan, type Component } from '../match/scan.ts';
 import type { PatternSet } from '../match/set.ts';
 import type { TextEdit } from '../text/edits.ts';
 import { JsonText } from '../text/json-text.ts';
+import { Pieces } from '../text/pieces.ts';
 import type { Gate, ScoredWindow } from './gate.ts';
 
 /** What to do about matches that belong together. Edits are in offsets of the scanned text. */
@@ -54,30 +55,10 @@ export interface Channel {
 
 const NO_EDITS: TextEdit[] = [];
 
-/** Text that waits for a decision, by offset. */
-class Waiting {
-  #text = '';
-  #start = 0;
-
-  append(text: string): void {
-    this.#text += text;
-  }
-
-  slice(start: number, end: number): string {
-    return this.#text.slice(start - this.#start, end - this.#start);
-  }
-
-  /** Drops what stands before `offset`. */
-  forget(offset: number): void {
-    if (offset <= this.#start) return;
-    this.#text = this.#text.slice(offset - this.#start);
-    this.#start = offset;
-  }
-}
-
 abstract class ScanningChannel {
   protected readonly scan: Scan;
-  protected readonly waiting = new Waiting();
+  /** Scanned text that waits for a decision. */
+  protected readonly waiting = new Pieces();
   readonly #options: ChannelOptions;
   /** Components that wait for the scores of their window. */
   #pending: Component[] = [];
@@ -126,6 +107,7 @@ abstract class ScanningChannel {
   protected judgeSettled(textOf: (start: number, end: number) => string, place: (edit: TextEdit) => TextEdit): boolean {
     if (this.#blockedAt >= 0) return false;
     const { gate, judge, set } = this.#options;
+    if (gate === undefined && !this.scan.hasSettled) return true;
     // A component too long to be held is replaced by its label alone, however it was cut.
     const kept = ({ continued, start, end }: Component): string | undefined => (continued || end - start > set.holdChars ? undefined : textOf(start, end));
     if (gate === undefined || gate.reach === Infinity) {
@@ -155,8 +137,12 @@ abstract class ScanningChannel {
   }
 }
 
+const unchanged = (edit: TextEdit): TextEdit => edit;
+
 /** A channel of plain text. */
 export class TextChannel extends ScanningChannel implements Channel {
+  readonly #textOf = (start: number, end: number): string => this.waiting.slice(start, end);
+
   get position(): number {
     return this.scan.position;
   }
@@ -172,7 +158,7 @@ export class TextChannel extends ScanningChannel implements Channel {
     this.gate?.feed(text);
     if (nothingWaited && scan.idle) {
       // Offsets go on without the text: the usual case, so it costs nothing.
-      waiting.forget(scan.position);
+      waiting.skip(text.length);
       return true;
     }
     waiting.append(text);
@@ -186,7 +172,7 @@ export class TextChannel extends ScanningChannel implements Channel {
   }
 
   settle(): boolean {
-    const allowed = this.judgeSettled((start, end) => this.waiting.slice(start, end), (edit) => edit);
+    const allowed = this.judgeSettled(this.#textOf, unchanged);
     this.waiting.forget(this.decided);
     return allowed;
   }

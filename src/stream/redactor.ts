@@ -3,15 +3,16 @@
  * what may still become part of a match. The same engine as the proxy's, without the wire around it.
  */
 import { sliceEdited } from '../text/edits.ts';
+import { Pieces } from '../text/pieces.ts';
 import { TextChannel, type Judge } from './channel.ts';
 import type { PatternSet } from '../match/set.ts';
 
 export class Redactor {
   readonly #channel: TextChannel;
   /** Text that was fed and has not left. */
-  #held = '';
-  /** Offset of the first character of `#held`. */
-  #heldStart = 0;
+  readonly #held = new Pieces();
+  /** Offset of the first character that has not left. */
+  #left = 0;
   #blocked = false;
 
   constructor(set: PatternSet, judge: Judge) {
@@ -25,7 +26,7 @@ export class Redactor {
 
   /** Characters that wait. */
   get heldChars(): number {
-    return this.#held.length;
+    return this.#held.end - this.#left;
   }
 
   get replaced(): number {
@@ -34,12 +35,14 @@ export class Redactor {
 
   feed(text: string): string {
     if (this.#blocked) return '';
-    this.#blocked = !this.#channel.feed(text);
-    if (!this.#blocked && this.#held.length === 0 && this.#channel.released === this.#channel.position && this.#channel.edits.length === 0) {
-      this.#heldStart = this.#channel.position;
+    const channel = this.#channel;
+    this.#blocked = !channel.feed(text);
+    if (!this.#blocked && this.#left === this.#held.end && channel.released === channel.position && channel.edits.length === 0) {
+      this.#held.skip(text.length);
+      this.#left = this.#held.end;
       return text;
     }
-    this.#held += text;
+    this.#held.append(text);
     return this.#leave();
   }
 
@@ -50,10 +53,12 @@ export class Redactor {
   }
 
   #leave(): string {
-    const { released } = this.#channel;
-    const out = sliceEdited(this.#held, this.#heldStart, this.#heldStart, released, this.#channel.edits);
-    this.#held = this.#held.slice(released - this.#heldStart);
-    this.#heldStart = released;
+    const { released, edits } = this.#channel;
+    if (released <= this.#left) return '';
+    const text = this.#held.slice(this.#left, released);
+    const out = edits.length === 0 ? text : sliceEdited(text, this.#left, this.#left, released, edits);
+    this.#held.forget(released);
+    this.#left = released;
     this.#channel.forget(released);
     return out;
   }
