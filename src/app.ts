@@ -18,8 +18,10 @@ import type { Classifier } from './contract/classifier.ts';
 import type { ProxyDependencies } from './proxy/dependencies.ts';
 import { ProxyServer } from './proxy/server.ts';
 import { ClassifierPool, compileRuntime, ensureHashKey, planOf, type Runtime } from './runtime.ts';
+import { PseudonymVault } from './screen/pseudonyms.ts';
 import { readScreeningRequest, screenOnce } from './screen/service.ts';
 import { openRedis, type RedisDoor } from './store/redis.ts';
+import { RedisText } from './store/shared-text.ts';
 import { createLog, logChannels, type Log } from './telemetry/log.ts';
 import { startMetrics, type Metrics } from './telemetry/metrics.ts';
 import { startTraces } from './telemetry/traces.ts';
@@ -90,7 +92,8 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
   opened.defer(() => redis.close());
   await redis.follow(config);
   const limits = new TenantLimits({ redis: () => redis.door });
-  const proxyUrl = await listenProxy(() => runtime, audit, limits, opened);
+  const pseudonyms = new PseudonymVault({ shared: new RedisText(() => redis.door) });
+  const proxyUrl = await listenProxy(() => runtime, { audit, limits, pseudonyms }, opened);
 
   const watch = watchConfig({
     file: options.config,
@@ -172,12 +175,11 @@ function adminStatus({ snapshot, plans, classifiers }: Runtime, audit: AuditLog)
   };
 }
 
-async function listenProxy(runtime: () => Runtime, audit: AuditLog, limits: TenantLimits, opened: AsyncDisposableStack): Promise<string> {
+async function listenProxy(runtime: () => Runtime, parts: Pick<ProxyDependencies, 'audit' | 'limits' | 'pseudonyms'>, opened: AsyncDisposableStack): Promise<string> {
   const dependencies: ProxyDependencies = {
     snapshot: () => runtime().snapshot,
     plan: (tenantId) => runtime().plans.get(tenantId),
-    audit,
-    limits,
+    ...parts,
     screeningService: async (body, { tenantId, requestId, signal }) => {
       const request = readScreeningRequest(body, { requestId, tenantId, now: new Date() });
       return { status: 200, body: await screenOnce(request, planOf(runtime(), tenantId, request.policy_set_id), new Date(), signal) };

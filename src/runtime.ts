@@ -7,6 +7,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadConfig, type InlineConfig } from './config/load.ts';
+import { isShippedSet, shippedSet, verifyPatterns, withoutDisabled, type PatternFile, type Validators } from './config/patterns.ts';
 import type { Environment } from './config/environment.ts';
 import type { ClassifierConfig, Config } from './config/schema.ts';
 import type { Snapshot } from './config/snapshot.ts';
@@ -95,7 +96,7 @@ export class ClassifierPool {
   }
 
   #provisionOne(entry: ClassifierConfig): Promise<Classifier> {
-    const key = JSON.stringify([entry.id, entry.plugin, entry.options]);
+    const key = JSON.stringify([entry.id, entry.plugin, entry.options, entry.patternFiles.map(({ text }) => text)]);
     const known = this.#provisioned.get(key);
     if (known !== undefined) return known;
     const fresh = provisionPlugin(entry);
@@ -107,9 +108,10 @@ export class ClassifierPool {
 }
 
 async function provisionPlugin(entry: ClassifierConfig): Promise<Classifier> {
-  const create = await importPlugin(entry);
+  const plugin = await importPlugin(entry);
+  const files = readPatternFiles(entry, plugin);
   try {
-    const classifier = create({ ...entry.options, id: entry.id });
+    const classifier = plugin.default({ ...entry.options, id: entry.id, ...(files === undefined ? {} : { files }) });
     await classifier.provision?.();
     classifier.validate?.();
     return classifier;
@@ -118,11 +120,48 @@ async function provisionPlugin(entry: ClassifierConfig): Promise<Classifier> {
   }
 }
 
+/** What a plugin's `index.ts` exports. One with `patternSets` gets pattern files as its option `files`. */
+interface PluginModule {
+  readonly default: CreateClassifier;
+  /** Shipped sets that it gets where the configuration names no `patterns`. */
+  readonly patternSets?: readonly string[];
+  /** Validators that its pattern files may name besides those of src/match. */
+  readonly validators?: Validators;
+}
+
+/** The files under `patterns`, or the plugin's own choice of shipped sets, without what `disable` names. */
+function readPatternFiles(entry: ClassifierConfig, { patternSets, validators }: PluginModule): readonly PatternFile[] | undefined {
+  if (patternSets === undefined) {
+    if (entry.patterns !== undefined || entry.disable !== undefined) throw refusal(entry, `the plugin ${entry.plugin} takes no patterns`);
+    return undefined;
+  }
+  const issues: ConfigIssue[] = [];
+  const files = (entry.patterns ?? patternSets).flatMap((named): readonly PatternFile[] => {
+    if (isShippedSet(named)) return [shippedSet(named, validators)];
+    const source = entry.patternFiles.find(({ path }) => path === named);
+    if (source?.text === undefined) throw refusal(entry, `${source?.file ?? named}: ${source?.problem ?? 'no such file'}`);
+    const parsed = verifyPatterns(source.text, source.file, validators);
+    issues.push(...parsed.issues);
+    return parsed.file === undefined ? [] : [parsed.file];
+  });
+  if (issues.some((issue) => issue.severity === 'error')) throw new ConfigError(issues);
+  const { files: kept, unknown } = withoutDisabled(files, entry.disable ?? []);
+  if (unknown.length > 0) throw refusal(entry, `disable: no pattern or category ${unknown.join(', ')}`);
+  refuseTwice(entry, kept);
+  return kept;
+}
+
+function refuseTwice(entry: ClassifierConfig, files: readonly PatternFile[]): void {
+  const ids = files.flatMap((file) => file.patterns.map(({ id }) => id));
+  const twice = ids.find((id, index) => ids.indexOf(id) !== index);
+  if (twice !== undefined) throw refusal(entry, `two of the pattern files have a pattern ${twice}`);
+}
+
 /** The name was checked to be one folder's name, so it cannot lead out of plugins/. */
-async function importPlugin(entry: ClassifierConfig): Promise<CreateClassifier> {
+async function importPlugin(entry: ClassifierConfig): Promise<PluginModule> {
   const file = new URL(`../plugins/${entry.plugin}/index.ts`, import.meta.url).href;
   try {
-    return ((await import(file)) as { readonly default: CreateClassifier }).default;
+    return (await import(file)) as PluginModule;
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND' && (error as { readonly url?: string }).url === file;
     if (missing) throw refusal(entry, `there is no plugin ${entry.plugin}`);

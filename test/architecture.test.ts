@@ -12,7 +12,7 @@ const ROOT = join(import.meta.dirname, '..');
 /** For each part of the house, the parts it may import besides itself. `config` may always be imported for its types. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   contract: [],
-  match: ['contract'],
+  match: ['contract', 'text'],
   text: ['contract'],
   model: ['contract', 'text'],
   dialect: ['contract', 'text'],
@@ -23,7 +23,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   audit: ['contract', 'store'],
   store: ['contract'],
   telemetry: ['contract'],
-  config: ['contract', 'policy'],
+  config: ['contract', 'match', 'policy'],
   proxy: ['contract', 'stream', 'screen', 'policy', 'dialect', 'text', 'tenant', 'audit'],
   review: ['contract', 'store', 'policy', 'audit'],
   risk: ['contract', 'store', 'model'],

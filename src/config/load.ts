@@ -10,10 +10,11 @@ import { readFile, readdir, realpath, stat } from 'node:fs/promises';
 import { dirname, extname, isAbsolute, join, relative, resolve } from 'node:path';
 import { ConfigError, type ConfigIssue } from '../contract/errors.ts';
 import type { Policy } from '../contract/policy.ts';
-import { POLICY_LIMITS, parsePolicy, type KnownClassifier } from '../policy/parse.ts';
+import { isLiteralFile, LITERAL_FILE_BYTES_MAX, POLICY_LIMITS, parsePolicy, type KnownClassifier } from '../policy/parse.ts';
 import { readWithEnvironment, type Environment } from './environment.ts';
-import { CONFIG, resolveConfig, type Config } from './schema.ts';
-import { meant, readShape } from './shape.ts';
+import { PATTERN_FILE_LIMITS } from './patterns.ts';
+import { CONFIG, isPath, resolveConfig, type Config } from './schema.ts';
+import { isMapping, meant, readShape } from './shape.ts';
 import type { Snapshot } from './snapshot.ts';
 import { YAML_LIMITS, formatPath, readYaml, type Path, type YamlDocument } from './yaml.ts';
 
@@ -44,6 +45,11 @@ export interface SourceFile {
   readonly problem?: string;
 }
 
+/** A policy's file, and the files that its `literal_file:` keys name, by what stands there. */
+export interface PolicySource extends SourceFile {
+  readonly literalFiles: ReadonlyMap<string, SourceFile>;
+}
+
 /** Everything a snapshot is made from. */
 export interface Sources {
   readonly main: SourceFile;
@@ -51,7 +57,7 @@ export interface Sources {
   readonly document: YamlDocument | undefined;
   readonly config: Config | undefined;
   readonly issues: readonly ConfigIssue[];
-  readonly policies: readonly SourceFile[];
+  readonly policies: readonly PolicySource[];
   /** Over names, resolved paths and contents. */
   readonly fingerprint: string;
 }
@@ -81,9 +87,11 @@ export async function readSources(source: string | InlineConfig | undefined, env
     const issues: ConfigIssue[] = [{ file: main.file, line: 1, column: 1, path: '', message: main.problem ?? 'cannot be read', severity: 'error' }];
     return { main, dir, document: undefined, config: undefined, issues, policies: [], fingerprint: fingerprintOf([main]) };
   }
-  const { document, config, issues } = readConfig(main.text, main.file, dir, env, workingDir);
+  const { document, config: written, issues } = readConfig(main.text, main.file, dir, env, workingDir);
+  const config = written && (await withPatternFiles(written, workingDir));
   const policies = config ? await readPolicyFiles(config, document, workingDir) : { files: [], issues: [] };
-  return { main, dir, document, config, issues: [...issues, ...policies.issues], policies: policies.files, fingerprint: fingerprintOf([main, ...policies.files]) };
+  const sources = { main, dir, document, config, issues: [...issues, ...policies.issues], policies: policies.files };
+  return { ...sources, fingerprint: fingerprintOf(filesOf(sources)) };
 }
 
 function readConfig(text: string, file: string, dir: string, env: Environment, workingDir: string): { readonly document: YamlDocument; readonly config: Config | undefined; readonly issues: readonly ConfigIssue[] } {
@@ -92,25 +100,56 @@ function readConfig(text: string, file: string, dir: string, env: Environment, w
   return { document, config: value && resolveConfig(value, dir, workingDir), issues };
 }
 
+/** The configuration with the text of the pattern files that its classifiers name. */
+async function withPatternFiles(config: Config, workingDir: string): Promise<Config> {
+  const classifiers = await Promise.all(config.classifiers.map(async (entry) => {
+    const paths = (entry.patterns ?? []).filter(isPath);
+    const patternFiles = await Promise.all(paths.map(async (path) => ({ path, ...(await readSource(path, workingDir, PATTERN_FILE_LIMITS.bytesMax)) })));
+    return Object.freeze({ ...entry, patternFiles: Object.freeze(patternFiles) });
+  }));
+  return Object.freeze({ ...config, classifiers: Object.freeze(classifiers) });
+}
+
+/** Every file that a snapshot depends on. */
+function filesOf({ main, config, policies }: Pick<Sources, 'main' | 'config' | 'policies'>): readonly SourceFile[] {
+  const patternFiles = (config?.classifiers ?? []).flatMap((entry) => entry.patternFiles.map((file) => ({ realPath: file.path, ...file })));
+  return [main, ...patternFiles, ...policies.flatMap((policy) => [policy, ...policy.literalFiles.values()])];
+}
+
 const POLICY_EXTENSIONS = ['.yaml', '.yml', '.json'];
 
 /** Files as listed; of a directory its YAML and JSON files by name, hidden ones (a ConfigMap's `..data`) left out. */
-async function readPolicyFiles(config: Config, document: YamlDocument, workingDir: string): Promise<{ readonly files: readonly SourceFile[]; readonly issues: readonly ConfigIssue[] }> {
-  const files: SourceFile[] = [];
+async function readPolicyFiles(config: Config, document: YamlDocument, workingDir: string): Promise<{ readonly files: readonly PolicySource[]; readonly issues: readonly ConfigIssue[] }> {
+  const files: PolicySource[] = [];
   const issues: ConfigIssue[] = [];
   for (const [index, path] of config.policies.entries()) {
     const kind = await stat(path).catch(() => undefined);
     if (kind?.isDirectory()) {
       // A directory that cannot be listed holds nothing, and then the tenants' policies are missing.
       const names = (await readdir(path).catch(() => [])).filter((entry) => !entry.startsWith('.') && POLICY_EXTENSIONS.includes(extname(entry))).sort();
-      for (const entry of names) files.push(await readSource(join(path, entry), workingDir, POLICY_LIMITS.bytesMax));
+      for (const entry of names) files.push(await readPolicySource(join(path, entry), workingDir));
     } else if (kind) {
-      files.push(await readSource(path, workingDir, POLICY_LIMITS.bytesMax));
+      files.push(await readPolicySource(path, workingDir));
     } else {
       issues.push(issueAt(document, ['policies', index], `no such file or directory: ${displayName(path, workingDir)}`));
     }
   }
   return { files, issues };
+}
+
+async function readPolicySource(path: string, workingDir: string): Promise<PolicySource> {
+  const source = await readSource(path, workingDir, POLICY_LIMITS.bytesMax);
+  const literalFiles = new Map<string, SourceFile>();
+  for (const named of literalFilesOf(source)) literalFiles.set(named, await readSource(resolve(dirname(path), named), workingDir, LITERAL_FILE_BYTES_MAX));
+  return { ...source, literalFiles };
+}
+
+/** Read before the policy is judged, so that a change of such a file is a change of the policy. */
+function literalFilesOf({ text, file }: SourceFile): readonly string[] {
+  if (text?.includes('literal_file') !== true) return [];
+  const patterns = (readYaml(text, file, POLICY_LIMITS).value as { readonly patterns?: unknown } | undefined)?.patterns;
+  if (!Array.isArray(patterns)) return [];
+  return patterns.map((pattern) => (isMapping(pattern) ? pattern['literal_file'] : undefined)).filter((named) => isLiteralFile(named));
 }
 
 async function readSource(path: string, workingDir: string, bytesMax: number): Promise<SourceFile> {
@@ -165,7 +204,7 @@ export async function buildSnapshot(sources: Sources, options: LoadOptions = {})
     config,
     policies,
     policyFiles,
-    hash: contentHash([sources.main, ...sources.policies]),
+    hash: contentHash(filesOf(sources)),
     file: sources.main.file,
     loadedAt: (options.now ?? (() => new Date()))(),
     warnings: Object.freeze(issues),
@@ -181,7 +220,7 @@ async function knownClassifiers(config: Config, document: YamlDocument, { classi
     if (!(error instanceof ConfigError)) throw error;
     for (const issue of error.issues) {
       const index = config.classifiers.findIndex(({ id }) => issue.path === `classifiers.${id}`);
-      issues.push({ ...issue, ...issueAt(document, ['classifiers', index, 'plugin'], issue.message) });
+      issues.push(index < 0 ? issue : { ...issue, ...issueAt(document, ['classifiers', index, 'plugin'], issue.message) });
     }
     return undefined;
   }
@@ -194,13 +233,13 @@ function contentHash(files: readonly SourceFile[]): string {
   return hash.digest('hex').slice(0, 12);
 }
 
-function addPolicy(source: SourceFile, classifiers: readonly KnownClassifier[] | undefined, policies: Map<string, Policy>, policyFiles: Map<string, string>, issues: ConfigIssue[]): void {
+function addPolicy(source: PolicySource, classifiers: readonly KnownClassifier[] | undefined, policies: Map<string, Policy>, policyFiles: Map<string, string>, issues: ConfigIssue[]): void {
   const { file, text, problem } = source;
   if (text === undefined) {
     issues.push({ file, line: 1, column: 1, path: '', message: problem ?? 'cannot be read', severity: 'error' });
     return;
   }
-  const parsed = parsePolicy(text, file, classifiers);
+  const parsed = parsePolicy(text, file, classifiers, source.literalFiles);
   issues.push(...parsed.issues);
   if (!parsed.policy) return;
   const { id } = parsed.policy;

@@ -106,15 +106,31 @@ const tenant = mapping('One tenant.', {
 
 // What looks at it.
 
+const patternFile = text('A set or a file.', { lengthMax: 4096, pattern: /^[^\0]+$/, patternMeaning: 'the name of a set or a path' });
+
 const classifierFields = mapping('One classifier; every further key is an option of its plugin.', {
   id: name('Name in results and in `score:` conditions.', { required: true, example: 'pii' }),
   plugin: text('Folder under plugins/ that implements it.', { required: true, pattern: /^[a-z0-9][a-z0-9-]*$/, patternMeaning: 'a plugin name of lower-case letters, digits and `-`', lengthMax: 64, example: 'pii' }),
+  patterns: list('Pattern files, and names of sets that come with Weir, in place of those that the plugin takes by itself.', patternFile, { countMax: 100, countMin: 1, example: ['contact', 'finance'] }),
+  disable: list('Patterns and categories to leave out, by id.', name('A pattern or a category.'), { countMax: 1000, example: ['bic', 'MAC_ADDRESS'] }),
 }, { open: true });
+
+/** A pattern file of the operator's own, as `load` read it. */
+export interface PatternSource {
+  readonly path: string;
+  /** As messages name it. */
+  readonly file: string;
+  readonly text: string | undefined;
+  readonly problem?: string;
+}
 
 /** `options` is the entry whole, as the plugin gets it. */
 interface ReadClassifier {
   readonly id: string;
   readonly plugin: string;
+  /** Names of shipped sets, and paths: absolute once the configuration is resolved. */
+  readonly patterns?: readonly string[];
+  readonly disable?: readonly string[];
   readonly options: Readonly<Record<string, unknown>> & { readonly id: string };
 }
 
@@ -184,7 +200,7 @@ export interface Config extends Omit<ReadConfig, 'data_dir' | 'policies' | 'audi
   readonly policies: readonly string[];
   readonly audit: ReadConfig['audit'] & { readonly dir: string };
   readonly upstreams: Readonly<Record<string, Upstream>>;
-  readonly classifiers: NonNullable<ReadConfig['classifiers']>;
+  readonly classifiers: readonly (NonNullable<ReadConfig['classifiers']>[number] & { readonly patternFiles: readonly PatternSource[] })[];
 }
 
 export type TenantConfig = Config['tenants'][number];
@@ -205,12 +221,21 @@ export function resolveConfig(config: ReadConfig, dir: string, workingDir: strin
     policies: Object.freeze((config.policies ?? ['policies']).map((entry) => (isAbsolute(entry) ? entry : resolve(dir, entry)))),
     audit: Object.freeze({ ...config.audit, dir: config.audit.dir === undefined ? resolve(dataDir, 'audit') : resolve(dir, config.audit.dir) }),
     upstreams: Object.freeze(upstreams),
-    classifiers: config.classifiers ?? EMBEDDED_CLASSIFIERS,
+    classifiers: Object.freeze((config.classifiers ?? EMBEDDED_CLASSIFIERS).map((entry) => Object.freeze({
+      ...entry,
+      ...(entry.patterns === undefined ? {} : { patterns: Object.freeze(entry.patterns.map((named) => (isPath(named) ? resolve(dir, named) : named))) }),
+      patternFiles: [],
+    }))),
   });
 }
 
 /** What runs when `classifiers` is absent. */
-export const EMBEDDED_CLASSIFIERS: readonly ClassifierConfig[] = Object.freeze([Object.freeze({ id: 'pii', plugin: 'pii', options: Object.freeze({ id: 'pii', plugin: 'pii' }) })]);
+export const EMBEDDED_CLASSIFIERS: readonly ReadClassifier[] = Object.freeze([Object.freeze({ id: 'pii', plugin: 'pii', options: Object.freeze({ id: 'pii', plugin: 'pii' }) })]);
+
+/** A path has a slash or an ending; the name of a set has neither. */
+export function isPath(named: string): boolean {
+  return /[/\\]|\.(?:ya?ml|json)$/.test(named);
+}
 
 /** Host suffix to OpenTelemetry's well-known provider name. An unknown host speaks OpenAI's dialect. */
 const PROVIDERS: readonly (readonly [suffix: string, provider: string])[] = [

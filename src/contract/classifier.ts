@@ -30,6 +30,8 @@ export interface PatternDefinition {
   readonly regex?: string;
   readonly literal?: readonly string[];
   readonly ignoreCase?: boolean;
+  /** Begins once: while one start of it is alive no other begins, so a run of its characters is one candidate. Regex only. */
+  readonly once?: boolean;
   readonly validate?: Validator;
   /** The score a match gets, 0–1; default 1. */
   readonly score?: number;

@@ -2,6 +2,7 @@
  * A policy as the program holds it: parsed, checked, frozen. `policy/parse` makes it from YAML, `policy/decide`
  * evaluates it. The YAML shape is in the README of `config/policies`.
  */
+import type { Validator } from './classifier.ts';
 import type { Action, Context, ClassifierResult, Direction, Severity, UnknownReason } from './screening.ts';
 
 export const OPERATORS = ['gt', 'gte', 'lt', 'lte', 'eq', 'between', 'exists'] as const;
@@ -50,13 +51,17 @@ export interface Rule {
   readonly hold?: Hold;
 }
 
-/** A tenant's own pattern; `regex` or `literal`, never both. Its score is `patterns.<id>`. */
+/** A tenant's own pattern, or one of a shipped set; `regex` or `literal`, never both. Its score is `patterns.<category or id>`. */
 export interface PolicyPattern {
   readonly id: string;
+  /** Given for a pattern of a set; the id otherwise. */
+  readonly category?: string;
   readonly label: string;
   readonly regex?: string;
   readonly literal?: readonly string[];
   readonly ignoreCase: boolean;
+  readonly validate?: Validator;
+  readonly score?: number;
   readonly matches: readonly string[];
   readonly ignores: readonly string[];
 }
@@ -77,6 +82,8 @@ export interface Policy {
   readonly stream: { readonly mode: StreamMode; readonly window: 'sentence' | 'whole' | number };
   readonly history: 'latest' | 'all';
   readonly patterns: readonly PolicyPattern[];
+  /** Hosts, with what is below them, whose links the patterns of `exfiltration` let pass. */
+  readonly allowHosts?: readonly string[];
   /** Sorted by priority, then by position in the file. */
   readonly rules: readonly Rule[];
   /** A policy evaluated on the same scores that enforces nothing. */

@@ -38,21 +38,30 @@ export interface Transition {
 }
 
 /**
- * A table entry is UNKNOWN, or the next row with flags above it. No flag: the groups stay as they are. CLEARS: no group
- * is left. STARTS: one group is left, which starts at the character read. MOVES: the rest is the index of a Transition,
- * which says how the groups move and what has matched. Text without matches meets the first three only.
+ * A table entry is UNKNOWN, or the next row with flags above it. No flag: the groups stay as they are, or none is left.
+ * STARTS: one group is left, which starts at the character read. MOVES: the rest is the index of a Transition, which says
+ * how the groups move and what has matched. Text without matches meets the first two only.
  */
 export const UNKNOWN = -1;
-export const ROW_BITS = 28;
-export const ROW_MASK = (1 << ROW_BITS) - 1;
-export const CLEARS = 1 << 28;
-export const STARTS = 1 << 29;
-export const MOVES = 1 << 30;
+export const STARTS_BIT = 29;
+export const MOVES_BIT = 30;
+export const ROW_MASK = (1 << 28) - 1;
+export const STARTS = 1 << STARTS_BIT;
+export const MOVES = 1 << MOVES_BIT;
+
+/** Bytes that a state takes beside its row: the object, its key, and each instruction of its groups. */
+const STATE_BYTES = 400;
+const ITEM_BYTES = 24;
+/** So many states are kept whatever they take: fewer would be made again at every character. */
+const STATES_MIN = 16;
 
 export class Automaton {
   readonly program: Program;
   readonly stride: number;
   readonly #statesMax: number;
+  readonly #bytesMax: number;
+  /** What the states and transitions take beside the table. */
+  #bytes = 0;
   /** `table[state.row + class]`: an entry as above. Read it again after `advance`. */
   table: Int32Array;
   epoch = 0;
@@ -64,6 +73,10 @@ export class Automaton {
   readonly #inGroup: Int32Array;
   readonly #inOlder: Int32Array;
   #groupStamp = 0;
+  /** By pattern: stamped in the transition in which an older start of it goes on. */
+  readonly #alive: Int32Array;
+  readonly #anyOnce: boolean;
+  #aliveStamp = 0;
   #olderStamp = 0;
   /** For each kind of look-behind: one class that is of this kind. */
   readonly #classOfKind: readonly number[];
@@ -73,10 +86,13 @@ export class Automaton {
   constructor(program: Program, stateBytesMax: number) {
     this.program = program;
     this.stride = program.classes + 1;
-    this.#statesMax = Math.min(Math.max(16, Math.floor(stateBytesMax / (this.stride * 4))), Math.floor(ROW_MASK / this.stride) - 1);
+    this.#statesMax = Math.min(Math.max(STATES_MIN, Math.floor(stateBytesMax / (this.stride * 4))), Math.floor(ROW_MASK / this.stride) - 1);
+    this.#bytesMax = stateBytesMax;
     this.table = new Int32Array(this.stride * Math.min(64, this.#statesMax)).fill(UNKNOWN);
     this.#inGroup = new Int32Array(program.kind.length).fill(-1);
     this.#inOlder = new Int32Array(program.kind.length).fill(-1);
+    this.#alive = new Int32Array(program.once.length);
+    this.#anyOnce = program.once.includes(1);
     const classOfKind: number[] = [];
     program.behindKind.forEach((kind, cls) => { classOfKind[kind] = cls; });
     this.#classOfKind = classOfKind;
@@ -107,7 +123,7 @@ export class Automaton {
 
   /** Fills the entry for `state` and `cls` and returns it. May empty the table: revive states and read `table` again. */
   advance(state: State, cls: number): number {
-    if (this.#states.length >= this.#statesMax || this.#transitions.length >= this.#statesMax * 16) {
+    if (this.#states.length >= this.#statesMax || (this.#bytes > this.#bytesMax && this.#states.length >= STATES_MIN)) {
       this.#reset();
       state = this.revive(state);
     }
@@ -121,9 +137,10 @@ export class Automaton {
     const { from, next } = made;
     if (made.before.length === 0 && made.after.length === 0) {
       if (from.length === groups && from.every((source, i) => source === i)) return next.row;
-      if (from.length === 0) return CLEARS | next.row;
+      if (from.length === 0) return next.row;
       if (from.length === 1 && from[0] === -1) return STARTS | next.row;
     }
+    this.#bytes += STATE_BYTES / 2;
     return MOVES | (this.#transitions.push(made) - 1);
   }
 
@@ -133,6 +150,7 @@ export class Automaton {
     this.#states = [];
     this.#index = new Map();
     this.#transitions = [];
+    this.#bytes = 0;
     this.table.fill(UNKNOWN);
   }
 
@@ -144,16 +162,29 @@ export class Automaton {
     const before: number[] = [];
     const after: number[] = [];
     this.#olderStamp += 2;
+    this.#aliveStamp += 1;
     for (let g = 0; g <= state.groups.length; g += 1) {
       const group = state.groups[g];
       const source = group === undefined ? -1 : g;
-      const reached = group === undefined ? this.#reachOfStart(state.behind, cls) : this.#resolve(group, state.behind, cls, (pattern) => before.push(source, pattern));
+      const reached = group === undefined ? this.#mayBegin(this.#reachOfStart(state.behind, cls)) : this.#resolve(group, state.behind, cls, (pattern) => before.push(source, pattern));
       const items = this.#consume(reached, cls, behind, (pattern) => after.push(source, pattern));
       if (items.length === 0) continue;
+      if (source >= 0) this.#markAlive(items);
       groups.push(items);
       from.push(source);
     }
     return { next: this.#intern(groups, behind), from: Int16Array.from(from), before, after };
+  }
+
+  #markAlive(items: Group): void {
+    const { patternOf, once } = this.program;
+    for (const item of items) if (once[patternOf[item] as number] === 1) this.#alive[patternOf[item] as number] = this.#aliveStamp;
+  }
+
+  /** Without the beginnings of patterns that begin once and are under way. */
+  #mayBegin(reach: readonly number[]): readonly number[] {
+    const { patternOf } = this.program;
+    return this.#anyOnce ? reach.filter((item) => this.#alive[patternOf[item] as number] !== this.#aliveStamp) : reach;
   }
 
   /** The CHAR instructions that a match starting at a character of class `cls` begins with, of those that take it. */
@@ -260,6 +291,7 @@ export class Automaton {
     }
     this.#states.push(state);
     this.#index.set(key, state);
+    this.#bytes += STATE_BYTES + this.stride * 4 + groups.reduce((sum, group) => sum + group.length * ITEM_BYTES, 0);
     return state;
   }
 }

@@ -36,6 +36,8 @@ export interface PatternInput {
   readonly holds: boolean;
   /** A validator will judge each candidate, so candidates with different starts must stay apart. */
   readonly validated: boolean;
+  /** While a start of the pattern is alive, no other begins: a run is one candidate, whatever stands in it. */
+  readonly once?: boolean;
 }
 
 export interface Program {
@@ -48,6 +50,10 @@ export interface Program {
   readonly splits: readonly Int32Array[];
   readonly holds: Uint8Array;
   readonly validated: Uint8Array;
+  /** The pattern that an instruction belongs to; literals share theirs, which is then the first one's. */
+  readonly patternOf: Int32Array;
+  /** Per pattern: 1 where it begins once. */
+  readonly once: Uint8Array;
   readonly start: number;
   /** Class of each code unit. */
   readonly classOf: Uint8Array | Uint16Array;
@@ -77,6 +83,7 @@ class ProgramBuilder {
   readonly #next: number[] = [];
   readonly #holds: number[] = [];
   readonly #validated: number[] = [];
+  readonly #patternOf: number[] = [];
   readonly #splits: number[][] = [];
   readonly #sets: EdgedSet[] = [];
   readonly #setIndex = new Map<string, number>();
@@ -108,6 +115,8 @@ class ProgramBuilder {
       splits: this.#splits.map((outs) => Int32Array.from(outs)),
       holds: Uint8Array.from(this.#holds),
       validated: Uint8Array.from(this.#validated),
+      patternOf: Int32Array.from(this.#patternOf),
+      once: Uint8Array.from(patterns, (pattern) => (pattern.once === true && pattern.node !== undefined ? 1 : 0)),
       start,
       ...alphabet,
       behindKind: this.#behindKinds(alphabet),
@@ -198,6 +207,7 @@ class ProgramBuilder {
     this.#next.push(next);
     this.#holds.push(this.#flags.holds);
     this.#validated.push(this.#flags.validated);
+    this.#patternOf.push(this.#pattern);
     return this.#kind.length - 1;
   }
 

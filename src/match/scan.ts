@@ -6,7 +6,8 @@
  * Matches that overlap form one component, handed out when no live start lies inside it any more, so that one decision
  * and one replacement covers it. INVARIANT: what is handed out is final. No I/O; time is linear in the text.
  */
-import { MOVES, ROW_BITS, ROW_MASK, STARTS, UNKNOWN, type Automaton, type State, type Transition } from './automaton.ts';
+import { MOVES, MOVES_BIT, ROW_MASK, STARTS, STARTS_BIT, UNKNOWN, type Automaton, type State, type Transition } from './automaton.ts';
+import { Pieces } from '../text/pieces.ts';
 import type { CompiledPattern, PatternSet } from './set.ts';
 
 /** A match; offsets in UTF-16 code units from where the scan began. Overlapping matches of one pattern are joined. */
@@ -42,7 +43,8 @@ interface OpenCandidate {
 /** Characters before a candidate that a validator may look at. */
 export const CONTEXT_CHARS = 64;
 const NOTHING: readonly Component[] = [];
-/** Above this many open findings they are sorted out before more text is read. */
+const FORGET_EVERY = 64;
+/** Fewer open findings than this are not sorted out while reading. */
 const OPEN_FINDINGS_MAX = 16;
 
 export class Scan {
@@ -55,6 +57,8 @@ export class Scan {
   #position = 0;
   /** Findings that a live start may still touch. */
   #open: OpenFinding[] = [];
+  /** Above so many open findings they are sorted out; twice what the last time left, so that each is looked at a few times. */
+  #openMax = OPEN_FINDINGS_MAX;
   /** Smallest start of an open finding that holds; Infinity when there is none. */
   #openStart = Infinity;
   /** Candidates whose start is alive: a longer one may come, and the longest that is valid covers the others. */
@@ -63,10 +67,10 @@ export class Scan {
   /** Where a component that was handed out in parts has ended so far; -1 when there is none. */
   #partEnd = -1;
   #boundary = 0;
-  /** Pieces of text that a validator may still need; joined when one asks. `#recentStart` is the offset of the first. */
-  #recent: string[] = [];
-  #recentChars = 0;
-  #recentStart = 0;
+  /** The latest text: what a validator or a judge may still ask for. */
+  readonly #recent = new Pieces();
+  /** Pieces since it was last seen what can be forgotten. */
+  #remembered = 0;
   /** Where the present text began: nothing before it is context. */
   #textStart = 0;
 
@@ -99,7 +103,7 @@ export class Scan {
   /** Reads on. */
   feed(text: string): void {
     if (text.length === 0) return;
-    if (this.#set.validates) this.#remember(text);
+    this.#remember(text);
     const automaton = this.#automaton;
     const { classOf } = automaton.program;
     const base = this.#position;
@@ -107,27 +111,33 @@ export class Scan {
     const starts = this.#starts;
     let table = automaton.table;
     let row = automaton.revive(this.#state).row;
+    // Where the one group of a STARTS entry began. Kept without a branch: where words begin cannot be foretold.
+    let begun = -1;
     for (let i = 0; i < length; i += 1) {
       const cls = classOf[text.charCodeAt(i)] as number;
       let entry = table[row + cls] as number;
-      if (entry >>> ROW_BITS === 0) {
-        row = entry;
+      if (entry >>> MOVES_BIT === 0) {
+        const here = (entry << (31 - STARTS_BIT)) >> 31;
+        begun = (begun & ~here) | (i & here);
+        row = entry & ROW_MASK;
         continue;
       }
+      if (begun >= 0) starts[0] = base + begun;
+      begun = -1;
       if (entry === UNKNOWN) {
         entry = automaton.advance(automaton.stateAt(row), cls);
         table = automaton.table;
       }
       if (entry < MOVES) {
         row = entry & ROW_MASK;
-        // Without a flag the groups stay; CLEARS needs nothing, since a state without groups reads no start.
-        if (entry >= STARTS) starts[0] = base + i;
+        if (entry >= STARTS) begun = i;
       } else {
         const transition = automaton.transition(entry);
         this.#apply(transition, base + i);
         row = transition.next.row;
       }
     }
+    if (begun >= 0) starts[0] = base + begun;
     this.#state = automaton.stateAt(row);
     this.#position = base + length;
     this.#settle();
@@ -144,15 +154,18 @@ export class Scan {
     this.#state = automaton.start();
     this.#settle();
     this.#partEnd = -1;
-    this.#recent = [];
-    this.#recentChars = 0;
-    this.#recentStart = this.#textStart = this.#position;
+    this.#textStart = this.#position;
+  }
+
+  /** Text of a component that was just taken, or that is not decided yet. */
+  textOf(start: number, end: number): string {
+    return this.#recent.slice(start, end);
   }
 
   /** The components decided since the last call, by start. */
   take(): readonly Component[] {
     if (this.#settled.length === 0) return NOTHING;
-    const taken = this.#settled;
+    const taken = this.#settled.sort((a, b) => a.start - b.start);
     this.#settled = [];
     return taken;
   }
@@ -171,7 +184,7 @@ export class Scan {
     if (this.#candidates.length > 0) this.#judgeDead(from.length);
     if (this.#open.length === 0) return;
     const tooLong = position + 1 - Math.max(this.#openStart, this.#partEnd) > this.#set.holdChars;
-    if (tooLong || this.#open.length > OPEN_FINDINGS_MAX) this.#handOut(transition.next, position + 1, tooLong);
+    if (tooLong || this.#open.length > this.#openMax) this.#handOut(transition.next, position + 1, tooLong);
   }
 
   #firstHolding(state: State, position: number): number {
@@ -209,10 +222,10 @@ export class Scan {
 
   /** The longest candidate that is valid is the match: the shorter ones of its start lie in it. */
   #judge({ pattern, start, ends }: OpenCandidate): void {
-    const before = this.#slice(Math.max(this.#textStart, start - CONTEXT_CHARS), start);
+    const before = this.#recent.slice(Math.max(this.#textStart, start - CONTEXT_CHARS), start);
     for (let i = ends.length - 1; i >= 0; i -= 1) {
       const end = ends[i] as number;
-      if (pattern.validate!({ text: this.#slice(start, end), before })) {
+      if (pattern.validate!({ text: this.#recent.slice(start, end), before })) {
         this.#add(pattern, start, end);
         return;
       }
@@ -241,6 +254,10 @@ export class Scan {
   }
 
   #settle(): void {
+    if (this.#open.length === 0 && this.#candidates.length === 0 && this.#partEnd < 0) {
+      this.#boundary = this.#firstHolding(this.#state, this.#position);
+      return;
+    }
     if (this.#candidates.length > 0) this.#judgeDead(this.#state.groups.length);
     if (this.#open.length > 0) this.#handOut(this.#state, this.#position, false);
     let undecided = Math.min(this.#firstHolding(this.#state, this.#position), this.#openStart);
@@ -282,7 +299,7 @@ export class Scan {
       }
       i = j;
     }
-    if (this.#settled.length > 1) this.#settled.sort((a, b) => a.start - b.start);
+    this.#openMax = Math.max(OPEN_FINDINGS_MAX, 2 * kept.length);
   }
 
   /** The usual case: one finding is open. */
@@ -303,22 +320,13 @@ export class Scan {
     if (continued || !final) this.#partEnd = Math.max(this.#partEnd, end);
   }
 
-  /** Keeps enough text for validators: back to the oldest live start, and the context before it. */
+  /** Keeps text back to what is undecided or alive, and the context before it; looks only now and then. */
   #remember(text: string): void {
-    this.#recent.push(text);
-    this.#recentChars += text.length;
-    if (this.#recentChars < 4096 && this.#recent.length < 512) return;
+    this.#recent.append(text);
+    this.#remembered += 1;
+    if (this.#remembered < FORGET_EVERY) return;
+    this.#remembered = 0;
     const liveStart = this.#state.groups.length === 0 ? this.#position : (this.#starts[0] as number);
-    const keepFrom = liveStart - CONTEXT_CHARS;
-    if (keepFrom <= this.#recentStart) return;
-    const joined = this.#recent.join('').slice(keepFrom - this.#recentStart);
-    this.#recent = [joined];
-    this.#recentChars = joined.length;
-    this.#recentStart = keepFrom;
-  }
-
-  #slice(start: number, end: number): string {
-    if (this.#recent.length > 1) this.#recent = [this.#recent.join('')];
-    return (this.#recent[0] as string).slice(start - this.#recentStart, end - this.#recentStart);
+    this.#recent.forget(Math.min(liveStart, this.#boundary) - CONTEXT_CHARS);
   }
 }

@@ -169,7 +169,7 @@ function readPattern(source: PatternSource, issues: PatternIssue[]): ReadPattern
   if (holdChars === undefined) return refuse('a repetition without an upper bound may stand only at the very end of a pattern; write {n,m}');
   if (validated && length.max === Infinity) return refuse('a pattern with a validator needs an upper bound on its length');
   if (holdChars > HOLD_CHARS_MAX) return refuse(`the pattern could hold back ${holdChars} characters; ${HOLD_CHARS_MAX} is the most`);
-  return { input: { node, holds, validated }, holdChars };
+  return { input: { node, holds, validated, once: definition.once === true }, holdChars };
 }
 
 const sets = new Map<string, CharSet>();

@@ -7,6 +7,7 @@
  * matching engine does that when the screening plan is made, and refuses there what it cannot do.
  */
 import { createHash } from 'node:crypto';
+import { isShippedSet, SHIPPED_SETS, shippedSet } from '../config/patterns.ts';
 import { choice, custom, duration, flag, isMapping, kindOf, list, mapping, meant, name, readShape, text, whole, type Shape, type Site } from '../config/shape.ts';
 import { YAML_LIMITS, readYaml, type YamlLimits } from '../config/yaml.ts';
 import { ConfigError, type ConfigIssue } from '../contract/errors.ts';
@@ -34,12 +35,19 @@ export interface ParsedPolicy {
   readonly issues: readonly ConfigIssue[];
 }
 
-/** Without `classifiers`, the names in `score:` are not checked against what runs. */
-export function parsePolicy(source: string, file: string, classifiers?: readonly KnownClassifier[]): ParsedPolicy {
+/** A file that `literal_file:` names, as it was read. */
+export interface LiteralFile {
+  readonly text: string | undefined;
+  readonly problem?: string;
+}
+
+/** Without `classifiers`, the names in `score:` are not checked against what runs. `literalFiles`: by what `literal_file:` says. */
+export function parsePolicy(source: string, file: string, classifiers?: readonly KnownClassifier[], literalFiles: ReadonlyMap<string, LiteralFile> = new Map()): ParsedPolicy {
   const references: ScoreReference[] = [];
-  const shape = policyShape(references, classifiers);
+  const shape = policyShape(references, classifiers, literalFiles);
   const { value, issues } = readShape(shape, readYaml(source, file, POLICY_LIMITS));
-  return { policy: value && freezePolicy(value, source), issues };
+  const content = [source, ...[...literalFiles.values()].map(({ text: literal }) => literal ?? '')].join('\0');
+  return { policy: value && freezePolicy(value, content, literalFiles), issues };
 }
 
 /** As `parsePolicy`, for one who has no use for the issues of a refused policy. Throws ConfigError. */
@@ -54,7 +62,7 @@ const HOLD_ACTIONS = ['allow', 'warn', 'redact', 'block'] as const;
 
 type ReadPolicy = NonNullable<ReturnType<ReturnType<typeof policyShape>['read']>>;
 
-function policyShape(references: ScoreReference[], classifiers: readonly KnownClassifier[] | undefined) {
+function policyShape(references: ScoreReference[], classifiers: readonly KnownClassifier[] | undefined, literalFiles: ReadonlyMap<string, LiteralFile>) {
   const fields = mapping('A policy.', {
     policy: name('Name that tenants refer to.', { required: true }),
     description: text('For people.', { lengthMax: 2000 }),
@@ -72,12 +80,16 @@ function policyShape(references: ScoreReference[], classifiers: readonly KnownCl
       policy: name('Its name.', { required: true }),
       share: custom('share', 'Of sessions.', readShare, { required: true }),
     }, { later: 'this policy decides every session until then' }),
-    patterns: list('The tenant’s own patterns.', patternShape, { default: [], countMax: PATTERNS_MAX }),
+    pattern_sets: list('Sets of patterns that come with Weir.', custom('set', 'A set.', readPatternSet), { default: [], countMax: SHIPPED_SETS.length }),
+    allow_hosts: list('Hosts that links may lead to, with what is below them; for the set exfiltration.', text('A host.', { lengthMax: 253, pattern: /^[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$/, patternMeaning: 'a host name without scheme, port and path' }), { countMax: 10_000 }),
+    patterns: list('The tenant’s own patterns.', patternShape(literalFiles), { default: [], countMax: PATTERNS_MAX }),
     rules: list('What decides, in the order of priority.', ruleShape(references), { default: [], countMax: RULES_MAX }),
     cases: list('Tests of this policy.', caseShape, { default: [], countMax: CASES_MAX }),
   });
   return withCheck(fields, (policy, site) => {
     refuseTwice(policy.patterns, 'pattern', site.child('patterns'), (pattern) => pattern.id);
+    refuseSetIds(policy, site);
+    if (policy.allow_hosts?.length && policy.pattern_sets?.every((set) => set !== undefined && set !== 'exfiltration')) site.child('allow_hosts').refuse('allow_hosts belongs to the set exfiltration', 'add pattern_sets: [exfiltration]', 'key');
     refuseTwice(policy.rules, 'rule', site.child('rules'), (rule) => rule.id);
     refuseTwice(policy.cases, 'case', site.child('cases'), (entry) => entry.name, 'name');
     if (policy.on_block === 'fallback' && policy.message === undefined) site.child('on_block').refuse('on_block: fallback needs a message', 'add message: with what to say');
@@ -85,7 +97,7 @@ function policyShape(references: ScoreReference[], classifiers: readonly KnownCl
       if (rule?.action === 'replace' && rule.message === undefined && policy.message === undefined) site.child('rules').child(index).refuse('action replace needs a message', 'add message: to the rule or the policy');
     });
     if (policy.rules) refuseUnknownRules(policy.cases ?? [], policy.rules, site.child('cases'));
-    checkReferences(references, policy.patterns ?? [], classifiers);
+    checkReferences(references, [...(policy.patterns ?? []), ...setPatterns(policy.pattern_sets ?? []).map(({ category, id }) => ({ id: category ?? id }))], classifiers);
   });
 }
 
@@ -116,7 +128,7 @@ function ruleShape(references: ScoreReference[]) {
   return withCheck(fields, (rule, site) => {
     const redacts = rule.action === 'redact' || rule.hold?.then === 'redact';
     if (rule.redact && !redacts) site.child('redact').refuse('redact: stands without action redact', undefined, 'key');
-    if (rule.redact?.style === 'pseudonym') site.child('redact').child('style').refuse('style pseudonym is not available yet', 'use label, mask or hash');
+    if (rule.redact?.style === 'pseudonym' && rule.direction !== 'input') site.child('redact').child('style').refuse('style pseudonym belongs to rules on input, whose values answers are to have again', 'write direction: input');
     if (rule.redact?.keep_last !== undefined && rule.redact.style !== 'mask') site.child('redact').child('keep_last').refuse('keep_last belongs to style mask', undefined, 'key');
     if (rule.severity && rule.action !== 'escalate') site.child('severity').refuse('severity belongs to action escalate', undefined, 'key');
     if (rule.hold && rule.action !== 'escalate') site.child('hold').refuse('hold belongs to action escalate', undefined, 'key');
@@ -134,21 +146,75 @@ function readTexts(value: unknown, site: Site): readonly string[] | undefined {
 
 const examples = list('Texts for the check when the policy is loaded.', text('', { lengthMax: 10_000 }), { default: [], countMax: 1000 });
 
-const patternShape = withCheck(
+export const LITERAL_FILE_BYTES_MAX = 16 * 1024 * 1024;
+const LITERAL_CHARS_MAX = 1000;
+
+/** Below the policy's folder, so that a policy can name no other file of the machine. */
+export function isLiteralFile(named: unknown): named is string {
+  return typeof named === 'string' && named.length <= 1000 && /^(?![/\\])[^\0:]+$/.test(named) && !named.split(/[/\\]/).includes('..');
+}
+
+/** One literal per line; empty lines and those that begin with `#` are left out. */
+function literalLines(source: string): readonly string[] {
+  return source.replace(/^\uFEFF/, '').split(/\r\n|\r|\n/).map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('#'));
+}
+
+function readLiteralFile(value: unknown, site: Site, files: ReadonlyMap<string, LiteralFile>): string | undefined {
+  if (!isLiteralFile(value)) {
+    site.refuse('expected the path of a file in the folder of the policy or below it');
+    return String(value);
+  }
+  const file = files.get(value);
+  const lines = literalLines(file?.text ?? '');
+  if (file?.text === undefined) site.refuse(file?.problem ?? 'a literal_file can be read for policies in files only');
+  else if (lines.length === 0) site.refuse('the file holds no literals');
+  else if (lines.some((line) => line.length > LITERAL_CHARS_MAX)) site.refuse(`a line of the file is longer than ${LITERAL_CHARS_MAX} characters`);
+  return value;
+}
+
+const patternShape = (literalFiles: ReadonlyMap<string, LiteralFile>) => withCheck(
   mapping('A pattern.', {
     id: name('Its score is patterns.<id>.', { required: true }),
     label: text('What a redaction writes in brackets.', { lengthMax: 64, pattern: /^[^\s[\]]+$/, patternMeaning: 'a label without spaces and brackets' }),
     regex: text('In the language of src/match/README.md.', { lengthMax: 4000 }),
     literal: literals,
+    literal_file: custom('path', 'A file with one literal per line.', (value, site) => readLiteralFile(value, site, literalFiles)),
     ignore_case: flag('Whether case matters not.', { default: false }),
     matches: examples,
     ignores: examples,
   }),
   (pattern, site) => {
     if (pattern.regex !== undefined && pattern.literal !== undefined) site.refuse('regex and literal in one pattern', 'make two patterns of it');
-    if (pattern.regex === undefined && pattern.literal === undefined) site.refuse('expected regex: or literal:');
+    else if (pattern.literal_file !== undefined && (pattern.regex ?? pattern.literal) !== undefined) site.refuse('literal_file stands alone in its pattern', 'make two patterns of it');
+    if (pattern.regex === undefined && pattern.literal === undefined && pattern.literal_file === undefined) site.refuse('expected regex: or literal:');
   },
 );
+
+// Sets.
+
+function readPatternSet(value: unknown, site: Site): (typeof SHIPPED_SETS)[number] | undefined {
+  if (typeof value === 'string' && isShippedSet(value)) {
+    try {
+      shippedSet(value);
+      return value;
+    } catch {
+      return site.refuse(`the set ${value} needs validators of the plugin pii`, 'let rules read score: pii.* instead');
+    }
+  }
+  return site.refuse(`expected one of ${SHIPPED_SETS.join(', ')}`, typeof value === 'string' ? meant(value, SHIPPED_SETS) : undefined);
+}
+
+/** Their examples are tests of Weir, not of every policy. */
+function setPatterns(sets: readonly (typeof SHIPPED_SETS)[number][]): readonly PolicyPattern[] {
+  return sets.filter((set) => set !== undefined).flatMap((set) => shippedSet(set).patterns.map(({ ignoreCase, ...pattern }) => Object.freeze<PolicyPattern>({ ...pattern, ignoreCase: ignoreCase === true, matches: [], ignores: [] })));
+}
+
+function refuseSetIds({ patterns, pattern_sets: sets }: { readonly patterns?: readonly { readonly id?: string }[]; readonly pattern_sets?: readonly (typeof SHIPPED_SETS)[number][] }, site: Site): void {
+  const taken = new Set(setPatterns(sets ?? []).flatMap(({ id, category }) => [id, category ?? id]));
+  patterns?.forEach((pattern, index) => {
+    if (pattern?.id !== undefined && taken.has(pattern.id)) site.child('patterns').child(index).child('id').refuse(`a pattern ${pattern.id} is in one of the pattern_sets`, 'give it another name');
+  });
+}
 
 // Cases.
 
@@ -260,10 +326,10 @@ function checkReferences(references: readonly ScoreReference[], patterns: readon
 
 // From what was read to what the program holds.
 
-function freezePolicy(read: ReadPolicy, source: string): Policy {
+function freezePolicy(read: ReadPolicy, content: string, literalFiles: ReadonlyMap<string, LiteralFile>): Policy {
   return Object.freeze<Policy>({
     id: read.policy,
-    revision: createHash('sha256').update(source).digest('hex').slice(0, 12),
+    revision: createHash('sha256').update(content).digest('hex').slice(0, 12),
     description: read.description ?? '',
     defaultAction: read.default_action,
     ...(read.on_unknown === undefined ? {} : { onUnknown: read.on_unknown }),
@@ -271,7 +337,8 @@ function freezePolicy(read: ReadPolicy, source: string): Policy {
     ...(read.message === undefined ? {} : { message: read.message }),
     stream: read.stream,
     history: read.history,
-    patterns: Object.freeze(read.patterns.map(freezePattern)),
+    patterns: Object.freeze([...read.patterns.map((pattern) => freezePattern(pattern, literalFiles)), ...setPatterns(read.pattern_sets)]),
+    ...(read.allow_hosts === undefined ? {} : { allowHosts: Object.freeze(read.allow_hosts.map((host) => host.toLowerCase())) }),
     // The sort is stable: rules of one priority keep the order of the file.
     rules: Object.freeze(read.rules.map(freezeRule).sort((a, b) => a.priority - b.priority)),
     ...(read.shadow === undefined ? {} : { shadow: read.shadow }),
@@ -280,12 +347,13 @@ function freezePolicy(read: ReadPolicy, source: string): Policy {
   });
 }
 
-function freezePattern(read: ReadPolicy['patterns'][number]): PolicyPattern {
+function freezePattern(read: ReadPolicy['patterns'][number], literalFiles: ReadonlyMap<string, LiteralFile>): PolicyPattern {
+  const literal = read.literal_file === undefined ? read.literal : literalLines(literalFiles.get(read.literal_file)?.text ?? '');
   return Object.freeze<PolicyPattern>({
     id: read.id,
     label: read.label ?? read.id.toUpperCase().replaceAll(/[^A-Z0-9]+/g, '_'),
     ...(read.regex === undefined ? {} : { regex: read.regex }),
-    ...(read.literal === undefined ? {} : { literal: read.literal }),
+    ...(literal === undefined ? {} : { literal }),
     ignoreCase: read.ignore_case,
     matches: read.matches,
     ignores: read.ignores,

@@ -24,7 +24,7 @@ export interface AnswerHead {
 const REASON_PHRASE = /^[\t\x20-\x7e\x80-\xff]+$/;
 
 export class Client {
-  /** Bytes of the body given to the connection. */
+  /** Bytes of the body that were to be sent, those that still wait included. */
   bytes = 0;
   /** `performance.now()` of the head or first body byte. */
   firstByteMs: number | undefined;
@@ -61,6 +61,7 @@ export class Client {
   write(bytes: Buffer): void {
     if (this.#over || bytes.length === 0) return;
     this.#pending.push(bytes);
+    this.bytes += bytes.length;
     if (this.#flushing) return;
     this.#flushing = true;
     process.nextTick(() => this.#flush());
@@ -102,7 +103,6 @@ export class Client {
   #take(): Buffer {
     const body = this.#pending.length === 1 ? this.#pending[0] : Buffer.concat(this.#pending);
     this.#pending = [];
-    this.bytes += body.length;
     return body;
   }
 

@@ -5,6 +5,7 @@
 import type { Snapshot } from '../config/snapshot.ts';
 import type { ExchangeRecord } from '../contract/exchange.ts';
 import type { ScreeningPlan } from '../screen/plan.ts';
+import type { PseudonymVault } from '../screen/pseudonyms.ts';
 import type { Guard, GuardOptions } from '../stream/guard.ts';
 import type { TenantLimits } from '../tenant/limits.ts';
 
@@ -33,6 +34,8 @@ export interface ProxyDependencies {
   readonly screeningService: ScreeningService;
   /** Default: limits counted in this process. */
   readonly limits?: TenantLimits;
+  /** Keeps the pseudonyms of sessions; without it they last for one exchange. */
+  readonly pseudonyms?: PseudonymVault;
   /** Milliseconds since 1970; default `Date.now`. */
   readonly clock?: () => number;
   /** Request ids; default random UUIDs. */

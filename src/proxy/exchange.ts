@@ -15,9 +15,9 @@ import { createGuard } from '../stream/guard.ts';
 import { createDirectory, identify, type Identified, type TenantDirectory } from '../tenant/identify.ts';
 import type { TenantLimits } from '../tenant/limits.ts';
 import type { ProxyDependencies } from './dependencies.ts';
-import { checkJsonType, checkRequestHeaders, forwardedRequestHeaders, type ForwardOptions } from './headers.ts';
+import { checkJsonType, checkRequestHeaders, fieldValue, forwardedRequestHeaders, type ForwardOptions } from './headers.ts';
 import { ClientLeft, OpenExchange } from './opened.ts';
-import { decidePrompt, screenPrompt, type PromptVerdict } from './prompt.ts';
+import { decideInSession, screenPrompt, type PromptVerdict } from './prompt.ts';
 import { relayAnswer } from './relay.ts';
 import { readBody, readRequest, type BodyLimits, type ReadRequest } from './request.ts';
 import { errorAnswer, jsonAnswer, respond, type OwnAnswer } from './respond.ts';
@@ -87,7 +87,8 @@ async function screenedRoute(exchange: OpenExchange, site: ExchangeSite, identif
   await exchange.admission?.takeTokens(facts.requestBytes);
   const context = contextOf(exchange, identified, route, request);
   const prompt = await exchange.stage('screen_input', () => screenPrompt(plan, request, context, signal));
-  const verdict = await exchange.stage('decide_input', () => decidePrompt(plan, prompt, context));
+  const session = { tenantId: identified.tenant.id, sessionId: facts.sessionId, vault: site.dependencies.pseudonyms };
+  const { verdict, pseudonyms } = await exchange.stage('decide_input', () => decideInSession(plan, prompt, context, session));
   facts.input = verdict.record;
   if (verdict.kind === 'blocked') return answerBlocked(exchange, route, verdict);
   if (verdict.kind === 'answered') return answerInstead(exchange, route, request, verdict.message);
@@ -103,7 +104,7 @@ async function screenedRoute(exchange: OpenExchange, site: ExchangeSite, identif
   facts.upstreamStatus = answer.status;
   await relayAnswer({
     exchange, answer, sentMs, dialect: route.dialect, request: request.reading,
-    plan: plan.forOutput({ ...context, direction: 'output' }), createGuard: site.dependencies.createGuard ?? createGuard,
+    plan: plan.forOutput({ ...context, direction: 'output' }, pseudonyms), createGuard: site.dependencies.createGuard ?? createGuard,
   });
 }
 
@@ -177,6 +178,9 @@ function outcomeOf(code: ErrorCode): Outcome {
 
 // What the stages are given.
 
+const SESSION_HEADER = 'x-weir-session-id';
+const SESSION_CHARS_MAX = 256;
+
 const directories = new WeakMap<Snapshot, TenantDirectory>();
 
 function directoryOf(snapshot: Snapshot): TenantDirectory {
@@ -205,17 +209,24 @@ function noteRequest(exchange: OpenExchange, { document, reading }: ReadRequest)
   facts.requestBytes = document.bytes.length;
   facts.stream = reading.stream;
   facts.model = reading.model;
-  facts.sessionId = reading.sessionId;
+  facts.sessionId = sessionOf(exchange) ?? reading.sessionId;
 }
 
-/** What a rule may read. Values of the body are the caller's word; none of them can be set to what it is not by a header. */
+/** The session that the caller names. Throws bad_request. */
+function sessionOf({ req }: OpenExchange): string | undefined {
+  const name = fieldValue(req.rawHeaders, SESSION_HEADER)?.trim();
+  if (name !== undefined && (name === '' || name.length > SESSION_CHARS_MAX)) throw new WeirError('bad_request', `${SESSION_HEADER} is empty or longer than ${SESSION_CHARS_MAX} characters`);
+  return name;
+}
+
+/** What a rule may read. User, model and session are the caller's word; no header sets any other. */
 function contextOf(exchange: OpenExchange, identified: Identified, route: ScreenedRoute, { reading }: ReadRequest): Context {
   const context: Record<string, string | number | boolean> = {
     tenant: identified.tenant.id, endpoint: route.name, direction: 'input', stream: reading.stream, time: new Date(exchange.startedAtMs).toISOString(),
   };
   if (reading.model !== undefined) context.model = reading.model;
   if (reading.userId !== undefined) context.user = reading.userId;
-  if (reading.sessionId !== undefined) context.session = reading.sessionId;
+  if (exchange.facts.sessionId !== undefined) context.session = exchange.facts.sessionId;
   return context;
 }
 

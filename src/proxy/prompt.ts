@@ -3,12 +3,13 @@
  * leaves this file: a request that was not screened and allowed cannot be sent.
  * Unmodified means the same bytes; a redaction changes the string literals it must and nothing else.
  */
-import type { DecisionRecord, OpaquePart, Screened, Segment } from '../contract/exchange.ts';
+import type { DecisionRecord, OpaquePart, Screened, Segment, SegmentResults } from '../contract/exchange.ts';
 import { WeirError, type ErrorCode } from '../contract/errors.ts';
 import type { PolicyDecision } from '../contract/policy.ts';
 import type { Context, Coverage } from '../contract/screening.ts';
 import { spliceJson } from '../dialect/json.ts';
 import type { ScreeningPlan } from '../screen/plan.ts';
+import { literalTokens, Pseudonyms, type PseudonymVault } from '../screen/pseudonyms.ts';
 import { ResultTally } from '../screen/results.ts';
 import { applyEdits, type TextEdit } from '../text/edits.ts';
 import type { ReadRequest } from './request.ts';
@@ -47,12 +48,38 @@ export async function screenPrompt(plan: ScreeningPlan, request: ReadRequest, co
   return { request, screened: await plan.screen(request.reading.segments, 'input', context, signal) };
 }
 
+/** What an answer's pseudonyms are restored from, where the policy writes any. */
+export interface DecidedPrompt {
+  readonly verdict: PromptVerdict;
+  readonly pseudonyms?: Pseudonyms;
+}
+
+/** Whose pseudonyms a prompt shares. Without a session they are its own. */
+export interface PromptSession {
+  readonly tenantId: string;
+  readonly sessionId: string | undefined;
+  readonly vault: PseudonymVault | undefined;
+}
+
+/** Decides with the pseudonyms of the session, which keep their numbers from turn to turn. */
+export async function decideInSession(plan: ScreeningPlan, prompt: ScreenedPrompt, context: Context, { tenantId, sessionId, vault }: PromptSession): Promise<DecidedPrompt> {
+  const { pseudonymKey: key } = plan;
+  if (key === undefined) return { verdict: decidePrompt(plan, prompt, context) };
+  const literal = literalTokens(prompt.request.reading.segments);
+  if (vault === undefined || sessionId === undefined) {
+    const pseudonyms = new Pseudonyms(literal);
+    return { verdict: decidePrompt(plan, prompt, context, pseudonyms), pseudonyms };
+  }
+  const { result: verdict, pseudonyms } = await vault.use({ tenantId, sessionId, key }, literal, (known) => decidePrompt(plan, prompt, context, known));
+  return { verdict, pseudonyms };
+}
+
 /**
  * The decision, and the bytes to forward where it allows them. Under `history: latest` earlier turns decide nothing:
  * what was allowed once is not refused for it again. What a policy redacts is redacted there too, since the client
  * sends its own unredacted copy of them every time.
  */
-export function decidePrompt(plan: ScreeningPlan, prompt: ScreenedPrompt, context: Context): PromptVerdict {
+export function decidePrompt(plan: ScreeningPlan, prompt: ScreenedPrompt, context: Context, pseudonyms?: Pseudonyms): PromptVerdict {
   const { policy } = plan;
   const latestOnly = policy.history === 'latest';
   const acted = latestOnly ? withSegments(prompt.screened, (segment) => !segment.history) : prompt.screened;
@@ -67,8 +94,11 @@ export function decidePrompt(plan: ScreeningPlan, prompt: ScreenedPrompt, contex
     case 'replace':
       return { kind: 'answered', message: decision.rule?.message ?? policy.message ?? '', record: record() };
     default: {
-      const edits = decision.action === 'redact' ? segmentEdits(plan, acted, decision) : [];
-      if (latestOnly) edits.push(...historyEdits(plan, prompt.screened, context));
+      // In the order of the conversation, so that earlier turns keep the numbers of their pseudonyms.
+      const edits = prompt.screened.segments.flatMap((entry) => {
+        if (latestOnly && entry.segment.history) return historyEdits(plan, prompt.screened, entry, context, pseudonyms);
+        return decision.action === 'redact' ? segmentEdits(plan, entry, decision, pseudonyms) : [];
+      });
       const body = spliceJson(prompt.request.document, edits.map((edit) => ({ path: edit.segment.jsonPath!, text: applyEdits(edit.segment.content, edit.edits) })));
       return { kind: 'forward', request: new ScreenedRequest(body), record: record(edits.reduce((sum, edit) => sum + edit.edits.length, 0)) };
     }
@@ -85,20 +115,16 @@ interface SegmentEdits {
   readonly edits: readonly TextEdit[];
 }
 
-function segmentEdits(plan: ScreeningPlan, screened: Screened, decision: PolicyDecision): SegmentEdits[] {
-  return screened.segments
-    .map(({ segment, results }) => ({ segment, edits: plan.edits(results, decision, segment) }))
-    .filter(({ edits }) => edits.length > 0);
+function segmentEdits(plan: ScreeningPlan, { segment, results }: SegmentResults, decision: PolicyDecision, pseudonyms: Pseudonyms | undefined): SegmentEdits[] {
+  const edits = plan.edits(results, decision, segment, pseudonyms);
+  return edits.length === 0 ? [] : [{ segment, edits }];
 }
 
-/** Each earlier turn by itself: only redaction acts. */
-function historyEdits(plan: ScreeningPlan, screened: Screened, context: Context): SegmentEdits[] {
-  return screened.segments.flatMap((entry) => {
-    if (!entry.segment.history || entry.results.length === 0) return [];
-    const alone = { ...screened, segments: [entry] };
-    const decision = plan.decide(alone, 'input', context);
-    return decision.action === 'redact' ? segmentEdits(plan, alone, decision) : [];
-  });
+/** An earlier turn by itself: only redaction acts. */
+function historyEdits(plan: ScreeningPlan, screened: Screened, entry: SegmentResults, context: Context, pseudonyms: Pseudonyms | undefined): SegmentEdits[] {
+  if (entry.results.length === 0) return [];
+  const decision = plan.decide({ ...screened, segments: [entry] }, 'input', context);
+  return decision.action === 'redact' ? segmentEdits(plan, entry, decision, pseudonyms) : [];
 }
 
 function withSegments(screened: Screened, keep: (segment: Segment) => boolean): Screened {

@@ -5,7 +5,7 @@
  * A pattern's text is held back on streams only where the policy could act on it; where it would at most allow or warn,
  * matches are observed and nothing waits.
  */
-import { randomBytes } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import type { Classifier, PatternDefinition } from '../contract/classifier.ts';
 import { ConfigError, type ConfigIssue } from '../contract/errors.ts';
 import type { Screened, Segment, SegmentResults } from '../contract/exchange.ts';
@@ -13,11 +13,13 @@ import type { Condition, FailMode, Policy, PolicyDecision } from '../contract/po
 import type { ClassifierResult, ContentType, Context, Direction, ScoredResult, ScreeningRequest, UnknownReason } from '../contract/screening.ts';
 import type { Component, Finding } from '../match/scan.ts';
 import { compilePatterns, failingExamples, PatternSetError, scanText, type PatternSet, type PatternSource } from '../match/set.ts';
+import { exceptHosts } from '../match/validators.ts';
 import { JsonText } from '../text/json-text.ts';
 import { decide } from '../policy/decide.ts';
 import type { TextEdit } from '../text/edits.ts';
 import type { TextWindow, WindowRule } from '../text/windows.ts';
 import { askAll } from './ensemble.ts';
+import { literalTokens, Pseudonyms } from './pseudonyms.ts';
 import { redactionEdits, type LabelledSpan } from './redaction.ts';
 import { resultsOf, type ResultTally } from './results.ts';
 
@@ -49,6 +51,8 @@ export interface OutputPlan {
   readonly initial: PolicyDecision;
   readonly policy: Policy;
   readonly scoring?: OutputScoring;
+  /** What the answer's pseudonyms stand for; absent where the prompt left with none. */
+  readonly restore?: (token: string) => string | undefined;
   openChannel(): ChannelJudge;
 }
 
@@ -57,11 +61,16 @@ export interface ScreeningPlan {
   /** `id@revision` */
   readonly policyName: string;
   readonly patterns: PatternSet;
+  /** Seals the tenant's pseudonyms; absent where no rule writes any. */
+  readonly pseudonymKey?: Buffer;
   screen(segments: readonly Segment[], direction: Direction, context: Context, signal?: AbortSignal): Promise<Screened>;
   decide(screened: Screened, direction: Direction, context: Context): PolicyDecision;
-  /** Replacements for those of one text's results that made the deciding rule true: sorted, not overlapping. */
-  edits(results: readonly ClassifierResult[], decision: PolicyDecision, segment: Pick<Segment, 'content' | 'json'>): readonly TextEdit[];
-  forOutput(context: Context): OutputPlan;
+  /**
+   * Replacements for those of one text's results that made the deciding rule true: sorted, not overlapping. Without
+   * `pseudonyms` the text is one by itself, and nothing restores what it says.
+   */
+  edits(results: readonly ClassifierResult[], decision: PolicyDecision, segment: Pick<Segment, 'content' | 'json'>, pseudonyms?: Pseudonyms): readonly TextEdit[];
+  forOutput(context: Context, pseudonyms?: Pseudonyms): OutputPlan;
   /** The same plan, everything compiled shared, with what is a tenant's own. */
   forTenant(own: TenantOwn): ScreeningPlan;
 }
@@ -100,6 +109,7 @@ class Plan implements ScreeningPlan {
   readonly #classifiers: ReadonlyMap<string, 'ok' | UnknownReason>;
   readonly #deadlineMs: number;
   readonly #own: TenantOwn;
+  readonly pseudonymKey: Buffer | undefined;
 
   constructor(policy: Policy, patterns: PatternSet, classifiers: readonly Classifier[], deadlineMs: number, own: TenantOwn) {
     this.policy = policy;
@@ -110,6 +120,8 @@ class Plan implements ScreeningPlan {
     this.#classifiers = new Map([...classifiers.map((c) => c.id), POLICY_PATTERNS].map((id) => [id, 'ok']));
     this.#deadlineMs = deadlineMs;
     this.#own = own;
+    const reversible = policy.rules.some((rule) => rule.enabled && rule.redact?.style === 'pseudonym');
+    this.pseudonymKey = reversible ? createHmac('sha256', own.hashKey).update('pseudonyms').digest() : undefined;
   }
 
   forTenant(own: TenantOwn): ScreeningPlan {
@@ -128,20 +140,23 @@ class Plan implements ScreeningPlan {
     return decide(this.policy, { direction, results, classifiers: screened.classifiers, context }, this.#own.failMode);
   }
 
-  edits(results: readonly ClassifierResult[], decision: PolicyDecision, segment: Pick<Segment, 'content' | 'json'>): readonly TextEdit[] {
+  edits(results: readonly ClassifierResult[], decision: PolicyDecision, segment: Pick<Segment, 'content' | 'json'>, pseudonyms?: Pseudonyms): readonly TextEdit[] {
     const { content } = segment;
     const spans = results.filter((result) => isMatched(result, decision)).flatMap((result, rank) => spansOf(result, rank));
-    const edits = redactionEdits(spans, decision.rule?.redact, this.#own.hashKey, (start, end) => content.slice(start, end));
+    const textOf = (start: number, end: number): string => (segment.json === true ? decodedJson(content.slice(start, end)) : content.slice(start, end));
+    const known = pseudonyms ?? (decision.rule?.redact?.style === 'pseudonym' ? new Pseudonyms(literalTokens([segment])) : undefined);
+    const edits = redactionEdits(spans, decision.rule?.redact, this.#own.hashKey, textOf, known);
     return segment.json === true ? edits.map((edit) => ({ ...edit, text: jsonReplacement(content, edit) })) : edits;
   }
 
-  forOutput(context: Context): OutputPlan {
+  forOutput(context: Context, pseudonyms?: Pseudonyms): OutputPlan {
     const decideOn = (results: readonly ClassifierResult[]): PolicyDecision => decide(this.policy, { direction: 'output', results, classifiers: this.#classifiers, context }, this.#own.failMode);
     return {
       patterns: this.patterns,
       initial: decideOn([]),
       policy: this.policy,
       ...this.#outputScoring(context),
+      ...(pseudonyms === undefined || pseudonyms.size === 0 ? {} : { restore: (token) => pseudonyms.valueOf(token) }),
       openChannel: () => new OutputChannel(decideOn, this.#own.hashKey),
     };
   }
@@ -208,7 +223,7 @@ class OutputChannel implements ChannelJudge {
 
   #componentEdits(component: Component, results: readonly ScoredResult[], decision: PolicyDecision, text: string | undefined): readonly TextEdit[] {
     const spans = results.filter((result) => isMatched(result, decision)).flatMap((result, rank) => spansOf(result, rank));
-    const clipped = spans.map((span) => ({ ...span, start: Math.max(span.start, component.start) }));
+    const clipped = spans.map((span) => ({ ...span, start: Math.max(span.start, component.start) })).filter((span) => span.start < span.end);
     const edits = redactionEdits(clipped, decision.rule?.redact, this.#hashKey, (start, end) => text?.slice(start - component.start, end - component.start));
     return component.continued ? edits.map((edit) => ({ ...edit, text: '' })) : edits;
   }
@@ -242,9 +257,12 @@ function isScored(result: ClassifierResult): result is ScoredResult {
 function compileSet(policy: Policy, classifiers: readonly Classifier[], file: string): PatternSet {
   const own = policy.patterns.map((pattern): PatternDefinition => ({
     id: pattern.id,
-    category: pattern.id,
+    category: pattern.category ?? pattern.id,
     label: pattern.label,
     ignoreCase: pattern.ignoreCase,
+    // Only what validates knows hosts, and only links lead to one.
+    ...(pattern.validate === undefined ? {} : { validate: policy.allowHosts?.length ? exceptHosts(pattern.validate, policy.allowHosts) : pattern.validate }),
+    ...(pattern.score === undefined ? {} : { score: pattern.score }),
     matches: pattern.matches,
     ignores: pattern.ignores,
     ...(pattern.regex === undefined ? { literal: pattern.literal ?? [] } : { regex: pattern.regex }),
@@ -318,6 +336,16 @@ function jsonFindings(set: PatternSet, text: string): readonly Finding[] {
   json.feed(text);
   json.close();
   return found;
+}
+
+/** A stretch of JSON text as it reads: a value is the same value however its letters are escaped. */
+function decodedJson(raw: string): string {
+  if (!raw.includes('\\')) return raw;
+  try {
+    return JSON.parse(`"${raw}"`) as string;
+  } catch {
+    return raw;
+  }
 }
 
 /** The replacement as it stands in JSON text: escaped, and quoted where it replaces a number. */

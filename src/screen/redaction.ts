@@ -1,10 +1,11 @@
 /**
  * What a redaction writes: which spans a rule's results cover, and what stands in their place, by style. The same for
- * a whole text and for a stream. Pure.
+ * a whole text and for a stream. Chance and clock stay out; a pseudonym is issued by the mapping that is given.
  */
 import { createHmac } from 'node:crypto';
 import type { Redaction } from '../contract/policy.ts';
 import type { TextEdit } from '../text/edits.ts';
+import type { Pseudonyms } from './pseudonyms.ts';
 
 /** A span to redact. Of spans that overlap, the first, then the longest, then the one of the lowest rank gives the label. */
 export interface LabelledSpan {
@@ -19,22 +20,23 @@ const MASK_CHARACTER = '*';
 
 /**
  * One edit for each group of overlapping spans, sorted. `textOf` returns undefined for text too long to be kept, which
- * is then replaced by its label whatever the style.
+ * is then replaced by its label whatever the style; so is what cannot have a pseudonym.
  */
-export function redactionEdits(spans: readonly LabelledSpan[], redaction: Redaction | undefined, key: Buffer, textOf: (start: number, end: number) => string | undefined): TextEdit[] {
+export function redactionEdits(spans: readonly LabelledSpan[], redaction: Redaction | undefined, key: Buffer, textOf: (start: number, end: number) => string | undefined, pseudonyms?: Pseudonyms): TextEdit[] {
   const sorted = [...spans].sort((a, b) => a.start - b.start || b.end - a.end || a.rank - b.rank);
   const edits: TextEdit[] = [];
   for (let i = 0; i < sorted.length;) {
     const first = sorted[i] as LabelledSpan;
     let { end } = first;
     for (i += 1; i < sorted.length && (sorted[i] as LabelledSpan).start < end; i += 1) end = Math.max(end, (sorted[i] as LabelledSpan).end);
-    edits.push({ start: first.start, end, text: replacement(first.label, textOf(first.start, end), redaction ?? LABEL_ONLY, key) });
+    edits.push({ start: first.start, end, text: replacement(first.label, textOf(first.start, end), redaction ?? LABEL_ONLY, key, pseudonyms) });
   }
   return edits;
 }
 
-function replacement(label: string, text: string | undefined, redaction: Redaction, key: Buffer): string {
+function replacement(label: string, text: string | undefined, redaction: Redaction, key: Buffer, pseudonyms: Pseudonyms | undefined): string {
   if (text === undefined || redaction.style === 'label') return `[${label}]`;
+  if (redaction.style === 'pseudonym') return pseudonyms?.tokenOf(label, text) ?? `[${label}]`;
   if (redaction.style === 'mask') return masked(text, redaction.keepLast ?? 4);
   return `[${label}:${createHmac('sha256', key).update(text).digest('hex').slice(0, 12)}]`;
 }

@@ -57,7 +57,7 @@ const NO_EDITS: TextEdit[] = [];
 
 abstract class ScanningChannel {
   protected readonly scan: Scan;
-  /** Scanned text that waits for a decision. */
+  /** Scanned text that waits for more than the scan: for scores, or for the end of a number. */
   protected readonly waiting = new Pieces();
   readonly #options: ChannelOptions;
   /** Components that wait for the scores of their window. */
@@ -99,6 +99,10 @@ abstract class ScanningChannel {
     return gate === undefined ? this.scan.boundary : Math.min(this.scan.boundary, gate.reach, this.#pending[0]?.start ?? Infinity);
   }
 
+  protected get allowed(): boolean {
+    return this.#blockedAt < 0;
+  }
+
   protected get gate(): Gate | undefined {
     return this.#options.gate;
   }
@@ -107,7 +111,6 @@ abstract class ScanningChannel {
   protected judgeSettled(textOf: (start: number, end: number) => string, place: (edit: TextEdit) => TextEdit): boolean {
     if (this.#blockedAt >= 0) return false;
     const { gate, judge, set } = this.#options;
-    if (gate === undefined && !this.scan.hasSettled) return true;
     // A component too long to be held is replaced by its label alone, however it was cut.
     const kept = ({ continued, start, end }: Component): string | undefined => (continued || end - start > set.holdChars ? undefined : textOf(start, end));
     if (gate === undefined || gate.reach === Infinity) {
@@ -141,7 +144,8 @@ const unchanged = (edit: TextEdit): TextEdit => edit;
 
 /** A channel of plain text. */
 export class TextChannel extends ScanningChannel implements Channel {
-  readonly #textOf = (start: number, end: number): string => this.waiting.slice(start, end);
+  /** Behind a gate text waits longer than the scan keeps it. */
+  readonly #textOf = (start: number, end: number): string => (this.gate === undefined ? this.scan.textOf(start, end) : this.waiting.slice(start, end));
 
   get position(): number {
     return this.scan.position;
@@ -152,16 +156,10 @@ export class TextChannel extends ScanningChannel implements Channel {
   }
 
   feed(text: string): boolean {
-    const { scan, waiting } = this;
-    const nothingWaited = scan.idle && this.gate === undefined;
-    scan.feed(text);
-    this.gate?.feed(text);
-    if (nothingWaited && scan.idle) {
-      // Offsets go on without the text: the usual case, so it costs nothing.
-      waiting.skip(text.length);
-      return true;
-    }
-    waiting.append(text);
+    this.scan.feed(text);
+    if (this.gate === undefined) return this.scan.hasSettled ? this.settle() : this.allowed;
+    this.waiting.append(text);
+    this.gate.feed(text);
     return this.settle();
   }
 
@@ -173,7 +171,7 @@ export class TextChannel extends ScanningChannel implements Channel {
 
   settle(): boolean {
     const allowed = this.judgeSettled(this.#textOf, unchanged);
-    this.waiting.forget(this.decided);
+    if (this.gate !== undefined) this.waiting.forget(this.decided);
     return allowed;
   }
 }

@@ -16,6 +16,7 @@ import { ResultTally } from '../screen/results.ts';
 import { sliceEdited } from '../text/edits.ts';
 import { JsonChannel, TextChannel, type Channel } from './channel.ts';
 import { Gate } from './gate.ts';
+import { RestoringChannel } from './restore.ts';
 import { SseFramer, withData, type Frame } from './sse.ts';
 
 export interface GuardLimits {
@@ -100,18 +101,19 @@ class Lane {
     this.key = key;
     this.judge = plan.openChannel();
     const Kind = kind === 'json' ? JsonChannel : TextChannel;
-    const { scoring } = plan;
+    const { restore, scoring } = plan;
     const noted = (ruling: OutputRuling): OutputRuling => {
       tally.decided(ruling.decision);
       return ruling;
     };
-    this.channel = new Kind({
+    const screened = new Kind({
       set: plan.patterns,
       judge: (component, text) => noted(this.judge.judge(component, text, tally.results)),
       // Arguments are acted on as a whole, so they are scored, and wait, as a whole.
       gate: scoring && new Gate({ window: kind === 'json' ? 'whole' : scoring.window, mode: scoring.mode, score: (window) => scoring.score(window), onScores }),
       judgeWindow: ({ window, results }, components, textOf) => noted(this.judge.judgeWindow(window, results, components, textOf, tally.results)),
     });
+    this.channel = restore === undefined ? screened : new RestoringChannel(kind, restore, screened);
   }
 }
 

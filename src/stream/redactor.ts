@@ -3,16 +3,15 @@
  * what may still become part of a match. The same engine as the proxy's, without the wire around it.
  */
 import { sliceEdited } from '../text/edits.ts';
-import { Pieces } from '../text/pieces.ts';
 import { TextChannel, type Judge } from './channel.ts';
 import type { PatternSet } from '../match/set.ts';
 
 export class Redactor {
   readonly #channel: TextChannel;
   /** Text that was fed and has not left. */
-  readonly #held = new Pieces();
-  /** Offset of the first character that has not left. */
-  #left = 0;
+  #held = '';
+  /** Offset of its first character. */
+  #heldStart = 0;
   #blocked = false;
 
   constructor(set: PatternSet, judge: Judge) {
@@ -26,7 +25,7 @@ export class Redactor {
 
   /** Characters that wait. */
   get heldChars(): number {
-    return this.#held.end - this.#left;
+    return this.#held.length;
   }
 
   get replaced(): number {
@@ -35,14 +34,8 @@ export class Redactor {
 
   feed(text: string): string {
     if (this.#blocked) return '';
-    const channel = this.#channel;
-    this.#blocked = !channel.feed(text);
-    if (!this.#blocked && this.#left === this.#held.end && channel.released === channel.position && channel.edits.length === 0) {
-      this.#held.skip(text.length);
-      this.#left = this.#held.end;
-      return text;
-    }
-    this.#held.append(text);
+    this.#blocked = !this.#channel.feed(text);
+    this.#held = this.#held === '' ? text : this.#held + text;
     return this.#leave();
   }
 
@@ -54,12 +47,14 @@ export class Redactor {
 
   #leave(): string {
     const { released, edits } = this.#channel;
-    if (released <= this.#left) return '';
-    const text = this.#held.slice(this.#left, released);
-    const out = edits.length === 0 ? text : sliceEdited(text, this.#left, this.#left, released, edits);
-    this.#held.forget(released);
-    this.#left = released;
+    const count = released - this.#heldStart;
+    if (count <= 0) return '';
+    const held = this.#held;
+    const start = this.#heldStart;
+    this.#held = count === held.length ? '' : held.slice(count);
+    this.#heldStart = released;
+    if (edits.length === 0) return count === held.length ? held : held.slice(0, count);
     this.#channel.forget(released);
-    return out;
+    return sliceEdited(held, start, start, released, edits);
   }
 }

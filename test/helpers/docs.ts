@@ -14,8 +14,9 @@ import { METRICS, type MetricDefinition } from '../../src/telemetry/metrics.ts';
 
 export const README = join(import.meta.dirname, '../../README.md');
 
-/** Own response headers, with their meaning. Where the code sets them is `proxy/`; the test reads it. */
+/** Own headers, with their meaning. Where the code sets them is `proxy/`; the test reads it. */
 export const OWN_HEADERS: Readonly<Record<string, string>> = {
+  'x-weir-session-id': 'on a request: the conversation it belongs to, 256 characters at most; reversible pseudonyms stay the same within it',
   'x-weir-request-id': 'id of the exchange, as in the audit log and traces',
   'x-weir-policy': 'the policy that decided, `id@revision`',
   'x-weir-action': 'the decision on the input',
@@ -35,7 +36,7 @@ export async function tables(): Promise<Readonly<Record<string, readonly Row[]>>
       ...CONFIG_KEYS.map((key) => [`\`${key.path}\``, [key.type, key.unit].filter(Boolean).join(', '), key.required ? 'required' : key.default === undefined ? '' : `\`${key.default}\``, key.description]),
     ],
     errors: [['code', 'status', 'meaning', 'what to do'], ...Object.entries(ERROR_CODES).map(([code, { status, meaning, next }]) => [`\`${code}\``, String(status), meaning, next])],
-    headers: [['response header', 'meaning'], ...Object.entries(OWN_HEADERS).map(([name, meaning]) => [`\`${name}\``, meaning])],
+    headers: [['header', 'meaning'], ...Object.entries(OWN_HEADERS).map(([name, meaning]) => [`\`${name}\``, meaning])],
     metrics: [
       ['metric', 'kind', 'labels', 'meaning'],
       ...(Object.entries(METRICS) as [string, MetricDefinition][]).map(([name, { kind, labels, help }]) => [`\`${name}\``, kind, labels.map((label) => `\`${label}\``).join(' '), help]),

@@ -1,5 +1,5 @@
 /** Plans for tests: a policy's YAML compiled with the pii plugin, as the proxy does it. */
-import createPii from '../../plugins/pii/index.ts';
+import { testPii } from './pii.ts';
 import { requirePolicy } from '../../src/policy/parse.ts';
 import { compilePlan, type ScreeningPlan } from '../../src/screen/plan.ts';
 
@@ -14,7 +14,7 @@ const compiled = new Map<string, ScreeningPlan>();
 
 /** Compiled once for each text of a policy. */
 export function planOf(policy: string): ScreeningPlan {
-  const plan = compiled.get(policy) ?? compilePlan(requirePolicy(policy, 'test.yaml'), [createPii({ id: 'pii' })], { file: 'test.yaml', hashKey: Buffer.alloc(32, 7) });
+  const plan = compiled.get(policy) ?? compilePlan(requirePolicy(policy, 'test.yaml'), [testPii()], { file: 'test.yaml', hashKey: Buffer.alloc(32, 7) });
   compiled.set(policy, plan);
   return plan;
 }

@@ -6,11 +6,13 @@ import { existsSync, readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import t from 'tap';
 import createPii from '../../plugins/pii/index.ts';
-import * as validators from '../../plugins/pii/validators.ts';
-import type { PatternDefinition } from '../../src/contract/classifier.ts';
-import { compilePatterns, failingExamples, scanText } from '../../src/match/set.ts';
+import { PHONE_VALIDATORS as phone } from '../../plugins/pii/validators.ts';
+import type { PatternDefinition, Validator } from '../../src/contract/classifier.ts';
+import { compilePatterns, scanText } from '../../src/match/set.ts';
+import { VALIDATORS as known } from '../../src/match/validators.ts';
+import { testPii } from '../helpers/pii.ts';
 
-const pii = createPii({ id: 'pii' });
+const pii = testPii();
 const sources = (pii.patterns as readonly PatternDefinition[]).map((definition) => ({ classifier: 'pii', definition, holds: true }));
 const set = compilePatterns(sources);
 
@@ -31,16 +33,12 @@ function redacted(text: string): string {
   return out + text.slice(end);
 }
 
-t.test('every pattern does what its examples say', async (t) => {
-  t.same(failingExamples(sources), []);
-  for (const pattern of pii.patterns ?? []) t.ok((pattern.matches?.length ?? 0) > 0 && (pattern.ignores?.length ?? 0) > 0, pattern.id);
-});
-
 t.test('the plugin declares what its patterns score', async (t) => {
   const declared = new Set(pii.categories.map((category) => category.id));
   t.same(new Set(pii.patterns?.map((pattern) => pattern.category)), declared);
   t.equal(new Set(pii.patterns?.map((pattern) => pattern.id)).size, pii.patterns?.length);
   t.match(pii, { id: 'pii', cost: 'fast', needsContext: false, directions: ['input', 'output'], languages: ['*'] });
+  t.throws(() => createPii({ id: 'pii' }), /gave no pattern files/);
   t.ok(set.holdChars <= 1500, `a stream holds back ${set.holdChars} characters at most`);
 });
 
@@ -61,6 +59,11 @@ const SENTENCES: readonly (readonly [before: string, after: string])[] = [
   [`key sk-proj-${'a1B2c3D4'.repeat(6)} and AKIAIOSFODNN7EXAMPLE`, 'key [API_KEY] and [API_KEY]'],
   ['Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJleGFtcGxlIn0.c2lnbmF0dXJl end', 'Bearer [API_KEY] end'],
   ['-----BEGIN PRIVATE KEY-----\nTUFERS1VUC1NQURFLVVQLU1BREUtVVA=\n-----END PRIVATE KEY-----\nand more', '[PRIVATE_KEY]\nand more'],
+  ['NINO AA 12 34 56 C, CPF 111.444.777-35, BSN 111222333, DNI 12345678Z', 'NINO [NATIONAL_ID], CPF [NATIONAL_ID], BSN [NATIONAL_ID], DNI [NATIONAL_ID]'],
+  ['date of birth: 3 December 1985, MRN 00123456, passport no. X1234567', 'date of birth: [DATE_OF_BIRTH], MRN [MEDICAL_ID], passport no. [PASSPORT]'],
+  ['routing number 021000021, account number 000123456789', 'routing number [BANK_ACCOUNT], account number [BANK_ACCOUNT]'],
+  ['pay to bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4 from 00:00:5e:00:53:af', 'pay to [CRYPTO_WALLET] from [MAC_ADDRESS]'],
+  ['DB=postgres://app:Ex4mple@db.example.com/app and password: Tr0ub4dor&3x.', 'DB=[CONNECTION_STRING] and password: [SECRET].'],
   ['x\n-----BEGIN RSA PRIVATE KEY-----\nTUFERS1VUC1NQURFLVVQLU1BREUtVVA\nTUFERS1', 'x\n[PRIVATE_KEY]'],
 ];
 
@@ -78,16 +81,19 @@ const ORDINARY: readonly string[] = [
   '\\frac{1}{2} \\sum_{i=1}^{n} x_i^2 = 0.333333333333333333, chapter 1.2.3.4, section 10.2.1.3, §10.20.30.40',
   'order 1234-5678-9012, tracking 1Z999AA10123456784, flight LH 123 456, SKU 100-200-3000',
   'Chrome/120.0.0.0 Safari/537.36, node v22.11.0, libfoo 1.2.3.4, kernel 5.15.0-1051, Version: 10.15.7.1',
-  'std::vector<int> a::b Foo::Bar x[::2] arr[1::3] a::before ::-webkit 12:30:45 add::face aa:bb:cc:dd:ee:ff',
+  'std::vector<int> a::b Foo::Bar x[::2] arr[1::3] a::before ::-webkit 12:30:45 add::face',
   'const x = 1700000000000; id=1234567890123456789; 0xdeadbeef; 1e10; 1_000_000',
   'call f(1000000) then call 3 times; text 1234; phone home; contact 5 people; reach 100000 users; dial 911',
   'np.array([4111, 1111, 1111, 1111]); 4111 1111 1111 1112',
   'npm i foo@1.2.3 @scope/pkg@^2.0.0 user@host git@github.com:a/b.git icon@2x.png',
   'sk-xxxxxxxxxxxxxxxxxxxxxxxx ghp_xxxx AKIA hf_hub_download key-value SG.foo.bar',
-  '16:27:ac:a5:76:28:2d:36:63:1b:56:4d:eb:df:a6:48 00:1A:2B:3C:4D:5E',
+  '16:27:ac:a5:76:28:2d:36:63:1b:56:4d:eb:df:a6:48 ff:ff:ff:ff:ff:ff',
   '1. first 2. second; 2020-2021; 555-1234; 24/7/365; zip 12345-6789; EIN 12-3456789',
   'gpt-4-0613, claude-3-5-sonnet-20241022, chatcmpl-ABC123def456GHI789, resp_0123456789abcdef',
   '00000000: 48 65 6c 6c 6f 20 77 6f 72 6c 64',
+  'order 12345678, case 123456789, invoice 1234567890, batch 12345678901, lot 123456789012, ref 1234567890123',
+  'born in 1985 in Leeds; passport control; driver license office; the password is wrong; token count 12345; max_tokens: 4096',
+  'const password = getPassword1(); api_key: ${API_KEY_1}; secret: your-secret-1; token = "<token1>"; password: ********1',
   'a line -----BEGIN PUBLIC KEY----- and -----BEGIN PRIVATE KEY----- begin files',
 ];
 
@@ -96,32 +102,32 @@ t.test('ordinary text stays as it is', async (t) => {
 });
 
 t.test('rules of the validators that patterns alone do not show', async (t) => {
-  const accepts = (validate: (c: { text: string; before: string }) => boolean, text: string, before = ''): boolean => validate({ text, before });
-  t.notOk(accepts(validators.isEmail, `${'a'.repeat(65)}@example.com`), 'local part over 64');
-  t.notOk(accepts(validators.isEmail, `a@${'b'.repeat(64)}.example`), 'label over 63');
-  t.notOk(accepts(validators.isEmail, `a@${'b.'.repeat(126)}example`), 'domain over 253');
-  t.notOk(accepts(validators.isEmail, 'a@-b.example'), 'label begins with a hyphen');
-  t.notOk(accepts(validators.isCard, '4111111111111111', '0.'), 'decimals');
-  t.ok(accepts(validators.isCard, '4111111111111111', 'no.'), 'behind a full stop');
-  t.notOk(accepts(validators.isIban, 'XX89370400440532013000'), 'no such country');
-  t.ok(accepts(validators.isSocialSecurityNumber, '078 05 1120', 'my social security is '), 'spaced, announced');
-  t.ok(accepts(validators.isSocialSecurityNumber, '078-05-1120', '12 '), 'behind another number');
-  t.ok(accepts(validators.isIpv4, '1.2.3.4', 'ping '), 'single digits, announced');
-  t.notOk(accepts(validators.isIpv6, '1::2::3'), 'two gaps');
-  t.notOk(accepts(validators.isIpv6, '::ffff:300.0.2.128'), 'octet over 255');
-  t.notOk(accepts(validators.isIpv6, '1:2:3:4:5:6:7:8::'), 'too long for a gap');
-  t.ok(accepts(validators.isAnnouncedPhone, '612 345 678', 'reach the front desk on '), 'an object between word and number');
-  t.notOk(accepts(validators.isAnnouncedPhone, '6123456', 'call '), 'a verb and bare digits');
-  t.notOk(accepts(validators.isAnnouncedPhone, '078-05-1120', 'call '), 'a social security number');
-  t.notOk(accepts(validators.isAnnouncedPhone, '10.20.30.4', 'call '), 'an address');
-  t.notOk(accepts(validators.isAnnouncedPhone, '111111', 'Tel. '), 'one digit only');
-  t.notOk(accepts(validators.isLocalPhone, '01 02 03 04 05'), 'counting');
-  t.notOk(accepts(validators.isInternationalPhone, '+999 12 34 56 78'), 'no such country');
+  const accepts = (validate: Validator | undefined, text: string, before = ''): boolean | undefined => validate?.({ text, before });
+  t.notOk(accepts(known['email'], `${'a'.repeat(65)}@example.com`), 'local part over 64');
+  t.notOk(accepts(known['email'], `a@${'b'.repeat(64)}.example`), 'label over 63');
+  t.notOk(accepts(known['email'], `a@${'b.'.repeat(126)}example`), 'domain over 253');
+  t.notOk(accepts(known['email'], 'a@-b.example'), 'label begins with a hyphen');
+  t.notOk(accepts(known['card'], '4111111111111111', '0.'), 'decimals');
+  t.ok(accepts(known['card'], '4111111111111111', 'no.'), 'behind a full stop');
+  t.notOk(accepts(known['iban'], 'XX89370400440532013000'), 'no such country');
+  t.ok(accepts(known['us-ssn'], '078 05 1120', 'my social security is '), 'spaced, announced');
+  t.ok(accepts(known['us-ssn'], '078-05-1120', '12 '), 'behind another number');
+  t.ok(accepts(known['ipv4'], '1.2.3.4', 'ping '), 'single digits, announced');
+  t.notOk(accepts(known['ipv6'], '1::2::3'), 'two gaps');
+  t.notOk(accepts(known['ipv6'], '::ffff:300.0.2.128'), 'octet over 255');
+  t.notOk(accepts(known['ipv6'], '1:2:3:4:5:6:7:8::'), 'too long for a gap');
+  t.ok(accepts(phone['phone-announced'], '612 345 678', 'reach the front desk on '), 'an object between word and number');
+  t.notOk(accepts(phone['phone-announced'], '6123456', 'call '), 'a verb and bare digits');
+  t.notOk(accepts(phone['phone-announced'], '078-05-1120', 'call '), 'a social security number');
+  t.notOk(accepts(phone['phone-announced'], '10.20.30.4', 'call '), 'an address');
+  t.notOk(accepts(phone['phone-announced'], '111111', 'Tel. '), 'one digit only');
+  t.notOk(accepts(phone['phone-local'], '01 02 03 04 05'), 'counting');
+  t.notOk(accepts(phone['phone-international'], '+999 12 34 56 78'), 'no such country');
 });
 
 t.test('hostile texts take linear time', async (t) => {
   const chars = 100_000;
-  const hostile = ['a.', 'a-b\'', '1 2 34 567 8901 ', '4', 'call 123 45 67 ', 'x@y.', 'eyJaaaaaaaaa ', 'sk-', 'DE89 3704 ', '-----BEGIN PRIVATE KEY-----A ', '(((', '+1 ', '::'];
+  const hostile = ['a.', 'a-b\'', '1 2 34 567 8901 ', '4', 'call 123 45 67 ', 'x@y.', 'eyJaaaaaaaaa ', 'sk-', 'DE89 3704 ', '-----BEGIN PRIVATE KEY-----A ', '(((', '+1 ', '::', 'password: a1', '://a:b@', 'A1-', 'passport A1234567 ', '0x0123 '];
   for (const piece of hostile) {
     const started = performance.now();
     scanText(set, `tel ${piece.repeat(chars / piece.length)}`);

@@ -190,7 +190,7 @@ const mistakes: readonly (readonly [source: string, place: string, message: stri
   [`policy: p\nrules: [ ${R.replace('block', 'escalate')}, hold: { for: soon, then: block } } ]`, '2:79', 'expected a duration with its unit', 'write 500ms, 30s, 5m or 1h'],
   [`policy: p\nrules: [ ${R.replace('block', 'escalate')}, hold: { for: 25h, then: block } } ]`, '2:79', 'longer than 86400000 ms'],
   [`policy: p\nrules: [ ${R.replace('block', 'escalate')}, hold: { for: 1h, then: escalate } } ]`, '2:89', /expected one of allow, warn, redact, block/],
-  [`policy: p\nrules: [ ${R.replace('block', 'redact')}, redact: { style: pseudonym } } ]`, '2:81', 'style pseudonym is not available yet', 'use label, mask or hash'],
+  [`policy: p\nrules: [ ${R.replace('block', 'redact')}, redact: { style: pseudonym } } ]`, '2:81', /^style pseudonym belongs to rules on input/, 'write direction: input'],
   [`policy: p\nrules: [ ${R.replace('block', 'redact')}, redact: { keep_last: 4 } } ]`, '2:74', 'keep_last belongs to style mask'],
   [`policy: p\nrules: [ ${R.replace('block', 'replace')} } ]`, '2:10', 'action replace needs a message', 'add message: to the rule or the policy'],
   ['policy: p\npatterns: [ { id: a } ]', '2:13', 'expected regex: or literal:'],

@@ -11,7 +11,7 @@ import { requirePolicy } from '../../src/policy/parse.ts';
 import { compilePlan, type ScreeningPlan } from '../../src/screen/plan.ts';
 import { createGuard } from '../../src/stream/guard.ts';
 import { CONTEXT_BEFORE_CHARS, SENTENCE_CHARS_MAX, WindowCutter, type TextWindow, type WindowRule } from '../../src/text/windows.ts';
-import createPii from '../../plugins/pii/index.ts';
+import { testPii } from '../helpers/pii.ts';
 import { accumulated, cutBytes, eventsOf, STREAM_REQUEST } from '../helpers/guarded.ts';
 import { cutsOf, randomOf, runs, seed } from '../helpers/runs.ts';
 
@@ -70,7 +70,7 @@ rules:
 
 function planWith(classifier: Classifier, action = 'block', stream = ''): ScreeningPlan {
   const source = POLICY.replace('ACTION', action).replace('STREAM', stream);
-  return compilePlan(requirePolicy(source, 'test.yaml'), [createPii({ id: 'pii' }), classifier], { file: 'test.yaml', deadlineMs: 5_000 });
+  return compilePlan(requirePolicy(source, 'test.yaml'), [testPii(), classifier], { file: 'test.yaml', deadlineMs: 5_000 });
 }
 
 interface Run {
@@ -167,7 +167,7 @@ t.test('trail: text leaves at once, a violation cuts the stream, and the end wai
 t.test('a rule that only warns makes nothing wait', async (t) => {
   const plan = planWith(judgeClassifier(() => 4), 'warn').forOutput({});
   t.equal(plan.scoring?.mode, 'hold', 'the other rule redacts by score');
-  const warns = compilePlan(requirePolicy(POLICY.replace('ACTION', 'warn').replace('STREAM', '').replace('action: redact', 'action: warn'), 'x'), [createPii({ id: 'pii' }), judgeClassifier(() => 0)], { file: 'x' });
+  const warns = compilePlan(requirePolicy(POLICY.replace('ACTION', 'warn').replace('STREAM', '').replace('action: redact', 'action: warn'), 'x'), [testPii(), judgeClassifier(() => 0)], { file: 'x' });
   t.equal(warns.forOutput({}).scoring?.mode, 'trail');
   const none = compilePlan(requirePolicy('policy: x\ndefault_action: allow\nrules: []\n', 'x'), [judgeClassifier(() => 0)], { file: 'x' });
   t.equal(none.forOutput({}).scoring, undefined, 'no rule reads it: it is not asked');
