@@ -94,6 +94,8 @@ function isLocalPhone({ text, before }: Candidate): boolean {
 
 /** Any grouping of six to fourteen digits, right behind a word that announces a telephone number. */
 function isAnnouncedPhone({ text, before }: Candidate): boolean {
+  // Rows of numbers meet this at every length: look for a word before anything that costs.
+  if (!/\p{L}/u.test(before)) return false;
   const dialled = readDialled(text);
   if (dialled.digits.length < 6 || dialled.digits.length > 14 || isOtherNumber(dialled, before)) return false;
   return hasPhoneContext(before, dialled);

@@ -55,7 +55,7 @@ function banner({ proxyUrl, adminUrl, adminToken, snapshot }: Started, io: Io): 
     `  ${bold('weir')} ${dim(`configuration ${snapshot.hash} from ${snapshot.file}`)}`,
     '',
     `  proxy    ${bold(proxyUrl)}`,
-    `  console  ${bold(adminUrl)}  ${dim('/metrics, /api/v1/health')}`,
+    `  admin    ${bold(adminUrl)}  ${dim('/metrics, /api/v1/health')}`,
     '',
     `  Point an SDK at it:  ${bold(`export OPENAI_BASE_URL=${proxyUrl}/v1`)}`,
     '  Or try it with curl:',

@@ -108,6 +108,7 @@ const PATTERN = mapping('One pattern.', {
   regex: text('In the language of src/match, with {parts}.', { lengthMax: 10_000 }),
   literal: custom('text or list of texts', 'Texts to match.', textsOf),
   ignore_case: flag('Whether case matters not.', { default: false }),
+  max_chars: whole('Most characters of a match; repetitions in its regex need no upper bound then.', { min: 1, max: 4096 }),
   once: flag('Whether no match begins while an earlier beginning of the pattern is alive, so that a run is one candidate.', { default: false }),
   boundary: choice('Where no letter, digit or `_` may stand next to the match.', ['word', 'before', 'none'] as const, { default: 'word' }),
   not_before: neighbours('Further characters, as inside a class, that may not stand before it.'),
@@ -173,7 +174,7 @@ class DefinitionReader {
     const validate = this.#validatorOf(pattern, path);
     const regex = pattern.regex === undefined ? undefined : this.#regexOf(pattern, pattern.regex, path);
     return Object.freeze<PatternDefinition>({
-      id: pattern.id, category: pattern.category, label: pattern.label, ignoreCase: pattern.ignore_case, once: pattern.once, matches: pattern.matches.map(joined), ignores: pattern.ignores.map(joined),
+      id: pattern.id, category: pattern.category, label: pattern.label, ignoreCase: pattern.ignore_case, once: pattern.once, ...(pattern.max_chars === undefined ? {} : { maxChars: pattern.max_chars }), matches: pattern.matches.map(joined), ignores: pattern.ignores.map(joined),
       ...(regex === undefined ? {} : { regex }),
       ...(pattern.literal === undefined ? {} : { literal: pattern.literal }),
       ...(validate === undefined ? {} : { validate }),

@@ -32,6 +32,8 @@ export interface PatternDefinition {
   readonly ignoreCase?: boolean;
   /** Begins once: while one start of it is alive no other begins, so a run of its characters is one candidate. Regex only. */
   readonly once?: boolean;
+  /** Most characters of a match, at most HOLD_CHARS_MAX. Repetitions inside need no upper bound then. Regex only. */
+  readonly maxChars?: number;
   readonly validate?: Validator;
   /** The score a match gets, 0–1; default 1. */
   readonly score?: number;

@@ -21,6 +21,8 @@ export interface State {
   readonly behind: number;
   /** Index of the oldest group that can still complete a holding pattern, or -1. */
   readonly firstHolding: number;
+  /** For each group: the least age at which some of its instructions are dropped, or Infinity. */
+  readonly ages: readonly number[];
   /** Where its row begins in the table of `epoch`. */
   row: number;
   epoch: number;
@@ -55,6 +57,8 @@ const ITEM_BYTES = 24;
 /** So many states are kept whatever they take: fewer would be made again at every character. */
 const STATES_MIN = 16;
 
+const NO_AGES: readonly number[] = [];
+
 export class Automaton {
   readonly program: Program;
   readonly stride: number;
@@ -76,6 +80,7 @@ export class Automaton {
   /** By pattern: stamped in the transition in which an older start of it goes on. */
   readonly #alive: Int32Array;
   readonly #anyOnce: boolean;
+  readonly #limited: boolean;
   #aliveStamp = 0;
   #olderStamp = 0;
   /** For each kind of look-behind: one class that is of this kind. */
@@ -93,6 +98,7 @@ export class Automaton {
     this.#inOlder = new Int32Array(program.kind.length).fill(-1);
     this.#alive = new Int32Array(program.once.length);
     this.#anyOnce = program.once.includes(1);
+    this.#limited = program.maxChars.some((limit) => limit > 0);
     const classOfKind: number[] = [];
     program.behindKind.forEach((kind, cls) => { classOfKind[kind] = cls; });
     this.#classOfKind = classOfKind;
@@ -123,14 +129,38 @@ export class Automaton {
 
   /** Fills the entry for `state` and `cls` and returns it. May empty the table: revive states and read `table` again. */
   advance(state: State, cls: number): number {
-    if (this.#states.length >= this.#statesMax || (this.#bytes > this.#bytesMax && this.#states.length >= STATES_MIN)) {
-      this.#reset();
-      state = this.revive(state);
-    }
+    state = this.#withRoom(state);
     const made = this.#compute(state, cls);
     const entry = this.#entryOf(made, state.groups.length);
     this.table[state.row + cls] = entry;
     return entry;
+  }
+
+  /**
+   * `state` without what is too old: of each group, the patterns whose age limit is less than its age. `from` says which
+   * groups are left. May empty the table, as `advance`.
+   */
+  withoutOld(state: State, ages: readonly number[]): { readonly next: State; readonly from: readonly number[] } {
+    const { patternOf, maxChars } = this.program;
+    const from: number[] = [];
+    const groups: Group[] = [];
+    state.groups.forEach((group, g) => {
+      const young = group.filter((item) => {
+        const limit = maxChars[patternOf[item] as number] as number;
+        return limit === 0 || (ages[g] as number) <= limit;
+      });
+      if (young.length === 0) return;
+      groups.push(young.length === group.length ? group : young);
+      from.push(g);
+    });
+    return { next: this.#intern(groups, this.#withRoom(state).behind), from };
+  }
+
+  /** `state`, after making room for another where the table is full. */
+  #withRoom(state: State): State {
+    if (this.#states.length < this.#statesMax && (this.#bytes <= this.#bytesMax || this.#states.length < STATES_MIN)) return state;
+    this.#reset();
+    return this.revive(state);
   }
 
   #entryOf(made: Transition, groups: number): number {
@@ -216,14 +246,14 @@ export class Automaton {
   }
 
   /** The items after reading `cls` from `reached`, without those that an older group has. */
-  #consume(reached: readonly number[], cls: number, behind: number, accept: (pattern: number) => void): number[] {
+  #consume(reached: readonly number[], cls: number, behind: number, accept: (pattern: number) => void): Group {
     const { operand, next, members } = this.program;
     this.#groupStamp += 1;
     const items: number[] = [];
     for (const item of reached) {
       if (members[operand[item] as number]![cls] === 1) this.#close(next[item] as number, behind, UNKNOWN, items, accept, 0);
     }
-    return items.sort((a, b) => a - b);
+    return inOrder(items);
   }
 
   /**
@@ -278,12 +308,15 @@ export class Automaton {
   }
 
   #intern(groups: readonly Group[], behind: number): State {
-    const key = `${behind}|${groups.map((group) => group.join()).join('|')}`;
+    const key = keyOf(groups, behind);
     const known = this.#index.get(key);
     if (known !== undefined) return known;
     const row = this.#states.length * this.stride;
-    const { holds } = this.program;
-    const state: State = { groups, behind, firstHolding: groups.findIndex((group) => group.some((item) => holds[item] === 1)), row, epoch: this.epoch };
+    const { holds, maxChars, patternOf } = this.program;
+    const ageOf = (group: Group): number => group.reduce((least, item) => Math.min(least, maxChars[patternOf[item] as number] || Infinity), Infinity);
+    const state: State = {
+      ages: this.#limited ? groups.map(ageOf) : NO_AGES,
+      groups, behind, firstHolding: groups.findIndex((group) => group.some((item) => holds[item] === 1)), row, epoch: this.epoch };
     if (row + this.stride > this.table.length) {
       const grown = new Int32Array(Math.min(this.table.length * 2, this.stride * (this.#statesMax + 2))).fill(UNKNOWN);
       grown.set(this.table);
@@ -294,4 +327,26 @@ export class Automaton {
     this.#bytes += STATE_BYTES + this.stride * 4 + groups.reduce((sum, group) => sum + group.length * ITEM_BYTES, 0);
     return state;
   }
+}
+
+/** Instructions in ascending order, so that one set is one group. */
+function inOrder(items: number[]): Group {
+  for (let i = 1; i < items.length; i += 1) {
+    // Instructions come nearly sorted, so moving each to its place costs little.
+    const item = items[i] as number;
+    let at = i;
+    for (; at > 0 && (items[at - 1] as number) > item; at -= 1) items[at] = items[at - 1] as number;
+    items[at] = item;
+  }
+  return items;
+}
+
+/** A short key: two characters for each instruction, one between groups that no instruction has. */
+function keyOf(groups: readonly Group[], behind: number): string {
+  const codes: number[] = [behind];
+  for (const group of groups) {
+    codes.push(0xffff);
+    for (const item of group) codes.push(item & 0x7fff, item >> 15);
+  }
+  return String.fromCharCode.apply(null, codes);
 }

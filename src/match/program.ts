@@ -38,6 +38,8 @@ export interface PatternInput {
   readonly validated: boolean;
   /** While a start of the pattern is alive, no other begins: a run is one candidate, whatever stands in it. */
   readonly once?: boolean;
+  /** A start that has grown older than so many characters is dropped. */
+  readonly maxChars?: number;
 }
 
 export interface Program {
@@ -54,6 +56,8 @@ export interface Program {
   readonly patternOf: Int32Array;
   /** Per pattern: 1 where it begins once. */
   readonly once: Uint8Array;
+  /** Per pattern: the age at which its starts are dropped, or 0. */
+  readonly maxChars: Int32Array;
   readonly start: number;
   /** Class of each code unit. */
   readonly classOf: Uint8Array | Uint16Array;
@@ -116,6 +120,7 @@ class ProgramBuilder {
       holds: Uint8Array.from(this.#holds),
       validated: Uint8Array.from(this.#validated),
       patternOf: Int32Array.from(this.#patternOf),
+      maxChars: Int32Array.from(patterns, (pattern) => pattern.maxChars ?? 0),
       once: Uint8Array.from(patterns, (pattern) => (pattern.once === true && pattern.node !== undefined ? 1 : 0)),
       start,
       ...alphabet,
@@ -126,7 +131,9 @@ class ProgramBuilder {
   #begin(pattern: number, input: PatternInput): void {
     this.#pattern = pattern;
     this.#patternStart = this.#kind.length;
-    this.#flags = { holds: input.holds ? 1 : 0, validated: input.validated ? 1 : 0 };
+    // Where an old start may be refused or dropped, a young one must not rely on it.
+    const apart = input.validated || (input.maxChars !== undefined && input.once !== true);
+    this.#flags = { holds: input.holds ? 1 : 0, validated: apart ? 1 : 0 };
   }
 
   /** Literals that need no validator share one trie per holding behaviour. */

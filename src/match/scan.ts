@@ -71,6 +71,8 @@ export class Scan {
   readonly #recent = new Pieces();
   /** Pieces since it was last seen what can be forgotten. */
   #remembered = 0;
+  /** Where to look for starts that are too old; no start can grow too old before. Infinity where no pattern has an age limit. */
+  #checkAt: number;
   /** Where the present text began: nothing before it is context. */
   #textStart = 0;
 
@@ -78,6 +80,7 @@ export class Scan {
     this.#set = set;
     this.#automaton = set.automaton;
     this.#state = this.#automaton.start();
+    this.#checkAt = set.ageMin + 1;
   }
 
   /** Characters fed so far. */
@@ -88,11 +91,6 @@ export class Scan {
   /** Everything before it is decided: it may leave, with the components handed out replaced. */
   get boundary(): number {
     return this.#boundary;
-  }
-
-  /** True when nothing is held and nothing waits to be taken. */
-  get idle(): boolean {
-    return this.#boundary === this.#position && this.#settled.length === 0;
   }
 
   /** Components wait to be taken. */
@@ -113,7 +111,15 @@ export class Scan {
     let row = automaton.revive(this.#state).row;
     // Where the one group of a STARTS entry began. Kept without a branch: where words begin cannot be foretold.
     let begun = -1;
+    let checkAt = this.#checkAt - base;
     for (let i = 0; i < length; i += 1) {
+      if (i === checkAt) {
+        if (begun >= 0) starts[0] = base + begun;
+        begun = -1;
+        row = this.#dropOld(automaton.stateAt(row), base + i).row;
+        table = automaton.table;
+        checkAt = this.#checkAt - base;
+      }
       const cls = classOf[text.charCodeAt(i)] as number;
       let entry = table[row + cls] as number;
       if (entry >>> MOVES_BIT === 0) {
@@ -152,6 +158,7 @@ export class Scan {
     if (entry === UNKNOWN) entry = automaton.advance(state, edge);
     if (entry >= MOVES) this.#apply(automaton.transition(entry), this.#position);
     this.#state = automaton.start();
+    this.#checkAt = this.#position + this.#set.ageMin + 1;
     this.#settle();
     this.#partEnd = -1;
     this.#textStart = this.#position;
@@ -187,6 +194,26 @@ export class Scan {
     if (tooLong || this.#open.length > this.#openMax) this.#handOut(transition.next, position + 1, tooLong);
   }
 
+  /** Drops what is too old at `position`, and finds out where something may be next. */
+  #dropOld(state: State, position: number): State {
+    const starts = this.#starts;
+    let checkAt = position + this.#set.ageMin + 1;
+    let old = false;
+    state.ages.forEach((age, g) => {
+      const due = (starts[g] as number) + age + 1;
+      if (due <= position) old = true;
+      else if (due < checkAt) checkAt = due;
+    });
+    this.#checkAt = checkAt;
+    if (!old) return state;
+    const { next, from } = this.#automaton.withoutOld(state, state.groups.map((_, g) => position - (starts[g] as number)));
+    from.forEach((source, g) => { starts[g] = starts[source] as number; });
+    if (this.#candidates.length > 0) this.#judgeDead(from.length);
+    // A group that lost a pattern may have another with a later limit.
+    next.ages.forEach((age, g) => { this.#checkAt = Math.min(this.#checkAt, (starts[g] as number) + age + 1); });
+    return next;
+  }
+
   #firstHolding(state: State, position: number): number {
     return state.firstHolding < 0 ? position : (this.#starts[state.firstHolding] as number);
   }
@@ -194,6 +221,7 @@ export class Scan {
   #accept(source: number, position: number, end: number, patternIndex: number): void {
     const start = source < 0 ? position : (this.#starts[source] as number);
     const pattern = this.#set.patterns[patternIndex] as CompiledPattern;
+    if (end - start > pattern.maxChars) return;
     if (pattern.validate === undefined) this.#add(pattern, start, end);
     else this.#addCandidate(pattern, start, end);
   }

@@ -25,6 +25,8 @@ export interface CompiledPattern {
   /** Most characters that can be undecided because of it. */
   readonly holdChars: number;
   readonly validate: Validator | undefined;
+  /** Most characters of a match; Infinity where only the pattern itself says. */
+  readonly maxChars: number;
 }
 
 export interface PatternSource {
@@ -38,8 +40,8 @@ export interface PatternSet {
   readonly automaton: Automaton;
   /** Upper bound on undecided characters, over the holding patterns. */
   readonly holdChars: number;
-  /** Some pattern has a validator. */
-  readonly validates: boolean;
+  /** The least age limit of a pattern, or Infinity. */
+  readonly ageMin: number;
 }
 
 /** What is wrong with which pattern. `position` counts code units in its regex, where known. */
@@ -82,12 +84,13 @@ export function compilePatterns(sources: readonly PatternSource[], options: Comp
     holds: source.holds,
     holdChars: read[index]!.holdChars,
     validate: source.definition.validate,
+    maxChars: source.definition.maxChars ?? Infinity,
   }));
   const set: PatternSet = {
     patterns,
     automaton: new Automaton(programOf(sources, read.map((r) => r!.input), options.instructionsMax), options.stateBytesMax ?? STATE_BYTES_MAX),
     holdChars: Math.max(0, ...patterns.filter((p) => p.holds).map((p) => p.holdChars)),
-    validates: patterns.some((p) => p.validate !== undefined),
+    ageMin: Math.min(Infinity, ...patterns.map((p) => p.maxChars)),
   };
   return set;
 }
@@ -165,11 +168,13 @@ function readPattern(source: PatternSource, issues: PatternIssue[]): ReadPattern
   }
   const length = lengthOf(node);
   if (length.min === 0) return refuse('the pattern matches the empty text; make some part of it required');
-  const holdChars = holdOf(node);
-  if (holdChars === undefined) return refuse('a repetition without an upper bound may stand only at the very end of a pattern; write {n,m}');
-  if (validated && length.max === Infinity) return refuse('a pattern with a validator needs an upper bound on its length');
+  const { maxChars } = definition;
+  if (maxChars !== undefined && (!Number.isInteger(maxChars) || maxChars < length.min)) return refuse(`the most characters of a match must be a whole number, at least ${length.min}`);
+  const holdChars = maxChars ?? holdOf(node);
+  if (holdChars === undefined) return refuse('a repetition without an upper bound may stand only at the very end of a pattern; write {n,m}, or say how many characters a match may have');
+  if (validated && maxChars === undefined && length.max === Infinity) return refuse('a pattern with a validator needs an upper bound on its length');
   if (holdChars > HOLD_CHARS_MAX) return refuse(`the pattern could hold back ${holdChars} characters; ${HOLD_CHARS_MAX} is the most`);
-  return { input: { node, holds, validated, once: definition.once === true }, holdChars };
+  return { input: { node, holds, validated, once: definition.once === true, maxChars }, holdChars };
 }
 
 const sets = new Map<string, CharSet>();

@@ -97,7 +97,7 @@ function isRoutingNumber({ text }: Candidate): boolean {
 
 /** Six to eighteen digits that are no date and not one digit only. */
 function isAccountNumber({ text }: Candidate): boolean {
-  return !/^(?:19|20)\d\d[- ]?(?:0[1-9]|1[0-2])[- ]?(?:0[1-9]|[12]\d|3[01])$/.test(text) && !/^(\d)\1*$/.test(digitsOf(text));
+  return digitsOf(text).length <= 18 && !/^(?:19|20)\d\d[- ]?(?:0[1-9]|1[0-2])[- ]?(?:0[1-9]|[12]\d|3[01])$/.test(text) && !/^(\d)\1*$/.test(digitsOf(text));
 }
 
 // ----------------------------------------------------------------------------------------------- US social security

@@ -47,7 +47,7 @@ export function parsePolicy(source: string, file: string, classifiers?: readonly
   const shape = policyShape(references, classifiers, literalFiles);
   const { value, issues } = readShape(shape, readYaml(source, file, POLICY_LIMITS));
   const content = [source, ...[...literalFiles.values()].map(({ text: literal }) => literal ?? '')].join('\0');
-  return { policy: value && freezePolicy(value, content, literalFiles), issues };
+  return { policy: value && freezePolicy(value, content), issues };
 }
 
 /** As `parsePolicy`, for one who has no use for the issues of a refused policy. Throws ConfigError. */
@@ -97,7 +97,7 @@ function policyShape(references: ScoreReference[], classifiers: readonly KnownCl
       if (rule?.action === 'replace' && rule.message === undefined && policy.message === undefined) site.child('rules').child(index).refuse('action replace needs a message', 'add message: to the rule or the policy');
     });
     if (policy.rules) refuseUnknownRules(policy.cases ?? [], policy.rules, site.child('cases'));
-    checkReferences(references, [...(policy.patterns ?? []), ...setPatterns(policy.pattern_sets ?? []).map(({ category, id }) => ({ id: category ?? id }))], classifiers);
+    checkReferences(references, [...(policy.patterns ?? []), ...setPatterns(policy.pattern_sets ?? []).map(({ category }) => ({ id: category }))], classifiers);
   });
 }
 
@@ -159,17 +159,18 @@ function literalLines(source: string): readonly string[] {
   return source.replace(/^\uFEFF/, '').split(/\r\n|\r|\n/).map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('#'));
 }
 
-function readLiteralFile(value: unknown, site: Site, files: ReadonlyMap<string, LiteralFile>): string | undefined {
+/** The lines of the file, none where it is refused: that the key stands there counts against the pattern's other keys. */
+function readLiteralFile(value: unknown, site: Site, files: ReadonlyMap<string, LiteralFile>): readonly string[] {
   if (!isLiteralFile(value)) {
     site.refuse('expected the path of a file in the folder of the policy or below it');
-    return String(value);
+    return [];
   }
   const file = files.get(value);
   const lines = literalLines(file?.text ?? '');
   if (file?.text === undefined) site.refuse(file?.problem ?? 'a literal_file can be read for policies in files only');
   else if (lines.length === 0) site.refuse('the file holds no literals');
   else if (lines.some((line) => line.length > LITERAL_CHARS_MAX)) site.refuse(`a line of the file is longer than ${LITERAL_CHARS_MAX} characters`);
-  return value;
+  return Object.freeze(lines);
 }
 
 const patternShape = (literalFiles: ReadonlyMap<string, LiteralFile>) => withCheck(
@@ -204,13 +205,15 @@ function readPatternSet(value: unknown, site: Site): (typeof SHIPPED_SETS)[numbe
   return site.refuse(`expected one of ${SHIPPED_SETS.join(', ')}`, typeof value === 'string' ? meant(value, SHIPPED_SETS) : undefined);
 }
 
+type SetPattern = PolicyPattern & { readonly category: string };
+
 /** Their examples are tests of Weir, not of every policy. */
-function setPatterns(sets: readonly (typeof SHIPPED_SETS)[number][]): readonly PolicyPattern[] {
-  return sets.filter((set) => set !== undefined).flatMap((set) => shippedSet(set).patterns.map(({ ignoreCase, ...pattern }) => Object.freeze<PolicyPattern>({ ...pattern, ignoreCase: ignoreCase === true, matches: [], ignores: [] })));
+function setPatterns(sets: readonly (typeof SHIPPED_SETS)[number][]): readonly SetPattern[] {
+  return sets.filter((set) => set !== undefined).flatMap((set) => shippedSet(set).patterns.map(({ ignoreCase, ...pattern }) => Object.freeze<SetPattern>({ ...pattern, ignoreCase: ignoreCase === true, matches: [], ignores: [] })));
 }
 
 function refuseSetIds({ patterns, pattern_sets: sets }: { readonly patterns?: readonly { readonly id?: string }[]; readonly pattern_sets?: readonly (typeof SHIPPED_SETS)[number][] }, site: Site): void {
-  const taken = new Set(setPatterns(sets ?? []).flatMap(({ id, category }) => [id, category ?? id]));
+  const taken = new Set(setPatterns(sets ?? []).flatMap(({ id, category }) => [id, category]));
   patterns?.forEach((pattern, index) => {
     if (pattern?.id !== undefined && taken.has(pattern.id)) site.child('patterns').child(index).child('id').refuse(`a pattern ${pattern.id} is in one of the pattern_sets`, 'give it another name');
   });
@@ -326,7 +329,7 @@ function checkReferences(references: readonly ScoreReference[], patterns: readon
 
 // From what was read to what the program holds.
 
-function freezePolicy(read: ReadPolicy, content: string, literalFiles: ReadonlyMap<string, LiteralFile>): Policy {
+function freezePolicy(read: ReadPolicy, content: string): Policy {
   return Object.freeze<Policy>({
     id: read.policy,
     revision: createHash('sha256').update(content).digest('hex').slice(0, 12),
@@ -337,7 +340,7 @@ function freezePolicy(read: ReadPolicy, content: string, literalFiles: ReadonlyM
     ...(read.message === undefined ? {} : { message: read.message }),
     stream: read.stream,
     history: read.history,
-    patterns: Object.freeze([...read.patterns.map((pattern) => freezePattern(pattern, literalFiles)), ...setPatterns(read.pattern_sets)]),
+    patterns: Object.freeze([...read.patterns.map(freezePattern), ...setPatterns(read.pattern_sets)]),
     ...(read.allow_hosts === undefined ? {} : { allowHosts: Object.freeze(read.allow_hosts.map((host) => host.toLowerCase())) }),
     // The sort is stable: rules of one priority keep the order of the file.
     rules: Object.freeze(read.rules.map(freezeRule).sort((a, b) => a.priority - b.priority)),
@@ -347,8 +350,8 @@ function freezePolicy(read: ReadPolicy, content: string, literalFiles: ReadonlyM
   });
 }
 
-function freezePattern(read: ReadPolicy['patterns'][number], literalFiles: ReadonlyMap<string, LiteralFile>): PolicyPattern {
-  const literal = read.literal_file === undefined ? read.literal : literalLines(literalFiles.get(read.literal_file)?.text ?? '');
+function freezePattern(read: ReadPolicy['patterns'][number]): PolicyPattern {
+  const literal = read.literal_file ?? read.literal;
   return Object.freeze<PolicyPattern>({
     id: read.id,
     label: read.label ?? read.id.toUpperCase().replaceAll(/[^A-Z0-9]+/g, '_'),

@@ -45,7 +45,8 @@ export class RestoringChannel implements Channel {
     const Kind = kind === 'json' ? JsonChannel : TextChannel;
     this.#restore = restore;
     this.#inner = inner;
-    this.#finder = new Kind({ set: TOKENS, judge: (component, text) => this.#judge(component, text) });
+    // No two tokens overlap, so none is longer than TOKENS holds, and the text is always there.
+    this.#finder = new Kind({ set: TOKENS, judge: (component, text) => this.#judge(component, text as string) });
   }
 
   feed(text: string): boolean {
@@ -123,8 +124,8 @@ export class RestoringChannel implements Channel {
     this.#inner.forget(restored);
   }
 
-  #judge({ start, end }: Component, token: string | undefined): Ruling {
-    const value = token === undefined ? undefined : this.#restore(token);
+  #judge({ start, end }: Component, token: string): Ruling {
+    const value = this.#restore(token);
     if (value === undefined) return LEFT;
     return { blocked: false, edits: [{ start, end, text: this.#isJsonText ? JSON.stringify(value).slice(1, -1) : value }] };
   }

@@ -60,7 +60,7 @@ export function naiveSpans(definition: PatternDefinition, text: string): readonl
     const ends = nodes !== undefined ? unionOver(nodes, (node) => endsOf(node, text, start)) : literalEnds(definition, text, start);
     for (const end of ends) {
       const candidate = { text: text.slice(start, end), before: text.slice(Math.max(0, start - CONTEXT_CHARS), start) };
-      if (end > start && (definition.validate === undefined || definition.validate(candidate))) matches.push({ start, end });
+      if (end > start && end - start <= (definition.maxChars ?? Infinity) && (definition.validate === undefined || definition.validate(candidate))) matches.push({ start, end });
     }
   }
   return joinOverlapping(matches);

@@ -97,6 +97,8 @@ t.test('patterns that a set refuses', async (t) => {
   refused({ regex: 'a*' }, /matches the empty text/);
   refused({ regex: 'a+b' }, /without an upper bound/);
   refused({ regex: 'a+', validate: () => true }, /validator needs an upper bound/);
+  refused({ regex: 'aaa+', maxChars: 2 }, /at least 3/);
+  refused({ regex: 'aaa+', maxChars: 5000 }, /hold back 5000/);
   refused({ regex: '(?:a{1,1000}){1,5}' }, /could hold back 5000/);
   refused({ regex: '\\p{L}{1,1000}' }, /more than 20000 instructions/);
   t.throws(() => compilePatterns([source({ literal: Array.from({ length: LITERALS_MAX + 1 }, (_, i) => `w${i}`) })]), { message: /200000 is the most/ });

@@ -79,6 +79,7 @@ t.test('all small patterns, all strings over two letters, as the oracle says', a
   const patterns: string[] = [];
   for (const a of ATOMS) for (const q of QUANTIFIERS) for (const b of ATOMS) for (const r of [...QUANTIFIERS, '*', '+']) patterns.push(`${a}${q}${b}${r}`, `(?:${a}${q}|${b}b)a?`);
   const texts = allStrings('ab', 5);
+  patterns.push('a|aba', 'b|bab|aabb', 'a|b|aab');
   let cases = 0;
   for (const regex of [...new Set(patterns)].filter(usable)) {
     const definition = pattern(regex);
@@ -111,7 +112,7 @@ t.test('look-around at every place', async (t) => {
 });
 
 t.test('every cut of every text gives the same components', async (t) => {
-  const sets = [['a{2,3}b'], ['ab', 'ba'], ['a[ab]{1,3}b', 'bb'], ['aa'], ['ab+'], ['(?<!b)a{1,2}(?!a)'], ['a.b', '^b', 'a$']].map((regexes) => setOf(regexes.map((r) => pattern(r))));
+  const sets = [['a{2,3}b'], ['ab', 'ba'], ['a[ab]{1,3}b', 'bb'], ['aa'], ['ab+'], ['(?<!b)a{1,2}(?!a)'], ['a.b', '^b', 'a$'], ['a|aba', 'b|bab|aabb']].map((regexes) => setOf(regexes.map((r) => pattern(r))));
   for (const set of sets) {
     for (const text of allStrings('ab', 7)) {
       const whole = covered(scanPieces(set, [text]));
@@ -156,6 +157,32 @@ t.test('random patterns and texts, as the oracle says, with any cut and a tiny t
     { numRuns: runs(6_000), seed },
   );
   t.pass(`seed ${seed}`);
+});
+
+t.test('an age limit in place of bounds: as the oracle says, with any cut and a tiny table', async (t) => {
+  const loops = fc.constantFrom('a+b', 'a[ab]*c', '(?<!a)[ab]+(?!b)', '\\w+\\.', '[^a]*a+', '(?:ab)+c?', 'x*1+', 'a+', '\\b\\w+1\\w*\\b');
+  fc.assert(
+    fc.property(fc.array(fc.tuple(loops, fc.integer({ min: 3, max: 7 }), fc.boolean()), { minLength: 1, maxLength: 3 }), textArbitrary, fc.integer(), (given, text, cutSeed) => {
+      const definitions = given.map(([regex, maxChars, validated], i) => pattern(regex, { id: `${i}`, maxChars, ...(validated ? { validate: ({ text: found }: { text: string }) => found.length % 2 === 1 } : {}) }));
+      const set = setOf(definitions, { stateBytesMax: 1 });
+      const cut = scanPieces(set, cutsOf(text, cutSeed));
+      if (covered(cut) !== covered(scanPieces(set, [text]))) return false;
+      return definitions.every((definition, i) => JSON.stringify(scanText(set, text).filter((f) => f.pattern.index === i).map(({ start, end }) => ({ start, end }))) === JSON.stringify(naiveSpans(definition, text)));
+    }),
+    { numRuns: runs(3_000), seed },
+  );
+  const endless = setOf([pattern('a[ab]*c', { maxChars: 20 })]);
+  const scan = new Scan(endless);
+  scan.feed('a'.repeat(10_000));
+  t.ok(scan.position - scan.boundary <= 21, 'what is too old is let go');
+});
+
+t.test('a pattern that begins once: no match begins inside one under way', async (t) => {
+  const spans = (definition: PatternDefinition, text: string): string => scanText(setOf([definition]), text).map((f) => `${f.start}-${f.end}`).join(' ');
+  const run = pattern('\\d(?: ?\\d)*', { maxChars: 12, once: true, validate: ({ text }) => !text.startsWith('1') });
+  t.equal(spans(run, '1 23 x 23 4'), '7-11', 'the run that begins with 1 is one candidate, and refused');
+  t.equal(spans({ ...run, once: false }, '1 23 x 23 4'), '2-4 7-11');
+  t.equal(spans(pattern('a[ab]{0,3}c', { once: true }), 'aabcabac'), '0-4 4-8', 'when one is over, the next may begin');
 });
 
 t.test('the boundary: nothing before it is found later, and it is as far as it can be', async (t) => {
@@ -209,6 +236,25 @@ t.test('a full table is emptied, counted, and changes nothing', async (t) => {
   t.ok(small.automaton.resets > 0, `${small.automaton.resets} resets`);
   t.equal(large.automaton.resets, 0);
   t.ok(small.automaton.stateCount <= 17);
+});
+
+t.test('a candidate that waits for its validator holds its text, where its pattern holds', async (t) => {
+  const valid = { validate: (): boolean => true };
+  const set = compilePatterns([
+    { classifier: 'test', holds: true, definition: pattern('ab', valid) },
+    { classifier: 'test', holds: false, definition: pattern('[ab]{2}z?', { id: 'seen', ...valid }) },
+    { classifier: 'test', holds: false, definition: pattern('ab?[xy]{0,9}', { id: 'long', ...valid }) },
+    { classifier: 'test', holds: true, definition: pattern('-[abxy]{9}', { id: 'held' }) },
+  ]);
+  const at = (text: string): number => {
+    const scan = new Scan(set);
+    scan.feed(text);
+    return scan.boundary;
+  };
+  t.equal(at('.ab'), 1, 'another match from there may come, so the candidate is not judged yet');
+  t.equal(at('.bb'), 3, 'an observed one holds nothing');
+  t.equal(at('-ab'), 0, 'an older start holds more');
+  t.same(scanText(set, '.abx -ab').map((f) => `${f.pattern.definition.id}:${f.start}-${f.end}`).sort(), ['ab:1-3', 'ab:6-8', 'long:1-4', 'long:6-8', 'seen:1-3', 'seen:6-8']);
 });
 
 t.test('a validator sees what stands before its candidate, however long ago the text began', async (t) => {

@@ -85,6 +85,17 @@ t.test('defaults, and the revision of the text', async (t) => {
   t.match(requirePolicy('policy: p\nstream: { window: 200 }', 'p.yaml').stream, { mode: 'hold', window: 200 });
 });
 
+t.test('a file of literals, and a set that comes with Weir', async (t) => {
+  const source = 'policy: p\npattern_sets: [finance]\npatterns: [ { id: a, literal_file: a.txt } ]\nrules: [ { id: r, when: { score: patterns.CREDIT_CARD, gte: 1 }, action: block } ]';
+  const { policy, issues } = parsePolicy(source, 'p.yaml', [], new Map([['a.txt', { text: '# names\nBluebird\n\n Operation Heron \n' }]]));
+  t.same(issues, []);
+  t.same(policy!.patterns[0], { id: 'a', label: 'A', literal: ['Bluebird', 'Operation Heron'], ignoreCase: false, matches: [], ignores: [] });
+  t.match(policy!.patterns[1], { id: 'card', category: 'CREDIT_CARD', matches: [], ignores: [] });
+  assertFrozen(t, policy!.patterns[0]!);
+  const problem = parsePolicy(source, 'p.yaml', [], new Map([['a.txt', { text: undefined, problem: 'no such file' }]]));
+  t.same(problem.issues.map(({ line, column, message }) => [line, column, message]), [[3, 36, 'no such file']], 'said once');
+});
+
 t.test('shadow and canary are kept and warned about', async (t) => {
   const { policy, issues } = parsePolicy('policy: p\nshadow: q\ncanary: { policy: r, share: 5% }', 'p.yaml');
   t.match(policy, { shadow: 'q', canary: { policy: 'r', share: 0.05 } });
@@ -176,6 +187,13 @@ const mistakes: readonly (readonly [source: string, place: string, message: stri
   ['policy: p\ncanary: { policy: q, share: 500% }', '2:29', 'expected a share such as 5% or 0.05'],
   ['policy: p\ncanary: { policy: q, share: 2 }', '2:29', 'expected a share such as 5% or 0.05'],
   ['policy: p\ncanary: { policy: q, share: much }', '2:29', 'expected a share such as 5% or 0.05'],
+  ['policy: p\npattern_sets: 7', '2:15', 'expected a list, got a number', 'write [value] or one `- value` per line'],
+  ['policy: p\npattern_sets: [7]', '2:16', /^expected one of contact, finance, /],
+  ['policy: p\npattern_sets: [exfiltratoin]', '2:16', /^expected one of contact, finance, /, 'did you mean exfiltration?'],
+  ['policy: p\npattern_sets: [finance]\npatterns: [ { id: CREDIT_CARD, literal: x } ]', '3:19', 'a pattern CREDIT_CARD is in one of the pattern_sets', 'give it another name'],
+  ['policy: p\npattern_sets: [finance]\nrules: [ { id: r, when: { score: patterns.card, eq: 1 }, action: block } ]', '3:34', 'patterns has no category card'],
+  ['policy: p\npatterns: [ { id: a, literal_file: ../a.txt } ]', '2:36', 'expected the path of a file in the folder of the policy or below it'],
+  ['policy: p\npatterns: [ { id: a, literal_file: a.txt } ]', '2:36', 'a literal_file can be read for policies in files only'],
   [`policy: p\nrules: [${'0,'.repeat(10_001)}]`, '2:8', '10001 entries, the limit is 10000'],
   ['policy: p\nrules: [ 7 ]', '2:10', 'expected a mapping, got a number'],
   [`policy: p\nrules:\n  - ${R} }\n  - ${R} }`, '4:11', 'a second rule r', 'the first is rule number 1'],

@@ -7,7 +7,7 @@ import t from 'tap';
 import type { Classifier } from '../../src/contract/classifier.ts';
 import { openaiChat } from '../../src/dialect/openai-chat.ts';
 import { requirePolicy } from '../../src/policy/parse.ts';
-import { literalTokens, Pseudonyms } from '../../src/screen/pseudonyms.ts';
+import { literalTokens, Pseudonyms, TOKENS } from '../../src/screen/pseudonyms.ts';
 import { compilePlan, type OutputPlan, type ScreeningPlan } from '../../src/screen/plan.ts';
 import { JsonChannel, TextChannel, type Channel } from '../../src/stream/channel.ts';
 import { createGuard } from '../../src/stream/guard.ts';
@@ -102,6 +102,15 @@ t.test('only what may become a token waits', async (t) => {
   t.same(channel.edits.map(({ text }) => text), ['ana@example.com']);
   t.equal(waiting('⟨no more'), 0, 'a space is in no token');
   t.equal(channel.replaced, 0, 'a restoration is no redaction');
+});
+
+t.test('the longest token that can be written is restored, one upon another, at any cut', async (t) => {
+  const pseudonyms = new Pseudonyms();
+  const token = pseudonyms.tokenOf('LABEL_OF_TWENTY_FOUR_CHR', 'ana@example.com')!;
+  const longest = `⟨L${'\\_'.repeat(23)}\\_123456⟩`;
+  const said = `${token.replaceAll('_', '\\_')}${longest}`.repeat(4);
+  t.equal(longest.length, TOKENS.holdChars, 'nothing longer is held');
+  for (let cut = 0; cut < 30; cut += 1) t.equal(restored(pseudonyms, cutsOf(said, cut, 1 + (cut % 9))), `ana@example.com${longest}`.repeat(4));
 });
 
 t.test('JSON stays JSON, and says the value', async (t) => {
