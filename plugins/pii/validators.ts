@@ -63,7 +63,9 @@ function isInternationalPhone({ text }: Candidate): boolean {
   if (DATE.test(dialled.number)) return false;
   const hasPlus = dialled.number.includes('+');
   const digits = dialled.number.replace('(0)', '').replace(/\D/g, '');
-  const parsed = parsePhoneNumberFromString(`+${hasPlus ? digits : digits.slice(2)}`);
+  // E.164 numbers have at most fifteen digits; fewer than seven is no number anywhere.
+  const national = hasPlus ? digits : digits.slice(2);
+  const parsed = national.length < 7 || national.length > 15 ? undefined : parsePhoneNumberFromString(`+${national}`);
   if (parsed === undefined) return false;
   if (parsed.isValid()) return hasPlus || dialled.groups.length > 1;
   return hasPlus && dialled.groups.length > 2 && parsed.isPossible();
@@ -102,10 +104,19 @@ function isAnnouncedPhone({ text, before }: Candidate): boolean {
 }
 
 function hasPhoneContext(before: string, dialled: Dialled): boolean {
-  if (NOUN_CONTEXT.test(before)) return true;
+  if (announced.before !== before) {
+    announced.before = before;
+    announced.byNoun = NOUN_CONTEXT.test(before);
+    announced.byVerb = undefined;
+  }
+  if (announced.byNoun) return true;
   if (dialled.groups.length === 1 && dialled.digits.length < 9) return false;
-  return VERB_CONTEXT.test(before) || OBJECT_CONTEXT.test(before);
+  announced.byVerb ??= VERB_CONTEXT.test(before) || OBJECT_CONTEXT.test(before);
+  return announced.byVerb;
 }
+
+/** What the last context says: every length of a candidate asks again. */
+const announced: { before: string; byNoun: boolean; byVerb: boolean | undefined } = { before: '', byNoun: NOUN_CONTEXT.test(''), byVerb: undefined };
 
 /** By the name that `validate:` gives in a pattern file. */
 export const PHONE_VALIDATORS: Readonly<Record<string, Validator>> = {

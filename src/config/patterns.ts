@@ -284,21 +284,41 @@ const LETTER_OR_DIGIT = /[\p{L}\p{N}]/u;
 /** Case, and what people put between words, do not matter. */
 const plainly = (text: string): string => text.toLowerCase().replace(/[\s_-]+/g, ' ');
 
+interface ContextWord {
+  readonly text: string;
+  readonly unspaced: boolean;
+  readonly endsInLetter: boolean;
+}
+
 /** Accepts what stands behind one of `list`, in any case, which begins at most `chars` characters before. */
 function behindWords(list: readonly string[], chars: number): Validator {
-  const words = list.map(plainly);
+  const words = list.map((written): ContextWord => {
+    const text = plainly(written);
+    return { text, unspaced: UNSPACED.test(text), endsInLetter: LETTER.test(text.charAt(text.length - 1)) };
+  });
   return ({ before }) => {
-    const near = plainly(before.slice(-chars));
+    const near = nearby(before, chars);
     return words.some((word) => standsIn(near, word));
   };
 }
 
-function standsIn(text: string, word: string): boolean {
-  for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at + 1)) {
-    if (UNSPACED.test(word)) return true;
-    const last = word.charAt(word.length - 1);
+/** The last context asked for: all patterns that begin at one place, and all lengths of each, ask for the same. */
+const last = { before: '', chars: -1, near: '' };
+
+function nearby(before: string, chars: number): string {
+  if (last.before !== before || last.chars !== chars) {
+    last.near = plainly(before.slice(-chars));
+    last.before = before;
+    last.chars = chars;
+  }
+  return last.near;
+}
+
+function standsIn(text: string, word: ContextWord): boolean {
+  for (let at = text.indexOf(word.text); at >= 0; at = text.indexOf(word.text, at + 1)) {
+    if (word.unspaced) return true;
     const cutBehind = LETTER_OR_DIGIT.test(text.charAt(at - 1));
-    const cutAhead = LETTER.test(last) && LETTER.test(text.charAt(at + word.length));
+    const cutAhead = word.endsInLetter && LETTER.test(text.charAt(at + word.text.length));
     if (!cutBehind && !cutAhead) return true;
   }
   return false;
