@@ -313,9 +313,26 @@ function readUnknown(value: unknown, path: JsonPath, carrier: string, key: strin
 const FRAGMENTS = /^choices\[\]\.(?:text|delta\.(?:audio\.transcript|tool_calls\[\]\.custom\.input|reasoning_details\[\]\.(?:text|summary)|content\[\](?:\.thinking\[\])?\.text))$/;
 
 function addPiece(pieces: Piece[], key: string, carrier: string, kind: Piece['kind'], path: JsonPath, text: string): void {
-  if (text.length === 0 || ANSWER_EXEMPT.has(carrier)) return;
-  const whole = !carrier.endsWith('.arguments') && !DELTA_STRING.test(carrier) && !FRAGMENTS.test(carrier);
-  pieces.push({ key, carrier, kind, path, text, whole });
+  if (text.length === 0) return;
+  const arrives = arrivalOf(carrier);
+  if (arrives !== 'exempt') pieces.push({ key, carrier, kind, path, text, whole: arrives === 'whole' });
+}
+
+type Arrival = 'exempt' | 'whole' | 'fragments';
+
+/** By carrier. A server can name as many fields as it likes, so it is emptied when it grows. */
+const arrivals = new Map<string, Arrival>();
+const ARRIVALS_MAX = 1_000;
+
+function arrivalOf(carrier: string): Arrival {
+  let arrival = arrivals.get(carrier);
+  if (arrival === undefined) {
+    const inFragments = carrier.endsWith('.arguments') || DELTA_STRING.test(carrier) || FRAGMENTS.test(carrier);
+    arrival = ANSWER_EXEMPT.has(carrier) ? 'exempt' : inFragments ? 'fragments' : 'whole';
+    if (arrivals.size >= ARRIVALS_MAX) arrivals.clear();
+    arrivals.set(carrier, arrival);
+  }
+  return arrival;
 }
 
 /** A string that stands directly in a delta: content, refusal, reasoning and whatever comes. */

@@ -38,13 +38,14 @@ export class SseFramer {
   feed(chunk: Buffer): readonly Frame[] {
     const frames: Frame[] = [];
     let frameStart = 0;
+    const hasCr = chunk.includes(CR);
     for (let i = 0; i < chunk.length; i += 1) {
       const byte = chunk[i] as number;
       if (byte !== LF && byte !== CR) {
         this.#lineIsEmpty = false;
         this.#afterCr = false;
         // Nothing but a line end matters: jump to the next one.
-        i = nextLineEnd(chunk, i + 1) - 1;
+        i = nextLineEnd(chunk, i + 1, hasCr) - 1;
         continue;
       }
       const secondHalf = byte === LF && this.#afterCr;
@@ -93,9 +94,10 @@ function tooLarge(): WeirError {
   return new WeirError('response_too_large', 'an event of the stream is larger than proxy.limits.event_bytes_max');
 }
 
-function nextLineEnd(chunk: Buffer, from: number): number {
+function nextLineEnd(chunk: Buffer, from: number, hasCr: boolean): number {
   const lf = chunk.indexOf(LF, from);
   const end = lf < 0 ? chunk.length : lf;
+  if (!hasCr) return end;
   // A CR before the LF ends the line too; looked for only in this line.
   const cr = chunk.subarray(from, end).indexOf(CR);
   return cr < 0 ? end : from + cr;

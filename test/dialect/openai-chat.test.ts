@@ -116,3 +116,12 @@ t.test('bodies of our own', async (t) => {
   t.match(streamed.contentType, 'text/event-stream');
   t.same(eventsOf(streamed.body).map((e) => [e.choices[0].delta.content ?? null, e.choices[0].finish_reason]), [['', null], ['safe', null], [null, 'stop']]);
 });
+
+t.test('a server that invents fields without end costs no memory and loses no text', async (t) => {
+  const reader = openaiChat.createReader(read({ messages: [] }));
+  for (let i = 0; i < 2_500; i += 1) {
+    const { pieces } = reader.readEvent({ choices: [{ index: 0, delta: { [`field${i}`]: 'x', content: 'y' } }] });
+    if (pieces.length !== 2) t.fail(`event ${i}`);
+  }
+  t.pass();
+});
