@@ -8,7 +8,7 @@
  */
 import { MOVES, MOVES_BIT, ROW_MASK, STARTS, STARTS_BIT, UNKNOWN, type Automaton, type State, type Transition } from './automaton.ts';
 import { Pieces } from '../text/pieces.ts';
-import type { CompiledPattern, PatternSet } from './set.ts';
+import type { CompiledPattern, PatternSet } from './compiled.ts';
 
 /** A match; offsets in UTF-16 code units from where the scan began. Overlapping matches of one pattern are joined. */
 export interface Finding {

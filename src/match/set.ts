@@ -3,8 +3,9 @@
  * is linear, and knows for every pattern how many characters it can make a stream wait (`holdChars`). Also the one-shot
  * form, `scanText`. Pure.
  */
-import type { PatternDefinition, Validator } from '../contract/classifier.ts';
+import type { PatternDefinition } from '../contract/classifier.ts';
 import { Automaton } from './automaton.ts';
+import type { CompiledPattern, PatternSet } from './compiled.ts';
 import { foldCase, type CharSet } from './charset.ts';
 import { holdOf, lengthOf, parsePattern, type Node, type PatternError } from './pattern.ts';
 import { compileProgram, type PatternInput, type ProgramTooLargeError } from './program.ts';
@@ -15,33 +16,10 @@ export const HOLD_CHARS_MAX = 4_096;
 export const LITERALS_MAX = 200_000;
 const STATE_BYTES_MAX = 8 * 1024 * 1024;
 
-export interface CompiledPattern {
-  readonly index: number;
-  readonly definition: PatternDefinition;
-  /** Classifier that the pattern belongs to, as given. */
-  readonly classifier: string;
-  /** Text that may belong to a match is held back; otherwise matches are only observed. */
-  readonly holds: boolean;
-  /** Most characters that can be undecided because of it. */
-  readonly holdChars: number;
-  readonly validate: Validator | undefined;
-  /** Most characters of a match; Infinity where only the pattern itself says. */
-  readonly maxChars: number;
-}
-
 export interface PatternSource {
   readonly classifier: string;
   readonly definition: PatternDefinition;
   readonly holds: boolean;
-}
-
-export interface PatternSet {
-  readonly patterns: readonly CompiledPattern[];
-  readonly automaton: Automaton;
-  /** Upper bound on undecided characters, over the holding patterns. */
-  readonly holdChars: number;
-  /** The least age limit of a pattern, or Infinity. */
-  readonly ageMin: number;
 }
 
 /** What is wrong with which pattern. `position` counts code units in its regex, where known. */

@@ -12,7 +12,8 @@ import type { Screened, Segment, SegmentResults } from '../contract/exchange.ts'
 import type { Condition, FailMode, Policy, PolicyDecision } from '../contract/policy.ts';
 import type { ClassifierResult, ContentType, Context, Direction, ScoredResult, ScreeningRequest, UnknownReason } from '../contract/screening.ts';
 import type { Component, Finding } from '../match/scan.ts';
-import { compilePatterns, failingExamples, PatternSetError, scanText, type PatternSet, type PatternSource } from '../match/set.ts';
+import type { PatternSet } from '../match/compiled.ts';
+import { compilePatterns, failingExamples, PatternSetError, scanText, type PatternSource } from '../match/set.ts';
 import { exceptHosts } from '../match/validators.ts';
 import { JsonText } from '../text/json-text.ts';
 import { decide } from '../policy/decide.ts';

@@ -13,7 +13,8 @@
  */
 import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto';
 import type { Segment } from '../contract/exchange.ts';
-import { compilePatterns, scanText, type PatternSet } from '../match/set.ts';
+import type { PatternSet } from '../match/compiled.ts';
+import { compilePatterns, scanText } from '../match/set.ts';
 
 const BRACKETS: Readonly<Record<string, string>> = { '⟨': '⟩', '〈': '〉', '‹': '›', '<': '>', '[': ']' };
 const LABEL_CHARS_MAX = 24;

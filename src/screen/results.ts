@@ -2,7 +2,7 @@
 import type { DecisionRecord } from '../contract/exchange.ts';
 import type { ClassifierResult, ScoredResult } from '../contract/screening.ts';
 import type { Finding } from '../match/scan.ts';
-import type { CompiledPattern } from '../match/set.ts';
+import type { CompiledPattern } from '../match/compiled.ts';
 
 type Spans = { start: number; end: number }[];
 

@@ -7,7 +7,7 @@
  * rewritten so that the JSON stays valid.
  */
 import { Scan, type Component } from '../match/scan.ts';
-import type { PatternSet } from '../match/set.ts';
+import type { PatternSet } from '../match/compiled.ts';
 import type { TextEdit } from '../text/edits.ts';
 import { JsonText } from '../text/json-text.ts';
 import { Pieces } from '../text/pieces.ts';

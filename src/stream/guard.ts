@@ -8,16 +8,13 @@
  */
 import type { DecisionRecord } from '../contract/exchange.ts';
 import { WeirError } from '../contract/errors.ts';
-import type { PolicyDecision } from '../contract/policy.ts';
 import type { Dialect, EventReading, Piece, RequestReading, ResponseReader } from '../dialect/dialect.ts';
 import { spliceText, type JsonEdit } from '../dialect/json.ts';
-import type { ChannelJudge, OutputPlan, OutputRuling } from '../screen/plan.ts';
-import { ResultTally } from '../screen/results.ts';
+import type { OutputPlan } from '../screen/plan.ts';
 import { sliceEdited } from '../text/edits.ts';
-import { JsonChannel, TextChannel, type Channel } from './channel.ts';
-import { Gate } from './gate.ts';
-import { RestoringChannel } from './restore.ts';
+import { Lane } from './lane.ts';
 import { SseFramer, withData, type Frame } from './sse.ts';
+import { Tally } from './tally.ts';
 
 export interface GuardLimits {
   readonly eventBytesMax: number;
@@ -87,34 +84,6 @@ interface QueuedEvent {
   readonly placed: readonly PlacedPiece[];
   readonly closes: readonly string[];
   readonly queuedMs: number;
-}
-
-/** One channel of the answer with its judge. */
-class Lane {
-  readonly key: string;
-  readonly judge: ChannelJudge;
-  readonly channel: Channel;
-  /** The end of an event that was sent in part: leaves with the next event of the lane, or by itself. */
-  carry: { start: number; text: string } | undefined;
-
-  constructor(key: string, kind: Piece['kind'], plan: OutputPlan, tally: Tally, onScores: () => void) {
-    this.key = key;
-    this.judge = plan.openChannel();
-    const Kind = kind === 'json' ? JsonChannel : TextChannel;
-    const { restore, scoring } = plan;
-    const noted = (ruling: OutputRuling): OutputRuling => {
-      tally.decided(ruling.decision);
-      return ruling;
-    };
-    const screened = new Kind({
-      set: plan.patterns,
-      judge: (component, text) => noted(this.judge.judge(component, text, tally.results)),
-      // Arguments are acted on as a whole, so they are scored, and wait, as a whole.
-      gate: scoring && new Gate({ window: kind === 'json' ? 'whole' : scoring.window, mode: scoring.mode, score: (window) => scoring.score(window), onScores }),
-      judgeWindow: ({ window, results }, components, textOf) => noted(this.judge.judgeWindow(window, results, components, textOf, tally.results)),
-    });
-    this.channel = restore === undefined ? screened : new RestoringChannel(kind, restore, screened);
-  }
 }
 
 class AnswerGuard implements Guard {
@@ -190,7 +159,7 @@ class AnswerGuard implements Guard {
 
   summary(): GuardSummary {
     return {
-      decision: this.#tally.record([...this.#lanes.values()]),
+      decision: this.#tally.record([...this.#lanes.values()].reduce((sum, { channel }) => sum + channel.replaced, 0)),
       heldCharsMax: this.#tally.heldCharsMax,
       heldMsTotal: this.#tally.heldMsTotal,
       usage: this.#reader.usage(),
@@ -481,48 +450,3 @@ function withText(frame: Frame | undefined, text: string): Buffer {
   if (frame === undefined) return Buffer.from(text);
   return Buffer.from(`${text.trimEnd().split('\n').map((line) => `data: ${line}`).join('\n')}\n\n`);
 }
-
-/** Counts what an answer's screening did; keeps no content. */
-class Tally {
-  readonly carriers = new Set<string>();
-  readonly results = new ResultTally();
-  heldCharsMax = 0;
-  heldMsTotal = 0;
-  #worst: PolicyDecision;
-  readonly #rules = new Set<string>();
-  readonly #degraded = new Set<string>();
-
-  constructor(initial: PolicyDecision) {
-    this.#worst = initial;
-    this.decided(initial);
-  }
-
-  /** The decision that did most to the answer. */
-  get worst(): PolicyDecision {
-    return this.#worst;
-  }
-
-  decided(decision: PolicyDecision): void {
-    for (const rule of decision.triggered_rules) this.#rules.add(rule);
-    for (const rule of decision.degraded) this.#degraded.add(rule);
-    if (WEIGHT[decision.action] > WEIGHT[this.#worst.action]) this.#worst = decision;
-  }
-
-  held(chars: number): void {
-    if (chars > this.heldCharsMax) this.heldCharsMax = chars;
-  }
-
-  record(lanes: readonly Lane[]): DecisionRecord {
-    return {
-      action: this.#worst.action,
-      triggered_rules: [...this.#rules],
-      classifier_results: this.results.summary(),
-      coverage: { screened: [...this.carriers].sort(), exempt: [], opaque: [] },
-      degraded: [...this.#degraded],
-      redactions: lanes.reduce((sum, lane) => sum + lane.channel.replaced, 0),
-      latency_ms: 0,
-    };
-  }
-}
-
-const WEIGHT = { allow: 0, warn: 1, escalate: 2, redact: 3, replace: 4, block: 5 } as const;

@@ -4,7 +4,7 @@
  */
 import { sliceEdited } from '../text/edits.ts';
 import { TextChannel, type Judge } from './channel.ts';
-import type { PatternSet } from '../match/set.ts';
+import type { PatternSet } from '../match/compiled.ts';
 
 export class Redactor {
   readonly #channel: TextChannel;

@@ -3,7 +3,8 @@
  * common, and without validators, so that every engine does the same work and finds the same; two hundred are these and
  * what a large tenant would add: ticket formats, key formats, names. The sets of the pii plugin are the ones that ship.
  */
-import { compilePatterns, type PatternSet } from '../../src/match/set.ts';
+import type { PatternSet } from '../../src/match/compiled.ts';
+import { compilePatterns } from '../../src/match/set.ts';
 import type { PatternDefinition } from '../../src/contract/classifier.ts';
 import { testPii } from '../helpers/pii.ts';
 

@@ -4,7 +4,8 @@
  */
 import fc from 'fast-check';
 import t from 'tap';
-import { compilePatterns, scanText, type PatternSet } from '../../src/match/set.ts';
+import type { PatternSet } from '../../src/match/compiled.ts';
+import { compilePatterns, scanText } from '../../src/match/set.ts';
 import { naiveSpans } from '../helpers/naive.ts';
 import { testPii } from '../helpers/pii.ts';
 import { randomOf, runs, seed } from '../helpers/runs.ts';

@@ -5,7 +5,8 @@
  */
 import assert from 'node:assert/strict';
 import type { PatternDefinition } from '../../../src/contract/classifier.ts';
-import { scanText, type PatternSet } from '../../../src/match/set.ts';
+import type { PatternSet } from '../../../src/match/compiled.ts';
+import { scanText } from '../../../src/match/set.ts';
 import { BACKTRACKING, PII, setOf, TWENTY, TWO_HUNDRED } from '../detectors.ts';
 import { re2Separate, re2Set, v8Alternation, v8Separate } from '../engines.ts';
 import { millionsPerSecond, type Row, type Table } from '../report.ts';

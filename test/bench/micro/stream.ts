@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import type { PatternDefinition } from '../../../src/contract/classifier.ts';
 import { openaiChat } from '../../../src/dialect/openai-chat.ts';
 import type { Component } from '../../../src/match/scan.ts';
-import type { PatternSet } from '../../../src/match/set.ts';
+import type { PatternSet } from '../../../src/match/compiled.ts';
 import { requirePolicy } from '../../../src/policy/parse.ts';
 import { compilePlan, type OutputPlan } from '../../../src/screen/plan.ts';
 import type { Ruling } from '../../../src/stream/channel.ts';
