@@ -99,6 +99,8 @@ class AnswerGuard implements Guard {
   readonly #ended = new Set<string>();
   /** Choices of which an event left changed, each with one of its keys: what repeats their text goes from there on. */
   readonly #changed = new Map<string, string>();
+  /** Bytes of the queued events that the upstream sent. */
+  #queuedBytes = 0;
   /** Undefined until the first byte that is not white space tells what the answer is. */
   #form: 'events' | 'json' | 'text' | undefined;
   /** Bytes before the form is known, then the body of a whole answer. */
@@ -222,7 +224,9 @@ class AnswerGuard implements Guard {
       if (event === undefined) this.#enqueue(frame, '', undefined, wholeText(data === undefined ? frame.stray : `${data}\n${frame.stray}`));
       else this.#enqueue(frame, data as string, event, this.#reader.readEvent(event));
     }
-    if (!this.#done && this.#queue.length > this.#queuedMax) this.#drain();
+    if (this.#done || this.#queue.length <= this.#queuedMax) return;
+    this.#drain();
+    if (this.#queuedBytes > this.#options.limits.responseBytesMax) throw new WeirError('response_too_large', 'more of the answer waits for its scores than proxy.limits.response_bytes_max');
   }
 
   #enqueue(frame: Frame, json: string, event: unknown, { pieces, closes }: EventReading): void {
@@ -230,8 +234,13 @@ class AnswerGuard implements Guard {
     let allowed = pieces.every((piece) => this.#take(piece, placed));
     for (const prefix of closes) allowed = allowed && this.#closeLanes(prefix);
     if (allowed && closes.length > 0) this.#sendCarries(closes);
-    this.#queue.push({ raw: frame.raw, frame, json, event, placed, closes, queuedMs: performance.now() });
+    this.#push({ raw: frame.raw, frame, json, event, placed, closes, queuedMs: performance.now() });
     if (!allowed) this.#block();
+  }
+
+  #push(event: QueuedEvent): void {
+    this.#queue.push(event);
+    this.#queuedBytes += event.raw.length;
   }
 
   /** Feeds a piece to its channel and places it; false when the policy blocks. */
@@ -274,6 +283,7 @@ class AnswerGuard implements Guard {
 
   #send(event: QueuedEvent): void {
     const bytes = this.#bytesOf(event);
+    this.#queuedBytes -= event.raw.length;
     this.#tally.heldMsTotal += performance.now() - event.queuedMs;
     for (const { lane, end } of event.placed) lane.channel.forget(end);
     for (const prefix of event.closes) this.#ended.add(prefix);
@@ -318,6 +328,7 @@ class AnswerGuard implements Guard {
     }
     this.#out.push(withData(head.frame as Frame, spliceText(head.json, edits)));
     this.#queue.shift();
+    this.#queuedBytes -= head.raw.length;
     this.#drain();
   }
 
@@ -329,7 +340,7 @@ class AnswerGuard implements Guard {
       const end = start + text.length;
       const event = this.#reader.textEvent(lane.key, sliceEdited(text, start, start, end, lane.channel.edits));
       lane.carry = undefined;
-      this.#queue.push({ raw: event, frame: undefined, json: '', event: undefined, placed: [], closes: [], queuedMs: performance.now() });
+      this.#push({ raw: event, frame: undefined, json: '', event: undefined, placed: [], closes: [], queuedMs: performance.now() });
     }
   }
 
@@ -350,11 +361,11 @@ class AnswerGuard implements Guard {
     const { action } = this.#options.plan.initial;
     const placed: PlacedPiece[] = [];
     if (action === 'block' || action === 'replace' || !reading.pieces.every((piece) => this.#take({ ...piece, whole: true }, placed))) {
-      this.#queue.push({ raw, frame: undefined, json: '', event, placed: [], closes: [], queuedMs: performance.now() });
+      this.#push({ raw, frame: undefined, json: '', event, placed: [], closes: [], queuedMs: performance.now() });
       this.#block();
       return;
     }
-    this.#queue.push({ raw, frame: undefined, json: event === undefined ? '' : json, event, placed, closes: [], queuedMs: performance.now() });
+    this.#push({ raw, frame: undefined, json: event === undefined ? '' : json, event, placed, closes: [], queuedMs: performance.now() });
     this.#drain();
   }
 

@@ -182,3 +182,11 @@ t.test('an upstream that dies ends the waiting', async (t) => {
   await new Promise((resolve) => setTimeout(resolve, 50));
   t.equal(out.length, 0, 'late scores release nothing');
 });
+
+t.test('a stream that waits for its scores may wait up to the limit of an answer, not longer', async (t) => {
+  const plan = planWith(judgeClassifier(() => 0), 'block', 'stream: { window: whole }');
+  const make = (max: number) => createGuard({ dialect: openaiChat, request: STREAM_REQUEST, plan: plan.forOutput({}), requestId: 'r', status: 200, mediaType: 'text/event-stream', limits: { eventBytesMax: 1 << 20, responseBytesMax: max }, onBytes: () => undefined, onDone: () => undefined });
+  const events = Buffer.concat(Array.from({ length: 20 }, () => chunk({ content: 'word ' })));
+  t.throws(() => make(events.length - 1).feed(events), { code: 'response_too_large' });
+  t.doesNotThrow(() => make(events.length).feed(events));
+});
