@@ -34,7 +34,7 @@ export async function compileRuntime(snapshot: Snapshot, pool: ClassifierPool): 
   const issues: ConfigIssue[] = [];
   for (const [id, policy] of snapshot.policies) {
     try {
-      compiled.set(id, compilePlan(policy, classifiers, { file: snapshot.policyFiles.get(id) ?? id }));
+      compiled.set(id, compilePlan(policy, classifiers, { file: snapshot.policyFiles.get(id) ?? id, deadlineMs: snapshot.config.screening.deadline_ms }));
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       issues.push(...error.issues);
