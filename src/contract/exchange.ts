@@ -2,7 +2,7 @@
  * The words of one exchange: a request in, an answer out. `proxy/exchange` makes these values stage by stage; each is
  * frozen when the next stage takes it.
  */
-import type { Action, ClassifierResult, ContentType, Context, Coverage, UnknownReason } from './screening.ts';
+import type { Action, ClassifierResult, ContentType, Coverage, UnknownReason } from './screening.ts';
 
 /** One piece of text of a request, and where it stands. */
 export interface Segment {
@@ -82,11 +82,4 @@ export interface ExchangeRecord {
   readonly started_at: string;
   readonly duration_ms: number;
   readonly time_to_first_byte_ms?: number;
-}
-
-/** What a rule may read about an exchange. */
-export interface ExchangeContext {
-  readonly requestId: string;
-  readonly tenantId: string;
-  readonly context: Context;
 }

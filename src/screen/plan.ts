@@ -15,7 +15,7 @@ import type { Component, Finding } from '../match/scan.ts';
 import type { PatternSet } from '../match/compiled.ts';
 import { compilePatterns, failingExamples, PatternSetError, scanText, type PatternSource } from '../match/set.ts';
 import { exceptHosts } from '../match/validators.ts';
-import { JsonText } from '../text/json-text.ts';
+import { isInString, JsonText, writtenInJson } from '../text/json-text.ts';
 import { decide } from '../policy/decide.ts';
 import type { TextEdit } from '../text/edits.ts';
 import type { TextWindow, WindowRule } from '../text/windows.ts';
@@ -147,7 +147,8 @@ class Plan implements ScreeningPlan {
     const textOf = (start: number, end: number): string => (segment.json === true ? decodedJson(content.slice(start, end)) : content.slice(start, end));
     const known = pseudonyms ?? (decision.rule?.redact?.style === 'pseudonym' ? new Pseudonyms(literalTokens([segment])) : undefined);
     const edits = redactionEdits(spans, decision.rule?.redact, this.#own.hashKey, textOf, known);
-    return segment.json === true ? edits.map((edit) => ({ ...edit, text: jsonReplacement(content, edit) })) : edits;
+    if (segment.json !== true) return edits;
+    return edits.map((edit) => writtenInJson(edit, isInString(content, edit.start), content.slice(edit.start, edit.end), (back) => content[edit.start - back] ?? ''));
   }
 
   forOutput(context: Context, pseudonyms?: Pseudonyms): OutputPlan {
@@ -347,12 +348,4 @@ function decodedJson(raw: string): string {
   } catch {
     return raw;
   }
-}
-
-/** The replacement as it stands in JSON text: escaped, and quoted where it replaces a number. */
-function jsonReplacement(content: string, edit: TextEdit): string {
-  const escaped = JSON.stringify(edit.text);
-  const replaced = content.slice(edit.start, edit.end);
-  const inString = (content.slice(0, edit.start).replace(/\\./gs, '').match(/"/g)?.length ?? 0) % 2 === 1;
-  return inString || !/^[-+.\deE]+$/.test(replaced) ? escaped.slice(1, -1) : escaped;
 }

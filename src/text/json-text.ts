@@ -26,6 +26,7 @@ interface Stretch {
 
 const HEX = /^[0-9a-fA-F]*$/;
 const NUMBER = /[-+.\deE]/;
+const NUMBERS = /^[-+.\deE]+$/;
 const ESCAPES: Readonly<Record<string, string>> = { '"': '"', '\\': '\\', '/': '/', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' };
 
 export class JsonText {
@@ -93,13 +94,9 @@ export class JsonText {
    * with the signs before it. `decodedText` gives decoded text that is not forgotten.
    */
   place(start: number, end: number, text: string, decodedText: (start: number, end: number) => string): TextEdit {
-    const range = this.rawRange(start, end);
-    const escaped = JSON.stringify(text);
-    const stretch = this.#stretchAt(start);
-    if (stretch.inString || !/^[-+.\deE]+$/.test(decodedText(start, end))) return { ...range, text: escaped.slice(1, -1) };
-    let signs = 0;
-    while (start - signs > stretch.decoded && NUMBER.test(decodedText(start - signs - 1, start - signs))) signs += 1;
-    return { start: range.start - signs, end: range.end, text: text === '' ? '' : escaped };
+    const { inString, decoded } = this.#stretchAt(start);
+    const charBefore = (back: number): string => (start - back < decoded ? '' : decodedText(start - back, start - back + 1));
+    return writtenInJson({ ...this.rawRange(start, end), text }, inString, decodedText(start, end), charBefore);
   }
 
   /** Drops the map before the decoded offset `boundary`, except for a number under way. */
@@ -167,4 +164,21 @@ export class JsonText {
     }
     return this.#stretches[low] as Stretch;
   }
+}
+
+/** Whether `offset` of a JSON text stands inside a string. */
+export function isInString(text: string, offset: number): boolean {
+  return (text.slice(0, offset).replace(/\\./gs, '').match(/"/g)?.length ?? 0) % 2 === 1;
+}
+
+/**
+ * An edit as it is written in JSON text: escaped inside a string; quoted where it replaces a number, which goes whole,
+ * with the signs and digits before it. `charBefore(1)` is the character before the edit, '' where there is none.
+ */
+export function writtenInJson(edit: TextEdit, inString: boolean, replaced: string, charBefore: (back: number) => string): TextEdit {
+  const escaped = JSON.stringify(edit.text);
+  if (inString || !NUMBERS.test(replaced)) return { ...edit, text: escaped.slice(1, -1) };
+  let signs = 0;
+  while (NUMBER.test(charBefore(signs + 1))) signs += 1;
+  return { start: edit.start - signs, end: edit.end, text: edit.text === '' ? '' : escaped };
 }
