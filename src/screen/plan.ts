@@ -273,7 +273,8 @@ function compileSet(policy: Policy, classifiers: readonly Classifier[], file: st
   const ownSources = own.map((definition) => source(POLICY_PATTERNS, definition));
   try {
     const set = compilePatterns([...classifiers.flatMap((c) => (c.patterns ?? []).map((definition) => source(c.id, definition))), ...ownSources]);
-    const failing = failingExamples(ownSources);
+    // Each is compiled by itself for this, so only those that state something.
+    const failing = failingExamples(ownSources.filter(({ definition: { matches = [], ignores = [] } }) => matches.length + ignores.length > 0));
     if (failing.length > 0) throw new PatternSetError(failing);
     return set;
   } catch (error) {
