@@ -1,48 +1,39 @@
 /**
- * One deterministic automaton for a whole program, built state by state as texts ask for it. A state is what a scan must
- * remember: for every start from which a match may still complete (a group), the instructions it has reached. Groups
- * are ordered, oldest start first; the scan keeps the start positions, the automaton says how they move.
+ * One deterministic automaton for a whole program, built as texts ask for it: a state is a whole front, so that most
+ * characters cost one look-up. The scan keeps the start positions, the automaton says how they move.
  *
- * INVARIANT: where a pattern has no validator, an instruction stands only in the oldest group that reaches it: whatever a
- * younger start would match from there, the older one matches too, and covers it. So the number of groups, and with it
- * the work for each character, does not depend on the length of the text.
- *
- * The table of transitions is bounded (`stateBytesMax`): when it is full it is emptied and filled again, counted in
- * `resets`. A scan holds the State object, which survives that.
+ * A text that is made to be costly meets a new combination of threads at nearly every character. States for these would
+ * be made, kept and never met again. So the number of states that may be made grows with the characters read
+ * (`CHARS_PER_STATE`); beyond it the scan steps the threads one by one, with the same results. States take a quarter
+ * of `stateBytesMax` and threads the rest; a full table is emptied and filled again.
  */
-import { ACCEPT, AHEAD, BEHIND, CHAR, SPLIT, type Program } from './program.ts';
-
-/** The instructions that one start has reached: CHAR and AHEAD only, sorted. */
-type Group = readonly number[];
+import type { Program } from './program.ts';
+import { Front, Threads, type Thread } from './threads.ts';
 
 export interface State {
-  readonly groups: readonly Group[];
+  readonly threads: readonly Thread[];
   /** Which look-behinds the character before satisfies. */
   readonly behind: number;
-  /** Index of the oldest group that can still complete a holding pattern, or -1. */
+  /** Index of the oldest thread that can still complete a holding pattern, or -1. */
   readonly firstHolding: number;
-  /** For each group: the least age at which some of its instructions are dropped, or Infinity. */
-  readonly ages: readonly number[];
-  /** Where its row begins in the table of `epoch`. */
-  row: number;
-  epoch: number;
+  /** Where its row begins in the table of `epoch`; meaningless in another epoch, as of a state that has no row. */
+  readonly row: number;
+  readonly epoch: number;
 }
 
 /** A transition that does more than change the state. */
 export interface Transition {
   readonly next: State;
-  /** For each group of the next state: the group it comes from, or -1 for a start at the character read. */
-  readonly from: Int16Array;
-  /** Pairs (source group or -1, pattern): matches that end before the character read. */
-  readonly before: readonly number[];
-  /** The same for matches that end after it. */
-  readonly after: readonly number[];
+  /** For each thread of the next state: the thread it was, or -1 for a start at the character read. */
+  readonly from: readonly number[];
+  /** As in Front. */
+  readonly matches: readonly number[];
 }
 
 /**
- * A table entry is UNKNOWN, or the next row with flags above it. No flag: the groups stay as they are, or none is left.
- * STARTS: one group is left, which starts at the character read. MOVES: the rest is the index of a Transition, which says
- * how the groups move and what has matched. Text without matches meets the first two only.
+ * A table entry is UNKNOWN, or the next row with flags above it. No flag: the threads stay as they are, or none is left.
+ * STARTS: one thread is left, which starts at the character read. MOVES: the rest is the index of a Transition, which says
+ * how the threads move and what has matched. Text without matches meets the first two only.
  */
 export const UNKNOWN = -1;
 export const STARTS_BIT = 29;
@@ -51,71 +42,64 @@ export const ROW_MASK = (1 << 28) - 1;
 export const STARTS = 1 << STARTS_BIT;
 export const MOVES = 1 << MOVES_BIT;
 
-/** Bytes that a state takes beside its row: the object, its key, and each instruction of its groups. */
-const STATE_BYTES = 400;
-const ITEM_BYTES = 24;
-/** So many states are kept whatever they take: fewer would be made again at every character. */
+/** Bytes that a state takes beside its row, and each thread in it; and a transition. */
+const STATE_BYTES = 300;
+const STATE_THREAD_BYTES = 16;
+const TRANSITION_BYTES = 200;
+/** One state of several threads may be made for so many characters read, and so many may be saved up. */
+const CHARS_PER_STATE = 256;
+const STATES_SAVED = 1024;
+/** So many states are kept whatever they take. */
 const STATES_MIN = 16;
-
-const NO_AGES: readonly number[] = [];
+const NO_EPOCH = -1;
 
 export class Automaton {
   readonly program: Program;
   readonly stride: number;
-  readonly #statesMax: number;
-  readonly #bytesMax: number;
-  /** What the states and transitions take beside the table. */
-  #bytes = 0;
+  /** Scratch: the threads that are being stepped. */
+  readonly front = new Front();
+  readonly #threads: Threads;
   /** `table[state.row + class]`: an entry as above. Read it again after `advance`. */
   table: Int32Array;
-  epoch = 0;
-  resets = 0;
   #states: State[] = [];
-  #index = new Map<string, State>();
+  /** States without thread, by look-behind kind; of one, by the thread's row; of several, by their rows. */
+  #empty: (State | undefined)[] = [];
+  #single = new Map<number, State>();
+  #several = new Map<string, State>();
   #transitions: Transition[] = [];
-  /** Stamps against visiting an instruction twice, in one group and in all older groups. */
-  readonly #inGroup: Int32Array;
-  readonly #inOlder: Int32Array;
-  #groupStamp = 0;
-  /** By pattern: stamped in the transition in which an older start of it goes on. */
-  readonly #alive: Int32Array;
-  readonly #anyOnce: boolean;
-  readonly #limited: boolean;
-  #aliveStamp = 0;
-  #olderStamp = 0;
-  /** For each kind of look-behind: one class that is of this kind. */
-  readonly #classOfKind: readonly number[];
-  /** By look-behind kind and class: what a start at this character reaches. The same for every state. */
-  readonly #startReach = new Map<number, readonly number[]>();
+  /** Characters read that no state has been made for. */
+  #credit = STATES_SAVED * CHARS_PER_STATE;
+  readonly #bytesMax: number;
+  /** What states and transitions take. */
+  #bytes = 0;
+  #epoch = 0;
+  #threadsEpoch = 0;
 
   constructor(program: Program, stateBytesMax: number) {
     this.program = program;
     this.stride = program.classes + 1;
-    this.#statesMax = Math.min(Math.max(STATES_MIN, Math.floor(stateBytesMax / (this.stride * 4))), Math.floor(ROW_MASK / this.stride) - 1);
-    this.#bytesMax = stateBytesMax;
-    this.table = new Int32Array(this.stride * Math.min(64, this.#statesMax)).fill(UNKNOWN);
-    this.#inGroup = new Int32Array(program.kind.length).fill(-1);
-    this.#inOlder = new Int32Array(program.kind.length).fill(-1);
-    this.#alive = new Int32Array(program.once.length);
-    this.#anyOnce = program.once.includes(1);
-    this.#limited = program.maxChars.some((limit) => limit > 0);
-    const classOfKind: number[] = [];
-    program.behindKind.forEach((kind, cls) => { classOfKind[kind] = cls; });
-    this.#classOfKind = classOfKind;
+    this.#bytesMax = stateBytesMax / 4;
+    this.#threads = new Threads(program, (stateBytesMax * 3) / 4);
+    this.table = new Int32Array(this.stride * 64).fill(UNKNOWN);
   }
 
   get stateCount(): number {
     return this.#states.length;
   }
 
-  /** The state at the start of a text. */
-  start(): State {
-    return this.#intern([], this.program.behindKind[this.program.classes] as number);
+  get threadCount(): number {
+    return this.#threads.count;
   }
 
-  /** `state`, with a row in the present table. */
-  revive(state: State): State {
-    return state.epoch === this.epoch ? state : this.#intern(state.groups, state.behind);
+  /** How often the table of states was emptied, and how often that of threads. */
+  get resets(): { readonly states: number; readonly threads: number } {
+    return { states: this.#epoch, threads: this.#threads.epoch };
+  }
+
+  /** The state at the start of a text. */
+  start(): State {
+    this.#makeRoom();
+    return this.#stateWithout(this.program.behindKind[this.program.classes] as number);
   }
 
   stateAt(row: number): State {
@@ -127,226 +111,154 @@ export class Automaton {
     return this.#transitions[entry & ROW_MASK] as Transition;
   }
 
-  /** Fills the entry for `state` and `cls` and returns it. May empty the table: revive states and read `table` again. */
+  /** `chars` more characters are about to be read. */
+  allow(chars: number): void {
+    this.#credit = Math.min(this.#credit + chars, STATES_SAVED * CHARS_PER_STATE);
+  }
+
+  /**
+   * The entry for `state` and `cls`, filled. UNKNOWN where no state may be made for what follows: then `front` has made
+   * the step. May empty the table: read `table` again, and rows of before mean nothing.
+   */
   advance(state: State, cls: number): number {
-    state = this.#withRoom(state);
-    const made = this.#compute(state, cls);
-    const entry = this.#entryOf(made, state.groups.length);
-    this.table[state.row + cls] = entry;
+    this.load(state);
+    this.step(cls);
+    const epoch = this.#epoch;
+    const next = this.present();
+    if (next === undefined) return UNKNOWN;
+    const entry = this.#entryTo(next);
+    if (this.has(state) && epoch === this.#epoch) this.table[state.row + cls] = entry;
     return entry;
   }
 
-  /**
-   * `state` without what is too old: of each group, the patterns whose age limit is less than its age. `from` says which
-   * groups are left. May empty the table, as `advance`.
-   */
-  withoutOld(state: State, ages: readonly number[]): { readonly next: State; readonly from: readonly number[] } {
-    const { patternOf, maxChars } = this.program;
-    const from: number[] = [];
-    const groups: Group[] = [];
-    state.groups.forEach((group, g) => {
-      const young = group.filter((item) => {
-        const limit = maxChars[patternOf[item] as number] as number;
-        return limit === 0 || (ages[g] as number) <= limit;
-      });
-      if (young.length === 0) return;
-      groups.push(young.length === group.length ? group : young);
-      from.push(g);
-    });
-    return { next: this.#intern(groups, this.#withRoom(state).behind), from };
+  /** Makes `front` the threads of `state`. */
+  load({ threads, behind }: State): void {
+    const { front } = this;
+    front.behind = behind;
+    front.count = threads.length;
+    for (let i = 0; i < threads.length; i += 1) front.rows[i] = this.#threads.rowOf(threads[i] as Thread);
   }
 
-  /** `state`, after making room for another where the table is full. */
-  #withRoom(state: State): State {
-    if (this.#states.length < this.#statesMax && (this.#bytes <= this.#bytesMax || this.#states.length < STATES_MIN)) return state;
-    this.#reset();
-    return this.revive(state);
-  }
-
-  #entryOf(made: Transition, groups: number): number {
-    const { from, next } = made;
-    if (made.before.length === 0 && made.after.length === 0) {
-      if (from.length === groups && from.every((source, i) => source === i)) return next.row;
-      if (from.length === 0) return next.row;
-      if (from.length === 1 && from[0] === -1) return STARTS | next.row;
-    }
-    this.#bytes += STATE_BYTES / 2;
-    return MOVES | (this.#transitions.push(made) - 1);
-  }
-
-  #reset(): void {
-    this.epoch += 1;
-    this.resets += 1;
-    this.#states = [];
-    this.#index = new Map();
-    this.#transitions = [];
-    this.#bytes = 0;
-    this.table.fill(UNKNOWN);
-  }
-
-  #compute(state: State, cls: number): Transition {
-    const { behindKind } = this.program;
-    const behind = behindKind[cls] as number;
-    const groups: Group[] = [];
-    const from: number[] = [];
-    const before: number[] = [];
-    const after: number[] = [];
-    this.#olderStamp += 2;
-    this.#aliveStamp += 1;
-    for (let g = 0; g <= state.groups.length; g += 1) {
-      const group = state.groups[g];
-      const source = group === undefined ? -1 : g;
-      const reached = group === undefined ? this.#mayBegin(this.#reachOfStart(state.behind, cls)) : this.#resolve(group, state.behind, cls, (pattern) => before.push(source, pattern));
-      const items = this.#consume(reached, cls, behind, (pattern) => after.push(source, pattern));
-      if (items.length === 0) continue;
-      if (source >= 0) this.#markAlive(items);
-      groups.push(items);
-      from.push(source);
-    }
-    return { next: this.#intern(groups, behind), from: Int16Array.from(from), before, after };
-  }
-
-  #markAlive(items: Group): void {
-    const { patternOf, once } = this.program;
-    for (const item of items) if (once[patternOf[item] as number] === 1) this.#alive[patternOf[item] as number] = this.#aliveStamp;
-  }
-
-  /** Without the beginnings of patterns that begin once and are under way. */
-  #mayBegin(reach: readonly number[]): readonly number[] {
-    const { patternOf } = this.program;
-    return this.#anyOnce ? reach.filter((item) => this.#alive[patternOf[item] as number] !== this.#aliveStamp) : reach;
-  }
-
-  /** The CHAR instructions that a match starting at a character of class `cls` begins with, of those that take it. */
-  #reachOfStart(behind: number, cls: number): readonly number[] {
-    const key = behind * this.stride + cls;
-    let reach = this.#startReach.get(key);
-    if (reach === undefined) {
-      const { operand, members } = this.program;
-      this.#groupStamp += 1;
-      const reached: number[] = [];
-      // No pattern matches the empty text, so nothing is accepted here.
-      this.#close(this.program.start, behind, cls, reached, () => undefined, 1);
-      reach = reached.filter((item) => members[operand[item] as number]![cls] === 1);
-      this.#startReach.set(key, reach);
-    }
-    return reach;
-  }
-
-  /** The CHAR instructions that `items` reach before a character of class `cls`; look-aheads are decided by it. */
-  #resolve(items: Group, behind: number, cls: number, accept: (pattern: number) => void): readonly number[] {
-    const { kind, operand, next, members } = this.program;
-    this.#groupStamp += 1;
-    const reached: number[] = [];
-    for (const item of items) {
-      if (kind[item] === CHAR) reached.push(item);
-      else if (members[operand[item] as number]![cls] === 1) this.#close(next[item] as number, behind, cls, reached, accept, 1);
-    }
-    return reached;
-  }
-
-  /** The items after reading `cls` from `reached`, without those that an older group has. */
-  #consume(reached: readonly number[], cls: number, behind: number, accept: (pattern: number) => void): Group {
-    const { operand, next, members } = this.program;
-    this.#groupStamp += 1;
-    const items: number[] = [];
-    for (const item of reached) {
-      if (members[operand[item] as number]![cls] === 1) this.#close(next[item] as number, behind, UNKNOWN, items, accept, 0);
-    }
-    return inOrder(items);
+  /** Moves `front` over a character of class `cls`. May empty the table. */
+  step(cls: number): void {
+    if (this.#threads.isFull) this.#resetThreads();
+    this.#threads.advance(this.front, cls);
   }
 
   /**
-   * Follows everything that reads no character, from `first`. With `ahead` known, look-aheads are decided; otherwise they
-   * are items. `phase` 1 is before the character, 0 after it: the two keep separate stamps of what older groups hold.
+   * Drops from `front` what is too old: of each thread, `age(thread)` characters old, the patterns whose limit is less. Sets
+   * `from` as a step does.
    */
-  #close(first: number, behind: number, ahead: number, items: number[], accept: (pattern: number) => void, phase: 0 | 1): void {
-    const { kind, operand, next, splits, members } = this.program;
-    const stack = [first];
-    while (stack.length > 0) {
-      const at = stack.pop() as number;
-      if (this.#inGroup[at] === this.#groupStamp) continue;
-      this.#inGroup[at] = this.#groupStamp;
-      switch (kind[at]) {
-        case SPLIT: {
-          const outs = splits[operand[at] as number] as Int32Array;
-          for (let i = outs.length - 1; i >= 0; i -= 1) stack.push(outs[i] as number);
-          break;
-        }
-        case BEHIND:
-          if (this.#behindHolds(operand[at] as number, behind)) stack.push(next[at] as number);
-          break;
-        case AHEAD:
-          if (ahead === UNKNOWN) this.#keep(at, items, phase);
-          else if (members[operand[at] as number]![ahead] === 1) stack.push(next[at] as number);
-          break;
-        case ACCEPT:
-          if (this.#claim(at, phase)) accept(operand[at] as number);
-          break;
-        default:
-          if (phase === 1) items.push(at);
-          else this.#keep(at, items, phase);
-      }
+  dropOld(age: (thread: number) => number): void {
+    const { front } = this;
+    let kept = 0;
+    for (let g = 0; g < front.count; g += 1) {
+      const thread = this.#threads.at(front.rows[g] as number);
+      const row = age(g) > thread.ageMax ? this.#threads.withoutOld(thread, age(g)) : front.rows[g] as number;
+      if (row === 0) continue;
+      front.rows[kept] = row;
+      front.from[kept] = g;
+      kept += 1;
     }
+    front.was = front.count;
+    front.count = kept;
   }
 
-  #keep(at: number, items: number[], phase: 0 | 1): void {
-    if (this.#claim(at, phase)) items.push(at);
+  /** Index of the oldest thread of `front` that can still complete a holding pattern, or -1. */
+  firstHolding(): number {
+    const { rows, count } = this.front;
+    for (let g = 0; g < count; g += 1) if (this.#threads.at(rows[g] as number).holds) return g;
+    return -1;
   }
 
-  /** False when an older group has the instruction and its pattern needs no validator. */
-  #claim(at: number, phase: 0 | 1): boolean {
-    if (this.program.validated[at] === 1) return true;
-    const stamp = this.#olderStamp + phase;
-    if (this.#inOlder[at] === stamp) return false;
-    this.#inOlder[at] = stamp;
-    return true;
+  /** The age at which the `thread`-th thread of `front` loses something. */
+  ageMaxOf(thread: number): number {
+    return this.#threads.at(this.front.rows[thread] as number).ageMax;
   }
 
-  #behindHolds(set: number, behind: number): boolean {
-    return this.program.members[set]![this.#classOfKind[behind] as number] === 1;
+  /** The state with a row that `front` is, or undefined where none may be made. */
+  present(): State | undefined {
+    const { rows, count, behind } = this.front;
+    this.#makeRoom();
+    if (count === 0) return this.#stateWithout(behind);
+    if (count === 1) {
+      const row = rows[0] as number;
+      let state = this.#single.get(row);
+      if (state === undefined) this.#single.set(row, (state = this.#make(this.#alive(), behind)));
+      return state;
+    }
+    if (this.#credit < CHARS_PER_STATE) return undefined;
+    const key = rows.slice(0, count).join();
+    let state = this.#several.get(key);
+    if (state === undefined) {
+      this.#credit -= CHARS_PER_STATE;
+      this.#several.set(key, (state = this.#make(this.#alive(), behind)));
+    }
+    return state;
   }
 
-  #intern(groups: readonly Group[], behind: number): State {
-    const key = keyOf(groups, behind);
-    const known = this.#index.get(key);
-    if (known !== undefined) return known;
+  /** `front` as a state to keep, which may have no row. */
+  keep(): State {
+    return this.present() ?? stateOf(this.#alive(), this.front.behind, 0, NO_EPOCH);
+  }
+
+  /** `state` has a row in the present table. */
+  has(state: State): boolean {
+    return state.epoch === this.#epoch;
+  }
+
+  #alive(): readonly Thread[] {
+    const { rows, count } = this.front;
+    return Array.from({ length: count }, (_, g) => this.#threads.at(rows[g] as number));
+  }
+
+  #stateWithout(behind: number): State {
+    return (this.#empty[behind] ??= this.#make([], behind));
+  }
+
+  #make(threads: readonly Thread[], behind: number): State {
     const row = this.#states.length * this.stride;
-    const { holds, maxChars, patternOf } = this.program;
-    const ageOf = (group: Group): number => group.reduce((least, item) => Math.min(least, maxChars[patternOf[item] as number] || Infinity), Infinity);
-    const state: State = {
-      ages: this.#limited ? groups.map(ageOf) : NO_AGES,
-      groups, behind, firstHolding: groups.findIndex((group) => group.some((item) => holds[item] === 1)), row, epoch: this.epoch };
+    const state = stateOf(threads, behind, row, this.#epoch);
     if (row + this.stride > this.table.length) {
-      const grown = new Int32Array(Math.min(this.table.length * 2, this.stride * (this.#statesMax + 2))).fill(UNKNOWN);
+      const grown = new Int32Array(this.table.length * 2).fill(UNKNOWN);
       grown.set(this.table);
       this.table = grown;
     }
     this.#states.push(state);
-    this.#index.set(key, state);
-    this.#bytes += STATE_BYTES + this.stride * 4 + groups.reduce((sum, group) => sum + group.length * ITEM_BYTES, 0);
+    this.#bytes += STATE_BYTES + this.stride * 4 + threads.length * STATE_THREAD_BYTES;
     return state;
   }
+
+  /** What `front` did on its last step, as an entry. */
+  #entryTo(next: State): number {
+    const { front } = this;
+    if (front.isSilent) return front.isNew ? STARTS | next.row : next.row;
+    this.#bytes += TRANSITION_BYTES;
+    return MOVES | (this.#transitions.push({ next, from: front.from.slice(0, front.count), matches: front.matches.slice(0, front.matched) }) - 1);
+  }
+
+  /** Empties the table of states where it is full, or where its threads are of another epoch. */
+  #makeRoom(): void {
+    const full = this.#bytes > this.#bytesMax && this.#states.length > STATES_MIN;
+    if (!full && this.#threadsEpoch === this.#threads.epoch) return;
+    this.#epoch += 1;
+    this.#threadsEpoch = this.#threads.epoch;
+    this.#bytes = 0;
+    this.#states = [];
+    this.#empty = [];
+    this.#single = new Map();
+    this.#several = new Map();
+    this.#transitions = [];
+    this.table.fill(UNKNOWN);
+  }
+
+  #resetThreads(): void {
+    const alive = this.#alive();
+    this.#threads.reset();
+    alive.forEach((thread, g) => { this.front.rows[g] = this.#threads.rowOf(thread); });
+  }
 }
 
-/** Instructions in ascending order, so that one set is one group. */
-function inOrder(items: number[]): Group {
-  for (let i = 1; i < items.length; i += 1) {
-    // Instructions come nearly sorted, so moving each to its place costs little.
-    const item = items[i] as number;
-    let at = i;
-    for (; at > 0 && (items[at - 1] as number) > item; at -= 1) items[at] = items[at - 1] as number;
-    items[at] = item;
-  }
-  return items;
-}
-
-/** A short key: two characters for each instruction, one between groups that no instruction has. */
-function keyOf(groups: readonly Group[], behind: number): string {
-  const codes: number[] = [behind];
-  for (const group of groups) {
-    codes.push(0xffff);
-    for (const item of group) codes.push(item & 0x7fff, item >> 15);
-  }
-  return String.fromCharCode.apply(null, codes);
+function stateOf(threads: readonly Thread[], behind: number, row: number, epoch: number): State {
+  return { threads, behind, firstHolding: threads.findIndex(({ holds }) => holds), row, epoch };
 }

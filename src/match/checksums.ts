@@ -9,7 +9,9 @@ import { createHash } from 'node:crypto';
 
 /** Sum of digit × weight, over as many digits as there are weights. */
 export function weighted(digits: string, weights: readonly number[], from = 0): number {
-  return weights.reduce((sum, weight, i) => sum + weight * (digits.charCodeAt(from + i) - 48), 0);
+  let sum = 0;
+  for (let i = 0; i < weights.length; i += 1) sum += (weights[i] as number) * (digits.charCodeAt(from + i) - 48);
+  return sum;
 }
 
 /** ISO/IEC 7812-1 annex B: every second digit from the right doubled. */
@@ -29,17 +31,19 @@ const PERMUTED: readonly string[] = ['0123456789', '1576283094', '5803796142', '
 export function passesVerhoeff(digits: string): boolean {
   let state = 0;
   for (let i = 0; i < digits.length; i += 1) {
-    const digit = Number(digits[digits.length - 1 - i]);
-    state = Number(DIHEDRAL[state]![Number(PERMUTED[i % 8]![digit])]);
+    const digit = digits.charCodeAt(digits.length - 1 - i) - 48;
+    if (digit < 0 || digit > 9) return false;
+    state = DIHEDRAL[state]!.charCodeAt(PERMUTED[i % 8]!.charCodeAt(digit) - 48) - 48;
   }
   return state === 0;
 }
 
-/** Remainder modulo 97 (ISO 7064); a letter stands for 10 to 35. */
+/** Remainder modulo 97 (ISO 7064) of letters and digits; a letter stands for 10 to 35. */
 export function mod97(characters: string): number {
   let remainder = 0;
-  for (const character of characters) {
-    const value = parseInt(character, 36);
+  for (let i = 0; i < characters.length; i += 1) {
+    const code = characters.charCodeAt(i);
+    const value = code <= 0x39 ? code - 0x30 : (code | 0x20) - 0x57;
     remainder = (remainder * (value > 9 ? 100 : 10) + value) % 97;
   }
   return remainder;

@@ -12,16 +12,21 @@ const digit = (text: string, at: number): number => text.charCodeAt(at < 0 ? tex
 const isOneDigit = (text: string): boolean => /^(.)\1*$/.test(text);
 const range = (from: number, to: number): readonly number[] => Array.from({ length: from - to + 1 }, (_, i) => from - i);
 
+const DAYS: readonly number[] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+
 /** A day that some year has; the 29th of February counts. `month` and `day` as written. */
 export function isDay(month: number, day: number): boolean {
-  return day >= 1 && day <= ([31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][month - 1] ?? 0);
+  return day >= 1 && day <= (DAYS[month - 1] ?? 0);
 }
 
+const NO_OFFSET: readonly number[] = [0];
+
 /** `yymmdd` read at `at`, after `offsets` that encode the century or the sex are taken off the month. */
-function hasDate(text: string, at: number, offsets: readonly number[] = [0]): boolean {
+function hasDate(text: string, at: number, offsets: readonly number[] = NO_OFFSET): boolean {
   const month = Number(text.slice(at + 2, at + 4));
   const day = Number(text.slice(at + 4, at + 6));
-  return offsets.some((offset) => isDay(month - offset, day));
+  for (const offset of offsets) if (isDay(month - offset, day)) return true;
+  return false;
 }
 
 const hasDayFirst = (text: string): boolean => isDay(Number(text.slice(2, 4)), Number(text.slice(0, 2)));
@@ -45,6 +50,12 @@ const NRIC: Readonly<Record<string, readonly [offset: number, letters: string]>>
 };
 const TAIWAN_LETTERS = 'ABCDEFGHJKLMNPQRSTUVXYWZIO';
 
+const FROM_13_TO_2 = range(13, 2);
+const FROM_10_TO_2 = range(10, 2);
+const FROM_9_TO_2 = range(9, 2);
+const FROM_9_TO_1 = range(9, 1);
+const FROM_8_TO_2 = range(8, 2);
+
 /** Two check digits, the second over the first; both modulo 11 with 10 written as 0. */
 const hasTwoChecks = (number: string, [first, second]: readonly [readonly number[], readonly number[]]): boolean =>
   mod11Check(number, first, 0) && mod11Check(number, second, 0) && !isOneDigit(number);
@@ -54,7 +65,7 @@ export const NATIONAL_NUMBERS: Readonly<Record<string, Check>> = {
   'us-itin': (n) => { const group = Number(n.slice(3, 5)); return n[0] === '9' && ((group >= 50 && group <= 65) || (group >= 70 && group <= 99 && group !== 89 && group !== 93)); },
   /** Prefix letters as HMRC allocates them. */
   'gb-nino': (n) => /^(?!BG|GB|KN|NK|NT|TN|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z]\d{6}[A-D]$/.test(n),
-  'gb-nhs': (n) => !isOneDigit(n) && mod11Check(n, range(10, 2), undefined),
+  'gb-nhs': (n) => !isOneDigit(n) && mod11Check(n, FROM_10_TO_2, undefined),
   /** One digit of the first ten stands there two or three times, all others once; ISO 7064 MOD 11,10. */
   'de-steuer-id': (n) => {
     const counts = [...'0123456789'].map((d) => n.slice(0, 10).split(d).length - 1).filter((count) => count > 1);
@@ -64,7 +75,7 @@ export const NATIONAL_NUMBERS: Readonly<Record<string, Check>> = {
   'fr-nir': (n) => {
     const month = Number(n.slice(3, 5));
     if ((month < 1 || month > 12) && (month < 20 || month > 42) && (month < 50 || month > 99)) return false;
-    return 97 - Number(BigInt(n.slice(0, 13).replace('2A', '19').replace('2B', '18')) % 97n) === Number(n.slice(13));
+    return 97 - (Number(n.slice(0, 13).replace('2A', '19').replace('2B', '18')) % 97) === Number(n.slice(13));
   },
   'es-dni': (n) => DNI[Number(n.slice(0, 8)) % 23] === n[8],
   'es-nie': (n) => DNI[Number(`${'XYZ'.indexOf(n[0]!)}${n.slice(1, 8)}`) % 23] === n[8],
@@ -89,11 +100,11 @@ export const NATIONAL_NUMBERS: Readonly<Record<string, Check>> = {
   /** A date and four digits; Denmark gave up its check digit in 2007. */
   'dk-cpr': hasDayFirst,
   'fi-hetu': (n) => hasDayFirst(n) && HETU[Number(n.slice(0, 6) + n.slice(-4, -1)) % 31] === n.at(-1),
-  'pt-nif': (n) => /[1235689]/.test(n[0]!) && mod11Check(n, range(9, 2), 0),
+  'pt-nif': (n) => /[1235689]/.test(n[0]!) && mod11Check(n, FROM_9_TO_2, 0),
   'at-svnr': (n) => n[0] !== '0' && isDay(Number(n.slice(6, 8)), Number(n.slice(4, 6))) && weighted(n, [3, 7, 9, 0, 5, 8, 4, 2, 1, 6]) % 11 === digit(n, 3),
   /** EAN-13 behind the country's 756. */
   'ch-ahv': (n) => n.startsWith('756') && (weighted(n, [1, 3, 1, 3, 1, 3, 1, 3, 1, 3, 1, 3]) + digit(n, 12)) % 10 === 0,
-  'ie-pps': (n) => PPS[(weighted(n, range(8, 2)) + 9 * (n.length > 8 ? PPS.indexOf(n[8]!) : 0)) % 23] === n[7],
+  'ie-pps': (n) => PPS[(weighted(n, FROM_8_TO_2) + 9 * (n.length > 8 ? PPS.indexOf(n[8]!) : 0)) % 23] === n[7],
   /** Czech and Slovak: divisible by 11; a woman's month is 50 higher, 20 more where numbers ran out. */
   'cz-rodne-cislo': (n) => hasDate(n, 0, [0, 20, 50, 70]) && Number(n) % 11 === 0,
   'ro-cnp': (n) => {
@@ -111,7 +122,7 @@ export const NATIONAL_NUMBERS: Readonly<Record<string, Check>> = {
   },
   /** JMBG and EMŠO of the states that were Yugoslavia. */
   'yu-jmbg': (n) => hasDayFirst(n) && mod11Check(n, [7, 6, 5, 4, 3, 2, 7, 6, 5, 4, 3, 2], undefined),
-  'ru-snils': (n) => !isOneDigit(n.slice(0, 9)) && (weighted(n, range(9, 1)) % 101) % 100 === Number(n.slice(9)),
+  'ru-snils': (n) => !isOneDigit(n.slice(0, 9)) && (weighted(n, FROM_9_TO_1) % 101) % 100 === Number(n.slice(9)),
   'tr-tckn': (n) => {
     const sum = (places: readonly number[]): number => places.reduce((total, at) => total + digit(n, at), 0);
     const tenth = (sum([0, 2, 4, 6, 8]) * 7 - sum([1, 3, 5, 7]) + 100) % 10;
@@ -144,7 +155,7 @@ export const NATIONAL_NUMBERS: Readonly<Record<string, Check>> = {
     return (sum + (n.at(-1) === 'A' ? 10 : digit(n, -1))) % 11 === 0;
   },
   'tw-national-id': (n) => { const letter = TAIWAN_LETTERS.indexOf(n[0]!) + 10; return (Math.floor(letter / 10) + (letter % 10) * 9 + weighted(n, [8, 7, 6, 5, 4, 3, 2, 1, 1], 1)) % 10 === 0; },
-  'th-national-id': (n) => n[0] !== '0' && (11 - (weighted(n, range(13, 2)) % 11)) % 10 === digit(n, 12),
+  'th-national-id': (n) => n[0] !== '0' && (11 - (weighted(n, FROM_13_TO_2) % 11)) % 10 === digit(n, 12),
   'au-tfn': (n) => weighted(n, [1, 4, 3, 7, 5, 8, 6, 9, 10]) % 11 === 0 && !isOneDigit(n),
   'au-medicare': (n) => /[2-6]/.test(n[0]!) && weighted(n, [1, 3, 7, 9, 1, 3, 7, 9]) % 10 === digit(n, 8),
   /** Eight digits are read with a zero before them; a second row of weights where the first leaves 10. */

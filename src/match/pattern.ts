@@ -344,6 +344,38 @@ export function holdOf(node: Node): number | undefined {
   return loop === undefined || after === Infinity || !isOptional(rest) ? undefined : before + loop + after;
 }
 
+/**
+ * Upper bound on the places in `node` that a match can be at, at one moment: one where all ways to a character are equally
+ * long, as in `\d{3}-\d{4}`; as many as the ways have lengths, where a part of variable length stands before or is repeated.
+ */
+export function widthOf(node: Node): number {
+  switch (node.type) {
+    case 'empty': case 'look': case 'set': return 1;
+    case 'alt': return node.parts.reduce((sum, part) => sum + widthOf(part), 0);
+    case 'repeat': return isFixed(node.of) ? widthOf(node.of) : placesOf(node);
+    case 'concat': {
+      const fixed = node.parts.findIndex((part) => !isFixed(part));
+      const tied = fixed < 0 ? node.parts : node.parts.slice(0, fixed + 1);
+      const loose = node.parts.slice(tied.length);
+      return Math.max(0, ...tied.map(widthOf)) + loose.reduce((sum, part) => sum + placesOf(part), 0);
+    }
+  }
+}
+
+function isFixed(node: Node): boolean {
+  const { min, max } = lengthOf(node);
+  return min === max;
+}
+
+/** Places in `node`, with repetitions written out. */
+function placesOf(node: Node): number {
+  switch (node.type) {
+    case 'empty': case 'look': case 'set': return 1;
+    case 'alt': case 'concat': return node.parts.reduce((sum, part) => sum + placesOf(part), 0);
+    case 'repeat': return placesOf(node.of) * (node.max === Infinity ? node.min + 1 : node.max);
+  }
+}
+
 /** Whether a node matches the empty text wherever it stands. */
 function isOptional(node: Node): boolean {
   switch (node.type) {

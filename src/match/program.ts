@@ -51,7 +51,8 @@ export interface Program {
   readonly next: Int32Array;
   readonly splits: readonly Int32Array[];
   readonly holds: Uint8Array;
-  readonly validated: Uint8Array;
+  /** Per instruction: 1 in an endless loop, where a younger start that stands there too can be forgotten. */
+  readonly loops: Uint8Array;
   /** The pattern that an instruction belongs to; literals share theirs, which is then the first one's. */
   readonly patternOf: Int32Array;
   /** Per pattern: 1 where it begins once. */
@@ -86,7 +87,7 @@ class ProgramBuilder {
   readonly #operand: number[] = [];
   readonly #next: number[] = [];
   readonly #holds: number[] = [];
-  readonly #validated: number[] = [];
+  readonly #loops: number[] = [];
   readonly #patternOf: number[] = [];
   readonly #splits: number[][] = [];
   readonly #sets: EdgedSet[] = [];
@@ -96,7 +97,9 @@ class ProgramBuilder {
   /** Attributes of the instructions being made. */
   #pattern = 0;
   #patternStart = 0;
-  #flags = { holds: 0, validated: 0 };
+  #holding = 0;
+  /** An older start may be refused or dropped, so that a younger one must not rely on it. */
+  #apart = false;
 
   constructor(instructionsMax: number) {
     this.#instructionsMax = instructionsMax;
@@ -118,7 +121,7 @@ class ProgramBuilder {
       next: Int32Array.from(this.#next),
       splits: this.#splits.map((outs) => Int32Array.from(outs)),
       holds: Uint8Array.from(this.#holds),
-      validated: Uint8Array.from(this.#validated),
+      loops: Uint8Array.from(this.#loops),
       patternOf: Int32Array.from(this.#patternOf),
       maxChars: Int32Array.from(patterns, (pattern) => pattern.maxChars ?? 0),
       once: Uint8Array.from(patterns, (pattern) => (pattern.once === true && pattern.node !== undefined ? 1 : 0)),
@@ -131,20 +134,19 @@ class ProgramBuilder {
   #begin(pattern: number, input: PatternInput): void {
     this.#pattern = pattern;
     this.#patternStart = this.#kind.length;
-    // Where an old start may be refused or dropped, a young one must not rely on it.
-    const apart = input.validated || (input.maxChars !== undefined && input.once !== true);
-    this.#flags = { holds: input.holds ? 1 : 0, validated: apart ? 1 : 0 };
+    this.#apart = input.validated || (input.maxChars !== undefined && input.once !== true);
+    this.#holding = input.holds ? 1 : 0;
   }
 
   /** Literals that need no validator share one trie per holding behaviour. */
   #addLiteral(tries: Map<boolean, number>, entries: number[], literal: readonly CharSet[], pattern: number): void {
     this.#patternStart = this.#kind.length;
-    const shared = this.#flags.validated === 0;
-    let node = shared ? tries.get(this.#flags.holds === 1) : undefined;
+    const shared = !this.#apart;
+    let node = shared ? tries.get(this.#holding === 1) : undefined;
     if (node === undefined) {
       node = this.#addSplit([]);
       entries.push(node);
-      if (shared) tries.set(this.#flags.holds === 1, node);
+      if (shared) tries.set(this.#holding === 1, node);
     }
     for (const set of literal) node = this.#trieStep(node, set);
     this.#outsOf(node).push(this.#add(ACCEPT, pattern, -1));
@@ -197,7 +199,9 @@ class ProgramBuilder {
     let entry = next;
     if (max === Infinity) {
       const loop = this.#addSplit([]);
+      const first = this.#kind.length;
       this.#outsOf(loop).push(this.#compile(of, loop), next);
+      if (!this.#apart) this.#loops.fill(1, first);
       entry = loop;
     } else {
       for (let i = min; i < max; i += 1) entry = this.#addSplit([this.#compile(of, entry), next]);
@@ -212,8 +216,8 @@ class ProgramBuilder {
     this.#kind.push(kind);
     this.#operand.push(operand);
     this.#next.push(next);
-    this.#holds.push(this.#flags.holds);
-    this.#validated.push(this.#flags.validated);
+    this.#holds.push(this.#holding);
+    this.#loops.push(0);
     this.#patternOf.push(this.#pattern);
     return this.#kind.length - 1;
   }

@@ -6,7 +6,7 @@
  * Matches that overlap form one component, handed out when no live start lies inside it any more, so that one decision
  * and one replacement covers it. INVARIANT: what is handed out is final. No I/O; time is linear in the text.
  */
-import { MOVES, MOVES_BIT, ROW_MASK, STARTS, STARTS_BIT, UNKNOWN, type Automaton, type State, type Transition } from './automaton.ts';
+import { MOVES, MOVES_BIT, ROW_MASK, STARTS, STARTS_BIT, UNKNOWN, type Automaton, type State } from './automaton.ts';
 import { Pieces } from '../text/pieces.ts';
 import type { CompiledPattern, PatternSet } from './compiled.ts';
 
@@ -46,12 +46,14 @@ const NOTHING: readonly Component[] = [];
 const FORGET_EVERY = 64;
 /** Fewer open findings than this are not sorted out while reading. */
 const OPEN_FINDINGS_MAX = 16;
+/** So often it is asked whether several threads have a state again. */
+const PRESENT_EVERY = 64;
 
 export class Scan {
   readonly #set: PatternSet;
   readonly #automaton: Automaton;
   #state: State;
-  /** Start of each group of the state; entries beyond its groups mean nothing. */
+  /** Start of each thread of the state; entries beyond its threads mean nothing. */
   readonly #starts: number[] = [];
   /** Characters fed so far. */
   #position = 0;
@@ -73,6 +75,8 @@ export class Scan {
   #remembered = 0;
   /** Where to look for starts that are too old; no start can grow too old before. Infinity where no pattern has an age limit. */
   #checkAt: number;
+  #context = '';
+  #contextStart = -1;
   /** Where the present text began: nothing before it is context. */
   #textStart = 0;
 
@@ -102,23 +106,34 @@ export class Scan {
   feed(text: string): void {
     if (text.length === 0) return;
     this.#remember(text);
+    this.#automaton.allow(text.length);
+    this.#read(text);
+    this.#position += text.length;
+    this.#settle();
+  }
+
+  /** A method of its own, that ends with its loop: V8 throws the code away that it made for a loop when unseen code follows. */
+  #read(text: string): void {
+    for (let i = this.#automaton.has(this.#state) ? 0 : this.#walk(text, 0); i < text.length;) i = this.#run(text, i);
+  }
+
+  /** Reads on from the `from`-th character by the table of states, to the end or past a character without one; where it stopped. */
+  #run(text: string, from: number): number {
     const automaton = this.#automaton;
     const { classOf } = automaton.program;
     const base = this.#position;
     const length = text.length;
     const starts = this.#starts;
-    let table = automaton.table;
-    let row = automaton.revive(this.#state).row;
-    // Where the one group of a STARTS entry began. Kept without a branch: where words begin cannot be foretold.
+    let { table } = automaton;
+    let { row } = this.#state;
+    // Where the one thread of a STARTS entry began. Kept without a branch: where words begin cannot be foretold.
     let begun = -1;
-    let checkAt = this.#checkAt - base;
-    for (let i = 0; i < length; i += 1) {
+    const checkAt = this.#checkAt - base;
+    for (let i = from; i < length; i += 1) {
       if (i === checkAt) {
         if (begun >= 0) starts[0] = base + begun;
-        begun = -1;
-        row = this.#dropOld(automaton.stateAt(row), base + i).row;
-        table = automaton.table;
-        checkAt = this.#checkAt - base;
+        this.#state = automaton.stateAt(row);
+        return this.#walk(text, i);
       }
       const cls = classOf[text.charCodeAt(i)] as number;
       let entry = table[row + cls] as number;
@@ -133,35 +148,76 @@ export class Scan {
       if (entry === UNKNOWN) {
         entry = automaton.advance(automaton.stateAt(row), cls);
         table = automaton.table;
+        if (entry === UNKNOWN) {
+          this.#moved(base + i);
+          return this.#walkOn(text, i + 1);
+        }
       }
       if (entry < MOVES) {
         row = entry & ROW_MASK;
         if (entry >= STARTS) begun = i;
       } else {
-        const transition = automaton.transition(entry);
-        this.#apply(transition, base + i);
-        row = transition.next.row;
+        const { next, from: sources, matches } = automaton.transition(entry);
+        this.#apply(matches, matches.length, sources, sources.length, base + i);
+        if (this.#open.length > 0) this.#handOutLong(next.firstHolding, sources.length, base + i + 1);
+        row = next.row;
       }
     }
     if (begun >= 0) starts[0] = base + begun;
     this.#state = automaton.stateAt(row);
-    this.#position = base + length;
-    this.#settle();
+    return length;
+  }
+
+  /** Reads on from the `from`-th character, thread by thread, until a state has a row again; where it stopped. */
+  #walk(text: string, from: number): number {
+    this.#automaton.load(this.#state);
+    return this.#walkOn(text, from);
+  }
+
+  #walkOn(text: string, from: number): number {
+    const automaton = this.#automaton;
+    const { front, program: { classOf } } = automaton;
+    const base = this.#position;
+    let i = from;
+    for (; i < text.length; i += 1) {
+      if (base + i === this.#checkAt) this.#dropOld(base + i);
+      if (front.count < 2 || i % PRESENT_EVERY === 0) {
+        const state = automaton.present();
+        if (state !== undefined) {
+          this.#state = state;
+          return i;
+        }
+      }
+      automaton.step(classOf[text.charCodeAt(i)] as number);
+      this.#moved(base + i);
+    }
+    this.#state = automaton.keep();
+    return i;
+  }
+
+  /** Does what the last step of `front` says, at the character at `position`. */
+  #moved(position: number): void {
+    const { front } = this.#automaton;
+    if (front.isSilent) {
+      if (front.isNew) this.#starts[0] = position;
+      return;
+    }
+    this.#apply(front.matches, front.matched, front.from, front.count, position);
+    if (this.#open.length > 0) this.#handOutLong(this.#automaton.firstHolding(), front.count, position + 1);
   }
 
   /** The text ends here. Everything is decided; what is fed next is a new text, with offsets going on. */
   flush(): void {
     const automaton = this.#automaton;
-    const state = automaton.revive(this.#state);
-    const edge = automaton.program.classes;
-    let entry = automaton.table[state.row + edge] as number;
-    if (entry === UNKNOWN) entry = automaton.advance(state, edge);
-    if (entry >= MOVES) this.#apply(automaton.transition(entry), this.#position);
+    automaton.load(this.#state);
+    automaton.step(automaton.program.classes);
+    this.#moved(this.#position);
     this.#state = automaton.start();
     this.#checkAt = this.#position + this.#set.ageMin + 1;
     this.#settle();
     this.#partEnd = -1;
     this.#textStart = this.#position;
+    this.#contextStart = -1;
   }
 
   /** Text of a component that was just taken, or that is not decided yet. */
@@ -177,49 +233,45 @@ export class Scan {
     return taken;
   }
 
-  /** Does what a transition says at the character at `position`: matches first, then the starts move. */
-  #apply(transition: Transition, position: number): void {
-    const { before, after, from } = transition;
+  /** At the character at `position`: what matches is noted, then the starts move. */
+  #apply(matches: readonly number[], matched: number, from: readonly number[], count: number, position: number): void {
     const starts = this.#starts;
-    for (let i = 0; i < before.length; i += 2) this.#accept(before[i] as number, position, position, before[i + 1] as number);
-    for (let i = 0; i < after.length; i += 2) this.#accept(after[i] as number, position, position + 1, after[i + 1] as number);
-    // Sources never decrease, and a group only moves down, so the starts can be moved in place.
-    for (let i = 0; i < from.length; i += 1) {
+    for (let i = 0; i < matched; i += 3) {
+      const source = matches[i] as number;
+      this.#accept(source < 0 ? position : (starts[source] as number), position + (matches[i + 2] as number), matches[i + 1] as number);
+    }
+    // Sources never decrease, and a thread only moves down, so the starts can be moved in place.
+    for (let i = 0; i < count; i += 1) {
       const source = from[i] as number;
       starts[i] = source < 0 ? position : (starts[source] as number);
     }
-    if (this.#candidates.length > 0) this.#judgeDead(from.length);
-    if (this.#open.length === 0) return;
-    const tooLong = position + 1 - Math.max(this.#openStart, this.#partEnd) > this.#set.holdChars;
-    if (tooLong || this.#open.length > this.#openMax) this.#handOut(transition.next, position + 1, tooLong);
+    if (this.#candidates.length > 0) this.#judgeDead(count);
+  }
+
+  /** What is open is sorted out when it is much, or longer than any match. Asked where something matches or moves only, so by the text alone. */
+  #handOutLong(firstHolding: number, count: number, position: number): void {
+    const tooLong = position - Math.max(this.#openStart, this.#partEnd) > this.#set.holdChars;
+    if (tooLong || this.#open.length > this.#openMax) this.#handOut(this.#startOr(firstHolding, position), this.#startOr(count === 0 ? -1 : 0, position), position, tooLong);
   }
 
   /** Drops what is too old at `position`, and finds out where something may be next. */
-  #dropOld(state: State, position: number): State {
+  #dropOld(position: number): void {
+    const automaton = this.#automaton;
     const starts = this.#starts;
-    let checkAt = position + this.#set.ageMin + 1;
-    let old = false;
-    state.ages.forEach((age, g) => {
-      const due = (starts[g] as number) + age + 1;
-      if (due <= position) old = true;
-      else if (due < checkAt) checkAt = due;
-    });
-    this.#checkAt = checkAt;
-    if (!old) return state;
-    const { next, from } = this.#automaton.withoutOld(state, state.groups.map((_, g) => position - (starts[g] as number)));
-    from.forEach((source, g) => { starts[g] = starts[source] as number; });
-    if (this.#candidates.length > 0) this.#judgeDead(from.length);
-    // A group that lost a pattern may have another with a later limit.
-    next.ages.forEach((age, g) => { this.#checkAt = Math.min(this.#checkAt, (starts[g] as number) + age + 1); });
-    return next;
+    automaton.dropOld((thread) => position - (starts[thread] as number));
+    const { from, count } = automaton.front;
+    for (let i = 0; i < count; i += 1) starts[i] = starts[from[i] as number] as number;
+    if (this.#candidates.length > 0) this.#judgeDead(count);
+    this.#checkAt = position + this.#set.ageMin + 1;
+    for (let i = 0; i < count; i += 1) this.#checkAt = Math.min(this.#checkAt, (starts[i] as number) + automaton.ageMaxOf(i) + 1);
   }
 
-  #firstHolding(state: State, position: number): number {
-    return state.firstHolding < 0 ? position : (this.#starts[state.firstHolding] as number);
+  /** Where the `thread`-th thread began; `position` for -1, where there is none. */
+  #startOr(thread: number, position: number): number {
+    return thread < 0 ? position : (this.#starts[thread] as number);
   }
 
-  #accept(source: number, position: number, end: number, patternIndex: number): void {
-    const start = source < 0 ? position : (this.#starts[source] as number);
+  #accept(start: number, end: number, patternIndex: number): void {
     const pattern = this.#set.patterns[patternIndex] as CompiledPattern;
     if (end - start > pattern.maxChars) return;
     if (pattern.validate === undefined) this.#add(pattern, start, end);
@@ -236,21 +288,21 @@ export class Scan {
     this.#candidates.push({ pattern, start, ends: [end] });
   }
 
-  /** Has the candidates judged whose start is none of the first `groups` live ones. */
-  #judgeDead(groups: number): void {
+  /** Has the candidates judged whose start is none of the first `count` live ones. */
+  #judgeDead(count: number): void {
     let kept = 0;
     for (const candidate of this.#candidates) {
       let alive = false;
-      for (let i = 0; i < groups && !alive; i += 1) alive = this.#starts[i] === candidate.start;
+      for (let i = 0; i < count && !alive; i += 1) alive = this.#starts[i] === candidate.start;
       if (alive) this.#candidates[kept++] = candidate;
       else this.#judge(candidate);
     }
-    this.#candidates.length = kept;
+    while (this.#candidates.length > kept) this.#candidates.pop();
   }
 
   /** The longest candidate that is valid is the match: the shorter ones of its start lie in it. */
   #judge({ pattern, start, ends }: OpenCandidate): void {
-    const before = this.#recent.slice(Math.max(this.#textStart, start - CONTEXT_CHARS), start);
+    const before = this.#contextOf(start);
     for (let i = ends.length - 1; i >= 0; i -= 1) {
       const end = ends[i] as number;
       if (pattern.validate!({ text: this.#recent.slice(start, end), before })) {
@@ -258,6 +310,15 @@ export class Scan {
         return;
       }
     }
+  }
+
+  /** What stands before `start`: the same string for all candidates of one start, which validators remember. */
+  #contextOf(start: number): string {
+    if (this.#contextStart !== start) {
+      this.#context = this.#recent.slice(Math.max(this.#textStart, start - CONTEXT_CHARS), start);
+      this.#contextStart = start;
+    }
+    return this.#context;
   }
 
   /** Adds a match, joined with those of the same pattern that it overlaps. */
@@ -282,26 +343,25 @@ export class Scan {
   }
 
   #settle(): void {
+    const holdStart = this.#startOr(this.#state.firstHolding, this.#position);
     if (this.#open.length === 0 && this.#candidates.length === 0 && this.#partEnd < 0) {
-      this.#boundary = this.#firstHolding(this.#state, this.#position);
+      this.#boundary = holdStart;
       return;
     }
-    if (this.#candidates.length > 0) this.#judgeDead(this.#state.groups.length);
-    if (this.#open.length > 0) this.#handOut(this.#state, this.#position, false);
-    let undecided = Math.min(this.#firstHolding(this.#state, this.#position), this.#openStart);
+    if (this.#candidates.length > 0) this.#judgeDead(this.#state.threads.length);
+    if (this.#open.length > 0) this.#handOut(holdStart, this.#startOr(this.#state.threads.length === 0 ? -1 : 0, this.#position), this.#position, false);
+    let undecided = Math.min(holdStart, this.#openStart);
     for (const { pattern, start } of this.#candidates) if (pattern.holds && start < undecided) undecided = start;
     this.#boundary = Math.max(undecided, this.#partEnd);
     if (this.#partEnd <= undecided) this.#partEnd = -1;
   }
 
   /**
-   * Hands out what is final in `state`: observed findings that end before the oldest live start, and components that end
-   * before the oldest live start of a holding pattern. With `part`, also the sure part of a component that has
+   * Hands out what is final: observed findings that end before the oldest live start, and components that end before the
+   * oldest live start of a holding pattern. With `part`, also the sure part of a component that has
    * grown longer than any single match can be; that depends on the text alone, so it is asked for while reading only.
    */
-  #handOut(state: State, position: number, part: boolean): void {
-    const holdStart = this.#firstHolding(state, position);
-    const liveStart = state.groups.length === 0 ? position : (this.#starts[0] as number);
+  #handOut(holdStart: number, liveStart: number, position: number, part: boolean): void {
     if (this.#open.length === 1 && !part) return this.#handOutOne(this.#open[0] as OpenFinding, holdStart, liveStart);
     const holding: OpenFinding[] = [];
     const kept: OpenFinding[] = [];
@@ -354,7 +414,7 @@ export class Scan {
     this.#remembered += 1;
     if (this.#remembered < FORGET_EVERY) return;
     this.#remembered = 0;
-    const liveStart = this.#state.groups.length === 0 ? this.#position : (this.#starts[0] as number);
+    const liveStart = this.#state.threads.length === 0 ? this.#position : (this.#starts[0] as number);
     this.#recent.forget(Math.min(liveStart, this.#boundary) - CONTEXT_CHARS);
   }
 }

@@ -7,14 +7,21 @@ import type { PatternDefinition } from '../contract/classifier.ts';
 import { Automaton } from './automaton.ts';
 import type { CompiledPattern, PatternSet } from './compiled.ts';
 import { foldCase, type CharSet } from './charset.ts';
-import { holdOf, lengthOf, parsePattern, type Node, type PatternError } from './pattern.ts';
+import { holdOf, lengthOf, parsePattern, widthOf, type Node, type PatternError } from './pattern.ts';
 import { compileProgram, type PatternInput, type ProgramTooLargeError } from './program.ts';
 import { Scan, type Component, type Finding } from './scan.ts';
 
 /** Characters that one pattern may hold back, and literals that one set may have. */
 export const HOLD_CHARS_MAX = 4_096;
 export const LITERALS_MAX = 200_000;
-const STATE_BYTES_MAX = 8 * 1024 * 1024;
+/**
+ * Places in a pattern at one moment, times the characters of its hold: what the beginnings that are alive at once can take,
+ * in instructions.
+ */
+export const LIVE_MAX = 5_000_000;
+/** Patterns of one set that begin once: each has its bit in a thread. */
+export const ONCE_MAX = 31;
+const STATE_BYTES_MAX = 16 * 1024 * 1024;
 
 export interface PatternSource {
   readonly classifier: string;
@@ -54,6 +61,8 @@ export function compilePatterns(sources: readonly PatternSource[], options: Comp
   const read = sources.map((source) => readPattern(source, issues));
   const literals = read.reduce((n, r) => n + (r?.input.literals?.length ?? 0), 0);
   if (literals > LITERALS_MAX) issues.push({ classifier: '', id: '', message: `the set has ${literals} literals; ${LITERALS_MAX} is the most` });
+  const once = sources.filter(({ definition }) => definition.once === true && definition.regex !== undefined).length;
+  if (once > ONCE_MAX) issues.push({ classifier: '', id: '', message: `${once} patterns of the set begin once; ${ONCE_MAX} is the most` });
   if (issues.length > 0) throw new PatternSetError(issues);
   const patterns = sources.map((source, index): CompiledPattern => ({
     index,
@@ -152,6 +161,8 @@ function readPattern(source: PatternSource, issues: PatternIssue[]): ReadPattern
   if (holdChars === undefined) return refuse('a repetition without an upper bound may stand only at the very end of a pattern; write {n,m}, or say how many characters a match may have');
   if (validated && maxChars === undefined && length.max === Infinity) return refuse('a pattern with a validator needs an upper bound on its length');
   if (holdChars > HOLD_CHARS_MAX) return refuse(`the pattern could hold back ${holdChars} characters; ${HOLD_CHARS_MAX} is the most`);
+  const width = widthOf(node);
+  if (width * holdChars > LIVE_MAX) return refuse(`a match could be at ${width} places of the pattern at once, over ${holdChars} characters; at most ${LIVE_MAX} in all: shorten repetitions, or nest fewer of them`);
   return { input: { node, holds, validated, once: definition.once === true, maxChars }, holdChars };
 }
 

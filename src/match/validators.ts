@@ -10,7 +10,30 @@ import type { Candidate, Validator } from '../contract/classifier.ts';
 import { entropyBits, mod97, passesBase58Check, passesBech32, passesLuhn, passesMod11_10, passesVerhoeff, weighted } from './checksums.ts';
 import { isDay, NATIONAL_NUMBERS } from './national.ts';
 
-const digitsOf = (text: string): string => text.replace(/\D/g, '');
+const isDigit = (code: number): boolean => code >= 0x30 && code <= 0x39;
+
+function digitsOf(text: string): string {
+  let digits = '';
+  let isAll = true;
+  for (let i = 0; i < text.length; i += 1) {
+    if (isDigit(text.charCodeAt(i))) digits += text[i]!;
+    else isAll = false;
+  }
+  return isAll ? text : digits;
+}
+
+/** `regex` on a context, remembered: all lengths of a candidate ask for the same. */
+function remembering(regex: RegExp): (before: string) => boolean {
+  let last = '';
+  let found = regex.test(last);
+  return (before) => {
+    if (before !== last) {
+      last = before;
+      found = regex.test(before);
+    }
+    return found;
+  };
+}
 
 // ---------------------------------------------------------------------------------------------------------- e-mail
 
@@ -56,18 +79,22 @@ const ISSUERS: readonly { readonly from: number; readonly to: number; readonly l
   { from: 67, to: 67, lengths: [12, 13, 14, 15, 16, 17, 18, 19] },
 ];
 
-function hasIssuer(digits: string): boolean {
-  return ISSUERS.some(({ from, to, lengths }) => {
-    const prefix = Number(digits.slice(0, String(from).length));
-    return prefix >= from && prefix <= to && lengths.includes(digits.length);
-  });
+/** The lengths in use, a bit for each, by a number's first four digits. */
+const LENGTHS_BY_PREFIX = new Uint32Array(10_000);
+for (const { from, to, lengths } of ISSUERS) {
+  const places = 10 ** (4 - String(from).length);
+  const bits = lengths.reduce((all, length) => all | (1 << length), 0);
+  for (let prefix = from * places; prefix < (to + 1) * places; prefix += 1) LENGTHS_BY_PREFIX[prefix]! |= bits;
 }
+const CARD_DIGITS_MIN = 12;
+const CARD_DIGITS_MAX = 19;
 
 /** Issuer, length and Luhn; not the decimals of a fraction, not the tail of a longer dashed token. */
 function isCard({ text, before }: Candidate): boolean {
-  if (/\d[.,]$|[\p{L}\p{N}]-$/u.test(before)) return false;
-  const digits = text.replace(/\D/g, '');
-  return hasIssuer(digits) && passesLuhn(digits) && !/^(\d)\1*$/.test(digits);
+  const digits = digitsOf(text);
+  if (digits.length < CARD_DIGITS_MIN || digits.length > CARD_DIGITS_MAX) return false;
+  if (((LENGTHS_BY_PREFIX[Number(digits.slice(0, 4))]! >>> digits.length) & 1) === 0) return false;
+  return passesLuhn(digits) && !/^(\d)\1*$/.test(digits) && !/\d[.,]$|[\p{L}\p{N}]-$/u.test(before.slice(-3));
 }
 
 // -------------------------------------------------------------------------------------------------------- accounts
@@ -84,9 +111,20 @@ const IBAN_LENGTHS: Readonly<Record<string, number>> = {
 
 /** The country's length, and remainder 1 modulo 97 (ISO 13616). */
 function isIban({ text }: Candidate): boolean {
-  const iban = text.replace(/[^A-Za-z0-9]/g, '').toUpperCase();
-  return iban.length === IBAN_LENGTHS[iban.slice(0, 2)] && mod97(iban.slice(4) + iban.slice(0, 4)) === 1;
+  let length = 0;
+  let country = '';
+  for (let i = 0; i < text.length; i += 1) {
+    if (!isAsciiWord(text.charCodeAt(i))) continue;
+    length += 1;
+    if (length <= 2) country += text[i]!;
+  }
+  if (length !== IBAN_LENGTHS[country.toUpperCase()]) return false;
+  const iban = asciiOf(text);
+  return mod97(iban.slice(4) + iban.slice(0, 4)) === 1;
 }
+
+const isAsciiWord = (code: number): boolean => isDigit(code) || ((code | 0x20) >= 0x61 && (code | 0x20) <= 0x7a);
+const asciiOf = (text: string): string => text.replace(/[^A-Za-z0-9]/g, '');
 
 /** A routing number of the American Bankers Association: Federal Reserve prefix, weights 3, 7, 1 modulo 10. */
 function isRoutingNumber({ text }: Candidate): boolean {
@@ -97,58 +135,83 @@ function isRoutingNumber({ text }: Candidate): boolean {
 
 /** Six to eighteen digits that are no date and not one digit only. */
 function isAccountNumber({ text }: Candidate): boolean {
-  return digitsOf(text).length <= 18 && !/^(?:19|20)\d\d[- ]?(?:0[1-9]|1[0-2])[- ]?(?:0[1-9]|[12]\d|3[01])$/.test(text) && !/^(\d)\1*$/.test(digitsOf(text));
+  const digits = digitsOf(text);
+  return digits.length <= 18 && !/^(?:19|20)\d\d[- ]?(?:0[1-9]|1[0-2])[- ]?(?:0[1-9]|[12]\d|3[01])$/.test(text) && !/^(\d)\1*$/.test(digits);
 }
 
 // ----------------------------------------------------------------------------------------------- US social security
 
-const SSN_CONTEXT = /(?:\bssn|\bsocial[ -]security|\bsoc\.? ?sec)[^\d\n]{0,30}$/i;
+const hasSsnContext = remembering(/(?:\bssn|\bsocial[ -]security|\bsoc\.? ?sec)[^\d\n]{0,30}$/i);
 
 /** Area, group and serial as the Social Security Administration issues them; bare or spaced digits need the words. */
 function isSocialSecurityNumber({ text, before }: Candidate): boolean {
-  const digits = text.replace(/\D/g, '');
+  const digits = digitsOf(text);
   const area = digits.slice(0, 3);
   if (area === '000' || area === '666' || area >= '900') return false;
   if (digits.slice(3, 5) === '00' || digits.slice(5) === '0000') return false;
-  if (SSN_CONTEXT.test(before)) return true;
-  return text[3] === '-';
+  return text[3] === '-' || hasSsnContext(before);
 }
 
 // ------------------------------------------------------------------------------------------------------------- networks
 
-const IP_CONTEXT = /(?:\bip(?:v[46])?\b|\baddress\b|\bhosts?\b|\bserver\b|\bping\b|\bdns\b|\bssh\b|\/\/)[^\d\n]{0,20}$/i;
-const VERSION_CONTEXT = /(?:\bv|\bver\.?|\bversions?|\brelease|\bbuild|\brevision|\bfirmware|\bdriver|\bsections?|\bchapters?|\bclause|§|==|>=|<=|~=|\^)[ :=]{0,2}$/i;
+const hasIpContext = remembering(/(?:\bip(?:v[46])?\b|\baddress\b|\bhosts?\b|\bserver\b|\bping\b|\bdns\b|\bssh\b|\/\/)[^\d\n]{0,20}$/i);
+const hasVersionContext = remembering(/(?:\bv|\bver\.?|\bversions?|\brelease|\bbuild|\brevision|\bfirmware|\bdriver|\bsections?|\bchapters?|\bclause|§|==|>=|<=|~=|\^)[ :=]{0,2}$/i);
 
 /** Four octets without leading zeros. A version, a chapter number and a user agent's `Name/120.0.0.0` are none. */
 function isIpv4({ text, before }: Candidate): boolean {
   const octets = text.split('.');
   if (octets.some((octet) => Number(octet) > 255 || (octet.length > 1 && octet.startsWith('0')))) return false;
-  if (VERSION_CONTEXT.test(before) || /[\p{L}\p{N}]\/$/u.test(before) && text.endsWith('.0.0')) return false;
+  if (hasVersionContext(before) || (text.endsWith('.0.0') && /[\p{L}\p{N}]\/$/u.test(before.slice(-3)))) return false;
   // Four single digits are a heading or a public resolver far more often than somebody's address.
-  return octets.some((octet) => octet.length > 1) || IP_CONTEXT.test(before);
+  return octets.some((octet) => octet.length > 1) || hasIpContext(before);
 }
 
 /** RFC 4291 text forms. Short ones need a hex group of weight, since `[::2]` is a slice and `a::b` a path. */
 function isIpv6({ text, before }: Candidate): boolean {
   const zone = text.indexOf('%');
   let address = zone < 0 ? text : text.slice(0, zone);
-  const lastColon = address.lastIndexOf(':');
   if (address.includes('.')) {
+    const lastColon = address.lastIndexOf(':');
     if (!address.slice(lastColon + 1).split('.').every((octet) => Number(octet) <= 255)) return false;
     address = `${address.slice(0, lastColon + 1)}c000:200`; // any two groups: only their number matters here
   }
-  const halves = address.split('::');
-  if (halves.length > 2) return false;
-  const groups = halves.flatMap((half) => (half === '' ? [] : half.split(':')));
-  if (groups.some((group) => group === '' || group.length > 4)) return false;
-  if (halves.length === 1) return groups.length === 8 && groups.some((group) => group.length !== 2);
-  if (groups.length > 7 || groups.length === 0) return false;
-  return (groups.join('').length > 4 && /\d/.test(address)) || IP_CONTEXT.test(before);
+  let groups = 0;
+  let groupChars = 0;
+  let chars = 0;
+  let areOctets = true;
+  let hasGap = false;
+  let hasDigit = false;
+  for (let i = 0; i <= address.length; i += 1) {
+    const code = i < address.length ? address.charCodeAt(i) : COLON;
+    if (code !== COLON) {
+      groupChars += 1;
+      hasDigit ||= isDigit(code);
+      continue;
+    }
+    if (groupChars > 0) groups += 1;
+    chars += groupChars;
+    if (groupChars > 4) return false;
+    if (i + 1 < address.length && address.charCodeAt(i + 1) === COLON) {
+      if (hasGap) return false;
+      hasGap = true;
+      i += 1;
+      // Nothing may stand behind the gap; another colon may not.
+      if (i + 1 === address.length) break;
+    } else if (groupChars === 0) return false;
+    areOctets &&= groupChars === 2;
+    groupChars = 0;
+  }
+  if (!hasGap) return groups === 8 && !areOctets;
+  if (groups > 7 || groups === 0) return false;
+  return (chars > 4 && hasDigit) || hasIpContext(before);
 }
+
+const COLON = 0x3a;
 
 /** Six octets that are not all the same; not part of a longer row, which is a fingerprint. */
 function isMac({ text, before }: Candidate): boolean {
-  return new Set(text.toLowerCase().match(/[0-9a-f]{2}/g)).size > 1 && !/[0-9A-Fa-f]{2}[:-]$/.test(before);
+  const octets = text.toLowerCase().match(/[0-9a-f]{2}/g) ?? [];
+  return octets.some((octet) => octet !== octets[0]) && !/[0-9A-Fa-f]{2}[:-]$/.test(before.slice(-3));
 }
 
 // ------------------------------------------------------------------------------------------------------------ dates
@@ -167,7 +230,9 @@ function isDate({ text }: Candidate): boolean {
 
 /** Random enough to be a key: `sk-xxxxxxxxxxxxxxxxxxxxxxxx` and `sk-your-key-goes-right-here` are placeholders. */
 function isRandom({ text }: Candidate): boolean {
-  return new Set(text).size > 9 && /\d/.test(text);
+  const different = new Set<string>();
+  for (const character of text) if (different.add(character).size > 9) return /\d/.test(text);
+  return false;
 }
 
 /** Forty base64 characters right behind the word that AWS puts there. */
@@ -175,13 +240,13 @@ function isAwsSecret({ text, before }: Candidate): boolean {
   return /secret[^\n]{0,24}$/i.test(before) && /[a-z]/.test(text) && /[A-Z]/.test(text) && /\d/.test(text);
 }
 
-const SECRET_NAME = /(?:secret|token|passw(?:or)?d|passwd|pwd|passphrase|passcode|api[_-]?key|access[_-]?key|auth[_-]?key|private[_-]?key|client[_-]?key|credentials?|passwort|kennwort|contraseña|mot de passe|senha|wachtwoord|hasło|пароль|密码|密碼|パスワード|비밀번호)["'`\]]{0,2}(?: is| ist| es| est)?\s{0,3}(?:[:=]>?|is|ist|es|est|：)\s{0,3}["'`]{0,1}$/iu;
+const hasSecretName = remembering(/(?:secret|token|passw(?:or)?d|passwd|pwd|passphrase|passcode|api[_-]?key|access[_-]?key|auth[_-]?key|private[_-]?key|client[_-]?key|credentials?|passwort|kennwort|contraseña|mot de passe|senha|wachtwoord|hasło|пароль|密码|密碼|パスワード|비밀번호)["'`\]]{0,2}(?: is| ist| es| est)?\s{0,3}(?:[:=]>?|is|ist|es|est|：)\s{0,3}["'`]{0,1}$/iu);
 const PLACEHOLDER = /example|placeholder|changeme|your|xxxx|\*\*\*|<|>|\$\{|\{\{|^\$|^%|test123|1234567|process\.env|os\.environ|getenv/i;
 const ORDINARY_VALUE = /^(?:[\d.,:/+-]+|v?\d+(?:\.\d+)+|[a-z]+[._-]?\d{1,2}|https?:.*|.*[([].*[)\]].*)$/i;
 
 /** What stands behind `password:`, `token=` and the like, and is neither a placeholder, a number nor code. */
 function isNamedSecret({ text, before }: Candidate): boolean {
-  return text.length >= 8 && SECRET_NAME.test(before) && !PLACEHOLDER.test(text) && !ORDINARY_VALUE.test(text) && entropyBits(text) >= 2.5;
+  return text.length >= 8 && hasSecretName(before) && !PLACEHOLDER.test(text) && !ORDINARY_VALUE.test(text) && entropyBits(text) >= 2.5;
 }
 
 /** `password=value` with a value that is no placeholder. */
@@ -253,7 +318,21 @@ export function exceptHosts(validate: Validator, hosts: readonly string[]): Vali
 
 // -------------------------------------------------------------------------------------------------------- the table
 
-const national = Object.fromEntries(Object.entries(NATIONAL_NUMBERS).map(([name, check]): [string, Validator] => [name, ({ text }) => check(text.replace(/[^\p{L}\p{N}]/gu, '').toUpperCase())]));
+const national = Object.fromEntries(Object.entries(NATIONAL_NUMBERS).map(([name, check]): [string, Validator] => [name, ({ text }) => check(writtenTogether(text))]));
+
+/** Letters and digits, in upper case. */
+function writtenTogether(text: string): string {
+  let kept = '';
+  let isLower = false;
+  for (let i = 0; i < text.length; i += 1) {
+    const code = text.charCodeAt(i);
+    if (code > 0x7e) return text.replace(/[^\p{L}\p{N}]/gu, '').toUpperCase();
+    const isLetter = (code | 0x20) >= 0x61 && (code | 0x20) <= 0x7a;
+    if (isLetter || isDigit(code)) kept += text[i]!;
+    if (isLetter && code >= 0x61) isLower = true;
+  }
+  return isLower ? kept.toUpperCase() : kept;
+}
 
 /** By the name that `validate:` gives. National numbers are named `country-number`, as in `national.ts`. */
 export const VALIDATORS: Readonly<Record<string, Validator>> = {
@@ -275,7 +354,7 @@ export const VALIDATORS: Readonly<Record<string, Validator>> = {
   'carries-data': carriesData,
   luhn: ({ text }) => passesLuhn(digitsOf(text)),
   verhoeff: ({ text }) => passesVerhoeff(digitsOf(text)),
-  mod97: ({ text }) => mod97(text.replace(/[^A-Za-z0-9]/g, '')) === 1,
+  mod97: ({ text }) => mod97(asciiOf(text)) === 1,
   'mod11-10': ({ text }) => passesMod11_10(digitsOf(text)),
   base58check: ({ text }) => passesBase58Check(text),
   bech32: ({ text }) => passesBech32(text),

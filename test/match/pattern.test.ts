@@ -6,8 +6,8 @@ import fc from 'fast-check';
 import t from 'tap';
 import type { PatternDefinition } from '../../src/contract/classifier.ts';
 import { charSet, complementOf, contains, foldCase, toUnits, unicodeProperty } from '../../src/match/charset.ts';
-import { GROUP_DEPTH_MAX, holdOf, lengthOf, parsePattern, PATTERN_CHARS_MAX, PatternError } from '../../src/match/pattern.ts';
-import { compilePatterns, failingExamples, HOLD_CHARS_MAX, LITERALS_MAX, PatternSetError, scanText, type PatternSource } from '../../src/match/set.ts';
+import { GROUP_DEPTH_MAX, holdOf, widthOf, lengthOf, parsePattern, PATTERN_CHARS_MAX, PatternError } from '../../src/match/pattern.ts';
+import { compilePatterns, failingExamples, HOLD_CHARS_MAX, LITERALS_MAX, ONCE_MAX, PatternSetError, scanText, type PatternSource } from '../../src/match/set.ts';
 import { joinOverlapping } from '../helpers/naive.ts';
 import { runs, seed } from '../helpers/runs.ts';
 
@@ -83,6 +83,8 @@ t.test('lengths and what a stream must hold', async (t) => {
   t.same(lengthOf(parsePattern('(?:)*')), { min: 0, max: 0 });
   t.same([hold('abc'), hold('ab+'), hold('a|b{2,}'), hold('a(?:bc){3,}'), hold('ab*(?:end)?'), hold('a(?:x|b*)')], [3, 3, 3, 9, 5, 2]);
   for (const regex of ['a+b', 'a*b*c', '(?:a+b)+', 'a+(?=b)', '(?:a|b+c)', 'ab*[cd]', '(?:ab*c|d)', 'a+(?:x|y)', 'a+b+']) t.equal(hold(regex), undefined, `${regex} has no bound`);
+  const width = (regex: string): number => widthOf(parsePattern(regex));
+  t.same(['a', 'a{3}-b{1,4}', 'a{1,9}b{3}', 'a|bb|c', '(?:ab){2,5}', '(?:a?b){2,5}', '(?:a?b){2,}', '\\bab$', '(?:a{1,30}){1,30}', 'a{1,2}(?:b|cd|)'].map(width), [1, 1, 4, 3, 1, 10, 6, 2, 900, 5]);
   t.same([hold('a+(?:b?|c)'), hold('a+(?:|bb)'), hold('a+(?:b?){2}'), hold('a+(?:b{1,2})?')], [3, 4, 4, 4]);
 });
 
@@ -103,6 +105,11 @@ t.test('patterns that a set refuses', async (t) => {
   refused({ regex: '\\p{L}{1,1000}' }, /more than 20000 instructions/);
   t.throws(() => compilePatterns([source({ literal: Array.from({ length: LITERALS_MAX + 1 }, (_, i) => `w${i}`) })]), { message: /200000 is the most/ });
   t.throws(() => compilePatterns([source({ id: 'first', regex: 'a{9}' }), source({ id: 'second', regex: 'b{9}' })], { instructionsMax: 15 }), { message: /test\.second: .* 15 instructions/ });
+  refused({ regex: '(?:a{1,50}){1,50}x' }, /at 2501 places of the pattern at once, over 2501 characters; at most 5000000/);
+  t.equal(scanText(compilePatterns([source({ regex: '(?:a{1,47}){1,47}x' })]), 'aaax').length, 1);
+  const beginOnce = (count: number): PatternSource[] => Array.from({ length: count }, (_, i) => source({ id: `once-${i}`, regex: 'ab+', once: true }));
+  t.equal(scanText(compilePatterns(beginOnce(ONCE_MAX)), 'abb').length, ONCE_MAX);
+  t.throws(() => compilePatterns(beginOnce(ONCE_MAX + 1)), { message: /32 patterns of the set begin once; 31 is the most/ });
   const error = t.throws(() => compilePatterns([source({ id: 'a', regex: '(' }), source({ id: 'b', regex: 'x*' })])) as unknown as PatternSetError;
   t.same(error.issues.map(({ id, position }) => [id, position]), [['a', 0], ['b', undefined]]);
 });

@@ -11,6 +11,8 @@ import { compilePatterns, scanText } from '../../src/match/set.ts';
 import { lengthOf, parsePattern, holdOf } from '../../src/match/pattern.ts';
 import { naiveSpans } from '../helpers/naive.ts';
 import { cutsOf, runs, seed } from '../helpers/runs.ts';
+import { PII } from '../bench/detectors.ts';
+import { textOf } from '../bench/texts.ts';
 
 function setOf(definitions: readonly PatternDefinition[], options = {}): PatternSet {
   return compilePatterns(definitions.map((definition) => ({ classifier: 'test', definition, holds: true })), options);
@@ -234,9 +236,43 @@ t.test('a full table is emptied, counted, and changes nothing', async (t) => {
   const large = setOf(definitions);
   const text = Array.from({ length: 2_000 }, (_, i) => 'abc'[(i * i * 7 + (i >> 3)) % 3]).join('');
   t.same(covered(scanPieces(small, cutsOf(text, 5))), covered(scanPieces(large, [text])));
-  t.ok(small.automaton.resets > 0, `${small.automaton.resets} resets`);
-  t.equal(large.automaton.resets, 0);
-  t.ok(small.automaton.stateCount <= 17);
+  t.ok(small.automaton.resets.states > 0 && small.automaton.resets.threads > 0, JSON.stringify(small.automaton.resets));
+  t.same(large.automaton.resets, { states: 0, threads: 0 });
+  t.ok(small.automaton.stateCount <= 18 && small.automaton.threadCount <= 50);
+});
+
+t.test('a crowd of starts, and more combinations of them than states may be made for: the same matches, with any cut', async (t) => {
+  const definitions = [pattern('[ab]{1,60}c'), pattern('(?:a{1,9}b?){1,9}!'), pattern('b[ab]{2,}'), pattern('[ab]{40}a', { validate: ({ text }) => text.startsWith('ab') })];
+  const text = Array.from({ length: 700 }, (_, i) => ((i * i * 7 + (i >> 3)) % 331 === 0 ? 'c!' : 'ab'[(i * i * 31 + (i >> 2)) % 7 >> 2])).join('');
+  const set = setOf(definitions);
+  for (const [i, definition] of definitions.entries()) {
+    t.same(scanText(set, text).filter((f) => f.pattern.index === i).map(({ start, end }) => ({ start, end })), naiveSpans(definition, text), definition.id);
+  }
+  const hostile = textOf('all-hostile', 30_000);
+  const shipped = setOf(PII);
+  const expected = covered(scanPieces(setOf(PII, { stateBytesMax: 1e9 }), [hostile]));
+  for (const seed of [1, 2]) t.equal(covered(scanPieces(shipped, cutsOf(hostile, seed))), expected);
+  const { stateCount } = shipped.automaton;
+  scanText(shipped, textOf('digits', 50_000));
+  t.ok(shipped.automaton.stateCount < stateCount + 4_000, `${shipped.automaton.stateCount} states`);
+});
+
+t.test('a younger start keeps what an older one does not have', async (t) => {
+  const definitions = [pattern('a[ab]+'), pattern('(?<=b)a[ab]+')];
+  const found = scanText(setOf(definitions), 'abab-ab').map((f) => `${f.pattern.index}:${f.start}-${f.end}`);
+  t.same(found.sort(), ['0:0-4', '0:5-7', '1:2-4']);
+});
+
+t.test('what is alive does not grow with the text', async (t) => {
+  for (const [regex, unit] of [['a[ab]{2,}', 'ab'], ['(?:a{1,30}){1,30}x', 'a'], ['\\b\\w{1,20}(?:-\\w{1,20}){1,20}!', 'a-'], ['(?:sk-|b)[a-z\\-]{5,}', 'sk-']] as const) {
+    const set = setOf([pattern(regex)]);
+    const counts = [1_500, 6_000].map((chars) => {
+      const scan = new Scan(set);
+      scan.feed(unit.repeat(chars / unit.length));
+      return [set.automaton.front.count, set.automaton.threadCount];
+    });
+    t.same(counts[0], counts[1], `${regex}: live and distinct threads`);
+  }
 });
 
 t.test('a candidate that waits for its validator holds its text, where its pattern holds', async (t) => {

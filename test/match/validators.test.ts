@@ -161,3 +161,16 @@ t.test('allowed hosts', async (t) => {
   t.notOk(isLeak('https://example.net/logo.png'), 'what carries nothing is refused wherever it leads');
   t.ok(exceptHosts(() => true, ['example.com'])({ text: '[x](somewhere)', before: '' }), 'what leads to no host that can be read is not allowed');
 });
+
+t.test('what no shipped pattern hands over is judged too', async (t) => {
+  const accepts = (name: string, text: string, before = ''): boolean => VALIDATORS[name]!({ text, before });
+  for (const text of ['41111111111', '4111111111111111111 1', '']) t.notOk(accepts('card', text), `card ${text}`);
+  t.notOk(passesVerhoeff('236A') || passesVerhoeff('23-6'), 'no digit');
+  for (const text of ['2001:db8:12345::1', ':1::2', '1:::2', '1:2:3:4:5:6:7:8:', '1:2:3:4:5:6:7', '']) t.notOk(accepts('ipv6', text), text);
+  for (const text of ['2001:db8::', '1:22:3:4:5:6:7:8', '1:22:3:4:5:6:192.0.2.1', '::ffff:192.0.2.1']) t.ok(accepts('ipv6', text), text);
+  t.notOk(accepts('mac', 'none'), 'no octet');
+  t.notOk(accepts('random', 'abcdefghij'), 'ten letters');
+  t.ok(accepts('random', 'abcdefghi1'));
+  for (const text of ['12345678z', '12 345 678-Z', '12345678\u00a0z']) t.ok(accepts('es-dni', text), text);
+  t.ok(accepts('iban', 'gb82\u00a0west 1234 5698 7654 32'));
+});
