@@ -53,6 +53,7 @@ const IMPURE_GLOBALS = /\b(?:Date\.now\(|new Date\(\)|Math\.random\(|setTimeout\
 const DOORS: Readonly<Record<string, readonly string[]>> = {
   'http-proxy': ['src/proxy/passthrough.ts'],
   undici: ['src/proxy/upstream.ts'],
+  ws: ['src/proxy/socket.ts'],
   'eventsource-parser': ['src/stream/sse.ts'],
   'js-yaml': ['src/config/yaml.ts'],
   ioredis: ['src/store/redis.ts'],

@@ -2,13 +2,13 @@
  * Documentation is tested both ways: what the code has is in README.md, and nothing is there that the code has not.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import t from 'tap';
 import { COMMANDS } from '../src/cli/commands.ts';
 import { CONFIG_KEYS } from '../src/config/schema.ts';
 import { ERROR_CODES } from '../src/contract/errors.ts';
 import { METRICS } from '../src/telemetry/metrics.ts';
-import { markedTables, OWN_HEADERS, README, renderTable, tables, withTables } from './helpers/docs.ts';
+import { DOCUMENTS, markedTables, OWN_HEADERS, README, renderTable, withTables } from './helpers/docs.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 
@@ -22,12 +22,14 @@ t.test('a table is rendered, found again, and replaced in place', async (t) => {
   t.throws(() => withTables(markdown, { two: rows }), /marks a table one/);
 });
 
-t.test('README.md holds every table, as the code has it', { skip: existsSync(README) ? false : 'there is no README.md' }, async (t) => {
-  const marked = markedTables(readFileSync(README, 'utf8'));
-  const all = await tables();
-  t.same([...marked.keys()].sort(), Object.keys(all).sort(), 'all tables are marked, and no other');
-  for (const [name, rows] of Object.entries(all)) t.equal(marked.get(name), renderTable(rows), `${name}: run npm run docs`);
-});
+for (const { path, tables } of DOCUMENTS) {
+  t.test(`${relative(ROOT, path)} holds every table, as the code has it`, { skip: existsSync(path) ? false : 'it is not there' }, async (t) => {
+    const marked = markedTables(readFileSync(path, 'utf8'));
+    const all = await tables();
+    t.same([...marked.keys()].sort(), Object.keys(all).sort(), 'all tables are marked, and no other');
+    for (const [name, rows] of Object.entries(all)) t.equal(marked.get(name), renderTable(rows), `${name}: run npm run docs`);
+  });
+}
 
 t.test('README.md names nothing that is gone', { skip: existsSync(README) ? false : 'there is no README.md' }, async (t) => {
   const text = readFileSync(README, 'utf8');

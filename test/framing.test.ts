@@ -6,7 +6,7 @@
 import t from 'tap';
 import { ProxyUnderTest } from './helpers/proxy.ts';
 import { HELLO, RawClient, chatRequest, rawRequest } from './helpers/raw.ts';
-import { CHAT_ANSWER, head, json, until } from './helpers/upstream.ts';
+import { CHAT_ANSWER, head, json, pause, until } from './helpers/upstream.ts';
 
 const BODY = JSON.stringify(HELLO);
 const LENGTH = `Content-Length: ${BODY.length}`;
@@ -46,6 +46,11 @@ const MALFORMED: readonly (readonly [what: string, bytes: string | Buffer, statu
   ['chunk size that is no number', chunked(`zz\r\n${BODY}\r\n0\r\n\r\n`), 400],
   ['chunk longer than its size', chunked(`3\r\n${BODY}\r\n0\r\n\r\n`), 400],
   ['20 KB of chunk extension', chunked(`${BODY.length.toString(16)};${'x'.repeat(20_000)}\r\n${BODY}\r\n0\r\n\r\n`), 413],
+  ['host that is no name', lines([POST, 'Host: a b', TYPE, LENGTH]), 400],
+  ['host with a path', lines([POST, 'Host: a/b', TYPE, LENGTH]), 400],
+  ['host with a user', lines([POST, 'Host: u@a', TYPE, LENGTH]), 400],
+  ['host with two dots', lines([POST, 'Host: a..b', TYPE, LENGTH]), 400],
+  ['empty host', lines([POST, 'Host:', TYPE, LENGTH]), 400],
   ['no host', lines([POST, TYPE, LENGTH]), 400],
   ['two hosts', request('Host: b.example.com'), 400],
   ['20 KB header', request(`X-A: ${'b'.repeat(20_000)}`), 431],
@@ -54,6 +59,15 @@ const MALFORMED: readonly (readonly [what: string, bytes: string | Buffer, statu
   ['two authorizations', request('Authorization: Bearer a', 'Authorization: Bearer b'), 400],
   ['two content-types', request('Content-Type: application/json'), 400],
   ['two x-api-keys', request('X-Api-Key: a', 'X-Api-Key: b'), 400],
+  ['two x-goog-api-keys', request('X-Goog-Api-Key: a', 'x-goog-api-key: b'), 400],
+  ['content-length with an underscore', request('Content_Length: 3'), 400],
+  ['transfer-encoding with an underscore', request('Transfer_Encoding: chunked'), 400],
+  ['authorization of the proxy, with an underscore', request('Proxy_Authorization: a'), 400],
+  ['another method in a header', request('X-HTTP-Method-Override: GET'), 400],
+  ['another target in a header', request('X-Original-URL: /v1/files'), 400],
+  ['connection that names the content-type', request('Connection: keep-alive, Content-Type'), 400],
+  ['connection that names the length', request('Connection: content-length'), 400],
+  ['proxy-connection that names the key', request('Proxy-Connection: authorization'), 400],
   ['two api-keys', request('Api-Key: a', 'Api-Key: b'), 400],
   ['absolute-form target', target('http://b.example.com/v1/chat/completions'), 400],
   ['dot segments', target('/v1/models/../chat/completions'), 404],
@@ -62,13 +76,16 @@ const MALFORMED: readonly (readonly [what: string, bytes: string | Buffer, statu
   ['encoded slashes', target('/v1%2fchat%2fcompletions'), 404],
   ['encoded dots', target('/v1/models/%2e%2e/chat/completions'), 404],
   ['fragment', target('/v1/chat/completions#a'), 400],
+  ['percent that encodes nothing', target('/v1/models/%zz'), 400],
+  ['percent at the end', target('/v1/models/a%'), 400],
   ['trailing slash', target('/v1/chat/completions/'), 404],
   ['another case', target('/V1/Chat/Completions'), 404],
   ['authority-form target', lines(['CONNECT b.example.com:443 HTTP/1.1', 'Host: b.example.com'], ''), 400],
   ['asterisk-form target', lines(['OPTIONS * HTTP/1.1', 'Host: a'], ''), 400],
-  ['upgrade to websocket', lines(['GET /v1/realtime HTTP/1.1', 'Host: a', 'Connection: Upgrade', 'Upgrade: websocket'], ''), 501],
+  ['upgrade to websocket', lines(['GET /v1/realtime HTTP/1.1', 'Host: a', 'Connection: Upgrade', 'Upgrade: websocket'], ''), 426],
   ['upgrade on a screened endpoint', request('Connection: Upgrade', 'Upgrade: h2c'), 501],
   ['unknown method', lines(['GRAB /v1/chat/completions HTTP/1.1', 'Host: a'], ''), 400],
+  ['TRACE', lines(['TRACE /v1/models HTTP/1.1', 'Host: a'], ''), 400],
   ['wrong method', lines(['GET /v1/chat/completions HTTP/1.1', 'Host: a'], ''), 405],
   ['no http at all', 'hello\r\n\r\n', 400],
   ['http/2 preface', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 400],
@@ -177,4 +194,43 @@ t.test('pipelined requests are answered in order, each with its own answer', asy
   t.teardown(() => client.leave());
   await until(() => client.bytes.includes('one') && client.bytes.includes('two'), 2000, 'both answers');
   t.ok(client.bytes.indexOf('one') < client.bytes.indexOf('two'));
+});
+
+t.test('a request that is broken behind one that waits ends the connection, and its refusal is no answer to the other', async (t) => {
+  const proxy = await ProxyUnderTest.start({ script: () => new Promise(() => {}) });
+  t.teardown(() => proxy.close());
+  const broken = new RawClient(proxy.port).send(`${request()}\0GET /v1/models HTTP/1.1\r\nHost: a\r\n\r\n`);
+  await broken.closed;
+  t.equal(broken.answer()?.status, 400);
+  t.equal(broken.answer()?.headers.connection, 'close');
+  for (const behind of ['CONNECT b.example.com:443 HTTP/1.1\r\nHost: b\r\n\r\n', 'GET /v1/chat/completions HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n']) {
+    for (const before of [request(), lines([POST, 'Host: a', LENGTH]) + request()]) {
+      const client = new RawClient(proxy.port).send(before + behind);
+      await client.closed;
+      t.notMatch(client.bytes.toString('latin1'), /CONNECT|501/, 'nothing that could be taken for an answer');
+    }
+  }
+  await until(() => proxy.server.openExchanges === 0, 1000, 'no exchange is left open');
+});
+
+t.test('a bounded number of requests wait on one connection', async (t) => {
+  const proxy = await ProxyUnderTest.start({ script: async (socket, received) => { await pause(150); await json(200, CHAT_ANSWER)(socket, received); } });
+  t.teardown(() => proxy.close());
+  const many = new RawClient(proxy.port).send(Buffer.from(request().repeat(300)));
+  await until(() => proxy.upstream.received.length > 0, 1000, 'the first has arrived');
+  await many.closed;
+  t.equal(proxy.upstream.received.length, 16, 'the rest was refused');
+  t.match(many.bytes.toString(), /HTTP\/1\.1 400 [^]*more than 16 requests wait/);
+  const few = new RawClient(proxy.port).send(Buffer.from(request().repeat(16)));
+  await until(() => few.bytes.toString().split('HTTP/1.1 200').length === 17, 5000, 'all are answered');
+  few.leave();
+  await until(() => proxy.server.openExchanges === 0, 1000, 'no exchange is left open');
+});
+
+t.test('an upgrade without its connection field is a request like any other', async (t) => {
+  const proxy = await ProxyUnderTest.start({ script: json(200, CHAT_ANSWER) });
+  t.teardown(() => proxy.close());
+  t.equal((await rawRequest(proxy.port, request('Upgrade: h2c', 'HTTP2-Settings: AAMAAABkAAQAAP__'))).status, 200);
+  const [received] = proxy.upstream.received;
+  for (const name of ['upgrade', 'http2-settings']) t.notOk(received.headers[name], name);
 });

@@ -232,6 +232,30 @@ t.test('drain: short requests end well, long streams get an error frame, nothing
   t.equal(proxy.records.length, 3);
 });
 
+t.test('drain: what comes while others end is told to come back, on a connection that closes', async (t) => {
+  const proxy = await ProxyUnderTest.start({ script: events(EVENTS, 60) });
+  t.teardown(() => proxy.upstream.close());
+  const open = new RawClient(proxy.port).send(chatRequest(HELLO_STREAM));
+  const late = [chatRequest(HELLO), Buffer.from(MODELS)].map((bytes) => ({ bytes, client: new RawClient(proxy.port).send(bytes.subarray(0, 30)) }));
+  await until(() => open.bytes.length > 0, 1000, 'a stream is open');
+  const drained = proxy.server.drain(3000);
+  for (const { bytes, client } of late) {
+    client.send(bytes.subarray(30));
+    const answer = await client.read();
+    t.equal(answer.status, 503);
+    t.equal(codeOf(answer), 'draining');
+    t.equal(answer.headers.connection, 'close');
+    t.equal(answer.headers['retry-after'], '1');
+    t.equal(answer.headers['x-should-retry'], 'true');
+    await client.closed;
+  }
+  const ready = await rawRequest(proxy.port, 'GET /weir/readyz HTTP/1.1\r\nHost: a\r\n\r\n').then(({ status }) => status, () => 0);
+  t.ok(ready === 503 || ready === 0, 'no longer ready');
+  t.ok((await open.read()).complete, 'the open stream ends well');
+  await drained;
+  t.equal(proxy.upstream.received.length, 1);
+});
+
 t.test('readiness and liveness', async (t) => {
   const proxy = await start(t, {});
   for (const path of ['/weir/healthz', '/weir/readyz']) t.equal((await rawRequest(proxy.port, `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`)).status, 200);

@@ -5,6 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { ConfigError, type ConfigIssue } from '../contract/errors.ts';
+import type { Treatment } from '../contract/screening.ts';
 import type { Snapshot } from '../config/snapshot.ts';
 import { readYaml } from '../config/yaml.ts';
 import { POLICY_LIMITS } from '../policy/parse.ts';
@@ -19,11 +20,12 @@ export const check: CliCommand = {
 
 Reads the configuration (by default config/weir.yaml, else the one that comes with Weir) and all its policies, and
 prints every finding as file:line:column with the line it is in and a suggestion where there is one. For each policy
-it says how many characters its patterns can hold back on a stream.
+it says how many characters its patterns can hold back on a stream; for images and recordings, who reads them, or what
+becomes of them when nobody does.
 
   --config FILE  the configuration to check, as for every command
   --patterns     list each policy's patterns with what each can hold back
-  --json         print one JSON object: ok, file, errors, warnings, issues, patterns
+  --json         print one JSON object: ok, file, errors, warnings, issues, patterns, media
 
 exit code: 0 no error (warnings may be printed), 1 errors, 2 wrong call
 `,
@@ -31,12 +33,13 @@ exit code: 0 no error (warnings may be printed), 1 errors, 2 wrong call
     const { options, operands } = parseCall(args, { config: 'value', patterns: 'flag', json: 'flag', help: 'flag' }, 1);
     if (options.config !== undefined && operands.length > 0) throw new UsageError('the configuration is given twice');
     const file = options.config ?? operands[0];
-    const { snapshot, issues, policies } = await examine(file, io);
+    const { snapshot, issues, policies, media } = await examine(file, io);
     const ok = snapshot !== undefined;
-    if (options.json) io.stdout(`${JSON.stringify({ ...reportOf(ok, snapshot, issues), patterns: Object.fromEntries(policies.map(({ policy, patterns }) => [policy, patterns])) })}\n`);
+    if (options.json) io.stdout(`${JSON.stringify({ ...reportOf(ok, snapshot, issues), patterns: Object.fromEntries(policies.map(({ policy, patterns }) => [policy, patterns])), media: Object.fromEntries(media.map(({ type, ...rest }) => [type, rest])) })}\n`);
     else {
       await printIssues(ok, snapshot, issues, io);
       for (const costs of policies) printCosts(costs, options.patterns === true, io);
+      for (const one of media) printMedia(one, io);
     }
     return ok ? 0 : 1;
   },
@@ -46,6 +49,14 @@ interface Examination {
   readonly snapshot?: Snapshot;
   readonly issues: readonly ConfigIssue[];
   readonly policies: readonly PolicyCosts[];
+  readonly media: readonly MediaReaders[];
+}
+
+/** Who scores what is no text, and what becomes of it in a prompt when nobody does. */
+interface MediaReaders {
+  readonly type: 'image' | 'audio';
+  readonly read_by: readonly string[];
+  readonly otherwise: Treatment;
 }
 
 /** What a pattern costs: the most characters it can make a stream wait; 0 where the policy only observes it. */
@@ -65,10 +76,13 @@ interface PolicyCosts {
 async function examine(file: string | undefined, io: Io): Promise<Examination> {
   const pool = new ClassifierPool();
   try {
-    const { snapshot, plans } = await loadRuntime(file, io.env, pool);
-    return { snapshot, issues: snapshot.warnings, policies: costsOf([...plans.values()]) };
+    const { snapshot, plans, classifiers } = await loadRuntime(file, io.env, pool);
+    const media = (['image', 'audio'] as const).map((type): MediaReaders => ({
+      type, read_by: classifiers.filter((one) => one.classify !== undefined && one.contentTypes.includes(type)).map(({ id }) => id), otherwise: snapshot.config.proxy.opaque[type],
+    }));
+    return { snapshot, issues: snapshot.warnings, policies: costsOf([...plans.values()]), media };
   } catch (error) {
-    if (error instanceof ConfigError) return { issues: await Promise.all(error.issues.map(withPatternPlace)), policies: [] };
+    if (error instanceof ConfigError) return { issues: await Promise.all(error.issues.map(withPatternPlace)), policies: [], media: [] };
     throw error;
   } finally {
     await pool.close();
@@ -129,6 +143,13 @@ function printCosts({ policy, patterns }: PolicyCosts, each: boolean, io: Io): v
   const width = Math.max(7, ...patterns.map(({ pattern }) => pattern.length));
   io.stdout(`  ${'pattern'.padEnd(width)}  holds  checked  label\n`);
   for (const { pattern, hold_chars: held, validated, label } of patterns) io.stdout(`  ${visible(pattern).padEnd(width)}  ${String(held).padStart(5)}  ${validated ? 'yes    ' : 'no     '}  ${visible(label)}\n`);
+}
+
+function printMedia({ type, read_by: readers, otherwise }: MediaReaders, io: Io): void {
+  const noun = type === 'image' ? 'images' : 'recordings';
+  const fate = otherwise === 'pass' ? 'pass unread, and the record says so' : 'are refused';
+  if (readers.length > 0) io.stdout(`${noun}: read by ${readers.map(visible).join(', ')}; those not judged in time ${fate} (proxy.opaque.${type})\n`);
+  else io.stdout(`${noun}: no classifier reads them; they ${fate} (proxy.opaque.${type})\n`);
 }
 
 function count(number: number, noun: string, one = '', many = 's'): string {

@@ -6,19 +6,21 @@ import { randomUUID } from 'node:crypto';
 import { text } from 'node:stream/consumers';
 import { ClassifierPool, loadRuntime, planOf } from '../runtime.ts';
 import { WeirError } from '../contract/errors.ts';
-import type { ClassifierResult, Context, ContextValue, ScreeningDecision } from '../contract/screening.ts';
+import type { ClassifierResult, Context, ContextValue, Coverage, ScreeningDecision } from '../contract/screening.ts';
 import { readScreeningRequest, screenOnce } from '../screen/service.ts';
 import { parseCall, UsageError, type CliCommand, type Io } from './command.ts';
 
 export const screen: CliCommand = {
   name: 'screen',
   summary: 'screen one text and print the decision with its reasons',
-  help: `usage: weir screen [text or -] [--direction input|output] [--tenant ID] [--context KEY=VALUE]... [--config FILE] [--json]
+  help: `usage: weir screen [text or -] [--direction input|output] [--content-type text|image|audio] [--tenant ID]
+                   [--context KEY=VALUE]... [--config FILE] [--json]
 
 Screens the text, or what comes on stdin when there is none or it is -, and prints the decision: the action, the rules
-that fired, the scores and where they stand. Nothing is stored.
+that fired, the scores and where they stand, and what nothing could read. Nothing is stored.
 
   --direction D        input (default) or output
+  --content-type T     text (default), image or audio; an image or a recording is given as URL, data URL or base64
   --tenant ID          whose policy; default: the only tenant
   --context KEY=VALUE  a context value for the policy; true, false and numbers are read as such; may be repeated
   --config FILE        default: config/weir.yaml in the working directory, else the one that comes with weir
@@ -27,14 +29,15 @@ that fired, the scores and where they stand. Nothing is stored.
 exit code: 0 there is a decision, whatever it is, 1 screening failed, 2 wrong call
 `,
   async run(args, io) {
-    const { options, operands } = parseCall(args, { direction: 'value', tenant: 'value', context: 'list', config: 'value', json: 'flag' }, 1);
+    const { options, operands } = parseCall(args, { direction: 'value', 'content-type': 'value', tenant: 'value', context: 'list', config: 'value', json: 'flag' }, 1);
     const context = Object.fromEntries(options.context.map(readContextOption)) as Context;
     const content = operands[0] === undefined || operands[0] === '-' ? await text(io.stdin) : operands[0];
     const pool = new ClassifierPool();
     try {
       const runtime = await loadRuntime(options.config, io.env, pool);
       const tenantId = chooseTenant(runtime.snapshot.config.tenants.map(({ id }) => id), options.tenant);
-      const request = readScreeningRequest({ direction: options.direction ?? 'input', content, context }, { requestId: randomUUID(), tenantId, now: new Date() });
+      const type = options['content-type'] ?? 'text';
+      const request = readScreeningRequest({ direction: options.direction ?? 'input', content_type: type, content: type === 'text' ? content : content.trim(), context }, { requestId: randomUUID(), tenantId, now: new Date() });
       const decision = await screenOnce(request, planOf(runtime, tenantId), new Date());
       io.stdout(options.json ? `${JSON.stringify(decision)}\n` : decisionText(decision, io));
       return 0;
@@ -72,11 +75,18 @@ function decisionText(decision: ScreeningDecision, io: Io): string {
     `policy   ${decision.policy}`,
     `rules    ${decision.triggered_rules.join(', ') || 'none: the default action'}`,
     ...(decision.degraded === undefined ? [] : [`degraded ${decision.degraded.join(', ')}`]),
+    ...coverageLines(decision.coverage),
     `took     ${decision.decision_latency_ms.toFixed(2)} ms`,
     ...decision.classifier_results.map((result, index) => `${index === 0 ? 'results ' : '        '} ${resultText(result)}`),
     ...(decision.modified_content === undefined ? [] : ['', decision.modified_content]),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** Nothing to say where all was screened. */
+function coverageLines({ opaque, nothing_to_screen: nothing }: Coverage): readonly string[] {
+  const unread = opaque.map(({ kind }) => `${kind} not read by any classifier`);
+  return [...unread, ...(nothing === true ? ['nothing to screen'] : [])].map((line) => `coverage ${line}`);
 }
 
 function resultText(result: ClassifierResult): string {

@@ -8,8 +8,9 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { CategoryDefinition, PatternDefinition, Validator } from '../contract/classifier.ts';
+import type { Candidate, CategoryDefinition, PatternDefinition, Validator } from '../contract/classifier.ts';
 import { ConfigError, type ConfigIssue } from '../contract/errors.ts';
+import { ContextWords } from '../match/context.ts';
 import { parsePattern, PatternError } from '../match/pattern.ts';
 import { CONTEXT_CHARS } from '../match/scan.ts';
 import { failingExamples, PatternSetError } from '../match/set.ts';
@@ -155,6 +156,7 @@ class DefinitionReader {
   /** The file's lines, where an error inside a regular expression is to be located. Shipped files need none. */
   readonly #lines: readonly string[] | undefined;
   readonly #ids = new Map<string, number>();
+  readonly #contextWords = new ContextWords();
 
   constructor(file: ReadFile, document: YamlDocument, validators: Validators, source: string | undefined) {
     this.#file = file;
@@ -216,13 +218,17 @@ class DefinitionReader {
   }
 
   #validatorOf({ validate, context }: ReadPattern, path: Path): Validator | undefined {
-    const all: Validator[] = context === undefined ? [] : [behindWords(context.before, context.chars)];
+    const all: Validator[] = [];
     for (const wanted of validate ?? []) {
       const known = Object.hasOwn(this.#validators, wanted) ? this.#validators[wanted] : undefined;
       if (known === undefined) this.#refuse([...path, 'validate'], `no validator ${wanted.slice(0, 80)}`, meant(wanted, Object.keys(this.#validators)));
       else all.push(known);
     }
-    return all.length < 2 ? all[0] : (candidate) => all.every((accepts) => accepts(candidate));
+    const accepts = all.length < 2 ? all[0] : (candidate: Candidate): boolean => all.every((one) => one(candidate));
+    if (context === undefined) return accepts;
+    // The words first: all lengths of a candidate and all patterns of the file ask about one context.
+    const isBehind = this.#contextWords.add(context.before, context.chars);
+    return accepts === undefined ? ({ before }) => isBehind(before) : (candidate) => isBehind(candidate.before) && accepts(candidate);
   }
 
   #refuse(path: Path, message: string, suggestion?: string): void {
@@ -274,54 +280,6 @@ function columnsTo(scalar: string, offset: number): number {
   let column = 1;
   for (let i = 0; i < offset; i += 1) column += scalar.startsWith("''", column) ? 2 : 1;
   return column;
-}
-
-/** Scripts without spaces between words: a word of theirs needs no boundary. */
-const UNSPACED = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Thai}]/u;
-const LETTER = /\p{L}/u;
-const LETTER_OR_DIGIT = /[\p{L}\p{N}]/u;
-
-/** Case, and what people put between words, do not matter. */
-const plainly = (text: string): string => text.toLowerCase().replace(/[\s_-]+/g, ' ');
-
-interface ContextWord {
-  readonly text: string;
-  readonly unspaced: boolean;
-  readonly endsInLetter: boolean;
-}
-
-/** Accepts what stands behind one of `list`, in any case, which begins at most `chars` characters before. */
-function behindWords(list: readonly string[], chars: number): Validator {
-  const words = list.map((written): ContextWord => {
-    const text = plainly(written);
-    return { text, unspaced: UNSPACED.test(text), endsInLetter: LETTER.test(text.charAt(text.length - 1)) };
-  });
-  return ({ before }) => {
-    const near = nearby(before, chars);
-    return words.some((word) => standsIn(near, word));
-  };
-}
-
-/** The last context asked for: all patterns that begin at one place, and all lengths of each, ask for the same. */
-const last = { before: '', chars: -1, near: '' };
-
-function nearby(before: string, chars: number): string {
-  if (last.before !== before || last.chars !== chars) {
-    last.near = plainly(before.slice(-chars));
-    last.before = before;
-    last.chars = chars;
-  }
-  return last.near;
-}
-
-function standsIn(text: string, word: ContextWord): boolean {
-  for (let at = text.indexOf(word.text); at >= 0; at = text.indexOf(word.text, at + 1)) {
-    if (word.unspaced) return true;
-    const cutBehind = LETTER_OR_DIGIT.test(text.charAt(at - 1));
-    const cutAhead = word.endsInLetter && LETTER.test(text.charAt(at + word.text.length));
-    if (!cutBehind && !cutAhead) return true;
-  }
-  return false;
 }
 
 // Sets for a classifier.

@@ -23,15 +23,17 @@ const DURABILITIES = ['relaxed', 'strict'] as const;
 
 // Where traffic comes in.
 
+const treatment = (description: string, otherwise: 'pass' | 'refuse') => choice(description, ['pass', 'refuse'] as const, { default: otherwise });
+
 const limits = mapping('Bounds on one request and its answer; what exceeds one is refused with a named error.', {
-  body_bytes_max: bytes('Largest request body.', 10 * MIB),
+  body_bytes_max: bytes('Largest request body, and largest frame of a WebSocket client.', 10 * MIB),
   json_depth_max: whole('Deepest nesting of a JSON body.', { default: 64, min: 4, max: 1000 }),
   json_items_max: whole('Most keys and elements in a JSON body.', { default: 200_000, min: 100, max: 10_000_000 }),
   url_bytes_max: bytes('Longest request target.', 8192, 64 * KIB),
   header_bytes_max: bytes('Largest request head.', 16_384, MIB),
   headers_max: whole('Most request headers.', { default: 100, min: 8, max: 2000 }),
   connections_max: whole('Most open client connections.', { default: 10_000, min: 1, max: 1_000_000 }),
-  event_bytes_max: bytes('Largest single event of a streamed answer.', 4 * MIB),
+  event_bytes_max: bytes('Largest single event of a streamed answer, and largest frame of a WebSocket upstream.', 4 * MIB),
   response_bytes_max: bytes('Largest answer.', 64 * MIB),
   queue_bytes_max: bytes('Most bytes waiting for one client that reads slowly.', 4 * MIB),
 }, { default: {} });
@@ -41,6 +43,8 @@ const timeouts = mapping('How long each step may take.', {
   request_ms: ms('Time for a client to send its whole request.', 60_000),
   keep_alive_ms: ms('How long an idle client connection stays open; longer than that of the load balancer in front.', 65_000),
   client_idle_ms: ms('How long a client may read nothing of an answer that waits for it.', 60_000),
+  stream_silence_ms: ms('Silence of a streamed answer after which a comment tells the client that it goes on; 0 sends none.', 15_000, 0),
+  socket_idle_ms: ms('How long a WebSocket may carry nothing in either direction.', 600_000),
   drain_ms: ms('Time for open answers to end after the signal to stop.', 30_000, 0),
 }, { default: {} });
 
@@ -55,8 +59,20 @@ const proxy = mapping('The listener that applications call.', {
   timeouts,
   workers: custom('whole number', 'Processes that share the port.', readWorkers, { default: 1 }),
   unknown_endpoints: choice('What becomes of a path that is neither screened nor on the pass_through list.', ['refuse', 'pass'] as const, { default: 'refuse' }),
+  opaque: mapping('What becomes of a request with a part that is no text and that no classifier has judged, and of an answer that is all media.', {
+    image: treatment('Images in the body.', 'pass'),
+    audio: treatment('Recordings in the body, and what is spoken on a WebSocket.', 'pass'),
+    video: treatment('Films in the body.', 'pass'),
+    file: treatment('Documents in the body.', 'pass'),
+    remote_url: treatment('Addresses that the provider fetches.', 'pass'),
+    reference: treatment('Ids of what the provider keeps: files, earlier responses, conversations, stored prompts.', 'pass'),
+    encrypted: treatment('Ciphertext that the provider gave out earlier.', 'pass'),
+    tokens: treatment('Prompts as token numbers.', 'refuse'),
+    background: treatment('Answers that are fetched later.', 'refuse'),
+  }, { default: {} }),
   pass_through: list('Routes handed over whole, unscreened.', passThroughRoute, { default: ['GET /v1/models', 'GET /v1/models/*'], countMax: 1000 }),
-  moderations: choice('Whether /v1/moderations is answered here or by the upstream.', ['local', 'forward'] as const, { default: 'local', later: 'the endpoint is refused until then' }),
+  websockets: choice('What becomes of a WebSocket: screen reads every frame in both directions, pass hands it over unscreened.', ['screen', 'refuse', 'pass'] as const, { default: 'screen' }),
+  moderations: choice('Whether /v1/moderations is answered here or by the upstream; local is not available yet, and refuses it.', ['local', 'forward'] as const, { default: 'local' }),
 }, { default: {} });
 
 const admin = mapping('The listener for the console, its API and /metrics.', {

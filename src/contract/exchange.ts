@@ -4,35 +4,52 @@
  */
 import type { Action, ClassifierResult, ContentType, Coverage, UnknownReason } from './screening.ts';
 
-/** One piece of text of a request, and where it stands. */
+/** One piece of text of a request, or an image or a recording, and where it stands. */
 export interface Segment {
   /** Where it stands, with array indexes: `messages[2].content`. */
   readonly path: string;
   /** The same as keys and indexes from the root, for splicing; absent where the text is not part of a JSON body. */
   readonly jsonPath?: readonly (string | number)[];
+  /** The text is the property name that ends the path, not its value. */
+  readonly key?: boolean;
   /** The text is JSON in a string (tool arguments): screened on its decoded values. */
   readonly json?: boolean;
+  /** Signed by the provider, which refuses it when it was changed: where it would be redacted, the request is blocked. */
+  readonly fixed?: boolean;
   /** Where it stands, without indexes: `messages[].content`. What coverage lists. */
   readonly carrier: string;
   /** Who said it, where the wire format tells. */
   readonly role?: string;
   readonly contentType: ContentType;
-  /** The decoded text. */
+  /** Of an image or a recording: what it is where no classifier reads it. */
+  readonly opaque?: OpaqueKind;
+  /** The decoded text; of an image or a recording the data URL, base64 or URL as given. */
   readonly content: string;
   /** True for turns before the newest user turn; `history: latest` does not act on them. */
   readonly history: boolean;
 }
 
-/** A part of the request that cannot be read here: a file id, a remote URL, an encrypted blob. */
+export const OPAQUE_KINDS = ['image', 'audio', 'video', 'file', 'remote_url', 'reference', 'encrypted', 'tokens', 'background'] as const;
+/**
+ * What cannot be read here: media and files in the body; a URL that the provider fetches; an id of something the provider
+ * keeps (files, earlier responses, conversations, stored prompts); ciphertext; token numbers; an answer fetched later.
+ */
+export type OpaqueKind = (typeof OPAQUE_KINDS)[number];
+
+/** A part of the request that cannot be read here. */
 export interface OpaquePart {
   readonly carrier: string;
-  readonly treatment: 'pass' | 'refuse';
+  readonly kind: OpaqueKind;
 }
 
-/** What a classifier said about which segment. */
+/** What classifiers said about a segment. */
 export interface SegmentResults {
   readonly segment: Segment;
   readonly results: readonly ClassifierResult[];
+  /** Of classifiers that do not read its content type: unknown, and nothing that a record or a decision counts. */
+  readonly unsupported?: readonly ClassifierResult[];
+  /** Of an image or a recording: a classifier that reads it has scored it. */
+  readonly judged?: boolean;
 }
 
 /** All that screening found in a set of segments. */

@@ -3,7 +3,7 @@
  * evaluates it. The YAML shape is in the README of `config/policies`.
  */
 import type { Validator } from './classifier.ts';
-import type { Action, Context, ClassifierResult, Direction, Severity, UnknownReason } from './screening.ts';
+import type { Action, Context, ClassifierResult, ContentType, Direction, Severity, UnknownReason } from './screening.ts';
 
 export const OPERATORS = ['gt', 'gte', 'lt', 'lte', 'eq', 'between', 'exists'] as const;
 export type Operator = (typeof OPERATORS)[number];
@@ -118,6 +118,10 @@ export interface Facts {
    */
   readonly classifiers: ReadonlyMap<string, 'ok' | UnknownReason>;
   readonly context: Context;
+  /** The types of what is screened, for `context: content_type`. Absent: as the context says. */
+  readonly contentTypes?: readonly ContentType[];
+  /** The content types that each classifier reads; one that is not in the map reads all. */
+  readonly reads?: ReadonlyMap<string, readonly ContentType[]>;
 }
 
 /** What a policy says about facts. Pure data: `policy/decide` returns the same decision for the same facts. */

@@ -4,6 +4,7 @@
  *
  * INVARIANT: a score that did not arrive is an `UnknownResult`, never 0.
  */
+import type { OpaqueKind } from './exchange.ts';
 
 export const DIRECTIONS = ['input', 'output'] as const;
 export type Direction = (typeof DIRECTIONS)[number];
@@ -65,11 +66,23 @@ export interface ScreeningRequest {
   readonly created_at: string;
 }
 
+export const TREATMENTS = ['pass', 'refuse'] as const;
+export type Treatment = (typeof TREATMENTS)[number];
+
+/** Carriers that nothing read; `pass_through` is a body that was handed over whole. */
+export interface Unread {
+  readonly carrier: string;
+  readonly kind: OpaqueKind | 'pass_through';
+  readonly treatment: Treatment;
+}
+
 /** Which carriers of an exchange were looked at. `full` means: nothing exempt by policy and nothing opaque. */
 export interface Coverage {
   readonly screened: readonly string[];
   readonly exempt: readonly { readonly carrier: string; readonly rule: string }[];
-  readonly opaque: readonly { readonly carrier: string; readonly treatment: string }[];
+  readonly opaque: readonly Unread[];
+  /** The policy decided on nothing: no text but white space, and no image or recording that was judged. */
+  readonly nothing_to_screen?: true;
 }
 
 /** What was decided and why; the answer of `POST /weir/v1/screen` and part of every audit entry. */

@@ -12,9 +12,15 @@ export interface JsonLimits {
   readonly itemsMax: number;
 }
 
-/** A JSON text that passed the strict scan. */
-export interface JsonDocument {
+/** A request body that was read strictly, and can be written again with some of its values replaced. */
+export interface RequestDocument {
   readonly bytes: Buffer;
+  /** The bytes with values replaced; the same buffer when there is nothing to replace. */
+  splice(edits: readonly JsonEdit[]): Buffer;
+}
+
+/** A JSON text that passed the strict scan. */
+export interface JsonDocument extends RequestDocument {
   readonly text: string;
   readonly value: unknown;
 }
@@ -24,8 +30,10 @@ export type JsonPath = readonly (string | number)[];
 
 export interface JsonEdit {
   readonly path: JsonPath;
-  /** The new string; `null` writes the literal null in place of whatever value stands there. */
-  readonly text: string | null;
+  /** What is written in place of the value that stands there; `[]` is an empty list. */
+  readonly value: string | number | null | readonly [];
+  /** The last step of the path is a key, and the key is replaced, not its value. */
+  readonly key?: boolean;
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -39,13 +47,9 @@ export function readJson(bytes: Buffer, limits: JsonLimits): JsonDocument {
     throw new WeirError('invalid_utf8');
   }
   if (text.charCodeAt(0) === 0xfeff) throw new WeirError('invalid_utf8', 'the body begins with a byte order mark');
-  scanStrictly(text, limits);
-  return { bytes, text, value: parse(text) };
-}
-
-/** The document's bytes with string values replaced; the same buffer when there is nothing to replace. */
-export function spliceJson(document: JsonDocument, edits: readonly JsonEdit[]): Buffer {
-  return edits.length === 0 ? document.bytes : Buffer.from(spliceText(document.text, edits));
+  checkSize(text, limits);
+  scanStrictly(text);
+  return { bytes, text, value: parse(text), splice: (edits) => (edits.length === 0 ? bytes : Buffer.from(spliceText(text, edits))) };
 }
 
 /**
@@ -53,14 +57,13 @@ export function spliceJson(document: JsonDocument, edits: readonly JsonEdit[]): 
  * and throws. Where an object names a key twice, the last one counts, as in JSON.parse.
  */
 export function spliceText(text: string, edits: readonly JsonEdit[]): string {
-  const located = edits.map((edit) => ({ ...locate(text, edit.path), literal: JSON.stringify(edit.text) })).sort((a, b) => a.start - b.start);
-  let out = '';
+  const parts: string[] = [];
   let at = 0;
-  for (const { start, end, literal } of located) {
-    out += text.slice(at, start) + literal;
+  for (const { start, end, literal } of locateAll(text, edits)) {
+    parts.push(text.slice(at, start), literal);
     at = end;
   }
-  return out + text.slice(at);
+  return parts.join('') + text.slice(at);
 }
 
 function parse(text: string): unknown {
@@ -75,39 +78,49 @@ function parse(text: string): unknown {
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
+/** Depth and number of items, before anything is built that costs more than looking: the net under all that follows. */
+function checkSize(text: string, limits: JsonLimits): void {
+  let depth = 0;
+  let items = 0;
+  for (let i = 0; i < text.length; i += 1) {
+    const code = text.charCodeAt(i);
+    if (code === QUOTE) i = endOfString(text, i) - 1;
+    else if (code === 0x7b || code === 0x5b) {
+      depth += 1;
+      items += 1;
+      if (depth > limits.depthMax) throw new WeirError('json_too_deep');
+    } else if (code === 0x7d || code === 0x5d) depth -= 1;
+    else if (code === 0x2c) items += 1;
+    if (items > limits.itemsMax) throw new WeirError('json_too_many_keys');
+  }
+}
+
 /**
- * What JSON.parse accepts and we do not. Reads tokens only: the grammar is JSON.parse's to judge, but depth and size
- * are judged before it runs.
+ * What JSON.parse accepts and we do not. Reads tokens only: the grammar is JSON.parse's to judge. Each character is looked at a bounded number of times, whatever the text.
  */
-function scanStrictly(text: string, limits: JsonLimits): void {
+function scanStrictly(text: string): void {
   /** Per open container: the keys seen, or undefined for an array. */
   const open: (Set<string> | undefined)[] = [];
-  let items = 0;
+  /** The next backslash from here on; -1 when there is none. */
+  let escape = text.indexOf('\\');
   for (let i = 0; i < text.length; i += 1) {
     switch (text.charCodeAt(i)) {
       case 0x7b: case 0x5b:
         open.push(text.charCodeAt(i) === 0x7b ? new Set() : undefined);
-        if (open.length > limits.depthMax) throw new WeirError('json_too_deep');
-        items += 1;
         break;
       case 0x7d: case 0x5d:
         open.pop();
         break;
-      case 0x2c:
-        items += 1;
-        break;
       case QUOTE: {
         const end = endOfString(text, i);
-        checkString(text, i, end, open[open.length - 1]);
+        if (escape >= 0 && escape < i) escape = text.indexOf('\\', i);
+        checkString(text, i, end, escape >= 0 && escape < end ? escape : undefined, open[open.length - 1]);
         i = end - 1;
         break;
       }
-      case 0x65: case 0x45:
-        checkExponent(text, i);
-        break;
       default:
+        if (isDigit(text.charCodeAt(i))) i = endOfNumber(text, i) - 1;
     }
-    if (items > limits.itemsMax) throw new WeirError('json_too_many_keys');
   }
 }
 
@@ -125,9 +138,9 @@ function isEscaped(text: string, at: number): boolean {
   return backslashes % 2 === 1;
 }
 
-function checkString(text: string, start: number, end: number, keys: Set<string> | undefined): void {
-  const escape = text.indexOf('\\', start);
-  const escaped = escape >= 0 && escape < end;
+/** `escape`: where its first backslash stands. */
+function checkString(text: string, start: number, end: number, escape: number | undefined, keys: Set<string> | undefined): void {
+  const escaped = escape !== undefined;
   if (escaped && /\\u[dD][89a-fA-F]/.test(text.slice(escape, end)) && !String(parse(text.slice(start, end))).isWellFormed()) {
     throw new WeirError('invalid_utf8', 'a string holds half a surrogate pair');
   }
@@ -146,47 +159,100 @@ function skipSpace(text: string, at: number): number {
   return at;
 }
 
-/** The `e` of `true` and `false` has no digit before it. */
-function checkExponent(text: string, at: number): void {
-  const before = text.charCodeAt(at - 1);
-  if (before < 0x30 || before > 0x39) return;
-  const [number] = /[-+.\deE]*$/.exec(text.slice(Math.max(0, at - 400), at)) as RegExpExecArray;
-  const [rest] = /^[-+.\deE]*/.exec(text.slice(at, at + 400)) as RegExpExecArray;
-  if (!Number.isFinite(Number(number + rest))) throw new WeirError('invalid_json', 'a number is too large to be read alike by all');
+function isDigit(code: number): boolean {
+  return code >= 0x30 && code <= 0x39;
 }
 
-/** Where the value at `path` stands. */
-function locate(text: string, path: JsonPath): { readonly start: number; readonly end: number } {
-  let start = skipSpace(text, 0);
-  for (const step of path) start = typeof step === 'number' ? elementAt(text, start, step) : memberAt(text, start, step);
-  return { start, end: endOfValue(text, start) };
+/** The index after the number that has a digit at `start`. Throws invalid_json for one that is infinite. */
+function endOfNumber(text: string, start: number): number {
+  NUMBER.lastIndex = start;
+  const [number] = NUMBER.exec(text) as RegExpExecArray;
+  if (number.length >= INFINITE_CHARS_MIN && Math.abs(Number(number)) === Infinity) throw new WeirError('invalid_json', 'a number is too large to be read alike by all');
+  return start + number.length;
 }
 
-function memberAt(text: string, start: number, key: string): number {
-  let found = -1;
-  if (text.charCodeAt(start) === 0x7b) {
-    let at = skipSpace(text, start + 1);
-    while (text.charCodeAt(at) === QUOTE) {
-      const end = endOfString(text, at);
-      const literal = text.slice(at, end);
-      const value = skipSpace(text, skipSpace(text, end) + 1);
-      if ((literal.includes('\\') ? JSON.parse(literal) : literal.slice(1, -1)) === key) found = value;
-      at = skipSpace(text, endOfValue(text, value));
-      if (text.charCodeAt(at) === 0x2c) at = skipSpace(text, at + 1);
+const NUMBER = /[-+.\deE]+/y;
+const INFINITE_CHARS_MIN = '1e309'.length;
+
+/** The values, or names, that edits replace, below one place. */
+interface Wanted {
+  readonly values: JsonEdit[];
+  readonly names: JsonEdit[];
+  readonly below: Map<string | number, Wanted>;
+}
+
+interface Place {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Where each edit stands and what is written there, in order; what stands within a value that is replaced whole is left out. */
+function locateAll(text: string, edits: readonly JsonEdit[]): readonly (Place & { readonly literal: string })[] {
+  const found = new Map<JsonEdit, Place>();
+  locateBelow(text, skipSpace(text, 0), wantedBy(edits), found);
+  const located = edits.map((edit) => {
+    const place = found.get(edit);
+    if (place === undefined) throw new Error(`nothing at ${JSON.stringify(edit.path)} in the JSON text`);
+    return { ...place, literal: JSON.stringify(edit.value) };
+  }).sort((a, b) => a.start - b.start);
+  let covered = 0;
+  return located.filter(({ start, end }) => {
+    if (start < covered) return false;
+    covered = end;
+    return true;
+  });
+}
+
+function wantedBy(edits: readonly JsonEdit[]): Wanted {
+  const root: Wanted = { values: [], names: [], below: new Map() };
+  for (const edit of edits) {
+    let at = root;
+    for (const step of edit.path) {
+      let next = at.below.get(step);
+      if (next === undefined) at.below.set(step, next = { values: [], names: [], below: new Map() });
+      at = next;
     }
+    (edit.key === true ? at.names : at.values).push(edit);
   }
-  if (found < 0) throw new Error(`no key ${JSON.stringify(key)} in the JSON text`);
-  return found;
+  return root;
 }
 
-function elementAt(text: string, start: number, index: number): number {
-  let at = text.charCodeAt(start) === 0x5b ? skipSpace(text, start + 1) : -1;
-  for (let i = 0; at >= 0 && text.charCodeAt(at) !== 0x5d; i += 1) {
-    if (i === index) return at;
-    at = skipSpace(text, endOfValue(text, at));
-    if (text.charCodeAt(at) === 0x2c) at = skipSpace(text, at + 1);
+/** Goes over the value that begins at `start`, once, and returns its end. */
+function locateBelow(text: string, start: number, wanted: Wanted, found: Map<JsonEdit, Place>): number {
+  const first = text.charCodeAt(start);
+  const isContainer = first === 0x7b || first === 0x5b;
+  const end = wanted.below.size === 0 || !isContainer ? endOfValue(text, start) : first === 0x7b ? locateMembers(text, start, wanted, found) : locateElements(text, start, wanted, found);
+  for (const edit of wanted.values) found.set(edit, { start, end });
+  return end;
+}
+
+function locateMembers(text: string, start: number, { below }: Wanted, found: Map<JsonEdit, Place>): number {
+  let at = skipSpace(text, start + 1);
+  while (text.charCodeAt(at) === QUOTE) {
+    const end = endOfString(text, at);
+    const literal = text.slice(at, end);
+    const wanted = below.get(literal.includes('\\') ? (JSON.parse(literal) as string) : literal.slice(1, -1));
+    const value = skipSpace(text, skipSpace(text, end) + 1);
+    // Of a name that stands twice the last one counts: it is found last.
+    for (const edit of wanted?.names ?? []) found.set(edit, { start: at, end });
+    at = afterComma(text, wanted === undefined ? endOfValue(text, value) : locateBelow(text, value, wanted, found));
   }
-  throw new Error(`no element ${index} in the JSON text`);
+  return at + 1;
+}
+
+function locateElements(text: string, start: number, { below }: Wanted, found: Map<JsonEdit, Place>): number {
+  let at = skipSpace(text, start + 1);
+  for (let i = 0; text.charCodeAt(at) !== 0x5d; i += 1) {
+    const wanted = below.get(i);
+    at = afterComma(text, wanted === undefined ? endOfValue(text, at) : locateBelow(text, at, wanted, found));
+  }
+  return at + 1;
+}
+
+/** Where the next member or element begins, or the bracket that closes. */
+function afterComma(text: string, end: number): number {
+  const at = skipSpace(text, end);
+  return text.charCodeAt(at) === 0x2c ? skipSpace(text, at + 1) : at;
 }
 
 function endOfValue(text: string, start: number): number {

@@ -3,7 +3,9 @@
  * place. Bounded in depth. Which classifiers and patterns exist is checked later, over the references collected here.
  */
 import { OPERATORS, type Condition, type Operator, type OperatorValue } from '../contract/policy.ts';
+import { CONTENT_TYPES, type ContentType } from '../contract/screening.ts';
 import { isMapping, kindOf, meant, type Site } from '../config/shape.ts';
+import { CONTENT_TYPE } from './truth.ts';
 
 export const CONDITION_DEPTH_MAX = 32;
 const BRANCHES_MAX = 1000;
@@ -13,6 +15,8 @@ export interface ScoreReference {
   readonly classifier: string;
   readonly category: string;
   readonly site: Site;
+  /** Content types that its rule names. */
+  readonly asked?: readonly ContentType[];
 }
 
 const KINDS = ['all', 'any', 'not', 'score', 'context', 'classifier'] as const;
@@ -91,7 +95,7 @@ function readContext(value: Readonly<Record<string, unknown>>, site: Site): Cond
   const key = value.context;
   const named = typeof key === 'string' && CONTEXT_KEY.test(key);
   if (!named) site.child('context').refuse('expected a context key such as surface or user.trust');
-  const test = readTest(value, site, readContextValue);
+  const test = readTest(value, site, key === CONTENT_TYPE ? readContentType : readContextValue);
   return named && test ? Object.freeze({ kind: 'context', key, ...test }) : undefined;
 }
 
@@ -120,6 +124,13 @@ function readContextValue(operator: Operator, value: unknown, site: Site): Opera
   if (typeof value === 'string' || (typeof value === 'number' && Number.isFinite(value))) return value;
   if (operator === 'eq' && typeof value === 'boolean') return value;
   return site.refuse(`expected text${operator === 'eq' ? ', a number, true or false' : ' or a number'}, got ${kindOf(value)}`);
+}
+
+function readContentType(operator: Operator, value: unknown, site: Site): OperatorValue | undefined {
+  if (operator === 'exists') return readFlag(value, site);
+  if (operator !== 'eq') return site.refuse(`${CONTENT_TYPE} is compared by eq, or by exists`, undefined, 'key');
+  const type = CONTENT_TYPES.find((one) => one === value);
+  return type ?? site.refuse(`expected one of ${CONTENT_TYPES.join(', ')}`, typeof value === 'string' ? meant(value, CONTENT_TYPES) : undefined);
 }
 
 function readFlag(value: unknown, site: Site): boolean | undefined {

@@ -8,17 +8,18 @@
  * decision, and evaluating one allocates nothing.
  */
 import type { Condition, FailMode, Facts, Policy, PolicyDecision, Rule } from '../contract/policy.ts';
-import type { Action, ClassifierResult, Direction } from '../contract/screening.ts';
-import { FALSE, TRUE, UNKNOWN, compileScore, contextTruth, greatest, knownScores, least, opposite, satisfies, truthOf, type ContextLeaf, type Known, type ScoreLeaf, type Truth } from './truth.ts';
+import type { Action, ClassifierResult, ContentType, Direction } from '../contract/screening.ts';
+import { FALSE, TRUE, UNKNOWN, askedTypes, compileScore, contextTruth, factsFor, greatest, knownScores, least, opposite, satisfies, truthOf, type ContextLeaf, type Known, type ScoreLeaf, type Truth } from './truth.ts';
 
 /** `tenantFailMode` holds for rules and policies that do not say. */
 export function decide(policy: Policy, facts: Facts, tenantFailMode: FailMode): PolicyDecision {
   const program = programOf(policy);
   const run = new Run(program, facts);
   const degraded: string[] = [];
-  for (const { rule, evaluate } of program.rules[facts.direction]) {
-    const truth = evaluate(run);
-    if (truth === TRUE) return { action: actionOf(rule), rule, matched: matchedBy(rule.when, facts), triggered_rules: [rule.id], degraded };
+  for (const { rule, asked, evaluate } of program.rules[facts.direction]) {
+    const seen = asked.length === 0 ? facts : factsFor(asked, facts);
+    const truth = evaluate(seen === facts ? run : new Run(program, seen));
+    if (truth === TRUE) return { action: actionOf(rule), rule, matched: matchedBy(rule.when, seen), triggered_rules: [rule.id], degraded };
     if (truth === UNKNOWN) {
       degraded.push(rule.id);
       if (failModeOf(rule, policy, tenantFailMode) === 'closed') return { action: 'block', rule, matched: [], triggered_rules: [rule.id], degraded };
@@ -42,8 +43,15 @@ type Evaluate = (run: Run) => Truth;
 
 type Leaf = (run: Run) => Truth;
 
+interface CompiledRule {
+  readonly rule: Rule;
+  /** Content types that the rule names. */
+  readonly asked: readonly ContentType[];
+  readonly evaluate: Evaluate;
+}
+
 interface Program {
-  readonly rules: Readonly<Record<Direction, readonly { readonly rule: Rule; readonly evaluate: Evaluate }[]>>;
+  readonly rules: Readonly<Record<Direction, readonly CompiledRule[]>>;
   readonly leaves: readonly Leaf[];
   /** The distinct `classifier.category` that the leaves read. */
   readonly slots: readonly { readonly classifier: string; readonly category: string }[];
@@ -91,7 +99,7 @@ function compile(policy: Policy): Program {
     }
   };
 
-  const compiled = policy.rules.filter((rule) => rule.enabled).map((rule) => ({ rule, evaluate: compileCondition(rule.when) }));
+  const compiled = policy.rules.filter((rule) => rule.enabled).map((rule): CompiledRule => ({ rule, asked: askedTypes(rule.when), evaluate: compileCondition(rule.when) }));
   const facing = (direction: Direction) => compiled.filter(({ rule }) => rule.direction === direction || rule.direction === 'both');
   return { rules: { input: facing('input'), output: facing('output') }, leaves, slots };
 }

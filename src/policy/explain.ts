@@ -6,16 +6,17 @@
  * not on the path.
  */
 import type { Condition, FailMode, Facts, OperatorValue, Policy, PolicyDecision, Rule } from '../contract/policy.ts';
-import type { ContextValue } from '../contract/screening.ts';
+import type { ContentType, ContextValue } from '../contract/screening.ts';
 import { decide, failModeOf } from './decide.ts';
-import { FALSE, TRUE, knownScores, truthOf, type Truth } from './truth.ts';
+import { CONTENT_TYPE, FALSE, TRUE, askedTypes, factsFor, knownScores, truthOf, type Truth } from './truth.ts';
 
 export const RULE_STATES = ['true', 'false', 'unknown', 'not_reached', 'other_direction', 'disabled'] as const;
 export type RuleState = (typeof RULE_STATES)[number];
 
+/** `unread`: types of what is there that a classifier under the leaf does not read. */
 export type Trace =
   | { readonly kind: 'all' | 'any' | 'not'; readonly value: TraceValue; readonly of: readonly Trace[] }
-  | { readonly kind: 'score'; readonly value: TraceValue; readonly test: string; readonly scores: readonly number[]; readonly missing: boolean }
+  | { readonly kind: 'score'; readonly value: TraceValue; readonly test: string; readonly scores: readonly number[]; readonly missing: boolean; readonly unread?: readonly ContentType[] }
   | { readonly kind: 'context'; readonly value: TraceValue; readonly test: string; readonly actual?: ContextValue };
 
 export type TraceValue = 'true' | 'false' | 'unknown';
@@ -41,18 +42,21 @@ export function explain(policy: Policy, facts: Facts, tenantFailMode: FailMode):
     if (!rule.enabled) return { rule, state: 'disabled', reason: 'the rule is switched off' };
     if (rule.direction !== 'both' && rule.direction !== facts.direction) return { rule, state: 'other_direction', reason: `the rule looks at ${rule.direction}` };
     if (decided) return { rule, state: 'not_reached', reason: 'an earlier rule decided' };
-    const trace = traceOf(rule.when, facts);
+    const asked = askedTypes(rule.when);
+    const seen = factsFor(asked, facts);
+    const trace = traceOf(rule.when, seen);
     const failMode = failModeOf(rule, policy, tenantFailMode);
     decided = trace.value === 'true' || (trace.value === 'unknown' && failMode === 'closed');
-    return { rule, state: trace.value, reason: reasonOf(trace.value, failMode), trace };
+    const missing = seen === facts ? 'a score is missing' : `a score is missing, since not every classifier reads ${asked.join(' and ')},`;
+    return { rule, state: trace.value, reason: reasonOf(trace.value, failMode, missing), trace };
   });
   return { decision, rules };
 }
 
-function reasonOf(value: TraceValue, failMode: FailMode): string {
+function reasonOf(value: TraceValue, failMode: FailMode, missing: string): string {
   if (value === 'true') return 'its condition holds';
   if (value === 'false') return 'its condition does not hold';
-  return failMode === 'closed' ? 'a score is missing and the rule fails closed' : 'a score is missing and the rule fails open';
+  return `${missing} and the rule fails ${failMode}`;
 }
 
 function traceOf(condition: Condition, facts: Facts): Trace {
@@ -65,13 +69,24 @@ function traceOf(condition: Condition, facts: Facts): Trace {
       return { kind: 'not', value, of: [traceOf(condition.of, facts)] };
     case 'score': {
       const { scores, unknown } = knownScores(facts, condition.classifier, condition.category);
-      return { kind: 'score', value, test: `${condition.classifier}.${condition.category} ${condition.operator} ${formatValue(condition.value)}`, scores, missing: unknown };
+      return { kind: 'score', value, test: `${condition.classifier}.${condition.category} ${condition.operator} ${formatValue(condition.value)}`, scores, missing: unknown, ...unreadBy(condition.classifier, facts) };
     }
     case 'context': {
-      const actual = Object.hasOwn(facts.context, condition.key) ? { actual: facts.context[condition.key] } : {};
+      const actual = actualOf(condition.key, facts);
       return { kind: 'context', value, test: `${condition.key} ${condition.operator} ${formatValue(condition.value)}`, ...actual };
     }
   }
+}
+
+function unreadBy(classifier: string, { classifiers, contentTypes = [], reads }: Facts): { readonly unread?: readonly ContentType[] } {
+  const ids = classifier === '*' ? [...classifiers.keys()] : [classifier];
+  const unread = contentTypes.filter((type) => ids.some((id) => reads?.get(id)?.includes(type) === false));
+  return unread.length === 0 ? {} : { unread };
+}
+
+function actualOf(key: string, { context, contentTypes }: Facts): { readonly actual?: ContextValue } {
+  if (key === CONTENT_TYPE && contentTypes !== undefined) return { actual: contentTypes.join(', ') };
+  return Object.hasOwn(context, key) ? { actual: context[key] } : {};
 }
 
 function nameOf(truth: Truth): TraceValue {

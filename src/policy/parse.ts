@@ -12,8 +12,9 @@ import { choice, custom, duration, flag, isMapping, kindOf, list, mapping, meant
 import { YAML_LIMITS, readYaml, type YamlLimits } from '../config/yaml.ts';
 import { ConfigError, type ConfigIssue } from '../contract/errors.ts';
 import { FAIL_MODES, REDACTION_STYLES, STREAM_MODES, type Condition, type Policy, type PolicyCase, type PolicyPattern, type Rule } from '../contract/policy.ts';
-import { ACTIONS, DIRECTIONS, SEVERITIES, type Context, type ContextValue } from '../contract/screening.ts';
+import { ACTIONS, DIRECTIONS, SEVERITIES, type ContentType, type Context, type ContextValue } from '../contract/screening.ts';
 import { readCondition, type ScoreReference } from './condition.ts';
+import { askedTypes } from './truth.ts';
 
 export const RULES_MAX = 10_000;
 export const PATTERNS_MAX = 20_000;
@@ -27,6 +28,8 @@ export const POLICY_LIMITS: YamlLimits = { ...YAML_LIMITS, bytesMax: 8 * 1024 * 
 export interface KnownClassifier {
   readonly id: string;
   readonly categories: readonly { readonly id: string }[];
+  /** Absent: not known, and not checked. */
+  readonly contentTypes?: readonly ContentType[];
 }
 
 export interface ParsedPolicy {
@@ -111,7 +114,7 @@ function ruleShape(references: ScoreReference[]) {
     priority: whole('Lower first.', { default: 100, min: -1_000_000, max: 1_000_000 }),
     enabled: flag('Whether it is evaluated.', { default: true }),
     direction: choice('What it looks at.', [...DIRECTIONS, 'both'] as const, { default: 'both' }),
-    when: custom<Condition, { readonly required: true }>('condition', 'When it decides.', (value, site) => readCondition(value, site, references), { required: true }),
+    when: custom<Condition, { readonly required: true }>('condition', 'When it decides.', (value, site) => readWhen(value, site, references), { required: true }),
     action: choice('What it decides.', ACTIONS, { required: true }),
     on_unknown: choice('When it cannot be evaluated.', FAIL_MODES),
     redact: mapping('How it redacts.', {
@@ -127,6 +130,7 @@ function ruleShape(references: ScoreReference[]) {
   });
   return withCheck(fields, (rule, site) => {
     const redacts = rule.action === 'redact' || rule.hold?.then === 'redact';
+    if (redacts && rule.when && !readsScore(rule.when)) site.child('when').warn('the rule reads no score, so there is nothing that it redacts', 'name a score, or use block or replace');
     if (rule.redact && !redacts) site.child('redact').refuse('redact: stands without action redact', undefined, 'key');
     if (rule.redact?.style === 'pseudonym' && rule.direction !== 'input') site.child('redact').child('style').refuse('style pseudonym belongs to rules on input, whose values answers are to have again', 'write direction: input');
     if (rule.redact?.keep_last !== undefined && rule.redact.style !== 'mask') site.child('redact').child('keep_last').refuse('keep_last belongs to style mask', undefined, 'key');
@@ -134,6 +138,19 @@ function ruleShape(references: ScoreReference[]) {
     if (rule.hold && rule.action !== 'escalate') site.child('hold').refuse('hold belongs to action escalate', undefined, 'key');
     else if (rule.hold) site.child('hold').warn('holding for a person is not available yet', 'the `then` action is taken at once until then');
   });
+}
+
+function readWhen(value: unknown, site: Site, references: ScoreReference[]): Condition | undefined {
+  const own: ScoreReference[] = [];
+  const condition = readCondition(value, site, own);
+  const asked = condition === undefined ? [] : askedTypes(condition);
+  references.push(...own.map((reference) => ({ ...reference, asked })));
+  return condition;
+}
+
+function readsScore(condition: Condition): boolean {
+  if (condition.kind === 'not') return readsScore(condition.of);
+  return condition.kind === 'score' || (condition.kind !== 'context' && condition.of.some(readsScore));
 }
 
 // Patterns.
@@ -319,13 +336,26 @@ function checkReferences(references: readonly ScoreReference[], patterns: readon
   const known = new Map<string, ReadonlySet<string>>([[PATTERNS_CLASSIFIER, patternIds]]);
   for (const { id, categories } of classifiers ?? []) known.set(id, new Set(categories.map((category) => category.id)));
   const everywhere = new Set([...known.values()].flatMap((categories) => [...categories]));
-  for (const { classifier, category, site } of references) {
+  for (const reference of references) {
+    const { classifier, category, site } = reference;
+    warnUnread(reference, classifiers ?? []);
     const categories = classifier === '*' ? everywhere : known.get(classifier);
     if (classifiers === undefined && classifier !== PATTERNS_CLASSIFIER) continue;
     if (!categories) site.refuse(`no classifier ${classifier}`, meant(classifier, known.keys()));
     else if (category !== '*' && !categories.has(category)) site.refuse(`${classifier === '*' ? 'no classifier has a' : `${classifier} has no`} category ${category}`, meant(category, categories));
   }
 }
+
+/** A rule that names a content type wants it judged; where nobody can, it is decided by on_unknown. */
+function warnUnread({ classifier, site, asked = [] }: ScoreReference, classifiers: readonly KnownClassifier[]): void {
+  const types = classifier === PATTERNS_CLASSIFIER || classifier === '*' ? TEXT_ONLY : classifiers.find(({ id }) => id === classifier)?.contentTypes;
+  const unread = asked.filter((type) => types?.includes(type) === false);
+  const who = classifier === '*' ? 'not every classifier reads' : `${classifier} does not read`;
+  if (unread.length > 0) site.warn(`${who} ${unread.join(' and ')}, which this rule asks for`, 'where there is one, the score is unknown, and on_unknown decides');
+}
+
+/** What patterns read; `*` names them too. */
+const TEXT_ONLY: readonly ContentType[] = ['text'];
 
 // From what was read to what the program holds.
 

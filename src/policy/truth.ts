@@ -8,10 +8,14 @@
  *   asked; if none was, it is unknown.
  * - A leaf is true when any score makes it true; else unknown when anything is unknown; else false.
  * - `exists` asks whether any score is known, so it is never unknown itself.
- * - A context value that is absent is a known absence: it compares false, never unknown.
+ * - A context value that is absent is a known absence: it compares false, never unknown. `content_type` has as many
+ *   values as there are types of content; any.
+ * - What a classifier does not read (an image, where it reads text) is left aside: a score is about what its classifier
+ *   reads, and where it reads nothing of what is there, it has no score at all. A rule that asks for a content type by
+ *   `context: content_type` wants it judged: to such a rule a classifier that does not read it is unknown (`factsFor`).
  */
 import type { Condition, Facts, Operator, OperatorValue } from '../contract/policy.ts';
-import type { ClassifierResult, ScoredResult } from '../contract/screening.ts';
+import { CONTENT_TYPES, type ClassifierResult, type ContentType, type ScoredResult } from '../contract/screening.ts';
 
 /** Ordered so that `all` is the least and `any` the greatest (Kleene). */
 export const FALSE = 0;
@@ -70,16 +74,38 @@ export function knownScores(facts: Facts, classifier: string, category: string):
   if (classifier !== '*') {
     const status = facts.classifiers.get(classifier);
     if (status !== 'ok') unknown = true;
-    else if (answered.size === 0) scores.push(0);
+    else if (answered.size === 0 && readsAny(facts, classifier)) scores.push(0);
     return { scores, unknown };
   }
   for (const [id, status] of facts.classifiers) {
     if (status !== 'ok') unknown = true;
-    else if (!answered.has(id)) scores.push(0);
+    else if (!answered.has(id) && readsAny(facts, id)) scores.push(0);
   }
   // A classifier that answered without having been asked is not trusted to be all there is.
   for (const id of answered) if (!facts.classifiers.has(id)) unknown = true;
   return { scores, unknown: unknown || facts.classifiers.size === 0 };
+}
+
+/** Whether the classifier reads any of what is there; of nothing, all is read. */
+function readsAny({ contentTypes, reads }: Facts, id: string): boolean {
+  const types = reads?.get(id);
+  return types === undefined || contentTypes === undefined || contentTypes.length === 0 || contentTypes.some((type) => types.includes(type));
+}
+
+/** The content types that a condition names. */
+export function askedTypes(condition: Condition): readonly ContentType[] {
+  if (condition.kind === 'all' || condition.kind === 'any') return [...new Set(condition.of.flatMap(askedTypes))];
+  if (condition.kind === 'not') return askedTypes(condition.of);
+  return condition.kind === 'context' && condition.key === CONTENT_TYPE ? CONTENT_TYPES.filter((type) => type === condition.value) : [];
+}
+
+/** The facts as a rule sees them that asks for these content types: `facts` themselves where its classifiers read all of them that are there. */
+export function factsFor(asked: readonly ContentType[], facts: Facts): Facts {
+  const wanted = asked.filter((type) => facts.contentTypes?.includes(type));
+  if (wanted.length === 0) return facts;
+  const unread = [...(facts.reads ?? [])].filter(([, types]) => wanted.some((type) => !types.includes(type)));
+  if (unread.length === 0) return facts;
+  return { ...facts, classifiers: new Map([...facts.classifiers, ...unread.map(([id]) => [id, 'unsupported'] as const)]) };
 }
 
 export function scoreTruth(leaf: ScoreLeaf, known: Known): Truth {
@@ -114,7 +140,15 @@ function compileTest(operator: Exclude<Operator, 'exists'>, value: OperatorValue
   }
 }
 
+/** A context key with several values: the types of what is screened. */
+export const CONTENT_TYPE = 'content_type';
+
 export function contextTruth(leaf: ContextLeaf, facts: Facts): Truth {
+  const { contentTypes } = facts;
+  if (leaf.key === CONTENT_TYPE && contentTypes !== undefined) {
+    const holds = leaf.operator === 'exists' ? contentTypes.length > 0 === leaf.value : contentTypes.some((type) => type === leaf.value);
+    return holds ? TRUE : FALSE;
+  }
   const present = Object.hasOwn(facts.context, leaf.key);
   if (leaf.operator === 'exists') return present === leaf.value ? TRUE : FALSE;
   return present && compare(facts.context[leaf.key], leaf.operator, leaf.value) ? TRUE : FALSE;

@@ -1,6 +1,6 @@
 /**
- * The client's side of an answer: writes once per tick, honours back-pressure, and closes on a client that stops
- * reading. Guarantees that an answer which broke off never looks complete: `cut` closes the connection without the
+ * The client's side of an answer: writes once per tick, honours back-pressure, keeps a silent stream alive, and closes on
+ * a client that stops reading. Guarantees that an answer which broke off never looks complete: `cut` closes the connection without the
  * terminating chunk. Decides nothing about what is written.
  */
 import type { ServerResponse } from 'node:http';
@@ -10,6 +10,8 @@ export interface ClientOptions {
   readonly idleMs: number;
   /** Bytes that may wait for a client that is already behind. */
   readonly queueBytesMax: number;
+  /** The answer is a stream of events, and a comment is sent when it has been silent for so long; 0: none is. */
+  readonly silenceMs: number;
   /** The client is behind (true), or has caught up. */
   readonly onPressure: (blocked: boolean) => void;
 }
@@ -21,6 +23,8 @@ export interface AnswerHead {
   readonly fields: string[];
 }
 
+/** An event stream's way to say nothing: readers skip it, and timers between them and us start anew. */
+const COMMENT = Buffer.from(': keep-alive\n\n');
 const REASON_PHRASE = /^[\t\x20-\x7e\x80-\xff]+$/;
 
 export class Client {
@@ -38,12 +42,14 @@ export class Client {
   #flushing = false;
   #blocked = false;
   #over = false;
+  #silence: NodeJS.Timeout | undefined;
 
   constructor(res: ServerResponse, head: AnswerHead, options: ClientOptions) {
     this.#res = res;
     this.#head = head;
     this.#options = options;
     res.on('drain', () => this.#setBlocked(false));
+    res.once('close', () => this.stopComments());
     closeWhenStuck(res, options.idleMs);
   }
 
@@ -56,6 +62,13 @@ export class Client {
   flushHead(): void {
     this.#writeHead();
     this.#res.flushHeaders();
+    if (this.#options.silenceMs > 0) this.#silence = setTimeout(() => this.#comment(), this.#options.silenceMs);
+  }
+
+  /** Nothing more is to come but the end. */
+  stopComments(): void {
+    clearTimeout(this.#silence);
+    this.#silence = undefined;
   }
 
   write(bytes: Buffer): void {
@@ -97,7 +110,17 @@ export class Client {
     if (this.#blocked && this.#res.writableLength > this.#options.queueBytesMax) return void this.#res.req.socket.destroy();
     const body = this.#take();
     this.#writeHead();
+    this.#silence?.refresh();
     if (!this.#res.write(body)) this.#setBlocked(true);
+  }
+
+  /** A client that has not taken what there is would not hear it, and must not look alive for it. */
+  #comment(): void {
+    if (this.#over) return;
+    this.#silence?.refresh();
+    if (this.#blocked || this.#res.writableLength > 0 || this.#res.req.socket.writableLength > 0) return;
+    this.bytes += COMMENT.length;
+    this.#res.write(COMMENT);
   }
 
   #take(): Buffer {

@@ -3,10 +3,15 @@
  * capped, so a bomb is cut at the cap and not after it; a compressed body that ends early is a failure, not an end.
  * Chains of encodings are refused.
  */
-import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
+import { constants, createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
 import { WeirError } from '../contract/errors.ts';
 
-const DECODERS = { gzip: createGunzip, 'x-gzip': createGunzip, deflate: createInflate, br: createBrotliDecompress, zstd: createZstdDecompress } as const;
+/** 8 MiB, the most that an encoder may ask of an HTTP client (RFC 9659). */
+const ZSTD_WINDOW_LOG_MAX = 23;
+
+const createZstd = (): ReturnType<typeof createZstdDecompress> => createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX } });
+
+const DECODERS = { gzip: createGunzip, 'x-gzip': createGunzip, deflate: createInflate, br: createBrotliDecompress, zstd: createZstd } as const;
 
 export interface DecoderOptions {
   readonly bytesMax: number;

@@ -4,12 +4,12 @@
  * whatever happens, and one error exit. What a stage does is in the stage's file.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { UpstreamConfig } from '../config/schema.ts';
 import type { Snapshot } from '../config/snapshot.ts';
 import { WeirError, type ErrorCode } from '../contract/errors.ts';
 import type { Outcome } from '../contract/exchange.ts';
 import type { Context } from '../contract/screening.ts';
-import type { Dialect } from '../dialect/dialect.ts';
 import { readJson, type JsonLimits } from '../dialect/json.ts';
 import { createGuard } from '../stream/guard.ts';
 import { createDirectory, identify, type Identified, type TenantDirectory } from '../tenant/identify.ts';
@@ -21,7 +21,7 @@ import { decideInSession, screenPrompt, type PromptVerdict } from './prompt.ts';
 import { relayAnswer } from './relay.ts';
 import { readBody, readRequest, type BodyLimits, type ReadRequest } from './request.ts';
 import { errorAnswer, jsonAnswer, respond, type OwnAnswer } from './respond.ts';
-import { matchRoute, readTarget, SCREENED_ENDPOINTS, type PassThroughRoute, type ScreenedRoute } from './route.ts';
+import { dialectAt, matchRoute, readTarget, type PassThroughRoute, type ScreenedRoute } from './route.ts';
 import { upstreamCredential } from './upstream.ts';
 import type { Upstreams } from './upstreams.ts';
 
@@ -33,13 +33,19 @@ export interface ExchangeSite {
   readonly upstreams: Upstreams;
   readonly limits: TenantLimits;
   readonly open: Map<OpenExchange, Promise<void>>;
+  /** Open exchanges by connection. */
+  readonly pipelined: WeakMap<Socket, number>;
   readonly draining: boolean;
 }
+
+/** Requests of one connection that may wait behind one another; no known client sends a second before its answer. */
+const PIPELINED_MAX = 16;
 
 /** Begins an exchange and returns it; `finished` resolves when its entry is written and its answer has left. */
 export function openExchange(req: IncomingMessage, res: ServerResponse, site: ExchangeSite): OpenExchange {
   const exchange = new OpenExchange(req, res, site.dependencies);
   if (site.draining) res.shouldKeepAlive = false;
+  site.pipelined.set(req.socket, (site.pipelined.get(req.socket) ?? 0) + 1);
   site.open.set(exchange, run(exchange, site));
   return exchange;
 }
@@ -53,13 +59,19 @@ async function run(exchange: OpenExchange, site: ExchangeSite): Promise<void> {
     await exchange.settle().catch(() => {}); // strict: the client has been told, or could not be
     exchange.release();
     site.open.delete(exchange);
+    site.pipelined.set(exchange.req.socket, site.pipelined.get(exchange.req.socket)! - 1);
   }
 }
 
 async function walk(exchange: OpenExchange, site: ExchangeSite): Promise<void> {
   const { req, snapshot, facts } = exchange;
   const { proxy } = snapshot.config;
+  if (site.draining) throw new WeirError('draining');
   if (site.open.size >= proxy.limits.connections_max) throw new WeirError('overloaded');
+  if (site.pipelined.get(req.socket)! > PIPELINED_MAX) {
+    exchange.res.shouldKeepAlive = false;
+    throw new WeirError('bad_request', `more than ${PIPELINED_MAX} requests wait on one connection`);
+  }
   checkRequestHeaders(req.rawHeaders, req.httpVersion, proxy.limits.headers_max);
   const target = readTarget(req.url!, proxy.limits.url_bytes_max);
   const identified = await exchange.stage('identify', async () => {
@@ -78,15 +90,15 @@ async function walk(exchange: OpenExchange, site: ExchangeSite): Promise<void> {
 }
 
 async function screenedRoute(exchange: OpenExchange, site: ExchangeSite, identified: Identified, route: ScreenedRoute): Promise<void> {
-  const { req, facts, signal } = exchange;
+  const { req, facts, signal, snapshot: { config: { proxy } } } = exchange;
   const plan = site.dependencies.plan(identified.tenant.id);
   if (plan === undefined) throw new WeirError('no_policy');
   facts.policy = plan.policyName;
-  const request = await exchange.stage('read_request', () => readRequest(req, route.dialect, requestLimits(exchange), signal));
+  const request = await exchange.stage('read_request', () => readRequest(req, route, requestLimits(exchange), signal));
   noteRequest(exchange, request);
   await exchange.admission?.takeTokens(facts.requestBytes);
   const context = contextOf(exchange, identified, route, request);
-  const prompt = await exchange.stage('screen_input', () => screenPrompt(plan, request, context, signal));
+  const prompt = await exchange.stage('screen_input', () => screenPrompt(plan, request, context, proxy.opaque, signal));
   const session = { tenantId: identified.tenant.id, sessionId: facts.sessionId, vault: site.dependencies.pseudonyms };
   const { verdict, pseudonyms } = await exchange.stage('decide_input', () => decideInSession(plan, prompt, context, session));
   facts.input = verdict.record;
@@ -96,6 +108,7 @@ async function screenedRoute(exchange: OpenExchange, site: ExchangeSite, identif
   const { config, screened } = upstreamOf(exchange, site, identified);
   const sentMs = performance.now();
   const answer = await screened.send(verdict.request, {
+    method: route.endpoint.method,
     target: route.target,
     headers: forwardedRequestHeaders(req.rawHeaders, forwardOptions(exchange, identified, config)),
     responseBytesMax: exchange.snapshot.config.proxy.limits.response_bytes_max,
@@ -103,7 +116,7 @@ async function screenedRoute(exchange: OpenExchange, site: ExchangeSite, identif
   });
   facts.upstreamStatus = answer.status;
   await relayAnswer({
-    exchange, answer, sentMs, dialect: route.dialect, request: request.reading,
+    exchange, answer, sentMs, dialect: route.endpoint.dialect, request: request.reading,
     plan: plan.forOutput({ ...context, direction: 'output' }, pseudonyms), createGuard: site.dependencies.createGuard ?? createGuard,
   });
 }
@@ -133,11 +146,11 @@ async function screeningRoute(exchange: OpenExchange, site: ExchangeSite, identi
 function answerBlocked(exchange: OpenExchange, route: ScreenedRoute, verdict: PromptVerdict & { kind: 'blocked' }): Promise<void> {
   const error = new WeirError(verdict.code);
   exchange.facts.errorCode = error.code;
-  return conclude(exchange, 'blocked', errorAnswer(error, exchange.requestId, route.dialect, verdict.message));
+  return conclude(exchange, verdict.code === 'opaque_refused' ? 'refused' : 'blocked', errorAnswer(error, exchange.requestId, route.endpoint.dialect, verdict.message));
 }
 
 function answerInstead(exchange: OpenExchange, route: ScreenedRoute, request: ReadRequest, message: string): Promise<void> {
-  const { contentType, body } = route.dialect.fallback(request.reading, message, exchange.requestId, exchange.now());
+  const { contentType, body } = route.endpoint.dialect.fallback(request.reading, message, exchange.requestId, exchange.now());
   return conclude(exchange, 'blocked', { status: 200, headers: { 'content-type': contentType }, body });
 }
 
@@ -152,7 +165,7 @@ async function conclude(exchange: OpenExchange, outcome: Outcome, answer: OwnAns
 
 /** The one error exit. */
 async function answerError(exchange: OpenExchange, error: unknown): Promise<void> {
-  const { facts, res } = exchange;
+  const { facts, req, res } = exchange;
   if (error instanceof ClientLeft || exchange.clientLeft) {
     facts.outcome = 'client_left';
     return;
@@ -160,18 +173,19 @@ async function answerError(exchange: OpenExchange, error: unknown): Promise<void
   const fault = error instanceof WeirError ? error : new WeirError('internal', undefined, { cause: error });
   facts.errorCode = fault.code;
   if (res.headersSent) return void res.destroy();
-  const answer = errorAnswer(fault, exchange.requestId, dialectOf(facts.route));
+  const answer = errorAnswer(fault, exchange.requestId, dialectAt(req.url!));
   try {
     await conclude(exchange, outcomeOf(fault.code), answer);
   } catch (unwritten) {
-    if (!res.headersSent && unwritten instanceof WeirError) await respond(exchange, errorAnswer(unwritten, exchange.requestId, dialectOf(facts.route)));
+    if (!res.headersSent && unwritten instanceof WeirError) await respond(exchange, errorAnswer(unwritten, exchange.requestId, dialectAt(req.url!)));
   }
 }
 
 const UPSTREAM_CODES: ReadonlySet<ErrorCode> = new Set(['upstream_unreachable', 'upstream_timeout', 'upstream_protocol', 'response_too_large']);
 const OWN_FAULTS: ReadonlySet<ErrorCode> = new Set(['internal', 'audit_unavailable']);
 
-function outcomeOf(code: ErrorCode): Outcome {
+export function outcomeOf(code: ErrorCode): Outcome {
+  if (code === 'content_filter') return 'blocked';
   if (UPSTREAM_CODES.has(code)) return 'upstream_failed';
   return OWN_FAULTS.has(code) ? 'failed' : 'refused';
 }
@@ -183,19 +197,19 @@ const SESSION_CHARS_MAX = 256;
 
 const directories = new WeakMap<Snapshot, TenantDirectory>();
 
-function directoryOf(snapshot: Snapshot): TenantDirectory {
+export function directoryOf(snapshot: Snapshot): TenantDirectory {
   let directory = directories.get(snapshot);
   if (directory === undefined) directories.set(snapshot, directory = createDirectory(snapshot.config.tenants));
   return directory;
 }
 
-function upstreamOf(exchange: OpenExchange, site: ExchangeSite, identified: Identified): ReturnType<Upstreams['of']> {
+export function upstreamOf(exchange: OpenExchange, site: ExchangeSite, identified: Identified): ReturnType<Upstreams['of']> {
   const id = identified.tenant.upstream;
   return site.upstreams.of(id, exchange.snapshot.config.upstreams[id]);
 }
 
 /** A key of ours never leaves; a key of the upstream replaces what the caller sent. */
-function forwardOptions(exchange: OpenExchange, identified: Identified, config: UpstreamConfig): ForwardOptions {
+export function forwardOptions(exchange: OpenExchange, identified: Identified, config: UpstreamConfig): ForwardOptions {
   return { credential: upstreamCredential(config), dropCredential: identified.keyId !== undefined, propagate: exchange.propagate };
 }
 
@@ -213,7 +227,7 @@ function noteRequest(exchange: OpenExchange, { document, reading }: ReadRequest)
 }
 
 /** The session that the caller names. Throws bad_request. */
-function sessionOf({ req }: OpenExchange): string | undefined {
+export function sessionOf({ req }: OpenExchange): string | undefined {
   const name = fieldValue(req.rawHeaders, SESSION_HEADER)?.trim();
   if (name !== undefined && (name === '' || name.length > SESSION_CHARS_MAX)) throw new WeirError('bad_request', `${SESSION_HEADER} is empty or longer than ${SESSION_CHARS_MAX} characters`);
   return name;
@@ -228,8 +242,4 @@ function contextOf(exchange: OpenExchange, identified: Identified, route: Screen
   if (reading.userId !== undefined) context.user = reading.userId;
   if (exchange.facts.sessionId !== undefined) context.session = exchange.facts.sessionId;
   return context;
-}
-
-function dialectOf(routeName: string): Dialect | undefined {
-  return SCREENED_ENDPOINTS.find((endpoint) => endpoint.path === routeName)?.dialect;
 }

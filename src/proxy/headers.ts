@@ -20,6 +20,9 @@ const SINGULAR: ReadonlySet<string> = new Set([
   'host', 'authorization', 'content-type', 'content-length', 'content-encoding', 'transfer-encoding', 'x-api-key', 'api-key', 'x-goog-api-key',
 ]);
 
+/** Name another method or target than the request line: a server that honours one would do what nobody screened. */
+const OVERRIDES: ReadonlySet<string> = new Set(['x-http-method-override', 'x-http-method', 'x-method-override', 'x-original-url', 'x-original-uri', 'x-rewrite-url']);
+
 /** Where a caller can put a key. tenant/identify reads them; a configured upstream key replaces them all. */
 const CREDENTIALS: ReadonlySet<string> = new Set(['authorization', 'api-key', 'x-api-key', 'x-goog-api-key']);
 
@@ -34,6 +37,7 @@ const WHOLE_BODY: ReadonlySet<string> = new Set(['content-length', 'etag', 'cont
 
 const OWN_PREFIX = 'x-weir-';
 const JSON_TYPE = /^application\/json(?:[ \t]*;[ \t]*charset=(?:utf-8|"utf-8"))?[ \t]*$/i;
+const FORM_TYPE = /^multipart\/form-data;[ \t]*boundary=(?:([\w'+.-]{1,70})|"([\w'()+,./:=?-]{1,70})")(?:;[ \t]*charset=(?:utf-8|"utf-8"))?[ \t]*$/i;
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /** The first value of a field; `name` in lower case. */
@@ -42,20 +46,46 @@ export function fieldValue(raw: RawHeaders, name: string): string | undefined {
   return undefined;
 }
 
+/** A name or an address, and a port. */
+const HOST = /^(?:[\w-]+(?:\.[\w-]+)*\.?|\[[\da-f:.]+\])(?::\d{1,5})?$/i;
+
+/** All values of a field as one list, as a reader that joins them has it; undefined when there is none. */
+export function fieldList(raw: RawHeaders, name: string): string | undefined {
+  const values = raw.filter((_, at) => at % 2 === 1 && raw[at - 1].toLowerCase() === name);
+  return values.length === 0 ? undefined : values.join(', ');
+}
+
 /** Refuses what two readers could read two ways. Throws bad_request, headers_too_large, unsupported_encoding. */
 export function checkRequestHeaders(raw: RawHeaders, httpVersion: string, headersMax: number): void {
   if (raw.length / 2 > headersMax) throw new WeirError('headers_too_large', `the request has ${raw.length / 2} header fields`);
   const seen = new Set<string>();
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i].toLowerCase();
+    // Servers that hand headers on as environment variables read `_` as `-`.
+    if (name.includes('_') && isDecisive(name.replaceAll('_', '-'))) throw new WeirError('bad_request', 'the name of a header is one that decides how the request is read, but for an underscore');
+    if (OVERRIDES.has(name)) throw new WeirError('bad_request', `the header ${name} names another method or target`);
+    if (name === 'connection' || name === 'proxy-connection') checkConnection(raw[i + 1]);
     if (!SINGULAR.has(name)) continue;
     if (seen.has(name)) throw new WeirError('bad_request', `the request has two ${name} headers`);
     seen.add(name);
+    if (name === 'host' && !HOST.test(raw[i + 1])) throw new WeirError('bad_request', 'the host header is not a name or an address');
     if (name === 'transfer-encoding') checkTransferEncoding(raw[i + 1], httpVersion);
     if (name === 'content-encoding' && raw[i + 1].trim().toLowerCase() !== 'identity') throw new WeirError('unsupported_encoding');
   }
   if (!seen.has('host') && httpVersion !== '1.0') throw new WeirError('bad_request', 'the request has no host header');
   if (seen.has('transfer-encoding') && seen.has('content-length')) throw new WeirError('bad_request', 'the request has both content-length and transfer-encoding');
+}
+
+/** A field that decides how a request is read, by whom and for whom. */
+function isDecisive(name: string): boolean {
+  return SINGULAR.has(name) || HOP_BY_HOP.has(name) || OVERRIDES.has(name);
+}
+
+/** What `connection` names is dropped; a field that the next server must see cannot be (RFC 9110 7.6.1). */
+function checkConnection(value: string): void {
+  for (const token of value.split(',')) {
+    if (SINGULAR.has(token.trim().toLowerCase())) throw new WeirError('bad_request', 'the connection header names a field that is not of the connection');
+  }
 }
 
 function checkTransferEncoding(value: string, httpVersion: string): void {
@@ -68,6 +98,12 @@ export function checkJsonType(raw: RawHeaders): void {
   const value = fieldValue(raw, 'content-type');
   if (value === undefined) throw new WeirError('unsupported_media_type', 'the request has no content-type');
   if (!JSON_TYPE.test(value)) throw new WeirError('unsupported_media_type');
+}
+
+/** The boundary of a body that is declared as a form in a way that can be read one way only; undefined for any other. */
+export function formBoundary(raw: RawHeaders): string | undefined {
+  const [, plain, quoted] = FORM_TYPE.exec(fieldValue(raw, 'content-type') ?? '') ?? [];
+  return plain ?? quoted;
 }
 
 /** True when a body follows the head, however it is framed. */

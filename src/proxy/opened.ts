@@ -109,13 +109,13 @@ export class OpenExchange {
     this.#abort.abort(reason);
   }
 
-  /** Own headers, as far as their values are known by now. */
-  ownHeaders(): string[] {
+  /** Own headers, as far as their values are known by now. `mediaAnswer`: nothing reads the answer. */
+  ownHeaders(mediaAnswer = false): string[] {
     const { policy, input } = this.facts;
     const fields = ['x-weir-request-id', this.requestId];
     if (policy !== undefined) fields.push('x-weir-policy', headerSafe(policy));
     if (input === undefined) return fields;
-    const full = input.coverage.exempt.length === 0 && input.coverage.opaque.length === 0;
+    const full = !mediaAnswer && input.coverage.exempt.length === 0 && input.coverage.opaque.length === 0;
     fields.push('x-weir-action', input.action, 'x-weir-coverage', full ? 'full' : 'partial');
     if (input.degraded.length > 0) fields.push('x-weir-degraded', headerSafe(input.degraded.join(',')));
     return fields;

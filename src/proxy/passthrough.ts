@@ -17,7 +17,7 @@ import { readBody } from './request.ts';
 import type { Target } from './route.ts';
 import { joinPath } from './upstream.ts';
 
-const COVERAGE_OPAQUE = { screened: [], exempt: [], opaque: [{ carrier: 'body', treatment: 'pass' }] } as const;
+const COVERAGE_OPAQUE = { screened: [], exempt: [], opaque: [{ carrier: 'body', kind: 'pass_through', treatment: 'pass' }] } as const;
 
 /** Coverage is what this entry is for: nothing was looked at. */
 const OPAQUE_RECORD = { action: 'allow', triggered_rules: [], classifier_results: [], coverage: COVERAGE_OPAQUE, degraded: [], redactions: 0, latency_ms: 0 } as const;

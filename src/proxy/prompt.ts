@@ -3,11 +3,12 @@
  * leaves this file: a request that was not screened and allowed cannot be sent.
  * Unmodified means the same bytes; a redaction changes the string literals it must and nothing else.
  */
-import type { DecisionRecord, OpaquePart, Screened, Segment, SegmentResults } from '../contract/exchange.ts';
+import type { DecisionRecord, OpaqueKind, OpaquePart, Screened, Segment, SegmentResults } from '../contract/exchange.ts';
 import { WeirError, type ErrorCode } from '../contract/errors.ts';
 import type { PolicyDecision } from '../contract/policy.ts';
-import type { Context, Coverage } from '../contract/screening.ts';
-import { spliceJson } from '../dialect/json.ts';
+import type { Context, Treatment, Unread } from '../contract/screening.ts';
+import type { RequestReading } from '../dialect/dialect.ts';
+import { coverageOf, isMedia, partOf } from '../screen/coverage.ts';
 import type { ScreeningPlan } from '../screen/plan.ts';
 import { literalTokens, Pseudonyms, type PseudonymVault } from '../screen/pseudonyms.ts';
 import { ResultTally } from '../screen/results.ts';
@@ -28,10 +29,16 @@ class ScreenedRequest {
 
 export type { ScreenedRequest };
 
+/** What the configuration says about parts that cannot be read here. */
+export type OpaqueTreatments = Readonly<Record<OpaqueKind, Treatment>>;
+
 /** What screening said about a prompt, before the policy was asked. */
 export interface ScreenedPrompt {
   readonly request: ReadRequest;
+  readonly opaque: readonly Unread[];
   readonly screened: Screened;
+  /** A part that nothing reads and the configuration refuses: the policy is not asked. */
+  readonly refused?: Unread;
 }
 
 export type PromptVerdict =
@@ -41,11 +48,26 @@ export type PromptVerdict =
   /** Answered here with a text of the policy. */
   | { readonly kind: 'answered'; readonly message: string; readonly record: DecisionRecord };
 
-/** Throws opaque_refused. */
-export async function screenPrompt(plan: ScreeningPlan, request: ReadRequest, context: Context, signal: AbortSignal): Promise<ScreenedPrompt> {
-  const refused = request.reading.opaque.find((part) => part.treatment === 'refuse');
-  if (refused !== undefined) throw new WeirError('opaque_refused', `${refused.carrier} cannot be screened here`);
-  return { request, screened: await plan.screen(request.reading.segments, 'input', context, signal) };
+/** What no classifier reads, or none has judged in time, gets the treatment of the configuration. */
+export async function screenPrompt(plan: ScreeningPlan, request: ReadRequest, context: Context, treatments: OpaqueTreatments, signal: AbortSignal): Promise<ScreenedPrompt> {
+  const { segments } = request.reading;
+  const media = segments.filter(isMedia);
+  const treated = (unjudged: readonly Segment[]): readonly Unread[] => [...opaqueAlone(request.reading, media), ...unjudged.map(partOf)].map((part) => ({ ...part, treatment: treatments[part.kind] }));
+  const refusedOf = (parts: readonly Unread[]): Unread | undefined => parts.find(({ treatment }) => treatment === 'refuse');
+
+  const before = treated(media.filter(({ contentType }) => !plan.reads(contentType)));
+  if (refusedOf(before) !== undefined) return { request, opaque: before, screened: NOT_SCREENED, refused: refusedOf(before) };
+  const screened = await plan.screen(segments, 'input', context, signal);
+  const opaque = media.length === 0 ? before : treated(screened.segments.filter(({ segment, judged }) => isMedia(segment) && judged !== true).map(({ segment }) => segment));
+  return { request, opaque, screened, refused: refusedOf(opaque) };
+}
+
+const NOT_SCREENED: Screened = { segments: [], classifiers: new Map(), latencyMs: 0 };
+
+/** Parts that are not among `media` as well. */
+function opaqueAlone({ opaque }: RequestReading, media: readonly Segment[]): readonly OpaquePart[] {
+  const known = new Set(media.map(partOf).map(({ carrier, kind }) => `${kind} ${carrier}`));
+  return opaque.filter(({ carrier, kind }) => !known.has(`${kind} ${carrier}`));
 }
 
 /** What an answer's pseudonyms are restored from, where the policy writes any. */
@@ -64,8 +86,9 @@ export interface PromptSession {
 /** Decides with the pseudonyms of the session, which keep their numbers from turn to turn. */
 export async function decideInSession(plan: ScreeningPlan, prompt: ScreenedPrompt, context: Context, { tenantId, sessionId, vault }: PromptSession): Promise<DecidedPrompt> {
   const { pseudonymKey: key } = plan;
-  if (key === undefined) return { verdict: decidePrompt(plan, prompt, context) };
-  const literal = literalTokens(prompt.request.reading.segments);
+  if (key === undefined || prompt.refused !== undefined) return { verdict: decidePrompt(plan, prompt, context) };
+  // Signed text comes back as the provider wrote it, tokens included: they stand for what they stood for then.
+  const literal = literalTokens(prompt.request.reading.segments.filter((segment) => segment.fixed !== true && !isMedia(segment)));
   if (vault === undefined || sessionId === undefined) {
     const pseudonyms = new Pseudonyms(literal);
     return { verdict: decidePrompt(plan, prompt, context, pseudonyms), pseudonyms };
@@ -80,11 +103,13 @@ export async function decideInSession(plan: ScreeningPlan, prompt: ScreenedPromp
  * sends its own unredacted copy of them every time.
  */
 export function decidePrompt(plan: ScreeningPlan, prompt: ScreenedPrompt, context: Context, pseudonyms?: Pseudonyms): PromptVerdict {
+  if (prompt.refused !== undefined) return refuseOpaque(prompt, prompt.refused);
   const { policy } = plan;
   const latestOnly = policy.history === 'latest';
   const acted = latestOnly ? withSegments(prompt.screened, (segment) => !segment.history) : prompt.screened;
   const decision = plan.decide(acted, 'input', context);
-  const record = (redactions = 0): DecisionRecord => decisionRecord(decision, prompt, redactions);
+  const record = (redactions = 0): DecisionRecord => decisionRecord(decision, prompt, redactions, acted);
+  if (prompt.request.reading.observed === true) return { kind: 'forward', request: new ScreenedRequest(prompt.request.document.splice([])), record: { ...record(), action: 'allow' } };
   switch (decision.action) {
     case 'block': {
       const message = decision.rule?.message ?? policy.message;
@@ -99,10 +124,25 @@ export function decidePrompt(plan: ScreeningPlan, prompt: ScreenedPrompt, contex
         if (latestOnly && entry.segment.history) return historyEdits(plan, prompt.screened, entry, context, pseudonyms);
         return decision.action === 'redact' ? segmentEdits(plan, entry, decision, pseudonyms) : [];
       });
-      const body = spliceJson(prompt.request.document, edits.map((edit) => ({ path: edit.segment.jsonPath!, text: applyEdits(edit.segment.content, edit.edits) })));
+      const signed = edits.find(({ segment }) => segment.fixed === true);
+      if (signed !== undefined) return refuseSigned(plan, signed.segment, decision, { ...record(), action: 'block' });
+      const body = prompt.request.document.splice(edits.map((edit) => ({ path: edit.segment.jsonPath!, key: edit.segment.key, value: applyEdits(edit.segment.content, edit.edits) })));
       return { kind: 'forward', request: new ScreenedRequest(body), record: record(edits.reduce((sum, edit) => sum + edit.edits.length, 0)) };
     }
   }
+}
+
+function refuseOpaque(prompt: ScreenedPrompt, { carrier }: Unread): PromptVerdict {
+  const decision: PolicyDecision = { action: 'block', matched: [], triggered_rules: [], degraded: [] };
+  const { message } = new WeirError('opaque_refused', `${carrier} cannot be screened here`);
+  return { kind: 'blocked', code: 'opaque_refused', message, record: decisionRecord(decision, prompt, 0) };
+}
+
+/** A signed text passes whole or not at all, and the provider would refuse the conversation without its signature. */
+function refuseSigned({ policy }: ScreeningPlan, { carrier }: Segment, { rule }: PolicyDecision, record: DecisionRecord): PromptVerdict {
+  const message = rule?.message ?? policy.message;
+  if (policy.onBlock === 'fallback' && message !== undefined) return { kind: 'answered', message, record };
+  return { kind: 'blocked', code: 'content_filter', message: rule?.message ?? `${carrier} is signed and holds what the policy redacts; send the conversation without that block`, record };
 }
 
 /** True when the deciding rule blocked because a score was missing, not because of one. */
@@ -116,7 +156,7 @@ interface SegmentEdits {
 }
 
 function segmentEdits(plan: ScreeningPlan, { segment, results }: SegmentResults, decision: PolicyDecision, pseudonyms: Pseudonyms | undefined): SegmentEdits[] {
-  const edits = plan.edits(results, decision, segment, pseudonyms);
+  const edits = isMedia(segment) ? [] : plan.edits(results, decision, segment, pseudonyms);
   return edits.length === 0 ? [] : [{ segment, edits }];
 }
 
@@ -131,26 +171,21 @@ function withSegments(screened: Screened, keep: (segment: Segment) => boolean): 
   return { ...screened, segments: screened.segments.filter(({ segment }) => keep(segment)) };
 }
 
-/** Decisions and commitments, never content: one line per classifier and category, with the highest score. */
-export function decisionRecord(decision: PolicyDecision, prompt: ScreenedPrompt, redactions: number): DecisionRecord {
-  const { screened, request } = prompt;
+/**
+ * Decisions and commitments, never content: one line per classifier and category, with the highest score. `acted`: what the
+ * policy decided on, where it did.
+ */
+function decisionRecord(decision: PolicyDecision, prompt: ScreenedPrompt, redactions: number, acted?: Screened): DecisionRecord {
+  const { screened, opaque } = prompt;
   const tally = new ResultTally();
   for (const { results } of screened.segments) tally.add(results);
   return {
     action: decision.action,
     triggered_rules: decision.triggered_rules,
     classifier_results: tally.summary(),
-    coverage: inputCoverage(screened.segments.map(({ segment }) => segment), request.reading.opaque),
+    coverage: coverageOf(screened.segments, opaque, acted?.segments),
     degraded: decision.degraded,
     redactions,
     latency_ms: screened.latencyMs,
-  };
-}
-
-function inputCoverage(segments: readonly Segment[], opaque: readonly OpaquePart[]): Coverage {
-  return {
-    screened: [...new Set(segments.map((segment) => segment.carrier))],
-    exempt: [],
-    opaque: opaque.map(({ carrier, treatment }) => ({ carrier, treatment })),
   };
 }

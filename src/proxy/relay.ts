@@ -1,12 +1,13 @@
 /**
  * Carries an answer from the upstream through the guard to the client: the thin part around stream/guard. Unary and
- * streamed answers take this one path. Guarantees: an upstream that breaks off is never a clean end; a client that
+ * streamed answers take this one path, and media too. Guarantees: an upstream that breaks off is never a clean end; a client that
  * leaves ends the upstream's work; under strict durability the last bytes of an answer wait for its audit entry.
  */
 import { WeirError, type ErrorCode } from '../contract/errors.ts';
+import type { Outcome } from '../contract/exchange.ts';
 import type { Dialect, RequestReading } from '../dialect/dialect.ts';
 import type { OutputPlan } from '../screen/plan.ts';
-import type { Guard, GuardOptions, GuardSummary } from '../stream/guard.ts';
+import { mediaOf, type Guard, type GuardOptions, type GuardSummary } from '../stream/guard.ts';
 import { Client } from './client.ts';
 import { addStreamHeaders, forwardedAnswerHeaders, mediaType } from './headers.ts';
 import type { OpenExchange } from './opened.ts';
@@ -34,8 +35,10 @@ export function relayAnswer(options: RelayOptions): Promise<void> {
   });
 }
 
-const STREAM_END = /(?:^|\n)data: ?\[DONE\]/;
+const STREAM_ENDS = ['[DONE]'];
 const GUARD_CODES: ReadonlySet<ErrorCode> = new Set(['upstream_unreachable', 'upstream_timeout', 'response_too_large', 'upstream_protocol']);
+/** What the policy or the configuration does not let pass is nobody's failure. */
+const REFUSALS: Partial<Record<ErrorCode, Outcome>> = { content_filter: 'blocked', opaque_refused: 'refused' };
 type GuardCode = Parameters<Guard['fail']>[0];
 
 class Relay implements BodyTaker {
@@ -46,6 +49,8 @@ class Relay implements BodyTaker {
   readonly #guard: Guard;
   readonly #client: Client;
   readonly #isStream: boolean;
+  /** The answer is a recording or a picture, and leaves as it comes. */
+  readonly #isMedia: boolean;
   readonly #strict: boolean;
   readonly #onAbort = (): void => this.#onClientLeft();
   readonly #onFinish = (): void => this.#finish();
@@ -66,7 +71,8 @@ class Relay implements BodyTaker {
     this.#strict = exchange.durability === 'strict';
     const media = mediaType(answer.headers);
     this.#isStream = media === 'text/event-stream';
-    const { limits, timeouts } = exchange.snapshot.config.proxy;
+    this.#isMedia = mediaOf({ dialect: options.dialect, status: answer.status, mediaType: media }) !== undefined;
+    const { limits, timeouts, opaque } = exchange.snapshot.config.proxy;
     this.#guard = options.createGuard({
       dialect: options.dialect,
       request: options.request,
@@ -75,12 +81,14 @@ class Relay implements BodyTaker {
       status: answer.status,
       mediaType: media,
       limits: { eventBytesMax: limits.event_bytes_max, responseBytesMax: limits.response_bytes_max },
+      opaque,
       onBytes: (bytes) => this.#onBytes(bytes),
-      onDone: ({ blocked }) => void this.#onDone(blocked),
+      onDone: ({ blocked, error }) => (error === undefined ? void this.#onDone(blocked) : this.#fail(error)),
     });
     this.#client = new Client(exchange.res, { status: answer.status, statusText: answer.statusText, fields: this.#fields() }, {
       idleMs: timeouts.client_idle_ms,
       queueBytesMax: limits.queue_bytes_max,
+      silenceMs: timeouts.stream_silence_ms,
       onPressure: (blocked) => (blocked ? answer.pause() : answer.resume()),
     });
   }
@@ -125,7 +133,10 @@ class Relay implements BodyTaker {
   // What the guard gives out.
 
   #onBytes(bytes: Buffer): void {
-    if (this.#isStream && !this.#complete && bytes.includes('[DONE]')) this.#complete = STREAM_END.test(bytes.toString('latin1'));
+    if (this.#isStream && !this.#complete) this.#complete = (this.#options.dialect.streamEnds ?? STREAM_ENDS).some((word) => hasLine(bytes, word));
+    if (this.#complete) this.#client.stopComments();
+    // Of media only the newest bytes wait: that they are missing shows that the answer is not complete.
+    if (this.#isMedia) for (const before of this.#last.splice(0)) this.#client.write(before);
     if (this.#strict && (this.#complete || !this.#isStream)) this.#last.push(bytes);
     else this.#client.write(bytes);
   }
@@ -179,7 +190,7 @@ class Relay implements BodyTaker {
     this.#options.answer.abort();
     const fault = error instanceof WeirError ? error : new WeirError('internal', undefined, { cause: error });
     this.#exchange.facts.errorCode = fault.code;
-    this.#exchange.facts.outcome = GUARD_CODES.has(fault.code) ? 'upstream_failed' : 'failed';
+    this.#exchange.facts.outcome = GUARD_CODES.has(fault.code) ? 'upstream_failed' : REFUSALS[fault.code] ?? 'failed';
     const guardCode = GUARD_CODES.has(fault.code) ? fault.code as GuardCode : 'upstream_unreachable';
     const frame = this.#guard.fail(guardCode, fault.message);
     this.#takeSummary();
@@ -212,8 +223,18 @@ class Relay implements BodyTaker {
     const { exchange, answer } = this.#options;
     const fields = forwardedAnswerHeaders(answer.headers, { bodyMayChange: true, decoded: answer.decoded });
     if (this.#isStream) addStreamHeaders(fields);
-    return [...fields, ...exchange.ownHeaders()];
+    return [...fields, ...exchange.ownHeaders(this.#isMedia)];
   }
+}
+
+const LINE_BEGINS = /(?:^|[\r\n])(?:data|event): ?$/;
+
+/** Whether an event there is called `word`, or says nothing else. */
+function hasLine(bytes: Buffer, word: string): boolean {
+  for (let at = bytes.indexOf(word); at >= 0; at = bytes.indexOf(word, at + 1)) {
+    if (LINE_BEGINS.test(bytes.toString('latin1', Math.max(0, at - '\nevent: '.length), at))) return true;
+  }
+  return false;
 }
 
 function upstreamAttributes({ facts, usage }: GuardSummary): Record<string, string | number> {

@@ -30,6 +30,7 @@ export function errorAnswer(error: WeirError, requestId: string, dialect: Dialec
   const answer = dialect.error(error.code, message, requestId);
   const headers: Record<string, string> = { ...answer.headers };
   if (error instanceof MethodError) headers.allow = error.allow;
+  if (error.code === 'upgrade_required') Object.assign(headers, { upgrade: 'websocket', 'sec-websocket-version': '13' });
   if (error.status === 503 || error.status === 429) headers['retry-after'] = error instanceof RateLimited ? String(Math.ceil(error.retryAfterMs / 1000)) : RETRY_AFTER_S;
   return { ...answer, headers };
 }
@@ -57,7 +58,15 @@ export async function writeAnswer(req: IncomingMessage, res: ServerResponse, ans
   res.writeHead(answer.status, head);
   if (unread) await linger(req, res, answer.body);
   res.end(unread ? undefined : answer.body);
-  if (!res.writableFinished && !req.socket.destroyed) await Promise.race([once(res, 'finish'), once(res, 'close')]);
+  if (!res.writableFinished && !req.socket.destroyed) await leaving(req, res);
+}
+
+/** Waits for the socket too: an answer behind another one on a connection that breaks never hears of it. */
+async function leaving(req: IncomingMessage, res: ServerResponse): Promise<void> {
+  const waits = new AbortController();
+  const { signal } = waits;
+  await Promise.race([once(res, 'finish', { signal }), once(res, 'close', { signal }), once(req.socket, 'close', { signal })]);
+  waits.abort();
 }
 
 /** Closing at once would reset the connection under a client that is still sending, and its answer would be lost. */

@@ -6,14 +6,16 @@
  */
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { Socket, type AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WeirError, type ErrorCode } from '../contract/errors.ts';
 import { TenantLimits } from '../tenant/limits.ts';
 import type { ProxyDependencies } from './dependencies.ts';
-import { openExchange, type ExchangeSite } from './exchange.ts';
+import { openExchange } from './exchange.ts';
 import type { OpenExchange } from './opened.ts';
 import { jsonAnswer, refuseSocket, writeAnswer } from './respond.ts';
+import { socketEndpointAt } from './route.ts';
+import { openSocket, type SocketSite } from './upgrade.ts';
 import { Upstreams } from './upstreams.ts';
 
 export interface ListeningAt {
@@ -33,14 +35,14 @@ const DRAIN_STEP_MS = 50;
 export class ProxyServer {
   readonly #dependencies: ProxyDependencies;
   readonly #server: Server;
-  readonly #site: ExchangeSite & { draining: boolean };
+  readonly #site: SocketSite & { draining: boolean };
   /** The exchange that a connection is busy with: what breaks on the connection breaks there. */
   readonly #bySocket = new WeakMap<Duplex, OpenExchange>();
   #drained: Promise<void> | undefined;
 
   constructor(dependencies: ProxyDependencies) {
     this.#dependencies = dependencies;
-    this.#site = { dependencies, upstreams: new Upstreams(), limits: dependencies.limits ?? new TenantLimits(), open: new Map(), draining: false };
+    this.#site = { dependencies, upstreams: new Upstreams(), limits: dependencies.limits ?? new TenantLimits(), open: new Map(), pipelined: new WeakMap(), sessions: new Set(), draining: false };
     const { limits, timeouts } = dependencies.snapshot().config.proxy;
     this.#server = createServer({
       maxHeaderSize: limits.header_bytes_max,
@@ -55,9 +57,10 @@ export class ProxyServer {
     this.#server.maxHeadersCount = 0;
     // Refused requests still get an answer: connections beyond the limit of open exchanges are accepted for that.
     this.#server.maxConnections = limits.connections_max * 2;
+    this.#server.on('connection', (socket) => void socket.setMaxListeners(0)); // each request that waits on it listens
     this.#server.on('request', (req, res) => this.#onRequest(req, res));
-    this.#server.on('upgrade', (_req, socket) => refuseSocket(socket, new WeirError('upgrade_refused'), randomUUID()));
-    this.#server.on('connect', (_req, socket) => refuseSocket(socket, new WeirError('bad_request', 'CONNECT is not for this server'), randomUUID()));
+    this.#server.on('upgrade', (req, socket, head) => this.#onUpgrade(req, socket, head));
+    this.#server.on('connect', (_req, socket) => this.#refuse(socket, new WeirError('bad_request', 'CONNECT is not for this server')));
     this.#server.on('clientError', (error, socket) => this.#onClientError(error, socket));
   }
 
@@ -89,6 +92,7 @@ export class ProxyServer {
     this.#site.draining = true;
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const exchange of this.#site.open.keys()) if (!exchange.res.headersSent) exchange.res.shouldKeepAlive = false;
+    for (const session of this.#site.sessions) session.drain();
     const step = setInterval(() => this.#server.closeIdleConnections(), DRAIN_STEP_MS);
     const deadline = setTimeout(() => this.#cutAll(), drainMs);
     await closed;
@@ -111,19 +115,39 @@ export class ProxyServer {
     this.#bySocket.set(req.socket, openExchange(req, res, this.#site));
   }
 
+  #onUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const path = req.url!.split('?', 1)[0]!;
+    const isSocket = socketEndpointAt(path) !== undefined && req.headers.upgrade?.toLowerCase() === 'websocket';
+    if (!isSocket || this.#busyExchange(socket) !== undefined) return this.#refuse(socket, new WeirError('upgrade_refused'));
+    // Node puts a stream of its own in the socket's place where a body comes first.
+    if (!(socket instanceof Socket)) return this.#refuse(socket, new WeirError('bad_request', 'an upgrade with a body'));
+    this.#bySocket.set(socket, openSocket(req, socket, head, this.#site));
+  }
+
   #readiness(): ReturnType<typeof jsonAnswer> {
     return this.#site.draining ? jsonAnswer(503, { status: 'draining' }) : jsonAnswer(200, { status: 'ready' });
   }
 
+  /** Behind a request that waits for its answer, a refusal would be taken for that answer. */
+  #refuse(socket: Duplex, refusal: WeirError): void {
+    if (this.#busyExchange(socket) !== undefined) socket.destroy();
+    else refuseSocket(socket, refusal, randomUUID());
+  }
+
+  #busyExchange(socket: Duplex): OpenExchange | undefined {
+    const exchange = this.#bySocket.get(socket);
+    return exchange !== undefined && this.#site.open.has(exchange) ? exchange : undefined;
+  }
+
   /** The parser refused something. A request that is still being read takes the blame; an answer under way is broken off. */
   #onClientError(error: Error & { code?: string }, socket: Duplex): void {
-    const exchange = this.#bySocket.get(socket);
-    const busy = exchange !== undefined && this.#site.open.has(exchange);
+    const busy = this.#busyExchange(socket);
     // An end in the middle of a request is a client that left.
-    if (error.code === 'ECONNRESET' || error.code === 'HPE_INVALID_EOF_STATE' || !socket.writable || (busy && exchange.res.headersSent)) return void socket.destroy();
+    if (error.code === 'ECONNRESET' || error.code === 'HPE_INVALID_EOF_STATE' || !socket.writable || busy?.res.headersSent) return void socket.destroy();
     const refusal = new WeirError(refusalCode(error.code));
-    if (busy) exchange.stop(refusal);
-    else refuseSocket(socket, refusal, randomUUID());
+    if (busy === undefined) return refuseSocket(socket, refusal, randomUUID());
+    busy.res.shouldKeepAlive = false; // nothing after what broke is read
+    busy.stop(refusal);
   }
 }
 

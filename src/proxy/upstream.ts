@@ -4,11 +4,11 @@
  * request; a body that breaks off is a failure and never an end; while the reader is paused no timer runs against the
  * upstream. It takes only what screening made (`ScreenedRequest`).
  */
-import { Pool, type Dispatcher } from 'undici';
+import { buildConnector, Pool, type Dispatcher } from 'undici';
 import type { UpstreamConfig } from '../config/schema.ts';
 import { WeirError } from '../contract/errors.ts';
 import { createDecoder, type Decoder } from './decode.ts';
-import { fieldValue, type RawHeaders } from './headers.ts';
+import { fieldList, type RawHeaders } from './headers.ts';
 import type { ScreenedRequest } from './prompt.ts';
 import type { Target } from './route.ts';
 
@@ -36,6 +36,7 @@ export interface UpstreamAnswer {
 }
 
 export interface SendOptions {
+  readonly method: Dispatcher.HttpMethod;
   readonly target: Target;
   readonly headers: readonly string[];
   readonly responseBytesMax: number;
@@ -64,7 +65,7 @@ export class Upstream {
       bodyTimeout: 0,
       keepAliveTimeout: IDLE_CONNECTION_MS,
       maxHeaderSize: ANSWER_HEADER_BYTES_MAX,
-      connect: { timeout: config.timeouts.connect_ms },
+      connect: noticingResets(buildConnector({ timeout: config.timeouts.connect_ms })),
     });
   }
 
@@ -74,7 +75,7 @@ export class Upstream {
     return new Promise<UpstreamAnswer>((resolve, reject) => {
       const call = new Call(this.config.timeouts, options, resolve, reject);
       this.#pool.dispatch({
-        method: 'POST',
+        method: options.method,
         path: joinPath(this.#base, options.target),
         headers: [...options.headers, 'accept-encoding', 'identity'],
         body: request.body,
@@ -92,6 +93,23 @@ export class Upstream {
   }
 }
 
+/** A connection is being reset right now: what undici tells meanwhile is told because of it. */
+let resetting = false;
+
+/**
+ * undici takes a reset for the end of an answer that has no other end than that of its connection. Who breaks off is not
+ * done: our listener is the connection's first, and hears of the reset before undici does.
+ */
+function noticingResets(connect: buildConnector.connector): buildConnector.connector {
+  return (options, callback) => connect(options, (...connected: Parameters<buildConnector.Callback>) => {
+    connected[1]?.prependListener('error', () => {
+      resetting = true;
+      process.nextTick(() => { resetting = false; });
+    });
+    callback(...connected);
+  });
+}
+
 /** `https://x/v1` and `/v1/chat/completions` → `/v1/chat/completions`: the base stands for the `/v1` that clients call. */
 export function joinPath(base: URL, target: Target): string {
   const prefix = base.pathname.replace(/\/+$/, '');
@@ -103,7 +121,7 @@ export function upstreamCredential(config: UpstreamConfig): readonly [string, st
   const key = config.api_key;
   if (key === undefined || key === '') return undefined;
   if (config.provider === 'anthropic') return ['x-api-key', key];
-  if (config.provider.startsWith('azure.')) return ['api-key', key];
+  if (/^azure(?:\.|$)/.test(config.provider)) return ['api-key', key];
   return ['authorization', `Bearer ${key}`];
 }
 
@@ -182,6 +200,7 @@ class Call implements Dispatcher.DispatchHandler, UpstreamAnswer {
 
   onResponseEnd(): void {
     if (this.#phase !== 'body') return;
+    if (resetting) return this.#stop(new WeirError('upstream_unreachable', 'the upstream broke off its answer'));
     clearTimeout(this.#timer);
     if (this.#decoder !== undefined) this.#decoder.end();
     else this.#end();
@@ -262,7 +281,7 @@ class Call implements Dispatcher.DispatchHandler, UpstreamAnswer {
   }
 
   #createDecoder(): Decoder | undefined {
-    return createDecoder(fieldValue(this.headers, 'content-encoding'), {
+    return createDecoder(fieldList(this.headers, 'content-encoding'), {
       bytesMax: this.#bytesMax,
       onBytes: (bytes) => this.#taker?.onChunk(bytes),
       onEnd: () => this.#end(),

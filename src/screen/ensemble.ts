@@ -37,7 +37,8 @@ function aborted(signal: AbortSignal): Promise<undefined> {
   });
 }
 
-function unknowns(classifier: Classifier, reason: UnknownReason, latencyMs: number): readonly ClassifierResult[] {
+/** One unknown result for each category. */
+export function unknowns(classifier: Classifier, reason: UnknownReason, latencyMs: number): readonly ClassifierResult[] {
   return classifier.categories.map(({ id }) => ({ classifier_id: classifier.id, category: id, unknown: true, reason, latency_ms: latencyMs }));
 }
 

@@ -4,6 +4,9 @@
  *
  * A pattern's text is held back on streams only where the policy could act on it; where it would at most allow or warn,
  * matches are observed and nothing waits.
+ *
+ * Images and recordings are given to the classifiers that read them; to all others they are unknown, which decides only
+ * about rules that ask for them (policy/truth). What cannot be redacted is blocked: a matched image has no text to replace.
  */
 import { createHmac, randomBytes } from 'node:crypto';
 import type { Classifier, PatternDefinition } from '../contract/classifier.ts';
@@ -15,11 +18,11 @@ import type { Component, Finding } from '../match/scan.ts';
 import type { PatternSet } from '../match/compiled.ts';
 import { compilePatterns, failingExamples, PatternSetError, scanText, type PatternSource } from '../match/set.ts';
 import { exceptHosts } from '../match/validators.ts';
-import { isInString, JsonText, writtenInJson } from '../text/json-text.ts';
+import { inStringAt, JsonText, writtenInJson } from '../text/json-text.ts';
 import { decide } from '../policy/decide.ts';
 import type { TextEdit } from '../text/edits.ts';
 import type { TextWindow, WindowRule } from '../text/windows.ts';
-import { askAll } from './ensemble.ts';
+import { askAll, unknowns } from './ensemble.ts';
 import { literalTokens, Pseudonyms } from './pseudonyms.ts';
 import { redactionEdits, type LabelledSpan } from './redaction.ts';
 import { resultsOf, type ResultTally } from './results.ts';
@@ -55,6 +58,8 @@ export interface OutputPlan {
   /** What the answer's pseudonyms stand for; absent where the prompt left with none. */
   readonly restore?: (token: string) => string | undefined;
   openChannel(): ChannelJudge;
+  /** The answer holds content of this type, which nothing reads here; the decision on that alone. Rules see it from now on. */
+  meets(contentType: ContentType): PolicyDecision;
 }
 
 export interface ScreeningPlan {
@@ -64,6 +69,8 @@ export interface ScreeningPlan {
   readonly patterns: PatternSet;
   /** Seals the tenant's pseudonyms; absent where no rule writes any. */
   readonly pseudonymKey?: Buffer;
+  /** Whether a classifier scores content of this type in prompts. */
+  reads(contentType: ContentType): boolean;
   screen(segments: readonly Segment[], direction: Direction, context: Context, signal?: AbortSignal): Promise<Screened>;
   decide(screened: Screened, direction: Direction, context: Context): PolicyDecision;
   /**
@@ -108,6 +115,10 @@ class Plan implements ScreeningPlan {
   /** Those that score texts by `classify`. */
   readonly #scoring: readonly Classifier[];
   readonly #classifiers: ReadonlyMap<string, 'ok' | UnknownReason>;
+  /** What those say of a content type that do not read it. */
+  readonly #unsupported: Readonly<Record<ContentType, readonly ClassifierResult[]>>;
+  /** What each of them reads. */
+  readonly #reads: ReadonlyMap<string, readonly ContentType[]>;
   readonly #deadlineMs: number;
   readonly #own: TenantOwn;
   readonly pseudonymKey: Buffer | undefined;
@@ -119,6 +130,9 @@ class Plan implements ScreeningPlan {
     this.#all = classifiers;
     this.#scoring = classifiers.filter((classifier) => classifier.classify !== undefined);
     this.#classifiers = new Map([...classifiers.map((c) => c.id), POLICY_PATTERNS].map((id) => [id, 'ok']));
+    const missing = (type: ContentType): readonly ClassifierResult[] => classifiers.filter(({ contentTypes }) => !contentTypes.includes(type)).flatMap((classifier) => unknowns(classifier, 'unsupported', 0));
+    this.#unsupported = { text: missing('text'), image: missing('image'), audio: missing('audio') };
+    this.#reads = new Map([...classifiers.map((c) => [c.id, c.contentTypes] as const), [POLICY_PATTERNS, ['text']]]);
     this.#deadlineMs = deadlineMs;
     this.#own = own;
     const reversible = policy.rules.some((rule) => rule.enabled && rule.redact?.style === 'pseudonym');
@@ -129,16 +143,29 @@ class Plan implements ScreeningPlan {
     return new Plan(this.policy, this.patterns, this.#all, this.#deadlineMs, own);
   }
 
+  reads(contentType: ContentType): boolean {
+    return this.#scoring.some((classifier) => classifier.contentTypes.includes(contentType) && classifier.directions.includes('input'));
+  }
+
   async screen(segments: readonly Segment[], direction: Direction, context: Context, signal?: AbortSignal): Promise<Screened> {
     const started = performance.now();
     const scores = this.#scoring.length === 0 ? [] : await Promise.all(segments.map((segment) => this.#score(segment, direction, context, signal)));
-    const screened = segments.map((segment, i): SegmentResults => ({ segment, results: [...this.#scan(segment), ...(scores[i] ?? [])] }));
+    const screened = segments.map((segment, i): SegmentResults => {
+      const { contentType } = segment;
+      const scored = scores[i] ?? [];
+      const unsupported = this.#unsupported[contentType];
+      if (contentType === 'text') return { segment, results: [...this.#scan(segment), ...scored], unsupported };
+      return { segment, results: scored, unsupported, judged: this.#isJudged(contentType, direction, scored) };
+    });
     return { segments: screened, classifiers: this.#classifiers, latencyMs: performance.now() - started };
   }
 
   decide(screened: Screened, direction: Direction, context: Context): PolicyDecision {
+    const contentTypes = [...new Set(screened.segments.map(({ segment }) => segment.contentType))];
     const results = screened.segments.flatMap((entry) => entry.results);
-    return decide(this.policy, { direction, results, classifiers: screened.classifiers, context }, this.#own.failMode);
+    const decision = decide(this.policy, { direction, results, classifiers: screened.classifiers, context, contentTypes, reads: this.#reads }, this.#own.failMode);
+    const cannot = decision.action === 'redact' && screened.segments.some(({ segment, results: own }) => segment.contentType !== 'text' && own.some((result) => decision.matched.includes(result)));
+    return cannot ? { ...decision, action: 'block' } : decision;
   }
 
   edits(results: readonly ClassifierResult[], decision: PolicyDecision, segment: Pick<Segment, 'content' | 'json'>, pseudonyms?: Pseudonyms): readonly TextEdit[] {
@@ -148,11 +175,13 @@ class Plan implements ScreeningPlan {
     const known = pseudonyms ?? (decision.rule?.redact?.style === 'pseudonym' ? new Pseudonyms(literalTokens([segment])) : undefined);
     const edits = redactionEdits(spans, decision.rule?.redact, this.#own.hashKey, textOf, known);
     if (segment.json !== true) return edits;
-    return edits.map((edit) => writtenInJson(edit, isInString(content, edit.start), content.slice(edit.start, edit.end), (back) => content[edit.start - back] ?? ''));
+    const inString = inStringAt(content);
+    return edits.map((edit) => writtenInJson(edit, inString(edit.start), content.slice(edit.start, edit.end), (back) => content[edit.start - back] ?? ''));
   }
 
   forOutput(context: Context, pseudonyms?: Pseudonyms): OutputPlan {
-    const decideOn = (results: readonly ClassifierResult[]): PolicyDecision => decide(this.policy, { direction: 'output', results, classifiers: this.#classifiers, context }, this.#own.failMode);
+    let contentTypes: readonly ContentType[] = ['text'];
+    const decideOn = (results: readonly ClassifierResult[]): PolicyDecision => decide(this.policy, { direction: 'output', results, classifiers: this.#classifiers, context, contentTypes, reads: this.#reads }, this.#own.failMode);
     return {
       patterns: this.patterns,
       initial: decideOn([]),
@@ -160,20 +189,26 @@ class Plan implements ScreeningPlan {
       ...this.#outputScoring(context),
       ...(pseudonyms === undefined || pseudonyms.size === 0 ? {} : { restore: (token) => pseudonyms.valueOf(token) }),
       openChannel: () => new OutputChannel(decideOn, this.#own.hashKey),
+      meets: (contentType) => {
+        if (!contentTypes.includes(contentType)) contentTypes = [...contentTypes, contentType];
+        return decideOn([]);
+      },
     };
   }
 
   /** Scored classifiers are asked about answers when a rule could use it; text waits only where a rule could act on it. */
   #outputScoring(context: Context): { readonly scoring?: OutputScoring } {
-    const read = this.#scoring.filter((classifier) => classifier.categories.some(({ id }) => this.policy.rules.some((rule) => rule.enabled && rule.direction !== 'input' && reads(rule.when, classifier.id, id))));
+    const read = this.#scoring.filter((classifier) => classifier.contentTypes.includes('text') && classifier.categories.some(({ id }) => this.policy.rules.some((rule) => rule.enabled && rule.direction !== 'input' && reads(rule.when, classifier.id, id))));
     if (read.length === 0) return {};
     const acts = read.some((classifier) => classifier.categories.some(({ id }) => mayAct(this.policy, classifier.id, id)));
     const mode = acts ? this.policy.stream.mode : 'trail';
     return { scoring: { window: this.policy.stream.window, mode, score: (window) => this.#ask(read, window.text, 'text', 'output', { ...context, text_before: window.before }) } };
   }
 
-  #score(segment: Segment, direction: Direction, context: Context, signal: AbortSignal | undefined): Promise<readonly ClassifierResult[]> {
-    return this.#ask(this.#scoring, segment.content, segment.contentType, direction, context, signal);
+  #score(segment: Segment, direction: Direction, context: Context, signal: AbortSignal | undefined): readonly ClassifierResult[] | Promise<readonly ClassifierResult[]> {
+    const readers = this.#scoring.filter(({ contentTypes }) => contentTypes.includes(segment.contentType));
+    // A form's file is encoded only where somebody reads it.
+    return readers.length === 0 ? NO_RESULTS : this.#ask(readers, segment.content, segment.contentType, direction, context, signal);
   }
 
   #ask(classifiers: readonly Classifier[], content: string, contentType: ContentType, direction: Direction, context: Context, signal?: AbortSignal): Promise<readonly ClassifierResult[]> {
@@ -183,13 +218,24 @@ class Plan implements ScreeningPlan {
     return askAll(classifiers, request, this.#deadlineMs, signal);
   }
 
+  /** A classifier that reads it has answered for it. */
+  #isJudged(contentType: ContentType, direction: Direction, results: readonly ClassifierResult[]): boolean {
+    return this.#scoring.some(({ id, contentTypes, directions }) => {
+      if (!contentTypes.includes(contentType) || !directions.includes(direction)) return false;
+      const own = results.filter((result) => result.classifier_id === id);
+      return own.length === 0 || own.some(isScored);
+    });
+  }
+
   #scan(segment: Segment): readonly ClassifierResult[] {
-    if (segment.contentType !== 'text' || segment.content.length === 0) return [];
+    if (segment.content.length === 0) return [];
     const started = performance.now();
     const findings = segment.json === true ? jsonFindings(this.patterns, segment.content) : scanText(this.patterns, segment.content);
     return resultsOf(findings, performance.now() - started);
   }
 }
+
+const NO_RESULTS: readonly ClassifierResult[] = [];
 
 class OutputChannel implements ChannelJudge {
   readonly #decide: (results: readonly ClassifierResult[]) => PolicyDecision;

@@ -1,13 +1,15 @@
 /**
  * One screening on its own: a ScreeningRequest in, a ScreeningDecision out, through the same plan as traffic. Behind
- * `POST /weir/v1/screen` and `weir screen`. Reads what it is given strictly: an unknown or ill-typed field is refused,
+ * `POST /weir/v1/screen` and `weir screen`. What no classifier reads (an image, mostly) is answered with unknown results, and
+ * the policy decides. Reads what it is given strictly: an unknown or ill-typed field is refused,
  * since a misspelt `direction` must not screen the wrong way.
  */
 import { WeirError } from '../contract/errors.ts';
 import type { Segment } from '../contract/exchange.ts';
 import type { PolicyDecision } from '../contract/policy.ts';
-import { CONTENT_TYPES, DIRECTIONS, type ClassifierResult, type Context, type ContextValue, type ScreeningDecision, type ScreeningRequest } from '../contract/screening.ts';
+import { CONTENT_TYPES, DIRECTIONS, type ClassifierResult, type Context, type ContextValue, type ScreeningDecision, type ScreeningRequest, type Unread } from '../contract/screening.ts';
 import { applyEdits } from '../text/edits.ts';
+import { coverageOf, isMedia, partOf } from './coverage.ts';
 import type { ScreeningPlan } from './plan.ts';
 
 /** What the caller may leave out. */
@@ -75,10 +77,11 @@ export async function screenOnce(request: ScreeningRequest, plan: ScreeningPlan,
   const { direction, content } = request;
   const segment: Segment = { path: 'content', carrier: 'content', contentType: request.content_type, content, history: false };
   const context = screeningContext(request);
-  const screened = await plan.screen([segment], direction, context, signal);
+  const screened = await plan.screen(content === '' ? [] : [segment], direction, context, signal);
   const decision = plan.decide(screened, direction, context);
-  const results = screened.segments.flatMap((part) => part.results);
-  const modified = modifiedContent(plan, decision, results, content);
+  const results = screened.segments.flatMap(({ results: own, unsupported = [] }) => [...own, ...unsupported]);
+  const modified = modifiedContent(plan, decision, results, segment);
+  const unread = screened.segments.filter(({ judged }) => isMedia(segment) && judged !== true).map((): Unread => ({ ...partOf(segment), treatment: 'pass' }));
   return {
     request_id: request.request_id,
     action: decision.action,
@@ -87,7 +90,7 @@ export async function screenOnce(request: ScreeningRequest, plan: ScreeningPlan,
     ...(modified === undefined ? {} : { modified_content: modified }),
     decision_latency_ms: screened.latencyMs,
     policy: plan.policyName,
-    coverage: { screened: ['content'], exempt: [], opaque: [] },
+    coverage: coverageOf(screened.segments, unread, screened.segments),
     ...(decision.degraded.length === 0 ? {} : { degraded: decision.degraded }),
     created_at: now.toISOString(),
   };
@@ -105,9 +108,9 @@ function screeningContext(request: ScreeningRequest): Context {
   };
 }
 
-function modifiedContent(plan: ScreeningPlan, decision: PolicyDecision, results: readonly ClassifierResult[], content: string): string | undefined {
+function modifiedContent(plan: ScreeningPlan, decision: PolicyDecision, results: readonly ClassifierResult[], segment: Segment): string | undefined {
   const { action } = decision;
   if (action === 'replace') return decision.rule?.message ?? plan.policy.message ?? '';
-  if (action !== 'redact') return undefined;
-  return applyEdits(content, plan.edits(results, decision, { content }));
+  if (action !== 'redact' || isMedia(segment)) return undefined;
+  return applyEdits(segment.content, plan.edits(results, decision, segment));
 }

@@ -6,14 +6,16 @@
  * leaves as the bytes it came in, in its place; no character of a match leaves, in any channel, however the provider
  * cuts. Held is at most what the patterns need, and never more than the limits. No I/O.
  */
-import type { DecisionRecord } from '../contract/exchange.ts';
+import { isUtf8 } from 'node:buffer';
+import type { DecisionRecord, OpaqueKind, OpaquePart } from '../contract/exchange.ts';
 import { WeirError } from '../contract/errors.ts';
-import type { Dialect, EventReading, Piece, RequestReading, ResponseReader } from '../dialect/dialect.ts';
-import { spliceText, type JsonEdit } from '../dialect/json.ts';
+import type { Treatment } from '../contract/screening.ts';
+import type { Dialect, EventReading, RequestReading, ResponseReader } from '../dialect/dialect.ts';
+import { opaqueFinder, type OpaqueFinder } from '../dialect/walk.ts';
 import type { OutputPlan } from '../screen/plan.ts';
-import { sliceEdited } from '../text/edits.ts';
-import { Lane } from './lane.ts';
-import { SseFramer, withData, type Frame } from './sse.ts';
+import { mended } from './mend.ts';
+import { EventQueue } from './queue.ts';
+import { SseFramer, type Frame } from './sse.ts';
 import { Tally } from './tally.ts';
 
 export interface GuardLimits {
@@ -30,10 +32,15 @@ export interface GuardOptions {
   readonly status: number;
   readonly mediaType: string;
   readonly limits: GuardLimits;
+  /** What becomes of an answer that is media; default: it passes. */
+  readonly opaque?: Readonly<Partial<Record<OpaqueKind, Treatment>>>;
   /** Bytes for the client, in order; called from within `feed` and `end`, and later when scores arrive. */
   readonly onBytes: (bytes: Buffer) => void;
-  /** The answer is complete, or the policy cut it: the last bytes were given to `onBytes`; stop the upstream if it still runs. */
-  readonly onDone: (end: { readonly blocked: boolean }) => void;
+  /**
+   * The answer is complete, or the policy cut it: the last bytes were given to `onBytes`; stop the upstream if it still runs.
+   * `error`: the answer is blocked and its endpoint has no body that could say so, so none was given.
+   */
+  readonly onDone: (end: { readonly blocked: boolean; readonly error?: WeirError }) => void;
 }
 
 export interface GuardSummary {
@@ -47,9 +54,9 @@ export interface GuardSummary {
 export type FailureCode = 'upstream_unreachable' | 'upstream_timeout' | 'response_too_large' | 'upstream_protocol';
 
 export interface Guard {
-  /** Throws WeirError response_too_large or upstream_protocol. */
+  /** Throws WeirError response_too_large, upstream_protocol or opaque_refused. */
   feed(chunk: Buffer): void;
-  /** The upstream ended cleanly: what is held is decided and leaves; then `onDone`. */
+  /** The upstream ended cleanly: what is held is decided and leaves; then `onDone`. Throws upstream_protocol, upstream_unreachable. */
   end(): void;
   /** The upstream died: nothing held leaves. Returns an error frame when a stream has begun, else undefined. */
   fail(code: FailureCode, message: string): Buffer | undefined;
@@ -60,52 +67,21 @@ export function createGuard(options: GuardOptions): Guard {
   return new AnswerGuard(options);
 }
 
-/** Events, for each choice that has begun, that may queue behind a held one before it is sent in two parts. */
-const QUEUED_EVENTS_PER_CHOICE = 8;
-
-/** A text of an event, and where it stands in its channel. */
-interface PlacedPiece {
-  readonly piece: Piece;
-  readonly lane: Lane;
-  /** Offsets in the lane's text. A carry from an event that was sent in part begins earlier. */
-  start: number;
-  readonly end: number;
-  /** The text of `[start, end)`. */
-  text: string;
-}
-
-/** An event that waits its turn. */
-interface QueuedEvent {
-  readonly raw: Buffer;
-  /** Undefined for a whole body, whose JSON is all of it. */
-  readonly frame: Frame | undefined;
-  readonly json: string;
-  readonly event: unknown;
-  readonly placed: readonly PlacedPiece[];
-  readonly closes: readonly string[];
-  readonly queuedMs: number;
-}
-
 class AnswerGuard implements Guard {
   readonly #options: GuardOptions;
   readonly #reader: ResponseReader;
   readonly #tally: Tally;
-  readonly #lanes = new Map<string, Lane>();
-  readonly #choices = new Set<string>();
-  #queuedMax = QUEUED_EVENTS_PER_CHOICE;
-  /** Events that have not left, in the order in which they came. */
-  #queue: QueuedEvent[] = [];
+  readonly #findOpaque: OpaqueFinder;
+  readonly #queue: EventQueue;
   /** Channel prefixes that an event which has left closed. */
   readonly #ended = new Set<string>();
-  /** Choices of which an event left changed, each with one of its keys: what repeats their text goes from there on. */
-  readonly #changed = new Map<string, string>();
-  /** Bytes of the queued events that the upstream sent. */
-  #queuedBytes = 0;
   /** Undefined until the first byte that is not white space tells what the answer is. */
-  #form: 'events' | 'json' | 'text' | undefined;
+  #form: 'events' | 'json' | 'text' | 'media' | undefined;
   /** Bytes before the form is known, then the body of a whole answer. */
   #body: Buffer[] = [];
   #bodyBytes = 0;
+  /** A whole answer that is JSON, once it is all there. */
+  #answer: unknown;
   readonly #framer: SseFramer;
   /** Bytes to give out at the end of this call, in order. */
   #out: Buffer[] = [];
@@ -113,18 +89,33 @@ class AnswerGuard implements Guard {
   /** The upstream has ended; what is left waits for scores. */
   #ending = false;
   #done = false;
+  /** All of the answer was read, to its end. */
+  #whole = false;
 
   constructor(options: GuardOptions) {
     this.#options = options;
     this.#reader = options.dialect.createReader(options.request);
     this.#framer = new SseFramer(options.limits.eventBytesMax);
     this.#tally = new Tally(options.plan.initial);
+    this.#findOpaque = opaqueFinder(options.dialect.answerRules);
+    this.#queue = new EventQueue({
+      reader: this.#reader,
+      repeats: options.dialect.repeats === true,
+      plan: options.plan,
+      tally: this.#tally,
+      onEvent: (bytes, closes) => {
+        for (const prefix of closes) this.#ended.add(prefix);
+        this.#out.push(bytes);
+      },
+      onScores: (_key, allowed) => this.#onScores(allowed),
+    });
   }
 
   feed(chunk: Buffer): void {
     if (this.#done || chunk.length === 0) return;
     if (this.#form === undefined) this.#recognise(chunk);
     else if (this.#form === 'events') this.#feedEvents(chunk);
+    else if (this.#form === 'media') this.#passMedia(chunk);
     else this.#feedBody(chunk);
     this.#giveOut();
   }
@@ -133,24 +124,22 @@ class AnswerGuard implements Guard {
     if (this.#done) return;
     this.#ending = true;
     if (this.#form === 'events') this.#endEvents();
-    else if (this.#bodyBytes > 0) this.#endBody();
+    else if (this.#bodyBytes > 0 && this.#form !== 'media') this.#endBody();
     this.#finishIfDone();
   }
 
   /** Scores that text waited for, or that follow text that has left. */
-  #onScores(lane: Lane): void {
-    if (!lane.channel.settle()) this.#block();
+  #onScores(allowed: boolean): void {
+    if (!allowed) this.#block();
     else {
-      this.#drain();
+      this.#queue.drain();
       this.#finishIfDone();
     }
     this.#giveOut();
   }
 
   #finishIfDone(): void {
-    if (!this.#ending || this.#done || this.#queue.length > 0) return;
-    for (const { channel } of this.#lanes.values()) if (channel.scoresDue) return;
-    this.#finish(false);
+    if (this.#ending && !this.#done && this.#queue.idle) this.#finish(false);
   }
 
   fail(code: FailureCode, message: string): Buffer | undefined {
@@ -161,7 +150,7 @@ class AnswerGuard implements Guard {
 
   summary(): GuardSummary {
     return {
-      decision: this.#tally.record([...this.#lanes.values()].reduce((sum, { channel }) => sum + channel.replaced, 0)),
+      decision: this.#tally.record(this.#queue.replaced, this.#whole),
       heldCharsMax: this.#tally.heldCharsMax,
       heldMsTotal: this.#tally.heldMsTotal,
       usage: this.#reader.usage(),
@@ -171,6 +160,8 @@ class AnswerGuard implements Guard {
 
   /** A stream may come with a JSON media type, and a whole answer to a stream request: the first byte decides. */
   #recognise(chunk: Buffer): void {
+    const media = mediaOf(this.#options);
+    if (media !== undefined) return this.#beginMedia(media, chunk);
     const first = chunk.findIndex((byte) => byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09);
     if (first < 0) {
       this.#feedBody(chunk);
@@ -204,18 +195,21 @@ class AnswerGuard implements Guard {
       this.#takeFrame(frame);
       if (this.#done) return;
     }
-    this.#drain();
+    this.#queue.drain();
   }
 
   #endEvents(): void {
     const last = this.#framer.flush();
+    if (last !== undefined && isBrokenOff(last)) throw new WeirError('upstream_unreachable', 'the upstream ended in the middle of an event');
     if (last !== undefined) this.#takeFrame(last);
     if (this.#done) return;
-    if (!this.#closeLanes('')) return this.#block();
-    this.#drain();
+    if (!this.#queue.close('')) return this.#block();
+    this.#queue.drain();
   }
 
-  #takeFrame(frame: Frame): void {
+  #takeFrame(given: Frame): void {
+    const frame = mended(given);
+    if (frame === undefined) return;
     const { data } = frame;
     if (data === undefined && frame.stray === '') this.#enqueue(frame, '', undefined, NO_TEXT);
     else if (data === '[DONE]') this.#enqueue(frame, '', undefined, ALL_DONE);
@@ -224,124 +218,32 @@ class AnswerGuard implements Guard {
       if (event === undefined) this.#enqueue(frame, '', undefined, wholeText(data === undefined ? frame.stray : `${data}\n${frame.stray}`));
       else this.#enqueue(frame, data as string, event, this.#reader.readEvent(event));
     }
-    if (this.#done || this.#queue.length <= this.#queuedMax) return;
-    this.#drain();
-    if (this.#queuedBytes > this.#options.limits.responseBytesMax) throw new WeirError('response_too_large', 'more of the answer waits for its scores than proxy.limits.response_bytes_max');
+    if (this.#done || !this.#queue.crowded) return;
+    this.#queue.drain();
+    if (this.#queue.bytes > this.#options.limits.responseBytesMax) throw new WeirError('response_too_large', 'more of the answer waits for its scores than proxy.limits.response_bytes_max');
   }
 
-  #enqueue(frame: Frame, json: string, event: unknown, { pieces, closes }: EventReading): void {
-    const placed: PlacedPiece[] = [];
-    let allowed = pieces.every((piece) => this.#take(piece, placed));
-    for (const prefix of closes) allowed = allowed && this.#closeLanes(prefix);
-    if (allowed && closes.length > 0) this.#sendCarries(closes);
-    this.#push({ raw: frame.raw, frame, json, event, placed, closes, queuedMs: performance.now() });
-    if (!allowed) this.#block();
+  #enqueue(frame: Frame, json: string, event: unknown, reading: EventReading): void {
+    if (!this.#admits(event, json) || !this.#queue.enqueue({ raw: frame.raw, frame, json, event, scope: '' }, reading)) this.#block();
   }
 
-  #push(event: QueuedEvent): void {
-    this.#queue.push(event);
-    this.#queuedBytes += event.raw.length;
-  }
-
-  /** Feeds a piece to its channel and places it; false when the policy blocks. */
-  #take(piece: Piece, placed: PlacedPiece[]): boolean {
-    let lane = this.#lanes.get(piece.key);
-    if (lane === undefined) {
-      const own: Lane = (lane = new Lane(piece.key, piece.kind, this.#options.plan, this.#tally, () => this.#onScores(own)));
-      this.#lanes.set(piece.key, lane);
-      this.#choices.add(choiceOf(piece.key));
-      this.#queuedMax = this.#choices.size * QUEUED_EVENTS_PER_CHOICE;
-    }
-    this.#tally.carriers.add(piece.carrier);
-    const { channel, carry } = lane;
-    const start = channel.position;
-    const allowed = channel.feed(piece.text) && (piece.whole !== true || channel.close());
-    lane.carry = undefined;
-    this.#tally.held(channel.position - channel.released);
-    placed.push({ piece, lane, start: carry?.start ?? start, end: channel.position, text: (carry?.text ?? '') + piece.text });
-    return allowed;
-  }
-
-  #closeLanes(prefix: string): boolean {
-    for (const lane of this.#lanes.values()) {
-      if (lane.key.startsWith(prefix) && !lane.channel.close()) return false;
+  /** Notes what nothing reads; false when the policy blocks an answer that holds it. */
+  #admits(event: unknown, json: string): boolean {
+    for (const { of, ...part } of this.#findOpaque(event, json)) {
+      if (!this.#admitsPart(part, of)) return false;
     }
     return true;
   }
 
-  /** Sends every event, in order, whose texts are decided. */
-  #drain(): void {
-    let sent = 0;
-    for (; sent < this.#queue.length; sent += 1) {
-      const event = this.#queue[sent] as QueuedEvent;
-      if (!event.placed.every((p) => p.end <= p.lane.channel.released)) break;
-      this.#send(event);
-    }
-    if (sent > 0) this.#queue.splice(0, sent);
-    if (this.#queue.length > this.#queuedMax) this.#splitHead();
-  }
-
-  #send(event: QueuedEvent): void {
-    const bytes = this.#bytesOf(event);
-    this.#queuedBytes -= event.raw.length;
-    this.#tally.heldMsTotal += performance.now() - event.queuedMs;
-    for (const { lane, end } of event.placed) lane.channel.forget(end);
-    for (const prefix of event.closes) this.#ended.add(prefix);
-    this.#out.push(bytes);
-  }
-
-  /** The event's own bytes, or with its texts replaced. */
-  #bytesOf(event: QueuedEvent): Buffer {
-    const edits: JsonEdit[] = [];
-    for (const placed of event.placed) {
-      const text = leaving(placed, placed.end);
-      if (text === placed.piece.text) continue;
-      edits.push({ path: placed.piece.path, text });
-      this.#changed.set(choiceOf(placed.lane.key), placed.lane.key);
-    }
-    for (const key of this.#changed.values()) {
-      for (const { path, replacement } of this.#reader.dependents(event.event, key)) edits.push({ path, text: replacement });
-    }
-    if (edits.length === 0) return event.raw;
-    if (event.json === '') return withText(event.frame, (edits[0] as JsonEdit).text as string);
-    const json = spliceText(event.json, edits);
-    return event.frame === undefined ? Buffer.from(json) : withData(event.frame, json);
-  }
-
-  /**
-   * The first event waits for more text of its channel while others queue behind it. What is decided of it leaves now;
-   * the rest leaves with the channel's next event, or in one of its own when the channel ends.
-   */
-  #splitHead(): void {
-    const head = this.#queue[0] as QueuedEvent;
-    const waiting = head.placed.filter((p) => p.end > p.lane.channel.released);
-    if (!waiting.every(({ lane }) => this.#reader.canCarry(lane.key))) return;
-    if (this.#queue.some((event, i) => i > 0 && event.placed.some((p) => waiting.some((w) => w.lane === p.lane)))) return;
-    const edits = head.placed.map((placed): JsonEdit => {
-      const until = Math.min(placed.end, Math.max(placed.lane.channel.released, placed.start));
-      if (until < placed.end) placed.lane.carry = { start: until, text: placed.text.slice(until - placed.start) };
-      return { path: placed.piece.path, text: leaving(placed, until) };
-    });
-    // What repeats the texts of the event whole, such as log-probabilities, would show what stays behind.
-    for (const key of new Map(head.placed.map(({ lane }) => [choiceOf(lane.key), lane.key])).values()) {
-      for (const { path, replacement } of this.#reader.dependents(head.event, key)) edits.push({ path, text: replacement });
-    }
-    this.#out.push(withData(head.frame as Frame, spliceText(head.json, edits)));
-    this.#queue.shift();
-    this.#queuedBytes -= head.raw.length;
-    this.#drain();
-  }
-
-  /** Texts that no further event of their channel will carry. */
-  #sendCarries(prefixes: readonly string[]): void {
-    for (const lane of this.#lanes.values()) {
-      if (lane.carry === undefined || !prefixes.some((prefix) => lane.key.startsWith(prefix))) continue;
-      const { start, text } = lane.carry;
-      const end = start + text.length;
-      const event = this.#reader.textEvent(lane.key, sliceEdited(text, start, start, end, lane.channel.edits));
-      lane.carry = undefined;
-      this.#push({ raw: event, frame: undefined, json: '', event: undefined, placed: [], closes: [], queuedMs: performance.now() });
-    }
+  #admitsPart(part: OpaquePart, of: OpaqueKind): boolean {
+    const { dialect, opaque, plan } = this.#options;
+    const treatment = (of === dialect.media ? opaque?.[of] : undefined) ?? 'pass';
+    this.#tally.unread(part, treatment);
+    if (treatment === 'refuse') throw new WeirError('opaque_refused', `the answer holds ${of}, which cannot be screened here`);
+    if (of !== 'image' && of !== 'audio') return true;
+    const decision = plan.meets(of);
+    this.#tally.decided(decision);
+    return decision.action !== 'block' && decision.action !== 'replace';
   }
 
   // Whole answers.
@@ -357,37 +259,50 @@ class AnswerGuard implements Guard {
     this.#body = [];
     const json = raw.toString('utf8');
     const event = parseJson(json);
-    const reading = event === undefined ? wholeText(json) : this.#reader.readBody(event);
+    if (event === undefined && (!isUtf8(raw) || raw.includes(0))) throw new WeirError('upstream_protocol', 'the upstream answered with something that is neither text nor known media');
+    const inText = event === undefined ? this.#reader.readText?.(json) : undefined;
+    const reading = inText ?? (event === undefined ? wholeText(json) : this.#reader.readBody(event));
+    this.#answer = event;
     const { action } = this.#options.plan.initial;
-    const placed: PlacedPiece[] = [];
-    if (action === 'block' || action === 'replace' || !reading.pieces.every((piece) => this.#take({ ...piece, whole: true }, placed))) {
-      this.#push({ raw, frame: undefined, json: '', event, placed: [], closes: [], queuedMs: performance.now() });
-      this.#block();
-      return;
-    }
-    this.#push({ raw, frame: undefined, json: event === undefined ? '' : json, event, placed, closes: [], queuedMs: performance.now() });
-    this.#drain();
+    const whole = { pieces: reading.pieces.map((piece) => ({ ...piece, whole: piece.gap === undefined })), closes: [''] };
+    const arrived = { raw, frame: undefined, json: event === undefined ? '' : json, text: inText && json, event, scope: '' };
+    if (action === 'block' || action === 'replace' || !this.#admits(event, json) || !this.#queue.enqueue(arrived, whole)) this.#block();
+    else this.#queue.drain();
+  }
+
+  // Media.
+
+  #beginMedia(kind: OpaqueKind, chunk: Buffer): void {
+    this.#form = 'media';
+    const { action } = this.#options.plan.initial;
+    if (!this.#admitsPart({ carrier: 'body', kind }, kind) || action === 'block' || action === 'replace') this.#block();
+    else this.#passMedia(chunk);
+  }
+
+  #passMedia(chunk: Buffer): void {
+    this.#bodyBytes += chunk.length;
+    if (this.#bodyBytes > this.#options.limits.responseBytesMax) throw new WeirError('response_too_large');
+    this.#out.push(chunk);
   }
 
   // Ends.
 
   /** What is decided leaves, then the end of a blocked answer; what is held never leaves. */
   #block(): void {
-    if (this.#form !== 'events') {
-      this.#out.push(this.#reader.blockedBody(this.#queue[0]?.event, this.#blockMessage()));
-      this.#finish(true);
-      return;
-    }
-    this.#drain();
-    for (const { placed } of this.#queue) {
-      for (const one of placed) {
-        const until = Math.min(one.end, one.lane.channel.released);
-        const text = until > one.start ? leaving(one, until) : '';
-        if (text !== '' && this.#reader.canCarry(one.lane.key)) this.#out.push(this.#reader.textEvent(one.lane.key, text));
-      }
-    }
-    this.#queue = [];
+    if (this.#form !== 'events') return this.#blockBody();
+    this.#queue.cut('');
     this.#out.push(this.#reader.blockedStream(this.#blockMessage(), this.#ended));
+    this.#finish(true);
+  }
+
+  #blockBody(): void {
+    try {
+      this.#out.push(this.#reader.blockedBody(this.#answer, this.#blockMessage()));
+    } catch (error) {
+      if (!(error instanceof WeirError)) throw error;
+      this.#stop();
+      return this.#options.onDone({ blocked: true, error });
+    }
     this.#finish(true);
   }
 
@@ -398,6 +313,7 @@ class AnswerGuard implements Guard {
   }
 
   #finish(blocked: boolean): void {
+    this.#whole = !blocked;
     this.#giveOut();
     this.#stop();
     this.#options.onDone({ blocked });
@@ -405,8 +321,7 @@ class AnswerGuard implements Guard {
 
   #stop(): void {
     this.#done = true;
-    this.#queue = [];
-    for (const { channel } of this.#lanes.values()) channel.abandon();
+    this.#queue.stop();
   }
 
   /** Hands over what this call produced, neighbouring frames of one chunk as one piece. */
@@ -425,9 +340,11 @@ class AnswerGuard implements Guard {
   }
 }
 
-/** `0/content` → `0`. */
-function choiceOf(key: string): string {
-  return key.slice(0, key.indexOf('/'));
+/** The kind of an answer that is all media, from an endpoint that may answer so; anything else is read as text. */
+export function mediaOf({ dialect, status, mediaType }: Pick<GuardOptions, 'dialect' | 'status' | 'mediaType'>): OpaqueKind | undefined {
+  if (dialect.media === undefined || status >= 300) return undefined;
+  if (mediaType === 'application/octet-stream') return dialect.media;
+  return /^(?:audio|image|video)(?=\/)/.exec(mediaType)?.[0] as OpaqueKind | undefined;
 }
 
 function follows(a: Buffer, b: Buffer): boolean {
@@ -442,22 +359,17 @@ function wholeText(text: string): EventReading {
   return { pieces: [{ key: 'text/', carrier: 'text', kind: 'text', path: [], text, whole: true }], closes: [] };
 }
 
+/** The last event, without its empty line and with half of its JSON. */
+function isBrokenOff({ data }: Frame): boolean {
+  return data !== undefined && data !== '[DONE]' && /^\s*[{[]/.test(data) && parseJson(data) === undefined;
+}
+
+/** Undefined where it is no JSON, and where it is a number: a text may be all digits, and a card number is. */
 function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'number' ? undefined : value;
   } catch {
     return undefined;
   }
-}
-
-/** The part of a piece up to `until` as it leaves. */
-function leaving(placed: PlacedPiece, until: number): string {
-  const { edits } = placed.lane.channel;
-  if (edits.length === 0 && until === placed.end) return placed.text;
-  return sliceEdited(placed.text, placed.start, placed.start, until, edits);
-}
-
-function withText(frame: Frame | undefined, text: string): Buffer {
-  if (frame === undefined) return Buffer.from(text);
-  return Buffer.from(`${text.trimEnd().split('\n').map((line) => `data: ${line}`).join('\n')}\n\n`);
 }

@@ -14,15 +14,24 @@ export class Lane {
   readonly channel: Channel;
   /** The end of an event that was sent in part: leaves with the next event of the lane, or by itself. */
   carry: { start: number; text: string } | undefined;
+  /** Every event of the channel says all of its text so far. */
+  growing = false;
+  /** Where the dialect repeats texts: all of the channel's text, as it came and as it left. */
+  said = '';
+  left = '';
+  /** Replacements that have left: their end in the channel's text, and by how much the text grew. */
+  readonly #growth: { readonly end: number; readonly chars: number }[] = [];
 
-  constructor(key: string, kind: Piece['kind'], plan: OutputPlan, tally: Tally, onScores: () => void) {
+  /** `fixed`: what would be redacted is blocked, and pseudonyms stay as they came. */
+  constructor(key: string, kind: Piece['kind'], fixed: boolean, plan: OutputPlan, tally: Tally, onScores: () => void) {
     this.key = key;
     const judge = plan.openChannel();
     const Kind = kind === 'json' ? JsonChannel : TextChannel;
     const { restore, scoring } = plan;
     const noted = (ruling: OutputRuling): OutputRuling => {
-      tally.decided(ruling.decision);
-      return ruling;
+      const kept: OutputRuling = fixed && !ruling.blocked && ruling.edits.length > 0 ? { blocked: true, decision: { ...ruling.decision, action: 'block' } } : ruling;
+      tally.decided(kept.decision);
+      return kept;
     };
     const screened = new Kind({
       set: plan.patterns,
@@ -31,6 +40,20 @@ export class Lane {
       gate: scoring && new Gate({ window: kind === 'json' ? 'whole' : scoring.window, mode: scoring.mode, score: (window) => scoring.score(window), onScores }),
       judgeWindow: ({ window, results }, components, textOf) => noted(judge.judgeWindow(window, results, components, textOf, tally.results)),
     });
-    this.channel = restore === undefined ? screened : new RestoringChannel(kind, restore, screened);
+    this.channel = restore === undefined || fixed ? screened : new RestoringChannel(kind, restore, screened);
+  }
+
+  /** Drops the edits before `offset`, which has left. */
+  forget(offset: number): void {
+    for (const { start, end, text } of this.channel.edits) if (end <= offset) this.#growth.push({ end, chars: text.length - (end - start) });
+    this.channel.forget(offset);
+  }
+
+  /** `offset` in the text as it came, as an offset in the text as it left or leaves. Inside a replacement it is its end. */
+  moved(offset: number): number {
+    let moved = offset;
+    for (const { end, chars } of this.#growth) if (end <= offset) moved += chars;
+    for (const { start, end, text } of this.channel.edits) if (start < offset) moved += Math.max(end, offset) - offset + text.length - (end - start);
+    return moved;
   }
 }

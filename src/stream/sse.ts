@@ -142,7 +142,7 @@ export function withData(frame: Frame, data: string): Buffer {
     if (!/^(?:\uFEFF)?data(?::|$)/.test(line)) return whole;
     if (written) return '';
     written = true;
-    return `data: ${data}${end}`;
+    return `data: ${data.replaceAll('\n', `${end}data: `)}${end}`;
   });
   return Buffer.from(text);
 }

@@ -2,21 +2,25 @@
  * Counts what the screening of one answer did: rules, results, carriers, how much waited. Keeps no content. `record` is
  * the output part of the exchange's closing entry.
  */
-import type { DecisionRecord } from '../contract/exchange.ts';
+import type { DecisionRecord, OpaquePart } from '../contract/exchange.ts';
 import type { PolicyDecision } from '../contract/policy.ts';
+import type { Treatment, Unread } from '../contract/screening.ts';
 import { ResultTally } from '../screen/results.ts';
 
 export class Tally {
   readonly carriers = new Set<string>();
+  /** What nothing read, by carrier and kind. */
+  readonly #opaque = new Map<string, Unread>();
   readonly results = new ResultTally();
   heldCharsMax = 0;
   heldMsTotal = 0;
   #worst: PolicyDecision;
+  #blocking: PolicyDecision;
   readonly #rules = new Set<string>();
   readonly #degraded = new Set<string>();
 
   constructor(initial: PolicyDecision) {
-    this.#worst = initial;
+    this.#worst = this.#blocking = initial;
     this.decided(initial);
   }
 
@@ -25,23 +29,33 @@ export class Tally {
     return this.#worst;
   }
 
+  /** The newest decision that blocked, or the first of all. */
+  get blocking(): PolicyDecision {
+    return this.#blocking;
+  }
+
   decided(decision: PolicyDecision): void {
+    if (decision.action === 'block' || decision.action === 'replace') this.#blocking = decision;
     for (const rule of decision.triggered_rules) this.#rules.add(rule);
     for (const rule of decision.degraded) this.#degraded.add(rule);
     if (WEIGHT[decision.action] > WEIGHT[this.#worst.action]) this.#worst = decision;
+  }
+
+  unread({ carrier, kind }: OpaquePart, treatment: Treatment): void {
+    this.#opaque.set(`${kind} ${carrier}`, { carrier, kind, treatment });
   }
 
   held(chars: number): void {
     if (chars > this.heldCharsMax) this.heldCharsMax = chars;
   }
 
-  /** `redactions`: replacements made in all channels. */
-  record(redactions: number): DecisionRecord {
+  /** `redactions`: replacements made in all channels; `whole`: the answer was read to its end. */
+  record(redactions: number, whole: boolean): DecisionRecord {
     return {
       action: this.#worst.action,
       triggered_rules: [...this.#rules],
       classifier_results: this.results.summary(),
-      coverage: { screened: [...this.carriers].sort(), exempt: [], opaque: [] },
+      coverage: { screened: [...this.carriers].sort(), exempt: [], opaque: [...this.#opaque.values()], ...(whole && this.carriers.size === 0 ? { nothing_to_screen: true } : {}) },
       degraded: [...this.#degraded],
       redactions,
       latency_ms: 0,

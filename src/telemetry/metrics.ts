@@ -30,8 +30,9 @@ export const METRICS = {
   weir_exchanges_total: { kind: 'counter', labels: ['tenant', 'action', 'outcome'], help: 'Exchanges that ended, by their strongest action' },
   weir_decisions_total: { kind: 'counter', labels: ['direction', 'tenant', 'action'], help: 'Decisions' },
   weir_violations_total: { kind: 'counter', labels: ['category', 'direction'], help: 'Findings with a score of 0.5 or more' },
-  weir_unknown_scores_total: { kind: 'counter', labels: ['classifier', 'reason'], help: 'Scores that did not arrive' },
+  weir_unknown_scores_total: { kind: 'counter', labels: ['classifier', 'reason'], help: 'Scores that did not arrive, once for each category of an exchange' },
   weir_unscreened_forwarded_total: { kind: 'counter', labels: ['reason'], help: 'Exchanges that went upstream with a part that nothing screened, as the configuration allows' },
+  weir_opaque_carriers_total: { kind: 'counter', labels: ['direction', 'kind', 'treatment'], help: 'Carriers that nothing read, once for each exchange: images, files, ids of what the provider keeps, bodies passed through' },
   weir_redactions_total: { kind: 'counter', labels: ['direction', 'tenant'], help: 'Redacted spans' },
   weir_exchange_duration_seconds: { kind: 'histogram', labels: ['outcome'], help: 'From the first byte of a request to the last of its answer', buckets: SECONDS },
   weir_screening_duration_seconds: { kind: 'histogram', labels: ['direction'], help: 'Time that screening took', buckets: SCREENING_SECONDS },
@@ -191,10 +192,11 @@ class Recorder {
     this.#count('weir_decisions_total', 1, { direction, tenant, action: decision.action });
     this.#record('weir_screening_duration_seconds', decision.latency_ms / 1000, { direction });
     if (decision.redactions > 0) this.#count('weir_redactions_total', decision.redactions, { direction, tenant });
+    for (const { kind, treatment } of decision.coverage.opaque) this.#count('weir_opaque_carriers_total', 1, { direction, kind, treatment });
     for (const result of decision.classifier_results) {
       const classifier = this.#classifiers.of(result.classifier_id);
-      if (result.unknown !== undefined) this.#count('weir_unknown_scores_total', result.count, { classifier, reason: result.unknown });
-      else if ((result.score ?? 0) >= VIOLATION_SCORE) this.#count('weir_violations_total', result.count, { category: this.#categories.of(`${result.classifier_id}.${result.category}`), direction });
+      if (result.unknown !== undefined) this.#count('weir_unknown_scores_total', 1, { classifier, reason: result.unknown });
+      if ((result.score ?? 0) >= VIOLATION_SCORE) this.#count('weir_violations_total', result.count, { category: this.#categories.of(`${result.classifier_id}.${result.category}`), direction });
     }
   }
 
@@ -224,7 +226,7 @@ function strongestAction(record: ExchangeRecord): Action | 'none' {
 
 function unscreenedReason(record: ExchangeRecord): 'pass_through' | 'opaque' | 'skipped_rule' | undefined {
   if (record.upstream_status === undefined) return undefined;
-  if (record.input === undefined) return 'pass_through';
+  if (record.input === undefined || record.input.coverage.opaque.some(({ kind }) => kind === 'pass_through')) return 'pass_through';
   if (record.input.coverage.opaque.some((part) => part.treatment === 'pass')) return 'opaque';
   return record.input.degraded.length > 0 ? 'skipped_rule' : undefined;
 }

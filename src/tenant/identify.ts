@@ -24,7 +24,7 @@ export interface TenantDirectory {
 export const CREDENTIAL_FIELDS = ['authorization', 'api-key', 'x-api-key', 'x-goog-api-key'] as const;
 
 const BEARER = /^Bearer ([!-~]+)$/i;
-const QUERY_KEY = /[?&](?:api[-_]?key|key|access_token|token|x-api-key)=/i;
+const QUERY_KEY = /[?&;](?:(?:x[-_])?(?:goog[-_])?api[-_]?key|key|(?:access|auth)[-_]?token|token|subscription-key)=/i;
 
 export function createDirectory(tenants: readonly TenantConfig[]): TenantDirectory {
   const byDigest = new Map<string, { tenant: TenantConfig; keyId: string; expiresAtMs: number }>();
@@ -46,13 +46,18 @@ function expiry(key: { readonly expires_at?: string }): number {
  * invalid_api_key, two_credentials, bad_request.
  */
 export function identify(raw: readonly string[], query: string, directory: TenantDirectory, nowMs: number): Identified {
-  if (QUERY_KEY.test(query)) throw new WeirError('bad_request', 'the query string carries a key, and query strings end up in logs');
+  if (QUERY_KEY.test(plainNames(query))) throw new WeirError('bad_request', 'the query string carries a key, and query strings end up in logs');
   const credential = theCredential(raw);
   if (directory.sidecar !== undefined) return { tenant: directory.sidecar };
   if (credential === undefined) throw new WeirError('missing_api_key');
   const found = directory.byDigest.get(keyDigest(credential));
   if (found === undefined || !(nowMs < found.expiresAtMs)) throw new WeirError('invalid_api_key');
   return { tenant: found.tenant, keyId: found.keyId };
+}
+
+/** The query with every encoded letter as it is read: a name can be spelled in many ways. */
+function plainNames(query: string): string {
+  return query.includes('%') ? query.replace(/%([2-7][\da-f])/gi, (_, hex: string) => String.fromCharCode(parseInt(hex, 16))) : query;
 }
 
 /** The one key of the request. An authorization that is no Bearer token is a credential that matches nothing. */

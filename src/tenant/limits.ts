@@ -21,9 +21,11 @@ export class RateLimited extends WeirError {
 
 /** One exchange that was let in. */
 export interface Admission {
+  /** Counts another request of what was let in: a turn on a connection that has many. Throws RateLimited. */
+  takeRequest(): Promise<void>;
   /** Throws RateLimited. The estimate that goes by the size of the request. */
   takeTokens(requestBytes: number): Promise<void>;
-  /** What the upstream counted; puts the estimate right. At most once. */
+  /** What the upstream counted; puts the estimates since the last time right. Without an estimate it counts nothing. */
   settleTokens(used: number): void;
   /** The exchange has ended. May be called more than once. */
   release(): void;
@@ -47,7 +49,7 @@ const TOKEN_DEBT_MS = 5 * PERIOD_MS;
 /** Local buckets above which empty ones are dropped. */
 const BUCKETS_KEPT = 10_000;
 
-const UNLIMITED: Admission = Object.freeze({ takeTokens: async () => {}, settleTokens: () => {}, release: () => {} });
+const UNLIMITED: Admission = Object.freeze({ takeRequest: async () => {}, takeTokens: async () => {}, settleTokens: () => {}, release: () => {} });
 
 export class TenantLimits {
   readonly #redis: () => SharedCounter | undefined;
@@ -65,14 +67,18 @@ export class TenantLimits {
     if (limits === undefined) return UNLIMITED;
     const { requests_per_minute: requests, tokens_per_minute: tokens, concurrent } = limits;
     const release = concurrent === undefined ? () => {} : this.#enter(id, concurrent);
-    if (requests !== undefined) {
+    const takeRequest = async (): Promise<void> => {
+      if (requests === undefined) return;
       const decision = await this.take(requestCounter(id), { perMinute: requests, debtMs: 0 }, 1);
-      if (!decision.allowed) {
-        release();
-        throw new RateLimited('requests a minute', decision);
-      }
+      if (!decision.allowed) throw new RateLimited('requests a minute', decision);
+    };
+    try {
+      await takeRequest();
+    } catch (refusal) {
+      release();
+      throw refusal;
     }
-    return tokens === undefined ? { ...UNLIMITED, release } : new TokenAdmission(this, tokenCounter(id), { perMinute: tokens, debtMs: TOKEN_DEBT_MS }, release);
+    return tokens === undefined ? { ...UNLIMITED, takeRequest, release } : new TokenAdmission(this, tokenCounter(id), { perMinute: tokens, debtMs: TOKEN_DEBT_MS }, takeRequest, release);
   }
 
   /** Asks the shared counter, or the local one when it does not answer. */
@@ -133,6 +139,7 @@ export class TenantLimits {
 }
 
 class TokenAdmission implements Admission {
+  readonly takeRequest: () => Promise<void>;
   readonly release: () => void;
   readonly #limits: TenantLimits;
   readonly #counter: string;
@@ -140,10 +147,11 @@ class TokenAdmission implements Admission {
   /** What was taken and not yet put right. */
   #taken: number | undefined;
 
-  constructor(limits: TenantLimits, counter: string, limit: RateLimit, release: () => void) {
+  constructor(limits: TenantLimits, counter: string, limit: RateLimit, takeRequest: () => Promise<void>, release: () => void) {
     this.#limits = limits;
     this.#counter = counter;
     this.#limit = limit;
+    this.takeRequest = takeRequest;
     this.release = release;
   }
 
@@ -151,7 +159,7 @@ class TokenAdmission implements Admission {
     const estimate = Math.min(Math.ceil(requestBytes / BYTES_PER_TOKEN), this.#limit.perMinute);
     const decision = await this.#limits.take(this.#counter, this.#limit, estimate);
     if (!decision.allowed) throw new RateLimited('tokens a minute', decision);
-    this.#taken = estimate;
+    this.#taken = (this.#taken ?? 0) + estimate;
   }
 
   settleTokens(used: number): void {

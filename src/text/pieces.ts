@@ -1,6 +1,6 @@
 /**
  * The latest part of a text that arrives in pieces, by offset. Appending and forgetting cost nothing that grows with
- * what is kept: no string is built until one is asked for. Pure.
+ * what is kept: no string is built until a part is asked for. Pure.
  */
 
 /** Forgotten pieces at the front that are worth moving the others for. */
@@ -12,6 +12,8 @@ export class Pieces {
   #first = 0;
   #firstStart = 0;
   #end = 0;
+  /** Nothing before it is asked for. */
+  #forgotten = 0;
 
   /** Offset after the last character. */
   get end(): number {
@@ -25,19 +27,26 @@ export class Pieces {
 
   /** Characters `[start, end)`, none of them forgotten. */
   slice(start: number, end: number): string {
-    let at = this.#firstStart;
-    let out = '';
-    for (let i = this.#first; at < end; i += 1) {
-      const piece = this.#pieces[i] as string;
-      const next = at + piece.length;
-      if (next > start) out += at >= start && next <= end ? piece : piece.slice(Math.max(0, start - at), end - at);
-      at = next;
-    }
-    return out;
+    this.#joinTo(end);
+    return (this.#pieces[this.#first] ?? '').slice(start - this.#firstStart, end - this.#firstStart);
   }
 
-  /** Drops pieces that end at or before `offset`. */
+  /** Makes one piece of all that begin before `end`: who asks for a part asks for others near it. */
+  #joinTo(end: number): void {
+    let last = this.#first;
+    let at = this.#firstStart + (this.#pieces[last] ?? '').length;
+    while (at < end) at += (this.#pieces[(last += 1)] as string).length;
+    if (last === this.#first) return;
+    // What was forgotten of the first piece must not be carried on from join to join.
+    const first = (this.#pieces[this.#first] as string).slice(Math.max(0, this.#forgotten - this.#firstStart));
+    this.#firstStart = Math.max(this.#firstStart, this.#forgotten);
+    this.#pieces.splice(0, last + 1, first + this.#pieces.slice(this.#first + 1, last + 1).join(''));
+    this.#first = 0;
+  }
+
+  /** Nothing before `offset` is asked for any more: drops pieces that end there or before. */
   forget(offset: number): void {
+    if (offset > this.#forgotten) this.#forgotten = offset;
     while (this.#first < this.#pieces.length) {
       const next = this.#firstStart + (this.#pieces[this.#first] as string).length;
       if (next > offset) break;

@@ -36,9 +36,19 @@ t.test('screen reads stdin, a direction and context, and prints JSON', async (t)
   }
 });
 
+t.test('screen takes images and recordings, and says what nobody reads', async (t) => {
+  const { code, out } = await call(screen, ['--content-type', 'image', 'https://pictures.example.com/kitten.png']);
+  t.equal(code, 0);
+  t.match(out, /^action   allow\npolicy .*\nrules    none: the default action\ncoverage image not read by any classifier\ncoverage nothing to screen\ntook .*\nresults  pii\.\w+ unknown \(unsupported\)\n/);
+  const piped = await call(screen, ['-', '--json', '--content-type', 'audio'], [Buffer.from('QUJD\n')]);
+  t.match(JSON.parse(piped.out), { action: 'allow', coverage: { screened: [], opaque: [{ kind: 'audio', treatment: 'pass' }] } });
+  t.match((await call(screen, [''])).out, 'coverage nothing to screen\n');
+  t.notMatch((await call(screen, ['hello'])).out, 'coverage');
+});
+
 t.test('wrong calls are wrong calls', async (t) => {
   for (const [args, message] of [
-    [['a', 'b'], /unexpected argument/], [['--direction', 'inward', 'x'], /neither input nor output/], [['--tenant', 'nobody', 'x'], /no tenant "nobody"/], [['--context', '=1', 'x'], /KEY=VALUE/],
+    [['a', 'b'], /unexpected argument/], [['--direction', 'inward', 'x'], /neither input nor output/], [['--content-type', 'video', 'x'], /not one of text, image, audio/], [['--tenant', 'nobody', 'x'], /no tenant "nobody"/], [['--context', '=1', 'x'], /KEY=VALUE/],
   ] as const) await t.rejects(call(screen, args), { name: 'UsageError', message });
   await t.rejects(call(screen, ['--config', '/nonexistent/weir.yaml', 'x']), { name: 'ConfigError' });
 });

@@ -27,6 +27,14 @@ t.test('a good configuration', async (t) => {
   t.match(out, /^weir\.yaml ok: 1 tenant, 1 policy, 0 errors, 0 warnings\npolicy main: \d+ patterns; (?:text never waits|an answer's text waits for at most \d+ characters \([\w.-]+\))/);
 });
 
+t.test('what becomes of images and recordings, and a rule that asks for what nobody reads', async (t) => {
+  const { out } = await run(t, `${CONFIG}proxy: { opaque: { audio: refuse } }\n`, POLICY);
+  t.match(out, '\nimages: no classifier reads them; they pass unread, and the record says so (proxy.opaque.image)\nrecordings: no classifier reads them; they are refused (proxy.opaque.audio)\n');
+  const asking = await run(t, CONFIG, 'policy: main\nrules: [ { id: r, when: { all: [ { context: content_type, eq: image }, { score: pii.EMAIL, gte: 0.5 } ] }, action: block } ]\n');
+  t.equal(asking.code, 0);
+  t.match(asking.out, /^policies\/main\.yaml:2:\d+ warning pii does not read image, which this rule asks for\n.*\n *\^\n    where there is one, the score is unknown, and on_unknown decides\n/);
+});
+
 t.test('errors in several files, each with its line, a caret and what was meant', async (t) => {
   const { code, out } = await run(t, `${CONFIG}proxi: { port: 1 }\n`, POLICY.replace('redact', 'redcat'));
   t.equal(code, 1);
@@ -56,7 +64,7 @@ t.test('warnings leave it usable', async (t) => {
 
 t.test('--json', async (t) => {
   const good = await run(t, CONFIG, POLICY, ['--json']);
-  t.match(JSON.parse(good.out), { ok: true, hash: /^[0-9a-f]{12}$/, tenants: 1, policies: ['main'], errors: 0, warnings: 0, issues: [], patterns: { main: Array } });
+  t.match(JSON.parse(good.out), { ok: true, hash: /^[0-9a-f]{12}$/, tenants: 1, policies: ['main'], errors: 0, warnings: 0, issues: [], patterns: { main: Array }, media: { image: { read_by: [], otherwise: 'pass' }, audio: { read_by: [], otherwise: 'pass' } } });
   const bad = await run(t, `${CONFIG}proxi: 1\n`, POLICY, ['--json']);
   t.equal(bad.code, 1);
   t.match(JSON.parse(bad.out), { ok: false, errors: 1, warnings: 0, issues: [{ line: 3, column: 1, path: 'proxi', suggestion: 'did you mean proxy?' }] });

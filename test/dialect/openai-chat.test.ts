@@ -35,6 +35,12 @@ t.test('every text of a request is a segment, known or not', async (t) => {
   t.same(reading.segments.find((s) => s.path === 'messages[0].content')?.jsonPath, ['messages', 0, 'content']);
 });
 
+t.test('the keys to data sources are no text, and what a model is told about them is', async (t) => {
+  const authentication = { type: 'api_key', key: 'made up', access_token: 'made up' };
+  const reading = read({ messages: [], data_sources: [{ type: 'azure_search', parameters: { endpoint: 'https://search.example.com', authentication, role_information: 'be kind', embedding_dependency: { deployment_name: 'e', authentication } } }] });
+  t.same(reading.segments.map(({ content }) => content), ['https://search.example.com', 'be kind', 'e']);
+});
+
 t.test('what is no request of this endpoint is refused', async (t) => {
   for (const body of [[], 'x', 1, {}, { messages: 'hi' }, { messages: { 0: {} } }]) t.throws(() => read(body), { code: 'invalid_request' });
   t.match(read({ messages: ['odd', { role: 5, content: 'x' }], stream: 'true' }), { stream: false, model: undefined });
@@ -55,12 +61,13 @@ t.test('every text of a chunk is a piece, fragments joined by channel', async (t
   });
   t.match(texts(pieces), {
     '1/content…': 'a', '1/refusal…': 'b', '1/reasoning…': 'c', '1/reasoning_details/0/text…': 'd', '1/custom…': 'e', '1/audio/transcript…': 'f', '1/function_call/name': 'g', '1/function_call/arguments…': 'h', '1/tool_calls/3/function/name': undefined,
-    '1/tool_calls/3/name': 'j', '1/tool_calls/3/arguments…': 'k', '1/tool_calls/1/arguments…': 'l', '1/tool_calls/5/custom/name': 'm', '1/tool_calls/5/custom/input…': 'n', '1/annotations/8/url_citation/title': 'o', '1/text/…': 'p', '1/message//content': 'q', '1/content/0/text…': 'r', 'event/message': 's',
+    '1/tool_calls/3/name': 'j', '1/tool_calls/3/arguments…': 'k', '1/tool_calls/1/arguments…': 'l', '1/tool_calls/5/custom/name': 'm', '1/tool_calls/5/custom/input…': 'n', '1/annotations/8/url_citation/title': 'o', '1/text/…': 'p', '1/content': 'q', '1/content/0/text…': 'r', 'event/error/message': 's', '1/tool_calls/3': 'odd', 'event/choices/2': 'odd', '7/delta/': 'odd', '1/logprobs/': undefined,
   });
+  t.same(pieces.filter(({ copy }) => copy).map(({ text }) => text), ['q'], 'a message in a chunk is the whole text so far');
   t.equal(pieces.some((p) => /zz|xx|^gpt|AA/.test(p.text)), false, 'ids, padding and signatures are no text');
-  t.same(closes, ['1/']);
+  t.same(closes, ['event/', '1/']);
   t.same(reader.readEvent(null), { pieces: [], closes: [] });
-  t.same(reader.readEvent({ choices: 'odd', usage: { prompt_tokens: 3, completion_tokens: 'x' } }), { pieces: [], closes: [] });
+  t.same(texts(reader.readEvent({ choices: 'odd', usage: { prompt_tokens: 3, completion_tokens: 'x' }, citations: ['y'] }).pieces), { 'event/choices': 'odd', 'event/usage/completion_tokens': 'x', 'event/citations/0': 'y' });
   t.same(reader.usage(), { inputTokens: 3, outputTokens: undefined });
   t.same(reader.facts(), { responseId: 'c', model: 'gpt', finishReasons: ['stop'] });
 });
@@ -68,17 +75,27 @@ t.test('every text of a chunk is a piece, fragments joined by channel', async (t
 t.test('a whole answer', async (t) => {
   const reader = openaiChat.createReader(read({ messages: [] }));
   const { pieces, closes } = reader.readBody({ id: 'c', model: 'm', choices: [{ message: { role: 'assistant', content: 'a', tool_calls: [{ id: 'i', type: 'function', function: { name: 'f', arguments: '{}' } }] }, finish_reason: 'stop' }, 'odd', { index: 4, message: { content: 'b' }, finish_reason: null }], citations: ['c'], usage: { prompt_tokens: 1, completion_tokens: 2 }, detail: { x: 'd' } });
-  t.same(Object.values(texts(pieces)).sort(), ['a', 'b', 'c', 'd', 'f', '{}']);
+  t.same(Object.values(texts(pieces)).sort(), ['a', 'b', 'c', 'd', 'f', 'odd', '{}']);
   t.same(closes, ['']);
   t.same(texts(reader.readBody(['x', { y: 'z' }]).pieces), { 'body/0': 'x', 'body/1/y': 'z' });
   t.same(reader.readBody({ error: { message: 'e', param: null } }).pieces.map((p) => p.text), ['e']);
 });
 
+t.test('an exempt string looks like what it is exempt for', async (t) => {
+  const reader = openaiChat.createReader(read({ messages: [] }));
+  const odd = (id: string, type: string): unknown => ({ id, choices: [{ index: 0, delta: { role: id, tool_calls: [{ index: 0, id, type }] }, finish_reason: id, logprobs: id }] });
+  t.same(reader.readEvent(odd('stop', 'function')).pieces.map(({ carrier }) => carrier), ['choices[].logprobs']);
+  t.same(reader.readEvent(odd('two words', 'ana@example.com')).pieces.map(({ text }) => text).sort(), ['ana@example.com', ...Array<string>(5).fill('two words')].sort());
+  const named = read(JSON.parse('{"messages":[],"constructor":"a","__proto__":"b","metadata":{"toString":"c"}}'));
+  t.same(named.segments.map(({ content }) => content), ['a', 'b', 'toString', 'c'], 'names that every object knows are names like any other');
+  t.same(reader.readBody({ choices: [], metadata: { 'ana@example.com': 'x' } }).pieces.map(({ text, inKey }) => [text, inKey]), [['ana@example.com', true], ['x', undefined]]);
+});
+
 t.test('log-probabilities depend on the text of their choice', async (t) => {
   const reader = openaiChat.createReader(read({ messages: [] }));
   const event = { choices: [{ index: 0, logprobs: { content: [] } }, { logprobs: { content: [] } }, { index: 2, logprobs: null }, 'odd'] };
-  t.same(reader.dependents(event, '0/content'), [{ path: ['choices', 0, 'logprobs'], replacement: null }]);
-  t.same(reader.dependents(event, '1/content'), [{ path: ['choices', 1, 'logprobs'], replacement: null }]);
+  t.same(reader.dependents(event, '0/content'), [{ path: ['choices', 0, 'logprobs'], value: null }]);
+  t.same(reader.dependents(event, '1/content'), [{ path: ['choices', 1, 'logprobs'], value: null }]);
   t.same([reader.dependents(event, '2/content'), reader.dependents(null, '0/content'), reader.dependents({}, '0/content')], [[], [], []]);
 });
 

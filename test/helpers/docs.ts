@@ -1,18 +1,20 @@
 /**
- * The tables of README.md that say what the code says: each stands between `<!-- table:NAME -->` and `<!-- /table -->`
+ * The tables of the READMEs that say what the code says: each stands between `<!-- table:NAME -->` and `<!-- /table -->`
  * and is made here from the code's own lists. `node test/helpers/docs.ts --write` writes them, `--check` tells which are
  * stale; `test/docs.test.ts` keeps both sides equal.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { ADMIN_ROUTES } from '../../src/admin/server.ts';
 import { COMMANDS } from '../../src/cli/commands.ts';
 import { CONFIG_KEYS } from '../../src/config/schema.ts';
 import { ERROR_CODES } from '../../src/contract/errors.ts';
-import { OWN_ENDPOINTS, SCREENED_ENDPOINTS } from '../../src/proxy/route.ts';
+import { EXEMPT_REASONS, type LeafRules } from '../../src/dialect/walk.ts';
+import { OWN_ENDPOINTS, SCREENED_ENDPOINTS, SOCKET_ENDPOINTS } from '../../src/proxy/route.ts';
 import { METRICS, type MetricDefinition } from '../../src/telemetry/metrics.ts';
 
-export const README = join(import.meta.dirname, '../../README.md');
+const ROOT = join(import.meta.dirname, '../..');
+export const README = join(ROOT, 'README.md');
 
 /** Own headers, with their meaning. Where the code sets them is `proxy/`; the test reads it. */
 export const OWN_HEADERS: Readonly<Record<string, string>> = {
@@ -26,7 +28,7 @@ export const OWN_HEADERS: Readonly<Record<string, string>> = {
 
 type Row = readonly string[];
 
-/** Every table by name: its head and its rows. */
+/** Every table of README.md by name: its head and its rows. */
 export async function tables(): Promise<Readonly<Record<string, readonly Row[]>>> {
   const commands = await Promise.all(Object.values(COMMANDS).map((load) => load()));
   return {
@@ -44,11 +46,64 @@ export async function tables(): Promise<Readonly<Record<string, readonly Row[]>>
     routes: [
       ['port', 'route', 'treatment'],
       ...SCREENED_ENDPOINTS.map(({ method, path }) => ['proxy', `\`${method} ${path}\``, 'screened in both directions']),
+      ...SOCKET_ENDPOINTS.map(({ path }) => ['proxy', `\`WebSocket ${path}\``, 'screened frame by frame, or as `proxy.websockets` says']),
       ...OWN_ENDPOINTS.map(({ method, path }) => ['proxy', `\`${method} ${path}\``, 'answered by weir']),
       ...ADMIN_ROUTES.map(({ method, path, meaning }) => ['admin', `\`${method} ${path}\``, meaning]),
     ],
   };
 }
+
+/** The tables of src/dialect/README.md. */
+export async function dialectTables(): Promise<Readonly<Record<string, readonly Row[]>>> {
+  const all: readonly RuledDialect[] = [...SCREENED_ENDPOINTS, ...SOCKET_ENDPOINTS].flatMap(({ dialect }) => dialect ?? []);
+  const byId = [...Map.groupBy(all, ({ id }) => id)].sort(([a], [b]) => a.localeCompare(b));
+  return {
+    reasons: [
+      ['reason', 'what stands there'],
+      ...Object.entries(EXEMPT_REASONS).map(([reason, meaning]) => [reason, meaning]),
+      ['opaque', 'what cannot be read here; what becomes of it, the configuration says by kind'],
+      ['dependent', 'repeats a text, and changes when that text does'],
+    ],
+    places: [['name', 'in a request', 'in an answer', 'dialects'], ...rowsOf(byId, placesOf)],
+    exemptions: [['carrier', 'in a request', 'in an answer', 'dialects'], ...rowsOf(byId, explained)],
+  };
+}
+
+/** A row for each name and what is said of it in both directions, with the dialects that say so. */
+function rowsOf(byId: readonly (readonly [string, readonly RuledDialect[]])[], say: (rules: readonly LeafRules[]) => ReadonlyMap<string, string>): Row[] {
+  const said = byId.flatMap(([id, dialects]) => {
+    const [request, answer] = [say(dialects.map(({ requestRules }) => requestRules)), say(dialects.map(({ answerRules }) => answerRules))];
+    return [...new Set([...request.keys(), ...answer.keys()])].map((name) => ({ id, cells: [`\`${name}\``, request.get(name) ?? '', answer.get(name) ?? ''] }));
+  });
+  const alike = [...Map.groupBy(said, ({ cells }) => cells.join('\n')).values()].map((same) => [...same[0]!.cells, same.map(({ id }) => id).join(', ')]);
+  return alike.sort(([a], [b]) => (a! < b! ? -1 : a! > b! ? 1 : 0));
+}
+
+interface RuledDialect {
+  readonly id: string;
+  readonly requestRules: LeafRules;
+  readonly answerRules: LeafRules;
+}
+
+/** Why a carrier is no text, by carrier. */
+function explained(all: readonly LeafRules[]): ReadonlyMap<string, string> {
+  return joined(all.flatMap(({ exempt, opaque = {}, opaqueWhen = {}, dependent = [] }) => [
+    ...Object.entries(exempt), ...Object.entries(opaque).map(([carrier, kind]) => [carrier, `opaque: ${kind}`] as const),
+    ...Object.keys(opaqueWhen).map((carrier) => [carrier, 'opaque by what stands beside it'] as const), ...dependent.map((carrier) => [carrier, 'dependent'] as const),
+  ]));
+}
+
+/** Where the rules' own names stand. */
+function placesOf(all: readonly LeafRules[]): ReadonlyMap<string, string> {
+  return joined(all.flatMap(({ sameAs = [] }) => sameAs.map(([places, name]) => [name === '' ? ' ' : name, `\`${places.source}\``] as const)));
+}
+
+function joined(entries: readonly (readonly [string, string])[]): ReadonlyMap<string, string> {
+  return new Map([...Map.groupBy(entries, ([name]) => name)].map(([name, alike]) => [name, [...new Set(alike.map(([, meaning]) => meaning))].join(', ')]));
+}
+
+/** Every document with tables, and what makes them. */
+export const DOCUMENTS = [{ path: README, tables }, { path: join(ROOT, 'src/dialect/README.md'), tables: dialectTables }] as const;
 
 export function renderTable([head, ...rows]: readonly Row[]): string {
   const line = (cells: Row): string => `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`;
@@ -71,9 +126,13 @@ export function withTables(markdown: string, all: Readonly<Record<string, readon
 }
 
 if (import.meta.main) {
-  const before = readFileSync(README, 'utf8');
-  const after = withTables(before, await tables());
-  if (process.argv.includes('--write')) writeFileSync(README, after);
-  process.stdout.write(before === after ? 'README.md is up to date\n' : process.argv.includes('--write') ? 'README.md is written\n' : 'README.md is stale; run with --write\n');
-  process.exitCode = before === after || process.argv.includes('--write') ? 0 : 1;
+  const write = process.argv.includes('--write');
+  for (const { path, tables } of DOCUMENTS) {
+    const before = readFileSync(path, 'utf8');
+    const after = withTables(before, await tables());
+    if (write) writeFileSync(path, after);
+    const name = relative(ROOT, path);
+    process.stdout.write(before === after ? `${name} is up to date\n` : write ? `${name} is written\n` : `${name} is stale; run with --write\n`);
+    if (before !== after && !write) process.exitCode = 1;
+  }
 }

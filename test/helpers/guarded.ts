@@ -2,7 +2,7 @@
 import { openaiChat } from '../../src/dialect/openai-chat.ts';
 import { createGuard, type GuardSummary } from '../../src/stream/guard.ts';
 import type { ScreeningPlan } from '../../src/screen/plan.ts';
-import type { RequestReading } from '../../src/dialect/dialect.ts';
+import type { Dialect, RequestReading } from '../../src/dialect/dialect.ts';
 import { randomOf } from './runs.ts';
 
 export interface Guarded {
@@ -15,12 +15,12 @@ export interface Guarded {
 
 export const STREAM_REQUEST: RequestReading = { segments: [], opaque: [], stream: true, parameters: {} };
 
-export function guarded(plan: ScreeningPlan, chunks: readonly Buffer[], options: { status?: number; mediaType?: string; request?: RequestReading } = {}): Guarded {
+export function guarded(plan: ScreeningPlan, chunks: readonly Buffer[], options: { status?: number; mediaType?: string; request?: RequestReading; dialect?: Dialect } = {}): Guarded {
   const out: Buffer[] = [];
   const counts: number[] = [];
   let blocked: boolean | undefined;
   const guard = createGuard({
-    dialect: openaiChat,
+    dialect: options.dialect ?? openaiChat,
     request: options.request ?? STREAM_REQUEST,
     plan: plan.forOutput({}),
     requestId: 'r',

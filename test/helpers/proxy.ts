@@ -11,7 +11,8 @@ import type { Action, ClassifierResult } from '../../src/contract/screening.ts';
 import type { AuditPort } from '../../src/proxy/exchange.ts';
 import { ProxyServer } from '../../src/proxy/server.ts';
 import type { ScreeningPlan } from '../../src/screen/plan.ts';
-import type { Guard, GuardOptions } from '../../src/stream/guard.ts';
+import { readScreeningRequest, screenOnce } from '../../src/screen/service.ts';
+import { createGuard, type Guard, type GuardOptions } from '../../src/stream/guard.ts';
 import { ScriptedUpstream, until, type Script } from './upstream.ts';
 
 export interface ProxyOptions {
@@ -22,11 +23,13 @@ export interface ProxyOptions {
   readonly upstreamUrl?: string;
   readonly apiKey?: string;
   readonly provider?: string;
-  readonly proxy?: Partial<Pick<Config['proxy'], 'pass_through' | 'unknown_endpoints'>>;
+  readonly proxy?: Partial<Pick<Config['proxy'], 'pass_through' | 'unknown_endpoints' | 'opaque' | 'websockets'>>;
   readonly tenants?: readonly Partial<Config['tenants'][number]>[];
   readonly policy?: Partial<Policy>;
   readonly audit?: AuditPort;
   readonly createGuard?: (options: GuardOptions) => Guard;
+  /** A compiled plan in place of plain words; then the guard and the screening service are the real ones too. */
+  readonly plan?: ScreeningPlan;
 }
 
 export class ProxyUnderTest {
@@ -48,10 +51,10 @@ export class ProxyUnderTest {
     const records: ExchangeRecord[] = [];
     const server = new ProxyServer({
       snapshot: () => snapshot,
-      plan: (tenantId) => (snapshot.config.tenants.find(({ id }) => id === tenantId)?.policy === 'missing' ? undefined : wordPlan(options.policy)),
+      plan: (tenantId) => (snapshot.config.tenants.find(({ id }) => id === tenantId)?.policy === 'missing' ? undefined : options.plan ?? wordPlan(options.policy)),
       audit: options.audit ?? { append: (record) => void records.push(record) },
-      screeningService: async (body, caller) => ({ status: 200, body: { echoed: body, tenant: caller.tenantId } }),
-      createGuard: options.createGuard ?? passGuard,
+      screeningService: async (body, caller) => ({ status: 200, body: options.plan === undefined ? { echoed: body, tenant: caller.tenantId } : await screenOnce(readScreeningRequest(body, { ...caller, now: new Date(0) }), options.plan, new Date(0)) }),
+      createGuard: options.createGuard ?? (options.plan === undefined ? passGuard : createGuard),
     });
     const proxy = new ProxyUnderTest(upstream, server, records);
     proxy.port = (await server.listen()).port;
@@ -74,12 +77,13 @@ const LIMITS = {
   body_bytes_max: 1_000_000, json_depth_max: 64, json_items_max: 10_000, url_bytes_max: 2048, header_bytes_max: 16_384, headers_max: 40,
   connections_max: 1000, event_bytes_max: 1_000_000, response_bytes_max: 100_000_000, queue_bytes_max: 1_000_000,
 };
-const TIMEOUTS = { headers_ms: 5000, request_ms: 5000, keep_alive_ms: 5000, client_idle_ms: 5000, drain_ms: 1000 };
+const OPAQUE = { image: 'pass', audio: 'pass', video: 'pass', file: 'pass', remote_url: 'pass', reference: 'pass', encrypted: 'pass', tokens: 'refuse', background: 'refuse' } as const;
+const TIMEOUTS = { headers_ms: 5000, request_ms: 5000, keep_alive_ms: 5000, client_idle_ms: 5000, stream_silence_ms: 5000, socket_idle_ms: 5000, drain_ms: 1000 };
 
 function snapshotOf(options: ProxyOptions, url: string): Snapshot {
   const upstream = { url, provider: options.provider ?? 'openai', connections: 256, api_key: options.apiKey, timeouts: { connect_ms: 2000, headers_ms: 5000, idle_ms: 5000, total_ms: 0, ...options.upstreamTimeouts } };
   const tenants = (options.tenants ?? [{}]).map((tenant) => ({ id: 'default', policy: 'default', upstream: 'local', keys: [], fail_mode: 'closed', audit: {}, ...tenant }));
-  const proxy = { host: '127.0.0.1', port: 0, unknown_endpoints: 'refuse', pass_through: ['GET /v1/models', 'GET /v1/models/*', 'DELETE /v1/files/*', '/v1/files'], ...options.proxy, limits: { ...LIMITS, ...options.limits }, timeouts: { ...TIMEOUTS, ...options.timeouts } };
+  const proxy = { host: '127.0.0.1', port: 0, unknown_endpoints: 'refuse', websockets: 'screen', opaque: OPAQUE, pass_through: ['GET /v1/models', 'GET /v1/models/*', 'DELETE /v1/files/*', '/v1/files'], ...options.proxy, limits: { ...LIMITS, ...options.limits }, timeouts: { ...TIMEOUTS, ...options.timeouts } };
   const config = { proxy, audit: { durability: 'relaxed', dir: '' }, upstreams: { local: upstream }, tenants } as unknown as Config;
   return { config, policies: new Map(), policyFiles: new Map(), hash: 'test', file: '[test]', loadedAt: new Date(0), warnings: [] };
 }
@@ -99,6 +103,7 @@ export function wordPlan(overrides: Partial<Policy> = {}): ScreeningPlan {
   return {
     policy,
     policyName: 'default@1',
+    reads: () => false,
     async screen(segments: readonly Segment[]) {
       const screened = segments.map((segment) => ({
         segment,

@@ -61,6 +61,7 @@ export const SDKS: readonly Sdk[] = [
 export const POLICIES = {
   empty: 'policy: p\ndefault_action: allow\nrules: []\n',
   redact: 'policy: p\ndefault_action: allow\nrules:\n  - { id: pii, priority: 1, direction: both, when: { score: pii.*, gte: 0.5 }, action: redact }\n',
+  pseudonym: 'policy: p\ndefault_action: allow\nrules:\n  - { id: pii, priority: 1, direction: input, when: { score: pii.*, gte: 0.5 }, action: redact, redact: { style: pseudonym } }\n',
   block: 'policy: p\ndefault_action: allow\npatterns:\n  - { id: codename, label: CODENAME, literal: [Bluebird] }\n  - { id: ticket, label: TICKET, regex: "TCK-[0-9]{4,8}" }\nrules:\n  - { id: codename, priority: 1, direction: both, when: { score: patterns.*, gte: 1 }, action: block }\n',
 } as const;
 
@@ -71,19 +72,19 @@ export class SdkHouse {
   directUrl = '';
   weirUrl = '';
 
-  /** The real app, its provider and nothing else; closed when `t` ends. */
-  static async open(t: Test, policy: keyof typeof POLICIES): Promise<SdkHouse> {
+  /** The real app, its provider and nothing else; closed when `t` ends. `policy`: the name of one, or its text, with the id `p`. */
+  static async open(t: Test, policy: string, more: { readonly upstream?: object; readonly proxy?: object; readonly tenant?: object } = {}): Promise<SdkHouse> {
     const house = new SdkHouse();
     const dir = mkdtempSync(join(tmpdir(), 'weir-sdk-'));
     const tenantId = `t-${dir.slice(-6).toLowerCase()}`;
-    writeFileSync(join(dir, 'policy.yaml'), POLICIES[policy]);
+    writeFileSync(join(dir, 'policy.yaml'), POLICIES[policy as keyof typeof POLICIES] ?? policy);
     house.directUrl = await house.upstream.listen();
     const app = createApp({
       config: {
         dir,
         config: {
-          data_dir: 'data', proxy: { port: 0, timeouts: { drain_ms: 1000 } }, admin: { port: 0 }, policies: ['policy.yaml'], upstreams: { local: { url: house.directUrl } },
-          tenants: [{ id: tenantId, policy: 'p', upstream: 'local' }], telemetry: { log_level: 'silent' },
+          data_dir: 'data', proxy: { port: 0, timeouts: { drain_ms: 1000 }, ...more.proxy }, admin: { port: 0 }, policies: ['policy.yaml'], upstreams: { local: { url: house.directUrl, ...more.upstream } },
+          tenants: [{ id: tenantId, policy: 'p', upstream: 'local', ...more.tenant }], telemetry: { log_level: 'silent' },
         },
       },
       env: {},

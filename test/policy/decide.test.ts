@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import type { Condition, FailMode, Facts, Operator, OperatorValue, Policy, PolicyDecision, Rule } from '../../src/contract/policy.ts';
-import type { ClassifierResult, Context, Direction, UnknownReason } from '../../src/contract/screening.ts';
+import { CONTENT_TYPES, type ClassifierResult, type ContentType, type Context, type Direction, type UnknownReason } from '../../src/contract/screening.ts';
 import { decide } from '../../src/policy/decide.ts';
 import { explain, type Trace } from '../../src/policy/explain.ts';
 import { requirePolicy } from '../../src/policy/parse.ts';
@@ -23,6 +23,11 @@ function truthOf(when: string, given: Facts): 'true' | 'false' | 'unknown' {
 
 const HATE = facts([score('tox', 'hate', 0.6)], { tox: 'ok' });
 const DOWN = facts([], { tox: 'timeout' });
+
+/** `tox` reads text, `eye` images, `both` the two; each answered for what it reads. */
+function holding(contentTypes: readonly ContentType[], results: readonly ClassifierResult[] = [], classifiers: Readonly<Record<string, 'ok' | UnknownReason>> = { tox: 'ok', eye: 'ok', both: 'ok' }): Facts {
+  return { ...facts(results, classifiers, { content_type: 'forged' }), contentTypes, reads: new Map<string, readonly ContentType[]>([['tox', ['text']], ['eye', ['image']], ['both', ['text', 'image']]]) };
+}
 const TWICE = facts([score('pii', 'EMAIL', 0.2), score('pii', 'EMAIL', 0.9)], { pii: 'ok' });
 
 const leaves: readonly (readonly [when: string, given: Facts, expected: 'true' | 'false' | 'unknown', why?: string])[] = [
@@ -76,6 +81,36 @@ const leaves: readonly (readonly [when: string, given: Facts, expected: 'true' |
   ['{ context: age, between: [1, 9] }', facts([], {}, { age: '5' }), 'false'],
   ['{ context: time, gt: "18:00" }', facts([], {}, { time: '19:30' }), 'true'],
   ['{ context: verified, eq: true }', facts([], {}, { verified: true }), 'true'],
+
+  ['{ context: content_type, eq: image }', holding(['text', 'image']), 'true', 'any of the types'],
+  ['{ context: content_type, eq: audio }', holding(['text', 'image']), 'false'],
+  ['{ not: { context: content_type, eq: audio } }', holding(['text', 'image']), 'true'],
+  ['{ context: content_type, exists: true }', holding(['text']), 'true'],
+  ['{ context: content_type, exists: true }', holding([]), 'false', 'nothing was there'],
+  ['{ context: content_type, exists: false }', holding([]), 'true'],
+  ['{ context: content_type, eq: image }', facts([], {}, { content_type: 'image' }), 'true', 'without content the context says'],
+
+  ['{ score: tox.hate, gte: 0.5 }', holding(['text', 'image']), 'false', 'a score is about what its classifier reads'],
+  ['{ score: tox.hate, lt: 0.5 }', holding(['text', 'image']), 'true', 'and the text scored 0'],
+  ['{ score: tox.hate, gte: 0.5 }', holding(['image']), 'false', 'no text, no score'],
+  ['{ score: tox.hate, lt: 0.5 }', holding(['image']), 'false', 'and no score is not a low one'],
+  ['{ score: tox.hate, exists: true }', holding(['image']), 'false'],
+  ['{ score: tox.hate, exists: true }', holding([]), 'true', 'of nothing, all was read'],
+  ['{ score: "*.hate", lt: 0.5 }', holding(['audio']), 'false', 'nobody reads it'],
+  ['{ score: "*.hate", lt: 0.5 }', holding(['image']), 'true', 'somebody does'],
+  ['{ score: both.hate, gte: 0.5 }', holding(['image'], [missing('both', 'hate')]), 'unknown', 'who reads it and did not answer is unknown to every rule'],
+  ['{ all: [ { context: content_type, eq: image }, { score: tox.hate, gte: 0.5 } ] }', holding(['text', 'image']), 'unknown', 'the rule asks for images'],
+  ['{ all: [ { context: content_type, eq: image }, { score: tox.hate, gte: 0.5 } ] }', holding(['text']), 'false'],
+  ['{ all: [ { context: content_type, eq: image }, { score: tox.hate, gte: 0.5 } ] }', holding(['text', 'image'], [score('tox', 'hate', 0.6)]), 'true', 'the text is enough'],
+  ['{ all: [ { context: content_type, eq: image }, { score: both.hate, gte: 0.5 } ] }', holding(['text', 'image']), 'false', 'it reads them'],
+  ['{ all: [ { context: content_type, eq: image }, { score: eye.hate, gte: 0.5 } ] }', holding(['text', 'image']), 'false', 'and of text the rule says nothing'],
+  ['{ all: [ { context: content_type, eq: text }, { score: eye.hate, gte: 0.5 } ] }', holding(['text', 'image']), 'unknown'],
+  ['{ all: [ { not: { context: content_type, eq: image } }, { score: tox.hate, gte: 0.5 } ] }', holding(['text', 'image']), 'false', 'Kleene: false is enough'],
+  ['{ any: [ { context: content_type, eq: audio }, { score: tox.hate, gte: 0.5 } ] }', holding(['text', 'image']), 'false', 'it asks for another type'],
+  ['{ all: [ { context: content_type, eq: image }, { score: "*.hate", gte: 0.5 } ] }', holding(['image']), 'unknown', 'one of all does not read it'],
+  ['{ all: [ { context: content_type, eq: image }, { score: gone.hate, gte: 0.5 } ] }', holding(['image']), 'unknown'],
+  ['{ all: [ { context: content_type, eq: image }, { score: x.hate, gte: 0.5 } ] }', holding(['image'], [], { x: 'ok' }), 'false', 'who is not known to read less reads all'],
+  ['{ all: [ { context: content_type, eq: image }, { score: tox.hate, gte: 0.5 } ] }', { ...holding(['image']), reads: undefined }, 'false', 'as is everybody where nothing is known'],
 ];
 
 t.test('leaves', async (t) => {
@@ -170,6 +205,7 @@ const test: fc.Arbitrary<{ operator: Operator; value: OperatorValue }> = fc.oneo
 const leaf: fc.Arbitrary<Condition> = fc.oneof(
   fc.tuple(fc.constantFrom(...CLASSIFIERS, 'c', '*'), fc.constantFrom(...CATEGORIES, '*'), test).map(([classifier, category, rest]) => ({ kind: 'score' as const, classifier, category, ...rest })),
   fc.tuple(fc.constantFrom('k', 'l'), test).map(([key, rest]) => ({ kind: 'context' as const, key, ...rest })),
+  fc.oneof(fc.constantFrom(...CONTENT_TYPES).map((value) => ({ operator: 'eq' as const, value })), fc.boolean().map((value) => ({ operator: 'exists' as const, value }))).map((rest) => ({ kind: 'context' as const, key: 'content_type', ...rest })),
 );
 const { condition } = fc.letrec<{ condition: Condition }>((tie) => ({
   condition: fc.oneof(
@@ -189,17 +225,17 @@ const policy: fc.Arbitrary<Policy> = fc.tuple(fc.array(rule, { maxLength: 6 }), 
 }));
 const result: fc.Arbitrary<ClassifierResult> = fc.tuple(fc.constantFrom(...CLASSIFIERS), fc.constantFrom(...CATEGORIES), fc.option(level)).map(([classifier, category, value]) => (value === null ? missing(classifier, category) : score(classifier, category, value)));
 const someFacts: fc.Arbitrary<Facts> = fc
-  .tuple(fc.array(result, { maxLength: 5 }), fc.dictionary(fc.constantFrom(...CLASSIFIERS), fc.constantFrom('ok' as const, 'timeout' as const)), fc.dictionary(fc.constantFrom('k', 'l'), level), fc.constantFrom('input' as const, 'output' as const))
-  .map(([results, classifiers, context, direction]) => facts(results, { ...classifiers }, { ...context }, direction));
+  .tuple(fc.array(result, { maxLength: 5 }), fc.dictionary(fc.constantFrom(...CLASSIFIERS), fc.constantFrom('ok' as const, 'timeout' as const)), fc.dictionary(fc.constantFrom('k', 'l'), level), fc.constantFrom('input' as const, 'output' as const), fc.option(fc.subarray([...CONTENT_TYPES])), fc.dictionary(fc.constantFrom(...CLASSIFIERS), fc.subarray([...CONTENT_TYPES])))
+  .map(([results, classifiers, context, direction, contentTypes, reads]) => ({ ...facts(results, { ...classifiers }, { ...context }, direction), ...(contentTypes === null ? {} : { contentTypes, reads: new Map(Object.entries(reads)) }) }));
 
 /** The semantics read straight from the documentation: undefined is unknown. Shares nothing with src/policy. */
-function naive(when: Condition, given: Facts): boolean | undefined {
+function naive(when: Condition, given: Facts, rule: Condition = when): boolean | undefined {
   if (when.kind === 'not') {
-    const inner = naive(when.of, given);
+    const inner = naive(when.of, given, rule);
     return inner === undefined ? undefined : !inner;
   }
   if (when.kind === 'all' || when.kind === 'any') {
-    const parts = when.of.map((part) => naive(part, given));
+    const parts = when.of.map((part) => naive(part, given, rule));
     const settles = when.kind === 'any';
     if (parts.includes(settles)) return settles;
     return parts.includes(undefined) ? undefined : !settles;
@@ -208,19 +244,29 @@ function naive(when: Condition, given: Facts): boolean | undefined {
     const [low, high] = Array.isArray(when.value) ? when.value : [when.value, when.value];
     return { gt: actual > low, gte: actual >= low, lt: actual < low, lte: actual <= low, eq: actual === low, between: low <= actual && actual <= high, exists: false }[when.operator];
   };
+  const there = given.contentTypes;
+  if (when.kind === 'context' && when.key === 'content_type') {
+    if (there === undefined) return when.operator === 'exists' && when.value === false;
+    return when.operator === 'exists' ? (there.length > 0) === when.value : there.includes(when.value as ContentType);
+  }
   if (when.kind === 'context') {
     const actual = given.context[when.key] as number | undefined;
     return when.operator === 'exists' ? (actual !== undefined) === when.value : actual !== undefined && holds(actual);
   }
   const matching = given.results.filter((entry) => [entry.classifier_id, '*'].includes(when.classifier) && [entry.category, '*'].includes(when.category));
-  const asked = when.classifier === '*' ? [...new Set([...given.classifiers.keys(), ...matching.map((entry) => entry.classifier_id)])] : [when.classifier];
+  // Types that the rule names and that are there; a classifier that does not read one of them is unknown to it.
+  const named = JSON.stringify(rule);
+  const wanted = (there ?? []).filter((type) => named.includes(`"content_type","operator":"eq","value":"${type}"`));
+  const misses = (id: string): boolean => wanted.some((type) => given.reads?.get(id)?.includes(type) === false);
+  const asked = when.classifier === '*' ? [...new Set([...given.classifiers.keys(), ...matching.map((entry) => entry.classifier_id), ...[...(given.reads?.keys() ?? [])].filter(misses)])] : [when.classifier];
   const known: number[] = [];
   let unknown = given.classifiers.size === 0;
   for (const id of asked) {
     const own = matching.filter((entry) => entry.classifier_id === id);
     for (const entry of own) 'unknown' in entry ? (unknown = true) : known.push(entry.score);
-    if (given.classifiers.get(id) !== 'ok') unknown = true;
-    else if (own.length === 0) known.push(0);
+    const readable = there === undefined || there.length === 0 || given.reads?.get(id) === undefined || there.some((type) => given.reads!.get(id)!.includes(type));
+    if (given.classifiers.get(id) !== 'ok' || misses(id)) unknown = true;
+    else if (own.length === 0 && readable) known.push(0);
   }
   if (when.operator === 'exists') return known.length > 0 === when.value;
   return known.some(holds) ? true : unknown ? undefined : false;
@@ -303,6 +349,21 @@ t.test('explain tells each rule, its state and what was compared', async (t) => 
     { kind: 'not', value: 'true', of: [{ kind: 'context', value: 'false', test: 'n between 1–2', actual: 5 }] },
   ] });
   t.equal(last.rules[1].reason, 'a score is missing and the rule fails closed');
+});
+
+t.test('explain tells what a classifier does not read', async (t) => {
+  const policy = requirePolicy('policy: p\nrules:\n  - { id: plain, when: { score: tox.hate, gte: 0.5 }, action: block }\n  - { id: asks, on_unknown: open, when: { all: [ { context: content_type, eq: image }, { score: tox.hate, gte: 0.5 } ] }, action: block }\n  - { id: any, when: { score: "*.hate", gte: 0.5 }, action: block }\n  - { id: seen, when: { score: both.hate, gte: 0.5 }, action: block }', 'p');
+  const { rules } = explain(policy, holding(['text', 'image']), 'closed');
+  t.same(rules.map(({ rule: { id }, state, reason }) => `${id} ${state}: ${reason}`), [
+    'plain false: its condition does not hold',
+    'asks unknown: a score is missing, since not every classifier reads image, and the rule fails open',
+    'any false: its condition does not hold',
+    'seen false: its condition does not hold',
+  ]);
+  t.same(rules[0].trace, { kind: 'score', value: 'false', test: 'tox.hate gte 0.5', scores: [0], missing: false, unread: ['image'] });
+  t.match(rules[1].trace, { of: [{ kind: 'context', value: 'true', test: 'content_type eq image', actual: 'text, image' }, { kind: 'score', value: 'unknown', scores: [], missing: true, unread: ['image'] }] });
+  t.match(rules[2].trace, { unread: ['text', 'image'] });
+  t.notOk('unread' in rules[3].trace!);
 });
 
 t.test('a thousand nested rules over forty scores are decided within a millisecond', async (t) => {

@@ -156,6 +156,10 @@ const conditions: readonly (readonly [when: string, column: number, message: str
   ['{ context: a, exists: x }', 22, 'expected true or false, got text'],
   ['{ context: a, between: [2, 1] }', 23, 'low is above high: 2 and 1', 'write [1, 2]'],
   ['{ context: a, eg: 1 }', 14, 'unknown key eg', 'did you mean eq?'],
+  ['{ context: content_type, eq: imgae }', 29, 'expected one of text, image, audio', 'did you mean image?'],
+  ['{ context: content_type, eq: 1 }', 29, 'expected one of text, image, audio'],
+  ['{ context: content_type, gt: image }', 25, 'content_type is compared by eq, or by exists'],
+  ['{ context: content_type, exists: 1 }', 33, 'expected true or false, got a number'],
 ];
 
 for (const [when, column, message, suggestion] of conditions) {
@@ -279,6 +283,21 @@ t.test('scores are checked against what runs', async (t) => {
     t.same(parsePolicy(source, 'p', KNOWN).issues.map((issue) => [issue.line, issue.column, issue.message, issue.suggestion]), message === undefined ? [] : [[3, 34, message, suggestion]], score);
     t.same(parsePolicy(source, 'p').issues, [], 'without classifiers nothing is assumed');
   }
+});
+
+t.test('a rule that asks for a content type is told who does not read it', async (t) => {
+  const known = [{ ...KNOWN[0], contentTypes: ['text' as const] }, { id: 'eye', categories: [{ id: 'nudity' }], contentTypes: ['text' as const, 'image' as const] }, KNOWN[1]];
+  const warned = (when: string) => parsePolicy(`policy: p\npatterns: [ { id: x, literal: x } ]\nrules:\n  - { id: r, when: ${when}, action: block }`, 'p.yaml', known).issues.map(({ severity, line, column, message }) => `${severity} ${line}:${column} ${message}`);
+  const image = '{ context: content_type, eq: image }';
+  t.same(warned(`{ all: [ ${image}, { score: eye.nudity, gte: 0.5 } ] }`), []);
+  t.same(warned(`{ all: [ ${image}, { score: toxicity.hate, gte: 0.5 } ] }`), [], 'what is not known is not said');
+  t.same(warned('{ all: [ { context: content_type, exists: true }, { score: pii.EMAIL, gte: 0.5 } ] }'), []);
+  t.same(warned(`{ all: [ ${image}, { context: content_type, eq: audio }, { score: pii.EMAIL, gte: 0.5 } ] }`), ['warning 4:107 pii does not read image and audio, which this rule asks for']);
+  t.same(warned(`{ any: [ ${image}, { not: { score: patterns.x, eq: 1 } } ] }`), ['warning 4:76 patterns does not read image, which this rule asks for']);
+  t.same(warned(`{ all: [ ${image}, { score: "*.nudity", gte: 0.5 } ] }`), ['warning 4:69 not every classifier reads image, which this rule asks for']);
+  const { issues, policy } = parsePolicy('policy: p\nrules:\n  - { id: r, when: { context: content_type, eq: image }, action: redact }\n  - { id: s, when: { not: { all: [ { context: a, eq: 1 }, { score: pii.EMAIL, eq: 1 } ] } }, action: redact }', 'p.yaml');
+  t.match([policy?.id, issues], ['p', [{ severity: 'warning', line: 3, message: /reads no score/ }]]);
+  t.equal(issues.length, 1);
 });
 
 t.test('ten thousand rules and twenty thousand patterns are read', async (t) => {

@@ -90,6 +90,8 @@ t.test('whose key goes upstream', async (t) => {
     ['tenant key in another field', { ...keyed, apiKey: 'sk-up' }, `x-api-key: ${key}`, 'x-api-key', undefined],
     ['anthropic', { ...keyed, apiKey: 'sk-up', provider: 'anthropic' }, `x-api-key: ${key}`, 'x-api-key', 'sk-up'],
     ['azure', { ...keyed, apiKey: 'sk-up', provider: 'azure.ai.openai' }, `api-key: ${key}`, 'api-key', 'sk-up'],
+    ['azure, by its short name', { ...keyed, apiKey: 'sk-up', provider: 'azure' }, `authorization: Bearer ${key}`, 'api-key', 'sk-up'],
+    ['another whose name begins so', { ...keyed, apiKey: 'sk-up', provider: 'azurean' }, `api-key: ${key}`, 'api-key', undefined],
   ];
   for (const [what, options, sent, name, expected] of cases) {
     const proxy = await start(t, options);
@@ -122,9 +124,9 @@ t.test('a tenant without a usable policy is never allowed', async (t) => {
 
 t.test('unknown endpoints are refused, or passed where the configuration says so, but no spelling of a screened one', async (t) => {
   const refusing = await start(t);
-  t.equal((await rawRequest(refusing.port, MODELS.replace('models', 'embeddings'))).status, 404);
+  t.equal((await rawRequest(refusing.port, MODELS.replace('models', 'rerank'))).status, 404);
   const passing = await start(t, { proxy: { unknown_endpoints: 'pass' } });
-  t.equal((await rawRequest(passing.port, MODELS.replace('models', 'embeddings'))).status, 200);
+  t.equal((await rawRequest(passing.port, MODELS.replace('models', 'rerank'))).status, 200);
   t.equal((await passing.record()).route, 'unknown');
   for (const path of ['/v1/chat/completions/', '/v1/Chat/completions', '/v1/chat%2fcompletions', '/v1//chat/completions', '/weir/v2']) {
     t.equal((await rawRequest(passing.port, chatRequest(HELLO).toString().replace('/v1/chat/completions', path))).status, 404, path);

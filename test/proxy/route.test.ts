@@ -23,7 +23,23 @@ const CASES: readonly (readonly [method: string, url: string, expected: string])
   ['POST', '/v1/chat/completions', 'screened /v1/chat/completions'],
   ['POST', '/v1/chat/completions?beta=true', 'screened /v1/chat/completions'],
   ['GET', '/v1/chat/completions', '405 POST'],
-  ['GET', '/v1/chat/completions/chatcmpl-1', 'unknown_endpoint'],
+  ['GET', '/v1/chat/completions/chatcmpl-1', 'screened /v1/chat/completions/{id}'],
+  ['GET', '/v1/chat/completions/chatcmpl-1/messages', 'screened /v1/chat/completions/{id}/messages'],
+  ['POST', '/v1/chat/completions/chatcmpl-1', '405 GET, DELETE'],
+  ['POST', '/v1/responses', 'screened /v1/responses'],
+  ['POST', '/v1/responses/compact', 'screened /v1/responses/compact'],
+  ['POST', '/v1/responses/input_tokens', 'screened /v1/responses/input_tokens'],
+  ['GET', '/v1/responses/resp_1?stream=true', 'screened /v1/responses/{id}'],
+  ['DELETE', '/v1/responses/resp_1', 'screened /v1/responses/{id}'],
+  ['POST', '/v1/responses/resp_1', '405 GET, DELETE'],
+  ['POST', '/v1/responses/resp_1/cancel', 'screened /v1/responses/{id}/cancel'],
+  ['GET', '/v1/responses/resp_1/input_items', 'screened /v1/responses/{id}/input_items'],
+  ['GET', '/v1/responses/resp_1/other', 'unknown_endpoint'],
+  ['POST', '/v1/conversations', 'screened /v1/conversations'],
+  ['POST', '/v1/conversations/conv_1', 'screened /v1/conversations/{id}'],
+  ['GET', '/v1/conversations/conv_1/items', 'screened /v1/conversations/{id}/items'],
+  ['GET', '/v1/conversations/conv_1/items/msg_1', 'screened /v1/conversations/{id}/items/{item}'],
+  ['PUT', '/v1/conversations/conv_1/items', '405 POST, GET'],
   ['GET', '/v1/models', 'pass_through /v1/models'],
   ['POST', '/v1/models', '405 GET'],
   ['PUT', '/v1/models/m', '405 GET, DELETE'],
@@ -49,13 +65,39 @@ const CASES: readonly (readonly [method: string, url: string, expected: string])
   ['POST', '/weir/v1/screen', 'screening_service /weir/v1/screen'],
   ['GET', '/weir/v1/screen', '405 POST'],
   ['GET', '/weir/admin', 'unknown_endpoint'],
-  ['POST', '/v1/embeddings', 'unknown_endpoint'],
+  ['POST', '/v1/rerank', 'unknown_endpoint'],
+  ['POST', '/v1/completions', 'screened /v1/completions'],
+  ['POST', '/v1/embeddings', 'screened /v1/embeddings'],
+  ['POST', '/v1/images/generations', 'screened /v1/images/generations'],
+  ['POST', '/openai/deployments/gpt-4.1_a/chat/completions?api-version=2024-10-21', 'screened /openai/deployments/{name}/chat/completions'],
+  ['POST', '/openai/deployments/a/embeddings', 'screened /openai/deployments/{name}/embeddings'],
+  ['POST', '/openai/v1/chat/completions', 'screened /openai/v1/chat/completions'],
+  ['POST', '/openai/responses?api-version=2025-03-01-preview', 'screened /openai/responses'],
+  ['GET', '/openai/v1/responses/resp_1', 'screened /openai/v1/responses/{id}'],
+  ['POST', '/openai/responses/resp_1', '405 GET, DELETE'],
+  ['GET', '/openai/deployments/a/chat/completions', '405 POST'],
+  ['POST', '/openai/deployments/../chat/completions', 'unknown_endpoint'],
+  ['POST', '/openai/deployments/a%2Fb/chat/completions', 'unknown_endpoint'],
+  ['POST', '/openai/deployments//chat/completions', 'unknown_endpoint'],
+  ['POST', '/openai/deployments/a/chat', 'unknown_endpoint'],
   ['GET', `/v1/models?${'a'.repeat(1000)}`, 'url_too_long'],
+  ['GET', '/v1/realtime', 'upgrade_required'],
+  ['POST', '/openai/realtime', 'upgrade_required'],
+  ['POST', '/v1/realtime/calls', 'unknown_endpoint'],
 ];
 
 t.test('the table', (t) => {
   for (const [method, url, expected] of CASES) t.equal(route(method, url), expected, `${method} ${url.slice(0, 60)}`);
-  t.equal(route('POST', '/v1/embeddings', 'pass'), 'pass_through unknown');
+  t.equal(route('POST', '/v1/rerank', 'pass'), 'pass_through unknown');
+  t.equal(route('POST', '/openai/deployments/a/extensions/chat/completions', 'pass'), 'unknown_endpoint', 'nothing below a screened path is passed on');
+  t.end();
+});
+
+t.test('moderations are forwarded where the configuration says so, and refused with a reason where it does not', (t) => {
+  const target = readTarget('/v1/moderations', 1000);
+  t.match(matchRoute('POST', target, { ...proxy('refuse'), moderations: 'forward' }), { kind: 'screened', name: '/v1/moderations' });
+  for (const unknown of ['refuse', 'pass'] as const) t.throws(() => matchRoute('POST', target, { ...proxy(unknown), moderations: 'local' }), { code: 'unknown_endpoint', message: /proxy\.moderations: forward/ });
+  t.throws(() => matchRoute('GET', target, { ...proxy('pass'), moderations: 'local' }), { code: 'method_not_allowed' });
   t.end();
 });
 

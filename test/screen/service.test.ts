@@ -67,6 +67,22 @@ t.test('passes one segment and the context, in which the caller cannot forge fac
   t.notOk('modified_content' in decision || 'degraded' in decision);
 });
 
+t.test('an image or a recording that nobody judged is opaque, with what nobody could say of it; nothing at all is told', async (t) => {
+  const missing = { classifier_id: 'pii', category: 'EMAIL', unknown: true, reason: 'unsupported', latency_ms: 0 } as const;
+  const blind = (judged: boolean): ScreeningPlan => ({ ...planThat({ action: 'redact', rule: rule({}) }), screen: async (segments) => ({ segments: segments.map((segment) => ({ segment, results: [], unsupported: [missing], judged })), classifiers: new Map(), latencyMs: 0 }) });
+  for (const content_type of ['image', 'audio'] as const) {
+    const asked = readScreeningRequest({ ...minimal, content: 'QUJD', content_type }, defaults);
+    const unread = await screenOnce(asked, blind(false), new Date(1));
+    t.match(unread, { action: 'redact', classifier_results: [missing], coverage: { screened: [], opaque: [{ carrier: 'content', kind: content_type, treatment: 'pass' }], nothing_to_screen: true } });
+    t.notOk('modified_content' in unread, 'there is no text to redact');
+    t.same((await screenOnce(asked, blind(true), new Date(1))).coverage, { screened: ['content'], exempt: [], opaque: [] });
+  }
+  const empty = await screenOnce({ ...request, content: '' }, planThat({}), new Date(1));
+  t.match(empty, { classifier_results: [], coverage: { screened: [], opaque: [], nothing_to_screen: true } });
+  t.same((await screenOnce({ ...request, content: ' \n' }, planThat({}), new Date(1))).coverage, { screened: ['content'], exempt: [], opaque: [], nothing_to_screen: true });
+  t.same((await screenOnce(request, planThat({}), new Date(1))).coverage, { screened: ['content'], exempt: [], opaque: [] });
+});
+
 t.test('redacts, replaces, or leaves the text alone', async (t) => {
   const decide = async (decision: Partial<PolicyDecision>) => screenOnce(request, planThat(decision), new Date(1));
   t.match(await decide({ action: 'redact', rule: rule({}), triggered_rules: ['r'], degraded: ['x'] }), { action: 'redact', modified_content: 'a [EMAIL] e', triggered_rules: ['r'], degraded: ['x'] });

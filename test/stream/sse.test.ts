@@ -62,6 +62,7 @@ t.test('a frame larger than the limit is an error, one of the limit is not', asy
 t.test('data is replaced, the rest of the frame stays', async (t) => {
   const [crlf] = framesOf([Buffer.from('event: e\r\ndata: 1\r\ndata: 2\r\n: c\r\n\r\n')]);
   t.equal(withData(crlf as Frame, '{"b":1}').toString(), 'event: e\r\ndata: {"b":1}\r\n: c\r\n\r\n');
+  t.equal(withData(crlf as Frame, '{"b":\n1}').toString(), 'event: e\r\ndata: {"b":\r\ndata: 1}\r\n: c\r\n\r\n', 'a line end within stays one');
   const [plain] = framesOf([Buffer.from('data: $&\n\n')]);
   t.equal(withData(plain as Frame, '$1').toString(), 'data: $1\n\n');
 });

@@ -143,7 +143,7 @@ t.test('every metric is told, with its labels and no others', async (t) => {
   openExchange();
   openExchange();
   CHANNELS.stageEnded.publish({ requestId: 'request-1', stage: 'identify', startMs: 0, endMs: 5 });
-  CHANNELS.exchangeClosed.publish({ record: record({ input: decision({ action: 'warn', coverage: { screened: [], exempt: [], opaque: [{ carrier: 'file', treatment: 'pass' }] } }) }) });
+  CHANNELS.exchangeClosed.publish({ record: record({ input: decision({ action: 'warn', coverage: { screened: [], exempt: [], opaque: [{ carrier: 'file', kind: 'file', treatment: 'pass' }] } }) }) });
   const text = await metrics.prometheusText();
   for (const [name, { labels, kind }] of Object.entries(METRICS)) {
     t.match(text, new RegExp(`# TYPE ${name} ${kind}\n`), name);

@@ -163,6 +163,22 @@ t.test('a clock of the server that went back does not lock out', { skip: REDIS_M
   t.ok((await one.take('{acme}:rl:requests', limit, 1)).allowed, 'it drains from the first look at it');
 });
 
+t.test('a turn of a connection counts as a request, and its tokens as those of one', async (t) => {
+  const limits = new TenantLimits({ clock: () => 0 });
+  const free = await limits.admit(tenant());
+  for (let i = 0; i < 1_000; i += 1) await free.takeRequest();
+  const open = await limits.admit(tenant({ requests_per_minute: 3, tokens_per_minute: 1000, concurrent: 1 } as TenantConfig['limits']));
+  await open.takeRequest();
+  await open.takeTokens(400);
+  await open.takeRequest();
+  await open.takeTokens(400);
+  await t.rejects(open.takeRequest(), { code: 'rate_limited', message: /^the limit of 3 requests a minute/ });
+  open.settleTokens(150);
+  await open.takeTokens(3400);
+  await t.rejects(open.takeTokens(4), { code: 'rate_limited' }, 'both turns were put right at once: 150 used, and 850 since');
+  await t.rejects(limits.admit(tenant({ concurrent: 1 } as TenantConfig['limits'])), { code: 'rate_limited' }, 'turns open nothing, and close nothing');
+});
+
 t.test('tokens in Redis: charged, given back, bounded', { skip: REDIS_MISSING }, async (t) => {
   const port = await freePort();
   await startRedis(t, port);

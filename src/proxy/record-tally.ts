@@ -1,0 +1,61 @@
+/**
+ * One record of many decisions: what a connection's events were decided, put together for its one closing entry. The
+ * action is the one that did most; names are listed once, and counted as the single records count them. Bounded, however
+ * many events there are. Pure.
+ */
+import type { DecisionRecord } from '../contract/exchange.ts';
+import type { Unread } from '../contract/screening.ts';
+
+const WEIGHT = { allow: 0, warn: 1, escalate: 2, redact: 3, replace: 4, block: 5 } as const;
+/** A client can name as many fields as it likes. */
+const NAMES_MAX = 1_000;
+
+type ClassifierLine = DecisionRecord['classifier_results'][number];
+
+export class RecordTally {
+  #action: DecisionRecord['action'] = 'allow';
+  #any = false;
+  #nothing = true;
+  #redactions = 0;
+  #latencyMs = 0;
+  readonly #rules = new Set<string>();
+  readonly #degraded = new Set<string>();
+  readonly #screened = new Set<string>();
+  readonly #opaque = new Map<string, Unread>();
+  readonly #results = new Map<string, ClassifierLine>();
+
+  add({ action, triggered_rules, classifier_results, coverage, degraded, redactions, latency_ms }: DecisionRecord): void {
+    this.#any = true;
+    if (WEIGHT[action] > WEIGHT[this.#action]) this.#action = action;
+    for (const rule of triggered_rules) this.#rules.add(rule);
+    for (const rule of degraded) this.#degraded.add(rule);
+    for (const carrier of coverage.screened) if (this.#screened.size < NAMES_MAX) this.#screened.add(carrier);
+    for (const part of coverage.opaque) if (this.#opaque.size < NAMES_MAX) this.#opaque.set(`${part.kind} ${part.carrier}`, part);
+    for (const line of classifier_results) this.#addResult(line);
+    this.#nothing &&= coverage.nothing_to_screen === true;
+    this.#redactions += redactions;
+    this.#latencyMs += latency_ms;
+  }
+
+  /** Undefined when nothing was added. */
+  record(): DecisionRecord | undefined {
+    if (!this.#any) return undefined;
+    return {
+      action: this.#action,
+      triggered_rules: [...this.#rules],
+      classifier_results: [...this.#results.values()],
+      coverage: { screened: [...this.#screened], exempt: [], opaque: [...this.#opaque.values()], ...(this.#nothing ? { nothing_to_screen: true } : {}) },
+      degraded: [...this.#degraded],
+      redactions: this.#redactions,
+      latency_ms: this.#latencyMs,
+    };
+  }
+
+  #addResult(line: ClassifierLine): void {
+    const key = `${line.classifier_id}.${line.category}`;
+    const known = this.#results.get(key);
+    if (known === undefined) return void this.#results.set(key, line);
+    const score = Math.max(known.score ?? -1, line.score ?? -1);
+    this.#results.set(key, { ...known, ...line, count: known.count + line.count, ...(score < 0 ? {} : { score }), unknown: known.unknown ?? line.unknown });
+  }
+}
