@@ -1,10 +1,13 @@
 /**
- * The last line of a CI run: `N passed, N failed` and, when there are any, `, N skipped`, counted from the TAP of the
- * whole run on stdin. A test is an entry of a test file; a file that ends without one, or fails outside of them,
- * counts as one failed test.
+ * The end of a CI run, from the TAP of the whole run on stdin: what failed, with what it said, and as the last line
+ * `N passed, N failed` and, when there are any, `, N skipped`. A test is an entry of a test file; a file that ends
+ * without one, or fails outside of them, counts as one failed test.
  */
 import { text } from 'node:stream/consumers';
 
+/** Lines shown of one failure, and of all. */
+const DIAGNOSTIC_LINES = 40;
+const FAILURE_LINES = 400;
 const RESULT = /^( *)(not )?ok \d+(.*)$/;
 
 interface Counts {
@@ -37,4 +40,19 @@ export function summaryLine({ passed, failed, skipped }: Counts): string {
   return `${passed} passed, ${failed} failed${skipped === 0 ? '' : `, ${skipped} skipped`}`;
 }
 
-if (import.meta.main) process.stdout.write(`${summaryLine(countResults(await text(process.stdin)))}\n`);
+/** What failed, each with the lines that say why, so that the end of a long log is enough to know. */
+export function failures(tap: string): string {
+  const lines = tap.split('\n');
+  const parts: string[] = [];
+  lines.forEach((line, at) => {
+    if (!/^ *not ok /.test(line) || /# (?:skip|todo)\b/i.test(line)) return;
+    const end = lines.findIndex((other, i) => i > at && /^ *(?:\.\.\.|(?:not )?ok |\d+\.\.\d+)/.test(other));
+    parts.push(...lines.slice(at, Math.min(end === -1 ? at + 1 : end, at + DIAGNOSTIC_LINES)));
+  });
+  return parts.length === 0 ? '' : `\nFailed:\n${parts.slice(0, FAILURE_LINES).join('\n')}\n`;
+}
+
+if (import.meta.main) {
+  const tap = await text(process.stdin);
+  process.stdout.write(`${failures(tap)}${summaryLine(countResults(tap))}\n`);
+}
