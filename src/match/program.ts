@@ -61,7 +61,7 @@ export interface Program {
   readonly maxChars: Int32Array;
   readonly start: number;
   /** Class of each code unit. */
-  readonly classOf: Uint8Array | Uint16Array;
+  readonly classOf: Uint16Array;
   /** Number of classes, without the edge. The class with this number is the edge: no character, start or end of text. */
   readonly classes: number;
   /** Per distinct set: 1 for each class (and the edge, last) that it contains. */
@@ -259,7 +259,7 @@ class ProgramBuilder {
 }
 
 /** Splits the code units into classes: two units share a class when no set tells them apart. */
-function classify(sets: readonly EdgedSet[]): { classOf: Uint8Array | Uint16Array; classes: number; members: Uint8Array[] } {
+function classify(sets: readonly EdgedSet[]): { classOf: Uint16Array; classes: number; members: Uint8Array[] } {
   const toggles = new Map<number, number[]>();
   sets.forEach((set, index) => {
     for (const [from, to] of set.units) {
@@ -290,7 +290,7 @@ function classify(sets: readonly EdgedSet[]): { classOf: Uint8Array | Uint16Arra
     return flags;
   });
   setsOfClass.forEach((inside, cls) => inside.forEach((index) => { members[index]![cls] = 1; }));
-  return { classOf: classes <= 256 ? Uint8Array.from(wide) : wide, classes, members };
+  return { classOf: wide, classes, members };
 }
 
 function toggle(toggles: Map<number, number[]>, at: number, set: number): void {
