@@ -35,8 +35,9 @@ export class ChoicesReader implements ResponseReader {
   #responseId: string | undefined;
   #model: string | undefined;
   readonly #finishReasons = new Map<number, string>();
-  /** Choices that have begun. */
+  /** Choices that have begun, and those whose deltas had text. */
   readonly #begun = new Set<number>();
+  readonly #told = new Set<number>();
   /** No event had choices yet. */
   #foreign = true;
   #repeats = false;
@@ -64,9 +65,9 @@ export class ChoicesReader implements ResponseReader {
       if (!isObject(choice)) return;
       const index = typeof choice.index === 'number' ? choice.index : position;
       this.#readChoice(choice, index, ['choices', position], 'chunk', pieces);
-      if (typeof choice.finish_reason === 'string' && choice.finish_reason !== '') {
+      if (isFinish(choice)) {
         closes.push(`${index}/`);
-        this.#finishReasons.set(index, choice.finish_reason);
+        this.#finishReasons.set(index, choice.finish_reason as string);
       }
       this.#begun.add(index);
     });
@@ -160,10 +161,14 @@ export class ChoicesReader implements ResponseReader {
     if (isObject(usage)) this.#usage = { inputTokens: numberOf(usage.prompt_tokens), outputTokens: numberOf(usage.completion_tokens) };
   }
 
-  /** The texts of one choice. */
+  /**
+   * The texts of one choice. A `message` in a chunk says again what the deltas said; of a server that sends no deltas it
+   * is all there is, and grows until the finish.
+   */
   #readChoice(choice: JsonObject, index: number, path: JsonPath, form: 'chunk' | 'body', pieces: Piece[]): void {
     const holder = this.#shape.holders[form];
     const copies: Piece[] = [];
+    const before = pieces.length;
     for (const key of Object.keys(choice)) {
       const value = choice[key];
       if (!mayHoldText(value)) continue;
@@ -176,7 +181,13 @@ export class ChoicesReader implements ResponseReader {
       else if (holder === 'delta') this.#readMessage(value, `${index}/`, at, carrier, copies);
       else this.#readMessage(value, `${index}/${key}/`, at, carrier, pieces);
     }
-    for (const piece of copies) pieces.push({ ...piece, copy: true, whole: true });
+    if (holder !== 'delta') return;
+    if (pieces.slice(before).some(({ carrier }) => carrier.startsWith('choices[].delta.'))) this.#told.add(index);
+    for (const piece of copies) {
+      if (this.#told.has(index)) pieces.push({ ...piece, copy: true, whole: true });
+      else if (isFinish(choice)) pieces.push({ ...piece, key: `${index}/finish/${piece.key}`, whole: true });
+      else pieces.push({ ...piece, key: `${index}/message/${piece.key}`, whole: false, growing: true });
+    }
   }
 
   /** A delta or message: its strings are the channels of the choice. */
@@ -263,6 +274,10 @@ const FOREIGN = /^event\/[^/~]+$/;
 /** Before the first chunk, and where none comes, nobody knows what an event is: its strings may go on in the next one. */
 function goesOn(piece: Piece): Piece {
   return piece.path.length > 1 ? piece : { ...piece, whole: false };
+}
+
+function isFinish({ finish_reason: reason }: JsonObject): boolean {
+  return typeof reason === 'string' && reason !== '';
 }
 
 function choicesOf(event: unknown): readonly unknown[] {

@@ -330,6 +330,19 @@ t.test('a server that sends the whole text so far in every chunk', async (t) => 
   t.match(eventsOf(odd.bytes), [{ choices: [{ delta: { content: 'Mail' }, message: { content: 'Mail [EMAIL]' } }] }], 'where it is another text, it is screened as such');
 });
 
+t.test('a server that sends nothing but the whole text so far: no chunk shows a part of a match', async (t) => {
+  const text = 'Mail ana@example.com or bob@example.com.';
+  const chunk = (content: string, finish: string | null = null): Buffer => Buffer.from(`data: ${JSON.stringify({ id: 'c', choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: finish }] })}\n\n`);
+  for (let step = 1; step < 12; step += 1) {
+    const lengths = Array.from({ length: Math.ceil(text.length / step) }, (_, i) => Math.min(text.length, (i + 1) * step));
+    const shown = eventsOf(guarded(plan, [...lengths.map((length) => chunk(text.slice(0, length))), chunk(text, 'stop'), DONE]).bytes).map(({ choices: [{ message }] }) => message.content as string);
+    t.equal(shown.at(-1), 'Mail [EMAIL] or [EMAIL].', `steps of ${step}: the finish has all of it`);
+    t.same(shown.filter((part) => !'Mail [EMAIL] or [EMAIL].'.startsWith(part)), []);
+  }
+  const two = [0, 1].map((index) => Buffer.from(`data: ${JSON.stringify({ choices: [{ index, message: { content: 'Mail ana@exam' } }, { index: 2, delta: { content: 'x' } }] })}\n\n`));
+  t.same(eventsOf(guarded(plan, [...two, DONE]).bytes).map(({ choices: [{ message }] }) => message.content), ['Mail ', 'Mail '], 'whatever other choices do');
+});
+
 t.test('a record names a thousand carriers at most', async (t) => {
   const chunks = Array.from({ length: 1_100 }, (_, i) => chunkOf({ [`field${i}`]: 'x' }));
   t.equal(guarded(plan, [...chunks, DONE]).summary.decision.coverage.screened.length, 1_000);
