@@ -4,7 +4,8 @@
  */
 import { OPERATORS, type Condition, type Operator, type OperatorValue } from '../contract/policy.ts';
 import { CONTENT_TYPES, type ContentType } from '../contract/screening.ts';
-import { isMapping, kindOf, meant, type Site } from '../config/shape.ts';
+import { isMapping, kindOf, meant, type JsonSchema, type Site } from '../config/shape.ts';
+import { TIME_WEEKDAY, WEEKDAYS } from './time.ts';
 import { CONTENT_TYPE } from './truth.ts';
 
 export const CONDITION_DEPTH_MAX = 32;
@@ -95,7 +96,7 @@ function readContext(value: Readonly<Record<string, unknown>>, site: Site): Cond
   const key = value.context;
   const named = typeof key === 'string' && CONTEXT_KEY.test(key);
   if (!named) site.child('context').refuse('expected a context key such as surface or user.trust');
-  const test = readTest(value, site, key === CONTENT_TYPE ? readContentType : readContextValue);
+  const test = readTest(value, site, key === CONTENT_TYPE ? readContentType : key === TIME_WEEKDAY ? readWeekday : readContextValue);
   return named && test ? Object.freeze({ kind: 'context', key, ...test }) : undefined;
 }
 
@@ -133,6 +134,15 @@ function readContentType(operator: Operator, value: unknown, site: Site): Operat
   return type ?? site.refuse(`expected one of ${CONTENT_TYPES.join(', ')}`, typeof value === 'string' ? meant(value, CONTENT_TYPES) : undefined);
 }
 
+/** Days by name or by number. */
+function readWeekday(operator: Operator, value: unknown, site: Site): OperatorValue | undefined {
+  const numbered = (day: unknown): unknown => (typeof day === 'string' ? WEEKDAYS.findIndex((name) => name === day) + 1 || day : day);
+  const days = Array.isArray(value) ? value.map(numbered) : numbered(value);
+  const unknown = operator === 'exists' ? undefined : [days].flat().find((day) => typeof day !== 'number' || !Number.isInteger(day) || day < 1 || day > 7);
+  if (unknown !== undefined) return site.refuse('expected a day, monday to sunday or 1 to 7', typeof unknown === 'string' ? meant(unknown, WEEKDAYS) : undefined);
+  return readContextValue(operator, days, site);
+}
+
 function readFlag(value: unknown, site: Site): boolean | undefined {
   return typeof value === 'boolean' ? value : site.refuse(`expected true or false, got ${kindOf(value)}`);
 }
@@ -153,3 +163,33 @@ function refuseOthers(value: Readonly<Record<string, unknown>>, allowed: readonl
     if (!allowed.includes(key)) site.child(key).refuse(`unknown key ${key.slice(0, 80)}`, meant(key, allowed), 'key');
   }
 }
+
+// For editors.
+
+const score = { type: 'number', minimum: 0, maximum: 1 };
+const value = { type: ['string', 'number', 'boolean'] };
+const pair = (items: JsonSchema): JsonSchema => ({ type: 'array', items, minItems: 2, maxItems: 2 });
+/** A leaf has one operator: its own key and one more. */
+const leaf = (own: Readonly<Record<string, JsonSchema>>, operand: JsonSchema): JsonSchema => ({
+  type: 'object',
+  properties: { ...own, ...Object.fromEntries(OPERATORS.map((operator) => [operator, operator === 'exists' ? { type: 'boolean' } : operator === 'between' ? pair(operand) : operand])) },
+  required: Object.keys(own),
+  minProperties: 2,
+  maxProperties: 2,
+  additionalProperties: false,
+});
+const branches: JsonSchema = { type: 'array', minItems: 1, maxItems: BRANCHES_MAX, items: { $ref: '#/definitions/condition' } };
+const alone = (properties: Readonly<Record<string, JsonSchema>>): JsonSchema => ({ type: 'object', properties, required: Object.keys(properties), additionalProperties: false });
+
+/** `definitions/condition` of the policy's JSON Schema. */
+export const CONDITION_SCHEMA: JsonSchema = {
+  description: 'all, any, not, a score or a context value.',
+  anyOf: [
+    alone({ all: branches }),
+    alone({ any: branches }),
+    alone({ not: { $ref: '#/definitions/condition' } }),
+    leaf({ score: { type: 'string', pattern: '^(\\*|[A-Za-z0-9][A-Za-z0-9_-]*)\\.(\\*|[^\\s*]{1,128})$', description: 'classifier.category; either part may be *.' } }, score),
+    leaf({ context: { type: 'string', pattern: CONTEXT_KEY.source, description: 'What is known about the exchange.' } }, value),
+    alone({ classifier: { type: 'string' }, category: { type: 'string' }, operator: { enum: OPERATORS }, threshold: {} }),
+  ],
+};

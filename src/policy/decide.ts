@@ -3,29 +3,42 @@
  * and no facts make it throw.
  *
  * Rules are tried in order of priority. The first that is true decides. The first that is unknown decides too when it
- * fails closed (block), and is skipped and listed when it fails open. If none decides, the policy's default does.
+ * fails closed (block), and is skipped and listed when it fails open. A rule that is unknown only because classifiers are
+ * heard later is skipped, and not listed: it is tried again with their scores. If none decides, the policy's default does.
  * A policy is compiled once to closures over numbered leaves: a leaf that many rules share is evaluated once per
- * decision, and evaluating one allocates nothing.
+ * decision, and evaluating one allocates nothing. An index by direction, name and threshold tells which rules these
+ * scores could make true or unknown at all; the others are not tried.
  */
 import type { Condition, FailMode, Facts, Policy, PolicyDecision, Rule } from '../contract/policy.ts';
 import type { Action, ClassifierResult, ContentType, Direction } from '../contract/screening.ts';
-import { FALSE, TRUE, UNKNOWN, askedTypes, compileScore, contextTruth, factsFor, greatest, knownScores, least, opposite, satisfies, truthOf, type ContextLeaf, type Known, type ScoreLeaf, type Truth } from './truth.ts';
+import { withTimeOfDay } from './time.ts';
+import { FALSE, TRUE, UNKNOWN, askedTypes, compileContext, compileScore, factsFor, greatest, knownScores, least, leastScore, opposite, satisfies, truthOf, type ContextLeaf, type Known, type ScoreLeaf, type Truth } from './truth.ts';
 
 /** `tenantFailMode` holds for rules and policies that do not say. */
 export function decide(policy: Policy, facts: Facts, tenantFailMode: FailMode): PolicyDecision {
+  facts = withTimeOfDay(facts, policy);
   const program = programOf(policy);
   const run = new Run(program, facts);
   const degraded: string[] = [];
-  for (const { rule, asked, evaluate } of program.rules[facts.direction]) {
+  const rules = program.rules[facts.direction];
+  const matters = mattering(program, facts);
+  for (let at = 0; at < rules.length; at++) {
+    if (matters[at] === 0) continue;
+    const { rule, asked, evaluate } = rules[at];
     const seen = asked.length === 0 ? facts : factsFor(asked, facts);
     const truth = evaluate(seen === facts ? run : new Run(program, seen));
     if (truth === TRUE) return { action: actionOf(rule), rule, matched: matchedBy(rule.when, seen), triggered_rules: [rule.id], degraded };
-    if (truth === UNKNOWN) {
+    if (truth === UNKNOWN && !waits(evaluate, program, seen)) {
       degraded.push(rule.id);
       if (failModeOf(rule, policy, tenantFailMode) === 'closed') return { action: 'block', rule, matched: [], triggered_rules: [rule.id], degraded };
     }
   }
   return { action: policy.defaultAction, matched: [], triggered_rules: [], degraded };
+}
+
+/** Whether the rule would be known if those that are heard later had found nothing: then it is for them to decide it. */
+function waits(evaluate: Evaluate, program: Program, facts: Facts): boolean {
+  return facts.deferred !== undefined && evaluate(new Run(program, { ...facts, deferred: undefined })) !== UNKNOWN;
 }
 
 /** What a rule that is true does. Nobody waits for a person yet, so a hold ends at once. */
@@ -52,9 +65,25 @@ interface CompiledRule {
 
 interface Program {
   readonly rules: Readonly<Record<Direction, readonly CompiledRule[]>>;
+  readonly index: Readonly<Record<Direction, RuleIndex>>;
+  /** Slots by classifier and category. */
+  readonly slotsOf: ReadonlyMap<string, ReadonlyMap<string, number>>;
   readonly leaves: readonly Leaf[];
   /** The distinct `classifier.category` that the leaves read. */
   readonly slots: readonly { readonly classifier: string; readonly category: string }[];
+}
+
+/** Positions of rules in one direction. */
+interface RuleIndex {
+  /** 1 for each rule that may hold whatever the scores are. */
+  readonly always: Uint8Array;
+  /** By slot: the rules that can be other than false only where one of their slots has so high a score, or a missing one. Lowest first. */
+  readonly bySlot: readonly (readonly Threshold[])[];
+}
+
+interface Threshold {
+  readonly at: number;
+  readonly score: number;
 }
 
 const programs = new WeakMap<Policy, Program>();
@@ -75,7 +104,10 @@ function compile(policy: Policy): Program {
     indexOf(slotIndex, `${leaf.classifier}.${leaf.category}`, () => slots.push({ classifier: leaf.classifier, category: leaf.category }) - 1);
 
   const compileLeaf = (leaf: ScoreLeaf | ContextLeaf): Leaf => {
-    if (leaf.kind === 'context') return (run) => contextTruth(leaf, run.facts);
+    if (leaf.kind === 'context') {
+      const test = compileContext(leaf);
+      return (run) => test(run.facts);
+    }
     const slot = slotOf(leaf);
     const test = compileScore(leaf);
     return (run) => test(run.knownAt(slot));
@@ -101,7 +133,76 @@ function compile(policy: Policy): Program {
 
   const compiled = policy.rules.filter((rule) => rule.enabled).map((rule): CompiledRule => ({ rule, asked: askedTypes(rule.when), evaluate: compileCondition(rule.when) }));
   const facing = (direction: Direction) => compiled.filter(({ rule }) => rule.direction === direction || rule.direction === 'both');
-  return { rules: { input: facing('input'), output: facing('output') }, leaves, slots };
+  const rules = { input: facing('input'), output: facing('output') };
+  const indexed = (facingRules: readonly CompiledRule[]): RuleIndex => {
+    const bySlot: Threshold[][] = slots.map(() => []);
+    const always = new Uint8Array(facingRules.length);
+    facingRules.forEach(({ rule, asked }, at) => {
+      // To a rule that asks for content types, scores may be missing that are known to others.
+      const needed = asked.length > 0 ? undefined : neededScores(rule.when);
+      if (needed === undefined) always[at] = 1;
+      else for (const { leaf, score } of needed) bySlot[slotOf(leaf)].push({ at, score });
+    });
+    for (const thresholds of bySlot) thresholds.sort((a, b) => a.score - b.score);
+    return { always, bySlot };
+  };
+  const slotsOf = new Map<string, Map<string, number>>();
+  slots.forEach(({ classifier, category }, slot) => slotsOf.set(classifier, (slotsOf.get(classifier) ?? new Map<string, number>()).set(category, slot)));
+  return { rules, index: { input: indexed(rules.input), output: indexed(rules.output) }, slotsOf, leaves, slots };
+}
+
+interface NeededScore {
+  readonly leaf: ScoreLeaf;
+  readonly score: number;
+}
+
+/** Scores of which one must be reached, or missing, for the condition to be other than false; undefined where none is needed. */
+function neededScores(condition: Condition): readonly NeededScore[] | undefined {
+  switch (condition.kind) {
+    case 'score': {
+      const score = leastScore(condition);
+      return score === undefined ? undefined : [{ leaf: condition, score }];
+    }
+    case 'any': {
+      const needed = condition.of.map(neededScores);
+      return needed.every((scores) => scores !== undefined) ? needed.flat() : undefined;
+    }
+    case 'all': {
+      const needed = condition.of.map(neededScores).filter((scores) => scores !== undefined);
+      return needed.sort((a, b) => a.length - b.length)[0];
+    }
+    case 'not':
+    case 'context': return undefined;
+  }
+}
+
+/** 1 for each rule that these facts could make other than false. Looks at each result and each classifier once. */
+function mattering({ index, slots, slotsOf }: Program, facts: Facts): Uint8Array {
+  const { always, bySlot } = index[facts.direction];
+  const highs = new Float64Array(slots.length);
+  const raise = (named: ReadonlyMap<string, number> | undefined, category: string, score: number): void => {
+    for (const slot of [named?.get(category), named?.get('*')]) if (slot !== undefined && score > highs[slot]) highs[slot] = score;
+  };
+  for (const result of facts.results) {
+    const score = 'unknown' in result || !facts.classifiers.has(result.classifier_id) ? Infinity : result.score;
+    raise(slotsOf.get(result.classifier_id), result.category, score);
+    raise(slotsOf.get('*'), result.category, score);
+  }
+  for (const [classifier, named] of slotsOf) {
+    if (isMissing(classifier, facts)) for (const slot of named.values()) highs[slot] = Infinity;
+  }
+  const matters = always.slice();
+  for (let slot = 0; slot < bySlot.length; slot++) {
+    const thresholds = bySlot[slot];
+    for (let i = 0; i < thresholds.length && thresholds[i].score <= highs[slot]; i++) matters[thresholds[i].at] = 1;
+  }
+  return matters;
+}
+
+/** Whether a score of the classifier, or of any where it is `*`, may be missing whatever the results are. */
+function isMissing(classifier: string, { classifiers, deferred }: Facts): boolean {
+  if (classifier !== '*') return classifiers.get(classifier) !== 'ok' || deferred?.has(classifier) === true;
+  return classifiers.size === 0 || (deferred?.size ?? 0) > 0 || [...classifiers.values()].some((status) => status !== 'ok');
 }
 
 function indexOf(index: Map<string, number>, key: string, create: () => number): number {

@@ -8,7 +8,8 @@
 import type { Condition, FailMode, Facts, OperatorValue, Policy, PolicyDecision, Rule } from '../contract/policy.ts';
 import type { ContentType, ContextValue } from '../contract/screening.ts';
 import { decide, failModeOf } from './decide.ts';
-import { CONTENT_TYPE, FALSE, TRUE, askedTypes, factsFor, knownScores, truthOf, type Truth } from './truth.ts';
+import { withTimeOfDay } from './time.ts';
+import { CONTENT_TYPE, FALSE, TRUE, UNKNOWN, askedTypes, factsFor, knownScores, truthOf, type Truth } from './truth.ts';
 
 export const RULE_STATES = ['true', 'false', 'unknown', 'not_reached', 'other_direction', 'disabled'] as const;
 export type RuleState = (typeof RULE_STATES)[number];
@@ -37,6 +38,7 @@ export interface Explanation {
 
 export function explain(policy: Policy, facts: Facts, tenantFailMode: FailMode): Explanation {
   const decision = decide(policy, facts, tenantFailMode);
+  facts = withTimeOfDay(facts, policy);
   let decided = false;
   const rules = policy.rules.map((rule): RuleTrace => {
     if (!rule.enabled) return { rule, state: 'disabled', reason: 'the rule is switched off' };
@@ -46,11 +48,17 @@ export function explain(policy: Policy, facts: Facts, tenantFailMode: FailMode):
     const seen = factsFor(asked, facts);
     const trace = traceOf(rule.when, seen);
     const failMode = failModeOf(rule, policy, tenantFailMode);
+    if (trace.value === 'unknown' && waits(rule.when, seen)) return { rule, state: 'unknown', reason: 'it waits for scores that are heard later', trace };
     decided = trace.value === 'true' || (trace.value === 'unknown' && failMode === 'closed');
     const missing = seen === facts ? 'a score is missing' : `a score is missing, since not every classifier reads ${asked.join(' and ')},`;
     return { rule, state: trace.value, reason: reasonOf(trace.value, failMode, missing), trace };
   });
   return { decision, rules };
+}
+
+/** Known if those that are heard later had found nothing: theirs to decide. */
+function waits(when: Condition, facts: Facts): boolean {
+  return facts.deferred !== undefined && truthOf(when, { ...facts, deferred: undefined }) !== UNKNOWN;
 }
 
 function reasonOf(value: TraceValue, failMode: FailMode, missing: string): string {

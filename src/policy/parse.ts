@@ -8,18 +8,21 @@
  */
 import { createHash } from 'node:crypto';
 import { isShippedSet, SHIPPED_SETS, shippedSet } from '../config/patterns.ts';
-import { choice, custom, duration, flag, isMapping, kindOf, list, mapping, meant, name, readShape, text, whole, type Shape, type Site } from '../config/shape.ts';
+import { choice, custom, duration, flag, isMapping, kindOf, list, mapping, meant, name, readShape, text, whole, type JsonSchema, type Shape, type Site } from '../config/shape.ts';
+import { schemaOf } from '../config/json-schema.ts';
 import { YAML_LIMITS, readYaml, type YamlLimits } from '../config/yaml.ts';
 import { ConfigError, type ConfigIssue } from '../contract/errors.ts';
-import { FAIL_MODES, REDACTION_STYLES, STREAM_MODES, type Condition, type Policy, type PolicyCase, type PolicyPattern, type Rule } from '../contract/policy.ts';
+import { FAIL_MODES, REDACTION_STYLES, SCREENING_MODES, STREAM_MODES, type Condition, type Policy, type PolicyCase, type PolicyPattern, type PolicyScreening, type Rule } from '../contract/policy.ts';
 import { ACTIONS, DIRECTIONS, SEVERITIES, type ContentType, type Context, type ContextValue } from '../contract/screening.ts';
-import { readCondition, type ScoreReference } from './condition.ts';
+import { CONDITION_SCHEMA, readCondition, type ScoreReference } from './condition.ts';
+import { isTimezone } from './time.ts';
 import { askedTypes } from './truth.ts';
 
 export const RULES_MAX = 10_000;
 export const PATTERNS_MAX = 20_000;
 export const CASES_MAX = 10_000;
 const HOLD_MAX_MS = 24 * 3_600_000;
+const WINDOW_CHARS_MAX = 100_000;
 
 /** Ten thousand rules written out are larger than a configuration may be. */
 export const POLICY_LIMITS: YamlLimits = { ...YAML_LIMITS, bytesMax: 8 * 1024 * 1024, nodesMax: 1_000_000 };
@@ -42,6 +45,11 @@ export interface ParsedPolicy {
 export interface LiteralFile {
   readonly text: string | undefined;
   readonly problem?: string;
+}
+
+/** A policy as JSON Schema, for editors. */
+export function policySchema(): JsonSchema {
+  return schemaOf(policyShape([], undefined, new Map()) as Shape<unknown>, { title: 'A policy of Weir', definitions: { condition: CONDITION_SCHEMA } });
 }
 
 /** Without `classifiers`, the names in `score:` are not checked against what runs. `literalFiles`: by what `literal_file:` says. */
@@ -75,15 +83,17 @@ function policyShape(references: ScoreReference[], classifiers: readonly KnownCl
     message: text('What is said in place of a blocked or replaced text.', { lengthMax: 4000 }),
     stream: mapping('How text that waits for scores is held.', {
       mode: choice('hold: text waits for the scores of its window; trail: it leaves, and a violation cuts the stream.', STREAM_MODES, { default: 'hold' }),
-      window: custom('sentence, whole, or a number of characters', 'How much is scored at once.', readWindow, { default: 'sentence' }),
+      window: custom('sentence, whole, or a number of characters', 'How much is scored at once.', readWindow, { default: 'sentence', schema: { anyOf: [{ enum: ['sentence', 'whole'] }, { type: 'integer', minimum: 1, maximum: WINDOW_CHARS_MAX }] } }),
     }, { default: {} }),
+    timezone: text('Where time.hour and time.weekday are told.', { default: 'UTC', lengthMax: 64, pattern: TIMEZONE, patternMeaning: 'a time zone such as Europe/Berlin' }),
     history: choice('Whether earlier turns are acted on.', ['latest', 'all'] as const, { default: 'latest' }),
+    screening: screeningShape,
     shadow: name('A policy that is evaluated and enforces nothing.', { later: 'nothing is compared until then' }),
     canary: mapping('A policy for a share of sessions.', {
       policy: name('Its name.', { required: true }),
-      share: custom('share', 'Of sessions.', readShare, { required: true }),
+      share: custom('share', 'Of sessions.', readShare, { required: true, schema: { anyOf: [{ type: 'string', pattern: '^\\d{1,3}(\\.\\d{1,6})?%$' }, { type: 'number', minimum: 0, maximum: 1 }] } }),
     }, { later: 'this policy decides every session until then' }),
-    pattern_sets: list('Sets of patterns that come with Weir.', custom('set', 'A set.', readPatternSet), { default: [], countMax: SHIPPED_SETS.length }),
+    pattern_sets: list('Sets of patterns that come with Weir.', custom('set', 'A set.', readPatternSet, { schema: { enum: SHIPPED_SETS } }), { default: [], countMax: SHIPPED_SETS.length }),
     allow_hosts: list('Hosts that links may lead to, with what is below them; for the set exfiltration.', text('A host.', { lengthMax: 253, pattern: /^[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$/, patternMeaning: 'a host name without scheme, port and path' }), { countMax: 10_000 }),
     patterns: list('The tenant’s own patterns.', patternShape(literalFiles), { default: [], countMax: PATTERNS_MAX }),
     rules: list('What decides, in the order of priority.', ruleShape(references), { default: [], countMax: RULES_MAX }),
@@ -99,14 +109,31 @@ function policyShape(references: ScoreReference[], classifiers: readonly KnownCl
     policy.rules?.forEach((rule, index) => {
       if (rule?.action === 'replace' && rule.message === undefined && policy.message === undefined) site.child('rules').child(index).refuse('action replace needs a message', 'add message: to the rule or the policy');
     });
+    if (policy.timezone !== undefined && !isTimezone(policy.timezone)) site.child('timezone').refuse('no such time zone', 'write a name of the time zone database, such as Europe/Berlin');
     if (policy.rules) refuseUnknownRules(policy.cases ?? [], policy.rules, site.child('cases'));
     checkReferences(references, [...(policy.patterns ?? []), ...setPatterns(policy.pattern_sets ?? []).map(({ category }) => ({ id: category }))], classifiers);
   });
 }
 
+// Screening.
+
+const LATE_DEADLINE_MS = { default: 5_000, min: 1, max: 60_000 } as const;
+const BAR_MAX_MS = 30 * 24 * 3_600_000;
+
+const screeningShape = withCheck(
+  mapping('When classifiers are heard.', {
+    mode: choice('sync: all in time; hybrid: slow ones after the fact; async: all after the fact.', SCREENING_MODES, { default: 'sync' }),
+    late_deadline_ms: whole('Time for scores after the fact.', LATE_DEADLINE_MS),
+    bar_session: duration('For how long a session is refused after a late violation.', { maxMs: BAR_MAX_MS }),
+  }),
+  (screening, site) => {
+    if (screening.bar_session !== undefined && screening.mode === 'sync') site.child('bar_session').refuse('bar_session belongs to mode hybrid or async', 'add mode: hybrid', 'key');
+  },
+);
+
 // Rules.
 
-function ruleShape(references: ScoreReference[]) {
+export function ruleShape(references: ScoreReference[]) {
   const fields = mapping('A rule.', {
     id: name('Name in decisions.', { required: true }),
     name: text('For people.', { lengthMax: 200 }),
@@ -114,7 +141,7 @@ function ruleShape(references: ScoreReference[]) {
     priority: whole('Lower first.', { default: 100, min: -1_000_000, max: 1_000_000 }),
     enabled: flag('Whether it is evaluated.', { default: true }),
     direction: choice('What it looks at.', [...DIRECTIONS, 'both'] as const, { default: 'both' }),
-    when: custom<Condition, { readonly required: true }>('condition', 'When it decides.', (value, site) => readWhen(value, site, references), { required: true }),
+    when: custom<Condition, { readonly required: true; readonly schema: JsonSchema }>('condition', 'When it decides.', (value, site) => readWhen(value, site, references), { required: true, schema: { $ref: '#/definitions/condition' } }),
     action: choice('What it decides.', ACTIONS, { required: true }),
     on_unknown: choice('When it cannot be evaluated.', FAIL_MODES),
     redact: mapping('How it redacts.', {
@@ -155,7 +182,7 @@ function readsScore(condition: Condition): boolean {
 
 // Patterns.
 
-const literals = custom<readonly string[], {}>('text or list of texts', 'Texts to match.', (value, site) => (typeof value === 'string' ? readTexts([value], site) : readTexts(value, site)));
+const literals = custom<readonly string[], {}>('text or list of texts', 'Texts to match.', (value, site) => (typeof value === 'string' ? readTexts([value], site) : readTexts(value, site)), { schema: { type: ['string', 'array'], items: { type: 'string', minLength: 1, maxLength: 1000 } } });
 
 function readTexts(value: unknown, site: Site): readonly string[] | undefined {
   return list('', text('', { lengthMax: 1000 }), { countMax: PATTERNS_MAX, countMin: 1, required: true }).read(value, site);
@@ -196,8 +223,9 @@ const patternShape = (literalFiles: ReadonlyMap<string, LiteralFile>) => withChe
     label: text('What a redaction writes in brackets.', { lengthMax: 64, pattern: /^[^\s[\]]+$/, patternMeaning: 'a label without spaces and brackets' }),
     regex: text('In the language of src/match/README.md.', { lengthMax: 4000 }),
     literal: literals,
-    literal_file: custom('path', 'A file with one literal per line.', (value, site) => readLiteralFile(value, site, literalFiles)),
+    literal_file: custom('path', 'A file with one literal per line.', (value, site) => readLiteralFile(value, site, literalFiles), { schema: { type: 'string' } }),
     ignore_case: flag('Whether case matters not.', { default: false }),
+    views: flag('Whether it is looked for in disguises, too: in the views of a text.', { default: true }),
     matches: examples,
     ignores: examples,
   }),
@@ -243,8 +271,8 @@ const caseShape = withCheck(
     name: text('For people.', { required: true, lengthMax: 300 }),
     direction: choice('What is screened.', DIRECTIONS, { required: true }),
     text: text('The text.', { lengthMax: 100_000 }),
-    scores: custom('mapping', 'Scores in place of the classifiers’.', readScores),
-    context: custom('mapping', 'What context: reads.', readContextValues, { default: {} }),
+    scores: custom('mapping', 'Scores in place of the classifiers’.', readScores, { schema: { type: 'object', additionalProperties: { anyOf: [{ type: 'number', minimum: 0, maximum: 1 }, { const: 'unknown' }] } } }),
+    context: custom('mapping', 'What context: reads.', readContextValues, { default: {}, schema: { type: 'object', additionalProperties: { type: ['string', 'number', 'boolean'] } } }),
     expect: mapping('What must come out.', {
       action: choice('The action.', ACTIONS, { required: true }),
       rules: list('The rules that decided.', name(''), { countMax: RULES_MAX }),
@@ -256,13 +284,13 @@ const caseShape = withCheck(
   },
 );
 
-function readScores(value: unknown, site: Site): Readonly<Record<string, number>> | undefined {
+function readScores(value: unknown, site: Site): PolicyCase['scores'] {
   if (!isMapping(value)) return site.refuse(`expected classifier.category: score, got ${kindOf(value)}`);
-  const scores: Record<string, number> = Object.create(null);
+  const scores: Record<string, number | 'unknown'> = Object.create(null);
   for (const [key, score] of Object.entries(value)) {
     if (!/^[A-Za-z0-9][A-Za-z0-9_-]*\.[^\s*]{1,128}$/.test(key)) site.child(key).refuse('expected classifier.category', undefined, 'key');
-    if (typeof score !== 'number' || !(score >= 0 && score <= 1)) site.child(key).refuse('a score is a number from 0 to 1');
-    else scores[key] = score;
+    if (score === 'unknown' || (typeof score === 'number' && score >= 0 && score <= 1)) scores[key] = score;
+    else site.child(key).refuse('a score is a number from 0 to 1, or unknown');
   }
   return Object.freeze(scores);
 }
@@ -279,7 +307,8 @@ function readContextValues(value: unknown, site: Site): Context | undefined {
 
 // Single values.
 
-const WINDOW_CHARS_MAX = 100_000;
+const TIMEZONE = /^[A-Za-z][A-Za-z0-9_+/-]*$/;
+
 
 function readWindow(value: unknown, site: Site): 'sentence' | 'whole' | number | undefined {
   if (value === 'sentence' || value === 'whole') return value;
@@ -331,19 +360,30 @@ function refuseUnknownRules(cases: readonly { readonly expect?: { readonly rules
 /** The classifier under which a policy's own patterns score. */
 export const PATTERNS_CLASSIFIER = 'patterns';
 
-function checkReferences(references: readonly ScoreReference[], patterns: readonly { readonly id?: string }[], classifiers: readonly KnownClassifier[] | undefined): void {
+/** Reports what `score:` names and nothing gives. */
+export function checkReferences(references: readonly ScoreReference[], patterns: readonly { readonly id?: string }[], classifiers: readonly KnownClassifier[] | undefined): void {
   const patternIds = new Set(patterns.flatMap((pattern) => pattern?.id ?? []));
   const known = new Map<string, ReadonlySet<string>>([[PATTERNS_CLASSIFIER, patternIds]]);
   for (const { id, categories } of classifiers ?? []) known.set(id, new Set(categories.map((category) => category.id)));
   const everywhere = new Set([...known.values()].flatMap((categories) => [...categories]));
+  const warned = new Set<string>();
   for (const reference of references) {
     const { classifier, category, site } = reference;
     warnUnread(reference, classifiers ?? []);
     const categories = classifier === '*' ? everywhere : known.get(classifier);
     if (classifiers === undefined && classifier !== PATTERNS_CLASSIFIER) continue;
-    if (!categories) site.refuse(`no classifier ${classifier}`, meant(classifier, known.keys()));
-    else if (category !== '*' && !categories.has(category)) site.refuse(`${classifier === '*' ? 'no classifier has a' : `${classifier} has no`} category ${category}`, meant(category, categories));
+    if (!categories) reportMissing(site, `no classifier ${classifier} is configured`, meant(classifier, known.keys()), warned);
+    else if (category === '*' || categories.has(category)) continue;
+    else if (classifier === '*') reportMissing(site, `no classifier has a category ${category}`, meant(category, categories), warned);
+    else site.refuse(`${classifier} has no category ${category}`, meant(category, categories));
   }
+}
+
+/** What is not configured may come to be, and a policy says what happens until then; what looks misspelt is refused. Each is said once. */
+function reportMissing(site: Site, message: string, meaning: string | undefined, warned: Set<string>): void {
+  if (meaning !== undefined) site.refuse(message, meaning);
+  else if (!warned.has(message)) site.warn(`${message}`, 'its scores are unknown until then, and on_unknown decides');
+  warned.add(message);
 }
 
 /** A rule that names a content type wants it judged; where nobody can, it is decided by on_unknown. */
@@ -369,7 +409,9 @@ function freezePolicy(read: ReadPolicy, content: string): Policy {
     onBlock: read.on_block,
     ...(read.message === undefined ? {} : { message: read.message }),
     stream: read.stream,
+    ...(read.timezone === 'UTC' ? {} : { timezone: read.timezone }),
     history: read.history,
+    ...(read.screening === undefined ? {} : { screening: freezeScreening(read.screening) }),
     patterns: Object.freeze([...read.patterns.map(freezePattern), ...setPatterns(read.pattern_sets)]),
     ...(read.allow_hosts === undefined ? {} : { allowHosts: Object.freeze(read.allow_hosts.map((host) => host.toLowerCase())) }),
     // The sort is stable: rules of one priority keep the order of the file.
@@ -380,6 +422,10 @@ function freezePolicy(read: ReadPolicy, content: string): Policy {
   });
 }
 
+function freezeScreening({ mode, late_deadline_ms: lateDeadlineMs, bar_session: barSessionMs }: NonNullable<ReadPolicy['screening']>): PolicyScreening {
+  return Object.freeze<PolicyScreening>({ mode, lateDeadlineMs, ...(barSessionMs === undefined ? {} : { barSessionMs }) });
+}
+
 function freezePattern(read: ReadPolicy['patterns'][number]): PolicyPattern {
   const literal = read.literal_file ?? read.literal;
   return Object.freeze<PolicyPattern>({
@@ -388,12 +434,13 @@ function freezePattern(read: ReadPolicy['patterns'][number]): PolicyPattern {
     ...(read.regex === undefined ? {} : { regex: read.regex }),
     ...(literal === undefined ? {} : { literal }),
     ignoreCase: read.ignore_case,
+    ...(read.views ? {} : { views: false }),
     matches: read.matches,
     ignores: read.ignores,
   });
 }
 
-function freezeRule(read: ReadPolicy['rules'][number]): Rule {
+export function freezeRule(read: ReadPolicy['rules'][number]): Rule {
   const redacts = read.action === 'redact' || read.hold?.then === 'redact';
   return Object.freeze<Rule>({
     id: read.id,

@@ -6,6 +6,7 @@
  * - A classifier that answered (`ok`) and reports nothing under the leaf counts as one score of 0.
  * - A result without a score, and a classifier that failed or was never asked, are unknown. `*` asks all that were
  *   asked; if none was, it is unknown.
+ * - A classifier that is heard later is unknown until then, and so is whether it has a score.
  * - A leaf is true when any score makes it true; else unknown when anything is unknown; else false.
  * - `exists` asks whether any score is known, so it is never unknown itself.
  * - A context value that is absent is a known absence: it compares false, never unknown. `content_type` has as many
@@ -57,39 +58,74 @@ export function opposite(truth: Truth): Truth {
 /** What is known under one `classifier.category`. */
 export interface Known {
   readonly scores: readonly number[];
+  /** The highest of them, and the lowest; -Infinity and Infinity where there are none. */
+  readonly high: number;
+  readonly low: number;
   /** Something that could have scored here has not. */
   readonly unknown: boolean;
+  /** Something that could score here is heard later. */
+  readonly deferred: boolean;
 }
 
 export function knownScores(facts: Facts, classifier: string, category: string): Known {
+  return classifier === '*' ? knownOfAll(facts, category) : knownOfOne(facts, classifier, category);
+}
+
+function knownOfOne(facts: Facts, classifier: string, category: string): Known {
+  const deferred = facts.deferred?.has(classifier) === true;
+  const ok = facts.classifiers.get(classifier) === 'ok';
   const scores: number[] = [];
-  const answered = new Set<string>();
-  let unknown = false;
+  let unknown = deferred || !ok;
+  let answered = false;
   for (const result of facts.results) {
     if (!covers(classifier, category, result)) continue;
-    answered.add(result.classifier_id);
+    answered = true;
     if ('unknown' in result) unknown = true;
     else scores.push(result.score);
   }
-  if (classifier !== '*') {
-    const status = facts.classifiers.get(classifier);
-    if (status !== 'ok') unknown = true;
-    else if (answered.size === 0 && readsAny(facts, classifier)) scores.push(0);
-    return { scores, unknown };
+  if (ok && !deferred && !answered && readsAny(facts, classifier)) scores.push(0);
+  return known(scores, unknown, deferred);
+}
+
+function knownOfAll(facts: Facts, category: string): Known {
+  const deferred = (facts.deferred?.size ?? 0) > 0;
+  const scores: number[] = [];
+  const answered = new Set<string>();
+  // A classifier that answered without having been asked is not trusted to be all there is.
+  let unknown = deferred || facts.classifiers.size === 0;
+  for (const result of facts.results) {
+    if (!covers('*', category, result)) continue;
+    answered.add(result.classifier_id);
+    if ('unknown' in result || !facts.classifiers.has(result.classifier_id)) unknown = true;
+    if (!('unknown' in result)) scores.push(result.score);
   }
   for (const [id, status] of facts.classifiers) {
     if (status !== 'ok') unknown = true;
-    else if (!answered.has(id) && readsAny(facts, id)) scores.push(0);
+    else if (facts.deferred?.has(id) !== true && !answered.has(id) && readsAny(facts, id)) scores.push(0);
   }
-  // A classifier that answered without having been asked is not trusted to be all there is.
-  for (const id of answered) if (!facts.classifiers.has(id)) unknown = true;
-  return { scores, unknown: unknown || facts.classifiers.size === 0 };
+  return known(scores, unknown, deferred);
+}
+
+function known(scores: readonly number[], unknown: boolean, deferred: boolean): Known {
+  let [high, low] = [-Infinity, Infinity];
+  for (const score of scores) {
+    if (score > high) high = score;
+    if (score < low) low = score;
+  }
+  return { scores, high, low, unknown, deferred };
 }
 
 /** Whether the classifier reads any of what is there; of nothing, all is read. */
 function readsAny({ contentTypes, reads }: Facts, id: string): boolean {
   const types = reads?.get(id);
   return types === undefined || contentTypes === undefined || contentTypes.length === 0 || contentTypes.some((type) => types.includes(type));
+}
+
+/** Every `classifier.category` that a condition reads. */
+export function scoreNames(condition: Condition): readonly Pick<ScoreLeaf, 'classifier' | 'category'>[] {
+  if (condition.kind === 'all' || condition.kind === 'any') return condition.of.flatMap(scoreNames);
+  if (condition.kind === 'not') return scoreNames(condition.of);
+  return condition.kind === 'score' ? [condition] : [];
 }
 
 /** The content types that a condition names. */
@@ -113,13 +149,24 @@ export function scoreTruth(leaf: ScoreLeaf, known: Known): Truth {
 }
 
 /** The leaf as a function of what is known: one closure per operator, so that each compares numbers and nothing else. */
-export function compileScore(leaf: ScoreLeaf): (known: Known) => Truth {
-  if (leaf.operator === 'exists') return ({ scores }) => (scores.length > 0 === leaf.value ? TRUE : FALSE);
-  const holds = compileTest(leaf.operator, leaf.value);
-  return ({ scores, unknown }) => {
-    for (let i = 0; i < scores.length; i++) if (holds(scores[i])) return TRUE;
-    return unknown ? UNKNOWN : FALSE;
-  };
+export function compileScore({ operator, value }: ScoreLeaf): (known: Known) => Truth {
+  const [low, high] = (Array.isArray(value) ? value : [value, value]) as readonly [number, number];
+  switch (operator) {
+    case 'exists': return ({ scores, deferred }) => (deferred && scores.length === 0 ? UNKNOWN : scores.length > 0 === (value as unknown) ? TRUE : FALSE);
+    case 'gt': return (known) => (known.high > low ? TRUE : known.unknown ? UNKNOWN : FALSE);
+    case 'gte': return (known) => (known.high >= low ? TRUE : known.unknown ? UNKNOWN : FALSE);
+    case 'lt': return (known) => (known.low < low ? TRUE : known.unknown ? UNKNOWN : FALSE);
+    case 'lte': return (known) => (known.low <= low ? TRUE : known.unknown ? UNKNOWN : FALSE);
+    case 'eq':
+    case 'between': return ({ scores, unknown }) => (scores.some((score) => score >= low && score <= high) ? TRUE : unknown ? UNKNOWN : FALSE);
+  }
+}
+
+/** The score above 0 below which the leaf is false, unless one is missing; undefined where it may hold without any. */
+export function leastScore({ operator, value }: ScoreLeaf): number | undefined {
+  const [low] = (Array.isArray(value) ? value : [value]) as readonly [number];
+  if (operator === 'gt') return Math.max(low, Number.MIN_VALUE);
+  return (operator === 'gte' || operator === 'eq' || operator === 'between') && low > 0 ? low : undefined;
 }
 
 function compileTest(operator: Exclude<Operator, 'exists'>, value: OperatorValue): (score: number) => boolean {
@@ -144,14 +191,24 @@ function compileTest(operator: Exclude<Operator, 'exists'>, value: OperatorValue
 export const CONTENT_TYPE = 'content_type';
 
 export function contextTruth(leaf: ContextLeaf, facts: Facts): Truth {
-  const { contentTypes } = facts;
-  if (leaf.key === CONTENT_TYPE && contentTypes !== undefined) {
-    const holds = leaf.operator === 'exists' ? contentTypes.length > 0 === leaf.value : contentTypes.some((type) => type === leaf.value);
+  return compileContext(leaf)(facts);
+}
+
+export function compileContext({ key, operator, value }: ContextLeaf): (facts: Facts) => Truth {
+  const ofContext = operator === 'exists' ? ({ context }: Facts) => (Object.hasOwn(context, key) === value ? TRUE : FALSE) : compileCompare(key, operator, value);
+  if (key !== CONTENT_TYPE) return ofContext;
+  return (facts) => {
+    const { contentTypes } = facts;
+    if (contentTypes === undefined) return ofContext(facts);
+    const holds = operator === 'exists' ? contentTypes.length > 0 === value : contentTypes.some((type) => type === value);
     return holds ? TRUE : FALSE;
-  }
-  const present = Object.hasOwn(facts.context, leaf.key);
-  if (leaf.operator === 'exists') return present === leaf.value ? TRUE : FALSE;
-  return present && compare(facts.context[leaf.key], leaf.operator, leaf.value) ? TRUE : FALSE;
+  };
+}
+
+/** Equality is what most conditions ask for; nothing that an object inherits is equal to text, a number or a flag. */
+function compileCompare(key: string, operator: Exclude<Operator, 'exists'>, value: OperatorValue): (facts: Facts) => Truth {
+  if (operator === 'eq') return ({ context }) => (context[key] === value ? TRUE : FALSE);
+  return ({ context }) => (Object.hasOwn(context, key) && compare(context[key], operator, value) ? TRUE : FALSE);
 }
 
 /** Whether this result makes the leaf true. */
@@ -167,7 +224,7 @@ function covers(classifier: string, category: string, result: ClassifierResult):
 type Comparable = number | string | boolean;
 
 /** Numbers with numbers and text with text (by code unit); different kinds are never in order and never equal. */
-function compare(actual: Comparable, operator: Exclude<Operator, 'exists'>, value: OperatorValue): boolean {
+function compare(actual: Comparable, operator: Exclude<Operator, 'exists' | 'eq'>, value: OperatorValue): boolean {
   if (operator === 'between') {
     const [low, high] = value as readonly [number, number];
     return typeof actual === 'number' && actual >= low && actual <= high;
@@ -183,7 +240,5 @@ function compare(actual: Comparable, operator: Exclude<Operator, 'exists'>, valu
       return actual < expected;
     case 'lte':
       return actual <= expected;
-    case 'eq':
-      return actual === expected;
   }
 }

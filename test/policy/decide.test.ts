@@ -366,7 +366,7 @@ t.test('explain tells what a classifier does not read', async (t) => {
   t.notOk('unread' in rules[3].trace!);
 });
 
-t.test('a thousand nested rules over forty scores are decided within a millisecond', async (t) => {
+t.test('a thousand nested rules over forty scores are decided within half a millisecond', async (t) => {
   const rules = Array.from({ length: 1000 }, (_, i) => `  - { id: r${i}, when: { any: [ { all: [ { score: c${i % 4}.k${i % 10}, gte: ${0.9 + (i % 100) / 1000} }, { context: surface, eq: s${i % 5} } ] }, { score: c${i % 4}.*, gt: ${0.95 + (i % 50) / 1000} } ] }, action: block }`).join('\n');
   const given = requirePolicy(`policy: p\nrules:\n${rules}\n`, 'p');
   const results = Array.from({ length: 40 }, (_, i) => score(`c${i % 4}`, `k${i >> 2}`, i / 50));
@@ -378,5 +378,87 @@ t.test('a thousand nested rules over forty scores are decided within a milliseco
   const eachMs = (user + system) / 1000 / 1000;
   t.comment(`${(eachMs * 1000).toFixed(0)} µs each`);
   t.equal(decide(given, about, 'closed').action, 'allow');
-  t.ok(eachMs < 1);
+  // Measured: 20 µs. The rest is for machines that do other things too.
+  t.ok(eachMs < 0.5);
+});
+
+t.test('classifiers that are heard later: what only they could tell waits, what is known already decides', async (t) => {
+  const later = (ids: readonly string[], results: readonly ClassifierResult[] = [], classifiers: Readonly<Record<string, 'ok' | UnknownReason>> = { fast: 'ok', slow: 'ok' }): Facts => ({ ...facts(results, classifiers), deferred: new Set(ids) });
+  const SLOW = later(['slow'], [score('fast', 'x', 0.3)]);
+  const DOWN_AND_SLOW = later(['slow'], [missing('fast', 'x')]);
+  const expected: readonly (readonly [when: string, given: Facts, expected: 'true' | 'waits' | 'unknown' | 'false'])[] = [
+    ['{ score: slow.x, gte: 0.5 }', SLOW, 'waits'],
+    ['{ score: slow.x, lt: 0.5 }', SLOW, 'waits'],
+    ['{ not: { score: slow.x, gte: 0.5 } }', SLOW, 'waits'],
+    ['{ score: slow.x, exists: true }', SLOW, 'waits'],
+    ['{ score: slow.x, exists: false }', SLOW, 'waits'],
+    ['{ score: slow.x, exists: true }', later(['slow'], [score('slow', 'x', 0.1)]), 'true'],
+    ['{ score: slow.x, gte: 0.5 }', later(['slow'], [score('slow', 'x', 0.9)]), 'true'],
+    ['{ score: fast.x, gte: 0.5 }', SLOW, 'false'],
+    ['{ score: fast.x, lt: 0.5 }', SLOW, 'true'],
+    ['{ score: fast.x, gte: 0.5 }', DOWN_AND_SLOW, 'unknown'],
+    ['{ any: [ { score: fast.x, lt: 0.5 }, { score: slow.x, gte: 0.5 } ] }', SLOW, 'true'],
+    ['{ all: [ { score: fast.x, gte: 0.5 }, { score: slow.x, gte: 0.5 } ] }', SLOW, 'false'],
+    ['{ any: [ { score: fast.x, gte: 0.5 }, { score: slow.x, gte: 0.5 } ] }', SLOW, 'waits'],
+    ['{ any: [ { score: fast.x, gte: 0.5 }, { score: slow.x, gte: 0.5 } ] }', DOWN_AND_SLOW, 'unknown'],
+    ['{ all: [ { score: fast.x, gte: 0.5 }, { score: slow.x, gte: 0.5 } ] }', DOWN_AND_SLOW, 'waits'],
+    ['{ score: "*.x", gte: 0.5 }', SLOW, 'waits'],
+    ['{ score: "*.x", gte: 0.2 }', SLOW, 'true'],
+    ['{ score: "*.x", gte: 0.5 }', later([], [score('fast', 'x', 0.3)]), 'false'],
+    ['{ score: "*.x", gte: 0.5 }', DOWN_AND_SLOW, 'unknown'],
+  ];
+  for (const [when, given, wanted] of expected) {
+    const policy = requirePolicy(`policy: p\nrules: [ { id: r, when: ${when}, action: warn } ]`, 'p.yaml');
+    const { action, degraded } = decide(policy, given, 'closed');
+    const told = action === 'warn' ? 'true' : action === 'block' ? 'unknown' : decide(requirePolicy(`policy: p\nrules: [ { id: r, when: { not: ${when} }, action: warn } ]`, 'p.yaml'), given, 'closed').action === 'warn' ? 'false' : 'waits';
+    t.equal(told, wanted, `${when} ${degraded.join()}`);
+    t.same(degraded, wanted === 'unknown' ? ['r'] : [], 'a rule that waits is not degraded');
+  }
+  const policy = requirePolicy('policy: p\nrules: [ { id: late, priority: 1, when: { score: slow.x, gte: 0.5 }, action: block }, { id: now, priority: 2, when: { score: fast.x, lt: 0.5 }, action: warn } ]', 'p.yaml');
+  t.match(decide(policy, SLOW, 'closed'), { action: 'warn', triggered_rules: ['now'], degraded: [] });
+  t.match(decide(policy, facts([score('fast', 'x', 0.3), score('slow', 'x', 0.9)], { fast: 'ok', slow: 'ok' }), 'closed'), { action: 'block', triggered_rules: ['late'] });
+});
+
+t.test('explain tells that a rule waits, and which rule decides meanwhile', async (t) => {
+  const policy = requirePolicy('policy: p\nrules: [ { id: late, priority: 1, when: { score: slow.x, gte: 0.5 }, action: block }, { id: now, priority: 2, when: { score: fast.x, lt: 0.5 }, action: warn } ]', 'p.yaml');
+  const { decision, rules } = explain(policy, { ...facts([score('fast', 'x', 0.3)], { fast: 'ok', slow: 'ok' }), deferred: new Set(['slow']) }, 'closed');
+  t.equal(decision.rule?.id, 'now');
+  t.same(rules.map(({ rule: { id }, state, reason }) => `${id} ${state}: ${reason}`), ['late unknown: it waits for scores that are heard later', 'now true: its condition holds']);
+});
+
+t.test('explain decides as decide does where some are heard later, too', async (t) => {
+  fc.assert(
+    fc.property(policy, someFacts, failMode, fc.subarray([...CLASSIFIERS, 'c']), (given, about, tenant, later) => {
+      const seen = { ...about, deferred: new Set(later) };
+      const { decision, rules } = explain(given, seen, tenant);
+      const tried = rules.filter(({ trace }) => trace !== undefined);
+      const waiting = tried.filter(({ reason }) => reason.startsWith('it waits'));
+      return JSON.stringify(decision) === JSON.stringify(decide(given, seen, tenant))
+        && (decision.rule === undefined ? tried.every(({ state }) => state !== 'true') : tried.at(-1)?.rule === decision.rule)
+        && decision.degraded.join() === tried.filter((one) => one.state === 'unknown' && !waiting.includes(one)).map(({ rule: { id } }) => id).join();
+    }),
+    { numRuns: 2000 },
+  );
+  t.pass('2000 runs');
+});
+
+t.test('the hour and the weekday, in the time zone of the policy', async (t) => {
+  const table: readonly (readonly [time: string, zone: string, hour: number, weekday: string])[] = [
+    ['2026-01-05T00:00:00.000Z', 'UTC', 0, 'monday'],
+    ['2026-01-05T23:59:59.999Z', 'UTC', 23 + 59 / 60, 'monday'],
+    ['2026-01-04T23:30:00.000Z', 'Europe/Berlin', 0.5, 'monday'],
+    ['2026-01-05T04:59:00.000Z', 'America/New_York', 23 + 59 / 60, 'sunday'],
+    ['2026-03-29T01:00:00.000Z', 'Europe/Berlin', 3, 'sunday'],
+    ['2026-01-05T00:00:00.000Z', 'Asia/Kathmandu', 5.75, 'monday'],
+  ];
+  for (const [time, zone, hour, weekday] of table) {
+    const when = `{ all: [ { context: time.hour, between: [${hour - 0.001}, ${hour + 0.001}] }, { context: time.weekday, eq: ${weekday} } ] }`;
+    const policy = requirePolicy(`policy: p\ntimezone: ${zone}\nrules: [ { id: r, when: ${when}, action: block } ]`, 'p');
+    t.equal(decide(policy, facts([], {}, { time, 'time.hour': 99 }), 'closed').action, 'block', `${time} in ${zone}: what a caller says is no time`);
+    t.match(explain(policy, facts([], {}, { time }), 'closed').rules[0].trace, { of: [{ value: 'true', actual: hour }, { value: 'true' }] });
+  }
+  const never = '{ any: [ { not: { context: time.hour, exists: false } }, { context: surface, eq: kids } ] }';
+  t.equal(truthOf(never, facts([], {}, { time: 'noon' })), 'false', 'what is no time has no hour');
+  t.equal(truthOf(never, facts([], {}, { time: 12 })), 'false');
+  t.equal(truthOf('{ context: time.hour, eq: 9 }', facts([], {}, { 'time.hour': 9 })), 'true', 'where there is no time, what a case says counts');
 });

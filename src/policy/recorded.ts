@@ -1,0 +1,243 @@
+/**
+ * Decisions as the audit log holds them, made ready to be decided again: the facts of one direction of an exchange, and
+ * for every part of a condition whether the log tells it. What the log does not hold is never guessed: a condition that
+ * depends on it has no answer. Pure.
+ *
+ * The log keeps the highest score of each category and how many places scored. So `gte` is always told, and `lt` only
+ * where one place scored; a score of a pattern only to policies that have the same pattern.
+ */
+import type { DecisionRecord, ExchangeRecord, RecordedFacts } from '../contract/exchange.ts';
+import type { Condition, FailMode, Facts, Policy, PolicyDecision, PolicyPattern } from '../contract/policy.ts';
+import { DIRECTIONS, type Action, type ClassifierResult, type Context, type ContextValue, type Direction } from '../contract/screening.ts';
+import { decide, failModeOf } from './decide.ts';
+import { PATTERNS_CLASSIFIER } from './parse.ts';
+import { TIME, TIME_HOUR, TIME_WEEKDAY, withTimeOfDay } from './time.ts';
+import { CONTENT_TYPE, FALSE, TRUE, UNKNOWN, askedTypes, contextTruth, factsFor, greatest, knownScores, least, opposite, scoreTruth, type ContextLeaf, type ScoreLeaf, type Truth } from './truth.ts';
+
+// Writing.
+
+/** Text of a context value that is recorded: names are short, content is not. */
+const VALUE_CHARS_MAX = 64;
+/** A user's id is often a person's address. */
+const NEVER_RECORDED: ReadonlySet<string> = new Set(['user', 'sources', 'text_before']);
+
+/** What a record keeps of the facts besides scores. `asked`: where not all of the facts' classifiers were. */
+export function recordFacts(policy: Policy, facts: Facts, asked: readonly string[] = [...facts.classifiers.keys()]): RecordedFacts {
+  const context: Record<string, ContextValue | null> = {};
+  for (const key of contextKeys(policy)) {
+    if (!Object.hasOwn(facts.context, key)) context[key] = null;
+    else if (!NEVER_RECORDED.has(key) && String(facts.context[key]).length <= VALUE_CHARS_MAX) context[key] = facts.context[key]!;
+  }
+  return {
+    classifiers: asked,
+    content_types: facts.contentTypes ?? [],
+    ...(Object.keys(context).length === 0 ? {} : { context }),
+    ...(facts.deferred === undefined ? {} : { deferred: [...facts.deferred] }),
+  };
+}
+
+const keysOf = new WeakMap<Policy, readonly string[]>();
+
+/** What the rules of a policy read of the context, but for what the record says anyway. */
+function contextKeys(policy: Policy): readonly string[] {
+  let keys = keysOf.get(policy);
+  if (keys === undefined) keysOf.set(policy, (keys = [...new Set(policy.rules.flatMap(({ when }) => keysRead(when)))].filter((key) => !ALWAYS_RECORDED.has(key)).sort()));
+  return keys;
+}
+
+/** Whether a rule reads this context value. */
+export function readsContext(policy: Policy, key: string): boolean {
+  return contextKeys(policy).includes(key);
+}
+
+function keysRead(condition: Condition): readonly string[] {
+  if (condition.kind === 'all' || condition.kind === 'any') return condition.of.flatMap(keysRead);
+  if (condition.kind === 'not') return keysRead(condition.of);
+  return condition.kind === 'context' ? [condition.key] : [];
+}
+
+const ALWAYS_RECORDED: ReadonlySet<string> = new Set(['direction', 'tenant', 'request_id', CONTENT_TYPE, TIME, TIME_HOUR, TIME_WEEKDAY]);
+
+// Reading.
+
+/** One direction of an exchange that a policy decided. */
+export interface RecordedDecision {
+  readonly request_id: string;
+  readonly tenant_id: string;
+  readonly time: string;
+  /** `id@revision` of the policy that decided. */
+  readonly policy: string;
+  readonly direction: Direction;
+  readonly action: Action;
+  readonly rules: readonly string[];
+  /** Absent in a record of several decisions, and in one that was written before facts were. */
+  readonly facts?: RecordedFactsRead;
+}
+
+export interface RecordedFactsRead {
+  readonly facts: Facts;
+  /** The categories of which more places scored than the one whose score is recorded. */
+  readonly several: ReadonlySet<string>;
+  /** The scores are those of several texts, each of which was decided by itself; nobody knows which is whose. */
+  readonly mixed: boolean;
+  /** Context keys that are known to have been absent. */
+  readonly absent: ReadonlySet<string>;
+}
+
+/** Of each direction that has a record. */
+export function recordedDecisions(record: ExchangeRecord): readonly RecordedDecision[] {
+  const { policy } = record;
+  if (policy === undefined) return [];
+  return DIRECTIONS.flatMap((direction) => {
+    const decision = record[direction];
+    return decision === undefined ? [] : [readDecision(record, policy, direction, decision)];
+  });
+}
+
+function readDecision(record: ExchangeRecord, policy: string, direction: Direction, { action, triggered_rules: rules, facts, classifier_results: results }: DecisionRecord): RecordedDecision {
+  const { request_id, tenant_id, started_at: time } = record;
+  const read = { request_id, tenant_id, time, policy, direction, action, rules };
+  return facts === undefined ? read : { ...read, facts: readFacts(record, direction, facts, facts.results ?? results) };
+}
+
+function readFacts(record: ExchangeRecord, direction: Direction, recorded: RecordedFacts, lines: DecisionRecord['classifier_results']): RecordedFactsRead {
+  const results = lines.flatMap(({ classifier_id, category, score, unknown }): ClassifierResult[] => [
+    ...(score === undefined ? [] : [{ classifier_id, category, score, label: category, spans: [], latency_ms: 0 }]),
+    ...(unknown === undefined ? [] : [{ classifier_id, category, unknown: true as const, reason: unknown, latency_ms: 0 }]),
+  ]);
+  return {
+    facts: {
+      direction,
+      results,
+      classifiers: new Map(recorded.classifiers.map((id) => [id, 'ok'])),
+      ...(recorded.deferred === undefined ? {} : { deferred: new Set(recorded.deferred) }),
+      context: contextOf(record, direction, recorded),
+      contentTypes: recorded.content_types,
+    },
+    several: new Set(lines.filter(({ count }) => count > 1).map(({ classifier_id, category }) => `${classifier_id}.${category}`)),
+    mixed: (recorded.texts ?? 1) > 1 && results.length > 0,
+    absent: new Set([...Object.entries(recorded.context ?? {}).flatMap(([key, value]) => (value === null ? [key] : [])), ...(isOwn(record) ? [] : ['endpoint', 'stream', 'session', 'model'])]),
+  };
+}
+
+/** What the screening service is told, it is told in its body. */
+function isOwn({ route }: ExchangeRecord): boolean {
+  return route.startsWith('/weir/');
+}
+
+function contextOf(record: ExchangeRecord, direction: Direction, { context = {} }: RecordedFacts): Context {
+  const { request_id, tenant_id: tenant, session_id: session, route: endpoint, model, stream, started_at: time } = record;
+  const values: Readonly<Record<string, ContextValue | null | undefined>> = { ...(isOwn(record) ? {} : { endpoint, stream, session, model }), ...context, request_id, tenant, direction, time };
+  return Object.fromEntries(Object.entries(values).filter((entry): entry is [string, ContextValue] => entry[1] !== undefined && entry[1] !== null));
+}
+
+// Deciding again.
+
+/** Why a recorded exchange cannot be decided by a policy. */
+export const GAPS = ['no facts', 'several texts', 'score', 'pattern', 'context', 'other decision'] as const;
+export type Gap = (typeof GAPS)[number];
+
+export interface Redecided {
+  readonly decision?: PolicyDecision;
+  /** Present where there is no decision. */
+  readonly gap?: Gap;
+}
+
+/**
+ * What `policy` decides on a recorded exchange. `recordedBy`: the policies whose patterns are known. Where the policy is
+ * the very one that decided, its decision is held against the recorded one.
+ */
+export function redecide(policy: Policy, recorded: RecordedDecision, recordedBy: readonly Policy[], failMode: FailMode): Redecided {
+  if (recorded.facts === undefined) return { gap: 'no facts' };
+  if (recorded.facts.mixed) return { gap: 'several texts' };
+  const facts = withTimeOfDay(recorded.facts.facts, policy);
+  const known = new Known(policy, recorded, recorded.facts, recordedBy);
+  for (const rule of policy.rules) {
+    if (!rule.enabled || (rule.direction !== 'both' && rule.direction !== recorded.direction)) continue;
+    const seen = factsFor(askedTypes(rule.when), facts);
+    known.gap = undefined;
+    const truth = known.truthOf(rule.when, seen);
+    if (truth === TRUE) break;
+    if (truth === FALSE) continue;
+    if (known.gap !== undefined) return { gap: known.gap };
+    if (failModeOf(rule, policy, failMode) === 'closed' && facts.deferred === undefined) break;
+  }
+  const decision = decide(policy, facts, failMode);
+  return recorded.policy === nameOf(policy) && decision.action !== recorded.action ? { gap: 'other decision' } : { decision };
+}
+
+function nameOf({ id, revision }: Policy): string {
+  return `${id}@${revision}`;
+}
+
+/** A condition in Kleene's logic, in which what the log does not tell is unknown. */
+class Known {
+  /** What a condition that came out unknown may be unknown for. */
+  gap: Gap | undefined;
+  readonly #policy: Policy;
+  readonly #direction: Direction;
+  readonly #read: RecordedFactsRead;
+  /** The policy that decided, where it is known. */
+  readonly #author: Policy | undefined;
+
+  constructor(policy: Policy, { policy: author, direction }: RecordedDecision, read: RecordedFactsRead, recordedBy: readonly Policy[]) {
+    this.#policy = policy;
+    this.#direction = direction;
+    this.#read = read;
+    this.#author = recordedBy.find((one) => nameOf(one) === author);
+  }
+
+  truthOf(condition: Condition, facts: Facts): Truth {
+    switch (condition.kind) {
+      case 'all':
+        return condition.of.reduce<Truth>((truth, part) => least(truth, this.truthOf(part, facts)), TRUE);
+      case 'any':
+        return condition.of.reduce<Truth>((truth, part) => greatest(truth, this.truthOf(part, facts)), FALSE);
+      case 'not':
+        return opposite(this.truthOf(condition.of, facts));
+      case 'score': {
+        const truth = scoreTruth(condition, knownScores(facts, condition.classifier, condition.category));
+        const gap = this.#scoreGap(condition, truth);
+        return gap === undefined ? truth : this.#open(gap);
+      }
+      case 'context':
+        return this.#tellsContext(condition, facts) ? contextTruth(condition, facts) : this.#open('context');
+    }
+  }
+
+  #open(gap: Gap): Truth {
+    this.gap ??= gap;
+    return UNKNOWN;
+  }
+
+  #scoreGap(leaf: ScoreLeaf, truth: Truth): Gap | undefined {
+    const { facts: { classifiers, contentTypes = [], results }, several } = this.#read;
+    if (leaf.classifier === PATTERNS_CLASSIFIER || leaf.classifier === '*') {
+      if (!this.#samePatterns(leaf.category)) return 'pattern';
+    }
+    if (this.#author !== this.#policy && leaf.classifier !== '*' && !classifiers.has(leaf.classifier)) return 'score';
+    // On an answer only those were asked that the author's rules read.
+    if (this.#author !== this.#policy && leaf.classifier === '*' && this.#direction === 'output') return 'score';
+    // Who reads what is not recorded.
+    if (contentTypes.some((type) => type !== 'text')) return 'score';
+    const exact = leaf.operator === 'gt' || leaf.operator === 'gte' || leaf.operator === 'exists' || truth === TRUE;
+    const lower = results.some(({ classifier_id: id, category }) => (leaf.classifier === '*' || leaf.classifier === id) && (leaf.category === '*' || leaf.category === category) && several.has(`${id}.${category}`));
+    return exact || !lower ? undefined : 'score';
+  }
+
+  /** The patterns of the policy under this category are those that were looked for. */
+  #samePatterns(category: string): boolean {
+    if (this.#author === undefined) return false;
+    if (this.#author === this.#policy) return true;
+    const under = ({ patterns, allowHosts = [] }: Policy): string => JSON.stringify([patterns.filter((pattern) => category === '*' || categoryOf(pattern) === category), allowHosts]);
+    return under(this.#author) === under(this.#policy);
+  }
+
+  #tellsContext({ key }: ContextLeaf, facts: Facts): boolean {
+    return ALWAYS_RECORDED.has(key) || Object.hasOwn(facts.context, key) || this.#read.absent.has(key);
+  }
+}
+
+function categoryOf({ id, category = id }: PolicyPattern): string {
+  return category;
+}

@@ -1,0 +1,134 @@
+/**
+ * A plan as a stage for a policy's cases: prompts are screened, decided and redacted as the proxy does it; answers go
+ * through the guard as a streamed chat completion, whole and in pieces, since a decision must not depend on how a
+ * provider cuts. What a policy hears after the fact is heard in time here.
+ */
+import type { ClassifierResult, Context, Direction } from './contract/screening.ts';
+import type { Screened, Segment } from './contract/exchange.ts';
+import type { PolicyDecision } from './contract/policy.ts';
+import { openaiChat } from './dialect/openai-chat.ts';
+import { withAssumed, type CaseOutcome, type CaseStage } from './policy/cases.ts';
+import type { OutputPlan, ScreeningPlan } from './screen/plan.ts';
+import { createGuard } from './stream/guard.ts';
+import { applyEdits } from './text/edits.ts';
+
+/** Characters of a piece; a text is cut into no more pieces than this. */
+const CUTS = [1, 3, 16];
+const PIECES_MAX = 4_000;
+
+export function stageOf(plan: ScreeningPlan): CaseStage {
+  return {
+    policy: plan.policy,
+    failMode: plan.failMode,
+    async screen(text, direction, given, assumed) {
+      const context: Context = { tenant: 'cases', request_id: 'case', content_type: 'text', ...given, direction };
+      const screened = await screenText(plan, text, direction, context, assumed);
+      const facts = plan.factsOf(screened, direction, context);
+      const whole = decidedText(plan, text, screened, direction, context);
+      // The guard asks the classifiers itself, and cannot be told what they say.
+      if (direction === 'input' || assumed !== undefined) return { facts, outcomes: [whole] };
+      const sizes = [...new Set([text.length, ...CUTS.map((size) => Math.max(size, Math.ceil(text.length / PIECES_MAX)))])].filter((size) => size <= text.length);
+      const outcomes: CaseOutcome[] = [];
+      for (const size of sizes) outcomes.push(await answerOutcome(plan, text, size, context));
+      const [first = whole, ...others] = outcomes;
+      return { facts, outcomes: [first, ...others] };
+    },
+  };
+}
+
+/** As a prompt, or an answer by itself, is screened. */
+export async function screenText(plan: ScreeningPlan, text: string, direction: Direction, context: Context, assumed?: readonly ClassifierResult[]): Promise<Screened> {
+  const segment: Segment = { path: 'content', carrier: 'content', contentType: 'text', content: text, history: false };
+  const screened = await plan.screen(text === '' ? [] : [segment], direction, context);
+  if (assumed === undefined) return screened;
+  const [entry = { segment, results: [] }] = screened.segments;
+  const classifiers = new Map([...screened.classifiers, ...assumed.map(({ classifier_id: id }) => [id, 'ok'] as const)]);
+  return { ...screened, classifiers, segments: [{ ...entry, results: withAssumed(entry.results, assumed) }] };
+}
+
+function decidedText(plan: ScreeningPlan, text: string, screened: Screened, direction: Direction, context: Context): CaseOutcome {
+  const decision = plan.decide(screened, direction, context);
+  const { results, segment } = screened.segments[0] ?? { results: [], segment: { content: text } };
+  const redacted = (): string => applyEdits(text, plan.edits(results, decision, segment));
+  const out = decision.action === 'redact' ? redacted() : text;
+  return { way: 'whole', action: decision.action, rules: decision.triggered_rules, text: refusal(plan, decision) ?? out };
+}
+
+/** What is said in place of a text that the policy blocks or replaces; undefined where it lets it through. */
+function refusal({ policy }: ScreeningPlan, { action, rule }: Pick<PolicyDecision, 'action' | 'rule'>): string | undefined {
+  const message = rule?.message ?? policy.message ?? '';
+  if (action === 'replace') return message;
+  return action === 'block' ? (policy.onBlock === 'fallback' ? message : '') : undefined;
+}
+
+// Answers.
+
+async function answerOutcome(plan: ScreeningPlan, text: string, pieceChars: number, context: Context): Promise<CaseOutcome> {
+  const output = plan.forOutput(context);
+  const decisions = new Decisions(output);
+  const received: Buffer[] = [];
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const guard = createGuard({
+    dialect: openaiChat,
+    request: { segments: [], opaque: [], stream: true, parameters: {} },
+    plan: decisions.watched,
+    requestId: 'case',
+    status: 200,
+    mediaType: 'text/event-stream',
+    limits: { eventBytesMax: 1 << 22, responseBytesMax: 1 << 26 },
+    onBytes: (bytes) => received.push(Buffer.from(bytes)),
+    onDone: () => resolve(),
+  });
+  for (let at = 0; at < text.length; at += pieceChars) guard.feed(event({ content: text.slice(at, at + pieceChars) }, null));
+  guard.feed(Buffer.concat([event({}, 'stop'), Buffer.from('data: [DONE]\n\n')]));
+  guard.end();
+  await promise;
+  const { worst } = decisions;
+  const way = pieceChars >= text.length ? 'whole' : `in pieces of ${pieceChars} ${pieceChars === 1 ? 'character' : 'characters'}`;
+  // Text that does not wait for its scores leaves as the cut has it.
+  const certain = output.scoring?.mode !== 'trail';
+  const out = refusal(plan, worst) ?? (certain ? textOf(Buffer.concat(received)) : undefined);
+  return { way, action: worst.action, rules: worst.triggered_rules, ...(out === undefined ? {} : { text: out }) };
+}
+
+const WEIGHT = { allow: 0, warn: 1, escalate: 2, redact: 3, replace: 4, block: 5 } as const;
+
+/** Listens to what an answer is decided, to tell the decision that did most; of equal ones the last, which knew most. */
+class Decisions {
+  worst: PolicyDecision;
+  readonly watched: OutputPlan;
+
+  constructor(plan: OutputPlan) {
+    this.worst = plan.initial;
+    this.watched = {
+      ...plan,
+      openChannel: () => {
+        const judge = plan.openChannel();
+        return {
+          judge: (...args) => this.#heard(judge.judge(...args)),
+          judgeWindow: (...args) => this.#heard(judge.judgeWindow(...args)),
+          judgeLate: (results) => judge.judgeLate(results),
+        };
+      },
+    };
+  }
+
+  #heard<T extends { readonly decision: PolicyDecision }>(ruling: T): T {
+    if (WEIGHT[ruling.decision.action] >= WEIGHT[this.worst.action]) this.worst = ruling.decision;
+    return ruling;
+  }
+}
+
+function event(delta: object, finish: string | null): Buffer {
+  return Buffer.from(`data: ${JSON.stringify({ id: 'case', object: 'chat.completion.chunk', created: 0, model: 'case', choices: [{ index: 0, delta, finish_reason: finish }] })}\n\n`);
+}
+
+/** What a client would have read. */
+function textOf(bytes: Buffer): string {
+  const events = bytes.toString('utf8').split('\n\n').filter((frame) => frame.startsWith('data: {')).map((frame) => JSON.parse(frame.slice('data: '.length)) as ChatEvent);
+  return events.map(({ choices = [] }) => choices[0]?.delta?.content ?? '').join('');
+}
+
+interface ChatEvent {
+  readonly choices?: readonly { readonly delta?: { readonly content?: string } }[];
+}
