@@ -15,11 +15,14 @@ import type { Snapshot } from './config/snapshot.ts';
 import { watchConfig } from './config/watch.ts';
 import { CHANNELS } from './contract/channels.ts';
 import type { Classifier } from './contract/classifier.ts';
+import type { LateViolation } from './contract/notification.ts';
 import type { ProxyDependencies } from './proxy/dependencies.ts';
 import { ProxyServer } from './proxy/server.ts';
 import { ClassifierPool, compileRuntime, ensureHashKey, planOf, type Runtime } from './runtime.ts';
+import { Webhook } from './notify/webhook.ts';
+import { SessionBars } from './screen/bars.ts';
 import { PseudonymVault } from './screen/pseudonyms.ts';
-import { readScreeningRequest, screenOnce } from './screen/service.ts';
+import { answerScreening } from './screen/service.ts';
 import { openRedis, type RedisDoor } from './store/redis.ts';
 import { RedisText } from './store/shared-text.ts';
 import { createLog, logChannels, type Log } from './telemetry/log.ts';
@@ -74,9 +77,12 @@ export function createApp(options: AppOptions): App {
 
 /** Opens the parts in order; closing runs backwards, so that nothing outlives what it writes to. */
 async function startParts(options: AppOptions, opened: AsyncDisposableStack): Promise<Started> {
-  const pool = new ClassifierPool();
+  const redis = new SharedRedis();
+  opened.defer(() => redis.close());
+  const shared = new RedisText(() => redis.door);
+  const pool = new ClassifierPool({ shared });
   opened.defer(() => pool.close());
-  const classifiers = (config: Config): Promise<readonly Classifier[]> => pool.provision(config);
+  const classifiers = (config: Config): Promise<readonly Classifier[]> => pool.known(config);
   const first = await loadConfig(options.config, options.env, { classifiers });
   const { config } = first;
   ensureHashKey(config.data_dir);
@@ -88,12 +94,14 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
   opened.defer(() => audit.close());
   const token = openAdminToken(config.data_dir, new Date());
   const adminUrl = await listenAdmin(() => runtime, audit, token, metrics, opened);
-  const redis = new SharedRedis();
-  opened.defer(() => redis.close());
   await redis.follow(config);
   const limits = new TenantLimits({ redis: () => redis.door });
-  const pseudonyms = new PseudonymVault({ shared: new RedisText(() => redis.door) });
-  const proxyUrl = await listenProxy(() => runtime, { audit, limits, pseudonyms }, opened);
+  const pseudonyms = new PseudonymVault({ shared });
+  const bars = new SessionBars({ shared });
+  const webhook = new Webhook({ settings: () => runtime.snapshot.config.notifications?.webhook });
+  opened.defer(() => webhook.close());
+  const notify = (found: LateViolation): void => void webhook.notify(found);
+  const proxyUrl = await listenProxy(() => runtime, { audit, limits, pseudonyms, bars, notify }, opened);
 
   const watch = watchConfig({
     file: options.config,
@@ -175,15 +183,12 @@ function adminStatus({ snapshot, plans, classifiers }: Runtime, audit: AuditLog)
   };
 }
 
-async function listenProxy(runtime: () => Runtime, parts: Pick<ProxyDependencies, 'audit' | 'limits' | 'pseudonyms'>, opened: AsyncDisposableStack): Promise<string> {
+async function listenProxy(runtime: () => Runtime, parts: Pick<ProxyDependencies, 'audit' | 'limits' | 'pseudonyms' | 'bars' | 'notify'>, opened: AsyncDisposableStack): Promise<string> {
   const dependencies: ProxyDependencies = {
     snapshot: () => runtime().snapshot,
     plan: (tenantId) => runtime().plans.get(tenantId),
     ...parts,
-    screeningService: async (body, { tenantId, requestId, signal }) => {
-      const request = readScreeningRequest(body, { requestId, tenantId, now: new Date() });
-      return { status: 200, body: await screenOnce(request, planOf(runtime(), tenantId, request.policy_set_id), new Date(), signal) };
-    },
+    screeningService: (body, { tenantId, requestId, signal }) => answerScreening(body, { requestId, tenantId, now: new Date() }, (policyId) => planOf(runtime(), tenantId, policyId), signal),
   };
   const server = new ProxyServer(dependencies);
   opened.defer(() => server.drain());

@@ -1,19 +1,25 @@
 /**
  * What one configuration runs on: its snapshot, its classifiers, and one compiled plan per policy. Made whole or not at
- * all, then replaced whole. Classifiers whose configuration did not change are kept over a reload, since provisioning
- * may load weights and open connections.
+ * all, then replaced whole. Classifiers whose configuration did not change are kept over a reload, with their open
+ * connections, breakers and what was remembered of their answers.
  */
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { combinationIssues } from './config/combine.ts';
 import { loadConfig, type InlineConfig } from './config/load.ts';
-import { isShippedSet, shippedSet, verifyPatterns, withoutDisabled, type PatternFile, type Validators } from './config/patterns.ts';
+import { provisionPlugin } from './config/plugins.ts';
 import type { Environment } from './config/environment.ts';
 import type { ClassifierConfig, Config } from './config/schema.ts';
 import type { Snapshot } from './config/snapshot.ts';
-import type { Classifier, CreateClassifier } from './contract/classifier.ts';
+import type { Classifier } from './contract/classifier.ts';
 import { ConfigError, WeirError, type ConfigIssue } from './contract/errors.ts';
+import { VerdictMemory } from './screen/cache.ts';
+import { ensembleOf, type Combination } from './screen/combine.ts';
+import { Ensemble, type EnsembleMember } from './screen/ensemble.ts';
+import { LoopWatch } from './screen/overload.ts';
 import { compilePlan, type ScreeningPlan } from './screen/plan.ts';
+import type { SharedText } from './screen/pseudonyms.ts';
 
 export interface Runtime {
   readonly snapshot: Snapshot;
@@ -24,17 +30,19 @@ export interface Runtime {
 
 /** Throws ConfigError with every issue found, in files or patterns. */
 export async function loadRuntime(config: string | InlineConfig | undefined, env: Environment, pool: ClassifierPool): Promise<Runtime> {
-  return compileRuntime(await loadConfig(config, env, { classifiers: (fresh) => pool.provision(fresh) }), pool);
+  return compileRuntime(await loadConfig(config, env, { classifiers: (fresh) => pool.known(fresh) }), pool);
 }
 
 export async function compileRuntime(snapshot: Snapshot, pool: ClassifierPool): Promise<Runtime> {
   const classifiers = await pool.provision(snapshot.config);
   const master = readHashKey(snapshot.config.data_dir);
+  const ensemble = await pool.ensemble(snapshot.config, master);
+  const { names, chars_max: charsMax } = snapshot.config.screening.views;
   const compiled = new Map<string, ScreeningPlan>();
   const issues: ConfigIssue[] = [];
   for (const [id, policy] of snapshot.policies) {
     try {
-      compiled.set(id, compilePlan(policy, classifiers, { file: snapshot.policyFiles.get(id) ?? id, deadlineMs: snapshot.config.screening.deadline_ms }));
+      compiled.set(id, compilePlan(policy, classifiers, { file: snapshot.policyFiles.get(id) ?? id, ensemble, views: { names, charsMax } }));
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       issues.push(...error.issues);
@@ -47,6 +55,7 @@ export async function compileRuntime(snapshot: Snapshot, pool: ClassifierPool): 
     const plan = compiled.get(tenant.policy);
     if (plan !== undefined) plans.set(tenant.id, plan.forTenant({ failMode: tenant.fail_mode, hashKey }));
   }
+  pool.settle(snapshot.config, ensemble);
   return { snapshot, classifiers, plans };
 }
 
@@ -80,23 +89,80 @@ export function planOf({ snapshot, plans }: Runtime, tenantId: string, policyId?
   return plan;
 }
 
+export interface ClassifierPoolOptions {
+  /** Where replicas share what slow classifiers said. */
+  readonly shared?: SharedText;
+}
+
+/** Classifiers and their state, from one configuration to the next. */
 export class ClassifierPool {
   /** By configuration entry, as JSON. */
   readonly #provisioned = new Map<string, Promise<Classifier>>();
+  readonly #shared: SharedText | undefined;
+  /** Entries of the configuration that runs. */
+  #running: readonly string[] = [];
+  /** The one that runs. */
+  #ensemble: Ensemble | undefined;
+  #memory: VerdictMemory | undefined;
+  #watch: LoopWatch | undefined;
+
+  constructor({ shared }: ClassifierPoolOptions = {}) {
+    this.#shared = shared;
+  }
 
   /** Throws ConfigError when a plugin is missing or cannot work as configured. */
   async provision({ classifiers }: Pick<Config, 'classifiers'>): Promise<readonly Classifier[]> {
     return Promise.all(classifiers.map((entry) => this.#provisionOne(entry)));
   }
 
+  /** All that `score:` may name. Throws ConfigError, for combinations too. */
+  async known(config: Config): Promise<readonly Classifier[]> {
+    const classifiers = await this.provision(config);
+    return [...classifiers, ...ensembleOf(requireCombinations(config, classifiers), classifiers)];
+  }
+
+  /** The ensemble of this configuration, with the state of the one before. `key`: of what it remembers. */
+  async ensemble(config: Config, key: Buffer): Promise<Ensemble> {
+    const { screening: { cache, deadline_ms: deadlineMs, overload_ms: overloadMs } } = config;
+    const classifiers = await this.provision(config);
+    const limits = { entriesMax: cache.entries_max, bytesMax: cache.bytes_max, ttlMs: cache.ttl_ms, shared: cache.shared };
+    this.#memory ??= new VerdictMemory({ key, shared: this.#shared });
+    this.#memory.limits = limits;
+    this.#watch ??= new LoopWatch();
+    this.#watch.delayMaxMs = overloadMs;
+    const watch = this.#watch;
+    return new Ensemble({
+      classifiers: classifiers.map((classifier, index) => memberOf(classifier, config.classifiers[index]!)),
+      deadlineMs,
+      combine: requireCombinations(config, classifiers),
+      memory: this.#memory,
+      overloaded: () => watch.overloaded,
+      former: this.#ensemble,
+    });
+  }
+
+  /** These run from now on: closes what neither they nor those before need, which may still have calls under way. */
+  settle({ classifiers }: Pick<Config, 'classifiers'>, ensemble: Ensemble): void {
+    this.#ensemble = ensemble;
+    const former = this.#running;
+    this.#running = classifiers.map(entryKey);
+    for (const key of this.#provisioned.keys()) if (!this.#running.includes(key) && !former.includes(key)) void this.#close(key);
+  }
+
   async close(): Promise<void> {
-    const all = await Promise.allSettled(this.#provisioned.values());
-    this.#provisioned.clear();
-    await Promise.allSettled(all.map((one) => (one.status === 'fulfilled' ? one.value.close?.() : undefined)));
+    this.#watch?.close();
+    await Promise.all([...this.#provisioned.keys()].map((key) => this.#close(key)));
+  }
+
+  /** Never rejects: a classifier that could not start or cannot stop is gone all the same. */
+  async #close(key: string): Promise<void> {
+    const provisioned = this.#provisioned.get(key);
+    this.#provisioned.delete(key);
+    await provisioned?.then((classifier) => classifier.close?.()).catch(() => undefined);
   }
 
   #provisionOne(entry: ClassifierConfig): Promise<Classifier> {
-    const key = JSON.stringify([entry.id, entry.plugin, entry.options, entry.patternFiles.map(({ text }) => text)]);
+    const key = entryKey(entry);
     const known = this.#provisioned.get(key);
     if (known !== undefined) return known;
     const fresh = provisionPlugin(entry);
@@ -107,68 +173,25 @@ export class ClassifierPool {
   }
 }
 
-async function provisionPlugin(entry: ClassifierConfig): Promise<Classifier> {
-  const plugin = await importPlugin(entry);
-  const files = readPatternFiles(entry, plugin);
-  try {
-    const classifier = plugin.default({ ...entry.options, id: entry.id, ...(files === undefined ? {} : { files }) });
-    await classifier.provision?.();
-    classifier.validate?.();
-    return classifier;
-  } catch (error) {
-    throw refusal(entry, `the plugin ${entry.plugin} cannot work as configured: ${error instanceof Error ? error.message : 'unknown reason'}`);
-  }
+/** The same for entries that say the same. */
+function entryKey({ patternFiles, ...entry }: ClassifierConfig): string {
+  return JSON.stringify([entry, patternFiles.map(({ text }) => text)]);
 }
 
-/** What a plugin's `index.ts` exports. One with `patternSets` gets pattern files as its option `files`. */
-interface PluginModule {
-  readonly default: CreateClassifier;
-  /** Shipped sets that it gets where the configuration names no `patterns`. */
-  readonly patternSets?: readonly string[];
-  /** Validators that its pattern files may name besides those of src/match. */
-  readonly validators?: Validators;
+/** A classifier as an ensemble takes it: with what its entry says about asking it. */
+export function memberOf(classifier: Classifier, entry: ClassifierConfig): EnsembleMember {
+  const { deadline_ms: deadlineMs, concurrency, retry, breaker, weight } = entry;
+  return {
+    classifier,
+    settings: { ...(deadlineMs === undefined ? {} : { deadlineMs }), concurrency, retry, breaker: { failures: breaker.failures, openMs: breaker.open_ms }, weight },
+    fingerprint: createHash('sha256').update(JSON.stringify([entry.plugin, entry.options])).digest('base64url'),
+  };
 }
 
-/** The files under `patterns`, or the plugin's own choice of shipped sets, without what `disable` names. */
-function readPatternFiles(entry: ClassifierConfig, { patternSets, validators }: PluginModule): readonly PatternFile[] | undefined {
-  if (patternSets === undefined) {
-    if (entry.patterns !== undefined || entry.disable !== undefined) throw refusal(entry, `the plugin ${entry.plugin} takes no patterns`);
-    return undefined;
-  }
-  const issues: ConfigIssue[] = [];
-  const files = (entry.patterns ?? patternSets).flatMap((named): readonly PatternFile[] => {
-    if (isShippedSet(named)) return [shippedSet(named, validators)];
-    const source = entry.patternFiles.find(({ path }) => path === named);
-    if (source?.text === undefined) throw refusal(entry, `${source?.file ?? named}: ${source?.problem ?? 'no such file'}`);
-    const parsed = verifyPatterns(source.text, source.file, validators);
-    issues.push(...parsed.issues);
-    return parsed.file === undefined ? [] : [parsed.file];
-  });
-  if (issues.some((issue) => issue.severity === 'error')) throw new ConfigError(issues);
-  const { files: kept, unknown } = withoutDisabled(files, entry.disable ?? []);
-  if (unknown.length > 0) throw refusal(entry, `disable: no pattern or category ${unknown.join(', ')}`);
-  refuseTwice(entry, kept);
-  return kept;
-}
-
-function refuseTwice(entry: ClassifierConfig, files: readonly PatternFile[]): void {
-  const ids = files.flatMap((file) => file.patterns.map(({ id }) => id));
-  const twice = ids.find((id, index) => ids.indexOf(id) !== index);
-  if (twice !== undefined) throw refusal(entry, `two of the pattern files have a pattern ${twice}`);
-}
-
-/** The name was checked to be one folder's name, so it cannot lead out of plugins/. */
-async function importPlugin(entry: ClassifierConfig): Promise<PluginModule> {
-  const file = new URL(`../plugins/${entry.plugin}/index.ts`, import.meta.url).href;
-  try {
-    return (await import(file)) as PluginModule;
-  } catch (error) {
-    const missing = (error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND' && (error as { readonly url?: string }).url === file;
-    if (missing) throw refusal(entry, `there is no plugin ${entry.plugin}`);
-    throw error;
-  }
-}
-
-function refusal(entry: ClassifierConfig, message: string): ConfigError {
-  return new ConfigError([{ file: '(classifiers)', line: 1, column: 1, path: `classifiers.${entry.id}`, message, severity: 'error' }]);
+/** The combinations as the ensemble takes them, weights filled in. Throws ConfigError when they name what is not there. */
+function requireCombinations({ screening: { combine = [] }, classifiers: entries }: Config, classifiers: readonly Classifier[]): readonly Combination[] {
+  const issues = combinationIssues(combine, classifiers.map(({ id, categories, classify }) => ({ id, categories, isAsked: classify !== undefined })), '(combine)');
+  if (issues.length > 0) throw new ConfigError(issues);
+  const weightOf = (member: string): number => entries.find(({ id }) => id === member.slice(0, member.indexOf('.')))?.weight ?? 1;
+  return combine.map(({ of, ...combination }) => ({ ...combination, of: Object.fromEntries(Object.entries(of).map(([member, weight]) => [member, weight ?? weightOf(member)])) }));
 }

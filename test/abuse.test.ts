@@ -246,7 +246,7 @@ t.test('a packed answer is unpacked up to the limit and no further', async (t) =
     t.match(client.answer()!.body.toString(), /"code":"response_too_large"/, `${encoding}: an error event`);
     t.equal(client.answer()!.complete, false);
   }
-  await until(() => house.upstream.openAnswers === 0, 1000, 'no answer is open');
+  await until(() => house.upstream.openAnswers === 0, 20_000, 'no answer is open');
 });
 
 t.test('an answer packed twice, or in a way that its headers do not agree on, is none', async (t) => {

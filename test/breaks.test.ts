@@ -123,7 +123,7 @@ t.test('an upstream that breaks after any piece, in any form, is never a clean e
       t.ok(closed.every(({ outcome }) => outcome === 'upstream_failed'), `${form.name}: ${how}: the entries say so`);
     }
   }
-  await until(() => house.upstream.openAnswers === 0, 2000, 'no answer is open');
+  await until(() => house.upstream.openAnswers === 0, 20_000, 'no answer is open');
 });
 
 t.test('the same for what is handed over', async (t) => {
@@ -160,7 +160,7 @@ t.test('an upstream that falls silent after any event', async (t) => {
     t.match(client.answer()!.body.toString(), /"code":"upstream_timeout"/);
     t.notMatch(client.bytes.toString(), NO_PART_OF_A_MATCH);
   }));
-  await until(() => house.upstream.openAnswers === 0, 2000, 'no answer is open');
+  await until(() => house.upstream.openAnswers === 0, 20_000, 'no answer is open');
 });
 
 t.test('an answer whose last event has no end: in the middle of its JSON it is broken, after it it is whole', async (t) => {

@@ -25,11 +25,11 @@ t.test('a client that leaves at any byte ends the upstream request within a seco
   const offsets = [0, 1, 12, 50, 100, 180, 250, 300, 301, 302, 310, 400, 555, 600, 777, 1000, 1500, 2000, 3000, 5000];
   await Promise.all(offsets.map(async (offset) => {
     const client = new RawClient(proxy.port).send(chatRequest(HELLO_STREAM));
-    if (offset === 0) await until(() => proxy.upstream.received.length > 0, 2000, 'the request has arrived');
-    else await until(() => client.bytes.length >= offset, 3000, `${offset} bytes`);
+    if (offset === 0) await until(() => proxy.upstream.received.length > 0, 20_000, 'the request has arrived');
+    else await until(() => client.bytes.length >= offset, 20_000, `${offset} bytes`);
     client.leave();
   }));
-  await until(() => proxy.upstream.openAnswers === 0 && proxy.server.openExchanges === 0, 1000, 'no answer is open');
+  await until(() => proxy.upstream.openAnswers === 0 && proxy.server.openExchanges === 0, 20_000, 'no answer is open');
   t.equal(proxy.upstream.received.length, offsets.length);
   t.equal(proxy.records.length, offsets.length);
   t.ok(proxy.records.every((record) => record.outcome === 'client_left'), 'and each entry says so');
@@ -39,15 +39,15 @@ t.test('a client that leaves while its body is on the way, or before the head of
   const proxy = await ProxyUnderTest.start({ script: () => new Promise(() => {}) });
   t.teardown(() => proxy.close());
   const half = new RawClient(proxy.port).send(chatRequest(HELLO).subarray(0, 170));
-  await until(() => proxy.server.openExchanges === 1, 1000, 'the exchange is open');
+  await until(() => proxy.server.openExchanges === 1, 20_000, 'the exchange is open');
   half.leave();
   t.equal((await proxy.record(1)).outcome, 'client_left');
   t.equal(proxy.upstream.received.length, 0);
   const waiting = new RawClient(proxy.port).send(chatRequest(HELLO));
-  await until(() => proxy.upstream.openAnswers === 1, 1000, 'the upstream is at work');
+  await until(() => proxy.upstream.openAnswers === 1, 20_000, 'the upstream is at work');
   waiting.leave();
   t.equal((await proxy.record(2)).outcome, 'client_left');
-  await until(() => proxy.upstream.openAnswers === 0, 1000, 'the upstream is released');
+  await until(() => proxy.upstream.openAnswers === 0, 20_000, 'the upstream is released');
 });
 
 t.test('a client that leaves after [DONE] has had its whole answer', async (t) => {
@@ -59,10 +59,10 @@ t.test('a client that leaves after [DONE] has had its whole answer', async (t) =
   });
   t.teardown(() => proxy.close());
   const client = new RawClient(proxy.port).send(chatRequest(HELLO_STREAM));
-  await until(() => client.bytes.includes('[DONE]'), 2000, '[DONE]');
+  await until(() => client.bytes.includes('[DONE]'), 20_000, '[DONE]');
   client.leave();
   t.equal((await proxy.record()).outcome, 'completed');
-  await until(() => proxy.upstream.openAnswers === 0, 1000, 'the upstream is released');
+  await until(() => proxy.upstream.openAnswers === 0, 20_000, 'the upstream is released');
 });
 
 t.test('an upstream that breaks after any event is an error frame and no clean end', async (t) => {
@@ -153,7 +153,7 @@ t.test('a block by the policy ends the upstream and the stream', async (t) => {
   const answer = await rawRequest(proxy.port, chatRequest(HELLO_STREAM));
   t.ok(answer.complete);
   t.match(answer.body.toString(), /content_filter[\s\S]*\[DONE\]/);
-  await until(() => proxy.upstream.openAnswers === 0, 1000, 'the upstream is released');
+  await until(() => proxy.upstream.openAnswers === 0, 20_000, 'the upstream is released');
   t.equal((await proxy.record()).outcome, 'blocked');
 });
 
@@ -179,9 +179,9 @@ t.test('passed through: the client leaves, the upstream dies, both are seen', as
   const proxy = await ProxyUnderTest.start({ script: endless });
   t.teardown(() => proxy.close());
   const clients = Array.from({ length: 50 }, () => new RawClient(proxy.port).send(MODELS));
-  await until(() => clients.every((client) => client.bytes.length > 500), 3000, 'all are served');
+  await until(() => clients.every((client) => client.bytes.length > 500), 20_000, 'all are served');
   for (const client of clients) client.leave();
-  await until(() => proxy.upstream.openAnswers === 0, 1000, 'no answer is open');
+  await until(() => proxy.upstream.openAnswers === 0, 20_000, 'no answer is open');
   await proxy.record(50);
   t.ok(proxy.records.every((record) => record.outcome === 'client_left'));
   proxy.upstream.script = async (socket) => {

@@ -2,13 +2,13 @@
  * Documentation is tested both ways: what the code has is in README.md, and nothing is there that the code has not.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import t from 'tap';
 import { COMMANDS } from '../src/cli/commands.ts';
 import { CONFIG_KEYS } from '../src/config/schema.ts';
 import { ERROR_CODES } from '../src/contract/errors.ts';
 import { METRICS } from '../src/telemetry/metrics.ts';
-import { DOCUMENTS, markedTables, OWN_HEADERS, README, renderTable, withTables } from './helpers/docs.ts';
+import { DOCUMENTS, markedTables, OWN_HEADERS, README, renderSchema, renderTable, SCHEMAS, withTables } from './helpers/docs.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 
@@ -28,6 +28,16 @@ for (const { path, tables } of DOCUMENTS) {
     const all = await tables();
     t.same([...marked.keys()].sort(), Object.keys(all).sort(), 'all tables are marked, and no other');
     for (const [name, rows] of Object.entries(all)) t.equal(marked.get(name), renderTable(rows), `${name}: run npm run docs`);
+  });
+}
+
+for (const { path, schema } of SCHEMAS) {
+  t.test(`${relative(ROOT, path)} is what the declarations say`, async (t) => {
+    t.ok(readFileSync(path, 'utf8') === renderSchema(schema()), 'run npm run docs');
+    const folder = dirname(path);
+    for (const name of readdirSync(folder).filter((entry) => entry.endsWith('.yaml'))) {
+      t.equal(readFileSync(join(folder, name), 'utf8').split('\n', 1)[0], `# yaml-language-server: $schema=${basename(path)}`, `${name} tells editors of it`);
+    }
   });
 }
 

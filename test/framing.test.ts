@@ -180,7 +180,7 @@ t.test('a second answer that nobody asked for does not answer the next request',
   t.teardown(() => proxy.close());
   const ask = (content: string): Promise<{ status: number; body: Buffer }> => rawRequest(proxy.port, chatRequest({ messages: [{ role: 'user', content }] }));
   t.equal((await ask('first')).status, 200);
-  await until(() => proxy.server.openExchanges === 0, 1000, 'the first exchange has ended');
+  await until(() => proxy.server.openExchanges === 0, 20_000, 'the first exchange has ended');
   const second = await ask('second');
   t.equal(second.status, 200);
   t.equal(second.body.toString(), JSON.stringify(CHAT_ANSWER));
@@ -192,7 +192,7 @@ t.test('pipelined requests are answered in order, each with its own answer', asy
   const ask = (content: string): Buffer => chatRequest({ messages: [{ role: 'user', content }] });
   const client = new RawClient(proxy.port).send(Buffer.concat([ask('one'), ask('two')]));
   t.teardown(() => client.leave());
-  await until(() => client.bytes.includes('one') && client.bytes.includes('two'), 2000, 'both answers');
+  await until(() => client.bytes.includes('one') && client.bytes.includes('two'), 20_000, 'both answers');
   t.ok(client.bytes.indexOf('one') < client.bytes.indexOf('two'));
 });
 
@@ -210,21 +210,21 @@ t.test('a request that is broken behind one that waits ends the connection, and 
       t.notMatch(client.bytes.toString('latin1'), /CONNECT|501/, 'nothing that could be taken for an answer');
     }
   }
-  await until(() => proxy.server.openExchanges === 0, 1000, 'no exchange is left open');
+  await until(() => proxy.server.openExchanges === 0, 20_000, 'no exchange is left open');
 });
 
 t.test('a bounded number of requests wait on one connection', async (t) => {
   const proxy = await ProxyUnderTest.start({ script: async (socket, received) => { await pause(150); await json(200, CHAT_ANSWER)(socket, received); } });
   t.teardown(() => proxy.close());
   const many = new RawClient(proxy.port).send(Buffer.from(request().repeat(300)));
-  await until(() => proxy.upstream.received.length > 0, 1000, 'the first has arrived');
+  await until(() => proxy.upstream.received.length > 0, 20_000, 'the first has arrived');
   await many.closed;
   t.equal(proxy.upstream.received.length, 16, 'the rest was refused');
   t.match(many.bytes.toString(), /HTTP\/1\.1 400 [^]*more than 16 requests wait/);
   const few = new RawClient(proxy.port).send(Buffer.from(request().repeat(16)));
   await until(() => few.bytes.toString().split('HTTP/1.1 200').length === 17, 5000, 'all are answered');
   few.leave();
-  await until(() => proxy.server.openExchanges === 0, 1000, 'no exchange is left open');
+  await until(() => proxy.server.openExchanges === 0, 20_000, 'no exchange is left open');
 });
 
 t.test('an upgrade without its connection field is a request like any other', async (t) => {

@@ -249,7 +249,7 @@ t.test('requests, realtime', { skip: skipReason }, async (t) => {
 const SAMPLE = 12;
 
 each('through the proxy', async (t, endpoint, all) => {
-  if (endpoint.refusal !== undefined) return void t.comment('refused by the default configuration');
+  if (endpoint.answeredHere !== undefined) return void t.comment('answered here by the default configuration');
   const house = await SdkHouse.open(t, MARK_POLICY);
   const random = randomOf(seed);
   const fit = all.filter((recording) => !isBroken(endpoint.dialect, recording) && (recording.request === undefined || !isRefused(endpoint.dialect, recording.request)));

@@ -172,7 +172,7 @@ t.test('a client that reads nothing is not kept by comments', async (t) => {
   };
   const client = new RawClient(port).send(ASK);
   client.socket.pause();
-  await until(() => house.upstream.openAnswers === 1, 3000, 'it has begun');
+  await until(() => house.upstream.openAnswers === 1, 20_000, 'it has begun');
   await until(() => house.upstream.openAnswers === 0, 5000, 'it is given up');
   client.leave();
 });

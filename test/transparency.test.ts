@@ -119,12 +119,12 @@ t.test('events leave when they come: the head before the first, each before the 
   });
   t.teardown(() => proxy.close());
   const client = new RawClient(proxy.port).send(chatRequest(HELLO_STREAM));
-  await until(() => client.answer() !== undefined, 1000, 'the head has left before any event');
+  await until(() => client.answer() !== undefined, 20_000, 'the head has left before any event');
   t.equal(client.answer()!.body.length, 0);
   for (let i = 0; i < EVENTS.length; i++) {
-    await until(() => steps.length > i, 1000, 'the upstream waits');
+    await until(() => steps.length > i, 20_000, 'the upstream waits');
     steps[i]();
-    await until(() => client.answer()!.body.toString() === EVENTS.slice(0, i + 1).join(''), 1000, `event ${i}`);
+    await until(() => client.answer()!.body.toString() === EVENTS.slice(0, i + 1).join(''), 20_000, `event ${i}`);
   }
   t.ok((await client.read()).complete);
   t.equal(client.answer()!.headers['content-type'], 'text/event-stream');

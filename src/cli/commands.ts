@@ -10,4 +10,6 @@ export const COMMANDS: Readonly<Record<string, () => Promise<CliCommand>>> = {
   check: async () => (await import('./check.ts')).check,
   screen: async () => (await import('./screen.ts')).screen,
   redact: async () => (await import('./redact.ts')).redact,
+  policy: async () => (await import('./policy.ts')).policy,
+  classifier: async () => (await import('./classifier.ts')).classifier,
 };

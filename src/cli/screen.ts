@@ -52,7 +52,8 @@ exit code: 0 there is a decision, whatever it is, 1 screening failed, 2 wrong ca
   },
 };
 
-function readContextOption(option: string): readonly [string, ContextValue] {
+/** `KEY=VALUE`; true, false and numbers are read as such. */
+export function readContextOption(option: string): readonly [string, ContextValue] {
   const at = option.indexOf('=');
   if (at < 1) throw new UsageError('--context takes KEY=VALUE');
   const value = option.slice(at + 1);

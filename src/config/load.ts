@@ -117,6 +117,8 @@ function filesOf({ main, config, policies }: Pick<Sources, 'main' | 'config' | '
 }
 
 const POLICY_EXTENSIONS = ['.yaml', '.yml', '.json'];
+/** A description for editors, which lies beside what it describes. */
+const SCHEMA_ENDING = '.schema.json';
 
 /** Files as listed; of a directory its YAML and JSON files by name, hidden ones (a ConfigMap's `..data`) left out. */
 async function readPolicyFiles(config: Config, document: YamlDocument, workingDir: string): Promise<{ readonly files: readonly PolicySource[]; readonly issues: readonly ConfigIssue[] }> {
@@ -126,7 +128,7 @@ async function readPolicyFiles(config: Config, document: YamlDocument, workingDi
     const kind = await stat(path).catch(() => undefined);
     if (kind?.isDirectory()) {
       // A directory that cannot be listed holds nothing, and then the tenants' policies are missing.
-      const names = (await readdir(path).catch(() => [])).filter((entry) => !entry.startsWith('.') && POLICY_EXTENSIONS.includes(extname(entry))).sort();
+      const names = (await readdir(path).catch(() => [])).filter((entry) => !entry.startsWith('.') && !entry.endsWith(SCHEMA_ENDING) && POLICY_EXTENSIONS.includes(extname(entry))).sort();
       for (const entry of names) files.push(await readPolicySource(join(path, entry), workingDir));
     } else if (kind) {
       files.push(await readPolicySource(path, workingDir));
@@ -137,7 +139,8 @@ async function readPolicyFiles(config: Config, document: YamlDocument, workingDi
   return { files, issues };
 }
 
-async function readPolicySource(path: string, workingDir: string): Promise<PolicySource> {
+/** One policy's file, with what it names. */
+export async function readPolicySource(path: string, workingDir: string): Promise<PolicySource> {
   const source = await readSource(path, workingDir, POLICY_LIMITS.bytesMax);
   const literalFiles = new Map<string, SourceFile>();
   for (const named of literalFilesOf(source)) literalFiles.set(named, await readSource(resolve(dirname(path), named), workingDir, LITERAL_FILE_BYTES_MAX));
@@ -198,6 +201,8 @@ export async function buildSnapshot(sources: Sources, options: LoadOptions = {})
     const classifiers = await knownClassifiers(config, document, options, issues);
     for (const source of sources.policies) addPolicy(source, classifiers, policies, policyFiles, issues);
     issues.push(...crossCheck(config, document, policies, issues));
+    const unused = unusedFiles(config, policies, policyFiles);
+    issues.splice(0, issues.length, ...issues.filter(({ severity, file }) => severity === 'error' || !unused.has(file)));
   }
   if (!config || issues.some((issue) => issue.severity === 'error')) throw new ConfigError(issues);
   return Object.freeze<Snapshot>({
@@ -211,6 +216,14 @@ export async function buildSnapshot(sources: Sources, options: LoadOptions = {})
   });
 }
 
+/** Of policies that nobody is under; what they warn of, `weir policy test` tells. */
+function unusedFiles({ tenants }: Config, policies: ReadonlyMap<string, Policy>, policyFiles: ReadonlyMap<string, string>): ReadonlySet<string> {
+  const used = new Set(tenants.map(({ policy }) => policy));
+  // A set is walked to its end, with what is added on the way.
+  for (const id of used) for (const other of [policies.get(id)?.shadow, policies.get(id)?.canary?.policy]) if (other !== undefined) used.add(other);
+  return new Set([...policyFiles].filter(([id]) => !used.has(id)).map(([, file]) => file));
+}
+
 /** Undefined, so that names are not checked, when the classifiers themselves were refused: one cause, one issue. */
 async function knownClassifiers(config: Config, document: YamlDocument, { classifiers }: LoadOptions, issues: ConfigIssue[]): Promise<readonly KnownClassifier[] | undefined> {
   if (typeof classifiers !== 'function') return classifiers;
@@ -220,7 +233,9 @@ async function knownClassifiers(config: Config, document: YamlDocument, { classi
     if (!(error instanceof ConfigError)) throw error;
     for (const issue of error.issues) {
       const index = config.classifiers.findIndex(({ id }) => issue.path === `classifiers.${id}`);
-      issues.push(index < 0 ? issue : { ...issue, ...issueAt(document, ['classifiers', index, 'plugin'], issue.message) });
+      const combination = /^screening\.combine\[(\d+)\]$/.exec(issue.path);
+      if (combination !== null) issues.push({ ...issue, ...issueAt(document, ['screening', 'combine', Number(combination[1]), 'of'], issue.message) });
+      else issues.push(index < 0 ? issue : { ...issue, ...issueAt(document, ['classifiers', index, 'plugin'], issue.message) });
     }
     return undefined;
   }
@@ -252,6 +267,9 @@ function addPolicy(source: PolicySource, classifiers: readonly KnownClassifier[]
   policyFiles.set(id, file);
 }
 
+/** Names in `score:` that are not classifiers of the configuration. */
+const RESERVED_IDS: readonly string[] = ['patterns', 'ensemble'];
+
 /** What no single key can be wrong about alone. */
 function crossCheck(config: Config, document: YamlDocument, policies: ReadonlyMap<string, Policy>, before: readonly ConfigIssue[]): readonly ConfigIssue[] {
   const issues: ConfigIssue[] = [];
@@ -261,6 +279,7 @@ function crossCheck(config: Config, document: YamlDocument, policies: ReadonlyMa
   const policiesComplete = !before.some((issue) => issue.severity === 'error');
 
   refuseTwice(config.tenants.map((tenant) => tenant.id), 'tenant', (index) => ['tenants', index, 'id'], report);
+  for (const [index, { id }] of config.classifiers.entries()) if (RESERVED_IDS.includes(id)) report(['classifiers', index, 'id'], `${id} is a name of Weir's own`, 'give the classifier another id');
   refuseTwice(config.classifiers.map((entry) => entry.id), 'classifier', (index) => ['classifiers', index, 'id'], report);
   const keys = config.tenants.flatMap((tenant, index) => tenant.keys.map((key, position) => ({ key, path: ['tenants', index, 'keys', position] as const })));
   refuseTwice(keys.map(({ key }) => key.sha256), 'key with this sha256', (index) => [...keys[index].path, 'sha256'], report, false);

@@ -6,7 +6,10 @@
  */
 import { isAbsolute, resolve } from 'node:path';
 import { FAIL_MODES } from '../contract/policy.ts';
-import { choice, custom, documentKeys, flag, free, isMapping, kindOf, list, mapping, name, number, record, text, url, whole, type KeyDoc, type Shape, type Site, type TypeOf } from './shape.ts';
+import { MODERATION_CATEGORIES, SOURCE_PLACE, VIEWS } from '../contract/screening.ts';
+import { combination } from './combine.ts';
+import { schemaOf } from './json-schema.ts';
+import { choice, custom, documentKeys, flag, free, isMapping, kindOf, list, mapping, meant, name, number, readShape, record, text, url, whole, type JsonSchema, type KeyDoc, type Shape, type Site, type TypeOf } from './shape.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -57,7 +60,7 @@ const proxy = mapping('The listener that applications call.', {
   port: port('Port to listen on; 0 picks a free one.', 8080),
   limits,
   timeouts,
-  workers: custom('whole number', 'Processes that share the port.', readWorkers, { default: 1 }),
+  workers: custom('whole number', 'Processes that share the port.', readWorkers, { default: 1, schema: { type: 'integer', minimum: 1, maximum: 256 } }),
   unknown_endpoints: choice('What becomes of a path that is neither screened nor on the pass_through list.', ['refuse', 'pass'] as const, { default: 'refuse' }),
   opaque: mapping('What becomes of a request with a part that is no text and that no classifier has judged, and of an answer that is all media.', {
     image: treatment('Images in the body.', 'pass'),
@@ -72,7 +75,7 @@ const proxy = mapping('The listener that applications call.', {
   }, { default: {} }),
   pass_through: list('Routes handed over whole, unscreened.', passThroughRoute, { default: ['GET /v1/models', 'GET /v1/models/*'], countMax: 1000 }),
   websockets: choice('What becomes of a WebSocket: screen reads every frame in both directions, pass hands it over unscreened.', ['screen', 'refuse', 'pass'] as const, { default: 'screen' }),
-  moderations: choice('Whether /v1/moderations is answered here or by the upstream; local is not available yet, and refuses it.', ['local', 'forward'] as const, { default: 'local' }),
+  moderations: choice('Whether /v1/moderations is answered here, by the configured classifiers, or by the upstream.', ['local', 'forward'] as const, { default: 'local' }),
 }, { default: {} });
 
 const admin = mapping('The listener for the console, its API and /metrics.', {
@@ -83,7 +86,7 @@ const admin = mapping('The listener for the console, its API and /metrics.', {
 // Where it goes.
 
 const upstream = mapping('One provider.', {
-  url: custom('URL', 'Base URL, with its version path.', readUpstreamUrl, { required: true, example: 'https://api.openai.com/v1' }),
+  url: custom('URL', 'Base URL, with its version path.', readUpstreamUrl, { required: true, example: 'https://api.openai.com/v1', schema: { type: 'string', pattern: '^(?:https?:|\\$\\{)' } }),
   api_key: text('Key sent in place of the caller’s; empty or absent: the caller’s own key passes through.', { example: '${OPENAI_API_KEY:-}', lengthMax: 4096, pattern: /^[\x21-\x7e]+$/, patternMeaning: 'a key without spaces or line ends' }),
   provider: text('Provider name in traces (gen_ai.provider.name); by default told from the host.', { example: 'openai', lengthMax: 64 }),
   connections: whole('Most connections to it.', { default: 256, min: 1, max: 65_535 }),
@@ -124,12 +127,23 @@ const tenant = mapping('One tenant.', {
 
 const patternFile = text('A set or a file.', { lengthMax: 4096, pattern: /^[^\0]+$/, patternMeaning: 'the name of a set or a path' });
 
-const classifierFields = mapping('One classifier; every further key is an option of its plugin.', {
+const classifierFields = mapping('One classifier; every further key is an option of its plugin, where a text that begins with `./` or `../` is a path.', {
   id: name('Name in results and in `score:` conditions.', { required: true, example: 'pii' }),
-  plugin: text('Folder under plugins/ that implements it.', { required: true, pattern: /^[a-z0-9][a-z0-9-]*$/, patternMeaning: 'a plugin name of lower-case letters, digits and `-`', lengthMax: 64, example: 'pii' }),
+  plugin: text('Folder under plugins/ that implements it, or the path of a file of your own, beginning with `./`, `../` or `/`.', { required: true, pattern: /^(?:[a-z0-9][a-z0-9-]{0,63}|\.{0,2}\/[^\0]+)$/, patternMeaning: 'a plugin name of lower-case letters, digits and `-`, or a path such as ./my-classifier/index.ts', lengthMax: 4096, example: 'pii' }),
   patterns: list('Pattern files, and names of sets that come with Weir, in place of those that the plugin takes by itself.', patternFile, { countMax: 100, countMin: 1, example: ['contact', 'finance'] }),
   disable: list('Patterns and categories to leave out, by id.', name('A pattern or a category.'), { countMax: 1000, example: ['bic', 'MAC_ADDRESS'] }),
+  deadline_ms: whole('Its own time for one text, within screening.deadline_ms.', { min: 1, max: DAY_MS, unit: 'ms', example: 60 }),
+  concurrency: whole('Texts that it is asked about at once; four times as many wait, and those beyond are unknown.', { default: 64, min: 1, max: 100_000 }),
+  retry: flag('Ask again, once and within the deadline, where it failed fast and its plugin says that this does no harm.', { default: true }),
+  breaker: mapping('When it is left alone.', {
+    failures: whole('Failures in a row after which it is not asked for a while.', { default: 5, min: 1, max: 100_000 }),
+    open_ms: ms('How long until one text tries it again.', 5_000),
+  }, { default: {} }),
+  weight: number('Its weight in a weighted combination that gives none.', { default: 1, min: 0.000_001, max: 1e6 }),
 }, { open: true });
+
+/** What the host reads of an entry; the rest is for the plugin. */
+const HOST_KEYS: readonly string[] = Object.keys(classifierFields.fields!).filter((key) => key !== 'id');
 
 /** A pattern file of the operator's own, as `load` read it. */
 export interface PatternSource {
@@ -140,13 +154,10 @@ export interface PatternSource {
   readonly problem?: string;
 }
 
-/** `options` is the entry whole, as the plugin gets it. */
-interface ReadClassifier {
-  readonly id: string;
-  readonly plugin: string;
+/** `options` is what the plugin gets: the entry's id, and what the host does not read. */
+interface ReadClassifier extends NonNullable<TypeOf<typeof classifierFields>> {
   /** Names of shipped sets, and paths: absolute once the configuration is resolved. */
-  readonly patterns?: readonly string[];
-  readonly disable?: readonly string[];
+  readonly patterns: readonly string[] | undefined;
   readonly options: Readonly<Record<string, unknown>> & { readonly id: string };
 }
 
@@ -154,7 +165,9 @@ const classifier: Shape<ReadClassifier | undefined> = {
   ...classifierFields,
   read(value, site) {
     const fields = classifierFields.read(value, site);
-    return fields && isMapping(value) ? Object.freeze({ ...fields, options: Object.freeze({ ...value, id: fields.id }) }) : undefined;
+    if (fields === undefined || !isMapping(value)) return undefined;
+    const options = Object.fromEntries(Object.entries(value).filter(([key]) => !HOST_KEYS.includes(key)));
+    return Object.freeze({ ...fields, options: Object.freeze({ ...options, id: fields.id }) });
   },
 };
 
@@ -167,11 +180,31 @@ export const CONFIG = mapping('The configuration.', {
   admin,
   upstreams: record('Providers by name.', upstream, { required: true, countMin: 1, countMax: 1000 }),
   tenants: list('Who may call, under which policy, and where to.', tenant, { required: true, countMin: 1, countMax: 100_000 }),
-  policies: custom('path or list of paths', 'Policy files, or directories of them; by default `policies` beside this file.', readPolicies, { example: 'policies' }),
+  policies: custom('path or list of paths', 'Policy files, or directories of them; by default `policies` beside this file.', readPolicies, { example: 'policies', schema: { type: ['string', 'array'], items: { type: 'string' } } }),
   classifiers: list('Classifiers to run; absent: the embedded ones.', classifier, { countMax: 100 }),
   screening: mapping('How screening runs.', {
     deadline_ms: ms('Time for all scores of one text; a score that is late is unknown.', 80),
+    overload_ms: ms('Delay of the event loop, on average, from which slow classifiers are not asked; their scores are unknown meanwhile.', 250),
+    cache: mapping('What was said of a text is remembered, under a keyed hash and never with its content, so that a conversation that is sent again is not screened again.', {
+      entries_max: whole('Entries for each tenant; 0 remembers nothing.', { default: 20_000, min: 0, max: 100_000_000 }),
+      bytes_max: bytes('Bytes of them for each tenant; all tenants together have 256 MiB.', 16 * MIB, 256 * MIB),
+      ttl_ms: ms('How long an entry counts.', 3_600_000),
+      shared: flag('Share what slow classifiers said through Redis, where there is one, with replicas that have the same data_dir/hash.key.', { default: true }),
+    }, { default: {} }),
+    combine: list('Scores made of several classifiers\' scores.', combination, { countMax: 200 }),
+    views: mapping('What a prompt says beneath its disguises is screened too: without invisible characters, with look-alikes folded, spelled words joined, encoded text decoded.', {
+      names: list('Which views; an empty list screens texts as they stand alone.', choice('A view.', VIEWS), { default: VIEWS, countMax: VIEWS.length }),
+      chars_max: whole('Characters of a text that are viewed; what is beyond is screened as it stands alone.', { default: MIB, min: 1_000, max: 100_000_000, unit: 'characters' }),
+    }, { default: {} }),
+    sources: list('Where a prompt’s sources stand that answers are held against, in place of the usual places: carriers, or beginnings of them, such as `messages[role=tool].content`.', text('A place.', { lengthMax: 200, pattern: SOURCE_PLACE, patternMeaning: 'a carrier such as documents or messages[role=tool].content' }), { countMax: 100, example: ['messages[role=tool].content', 'documents'] }),
+    moderation_thresholds: custom('mapping', 'The score from which /v1/moderations flags a category, by its name; 0.5 where none is given.', readThresholds, { default: {} as Readonly<Record<string, number>>, schema: { type: 'object', propertyNames: { enum: MODERATION_CATEGORIES }, additionalProperties: { type: 'number', exclusiveMinimum: 0, maximum: 1 } } }),
   }, { default: {} }),
+  notifications: mapping('Who is told of what is found after the fact.', {
+    webhook: mapping('An address that takes them as signed JSON.', {
+      url: url('Where they are posted.', { schemes: ['http', 'https'], required: true, example: 'https://hooks.example.com/weir' }),
+      secret: text('Key of the signature, HMAC-SHA256 of the time and the body; 16 characters at least.', { required: true, lengthMax: 4096, pattern: /^[\x21-\x7e]{16,}$/, patternMeaning: 'a secret of 16 characters or more, without spaces', example: '${WEIR_WEBHOOK_SECRET}' }),
+    }),
+  }),
   audit: mapping('The audit log.', {
     durability: choice('strict: an answer ends only when its entry is on disk; relaxed: within a tenth of a second.', DURABILITIES, { default: 'relaxed' }),
     dir: path('Where it is written; by default `audit` in data_dir.', { example: './data/audit' }),
@@ -226,6 +259,11 @@ export type ClassifierConfig = Config['classifiers'][number];
 /** The reference, one row per key. */
 export const CONFIG_KEYS: readonly KeyDoc[] = documentKeys(CONFIG as Shape<unknown>);
 
+/** The configuration as JSON Schema, for editors. */
+export function configSchema(): JsonSchema {
+  return schemaOf(CONFIG as Shape<unknown>, { title: 'The configuration of Weir', environment: true });
+}
+
 /** Fills in what depends on where the file is. `dir` is the file's folder. */
 export function resolveConfig(config: ReadConfig, dir: string, workingDir: string): Config {
   const dataDir = config.data_dir === undefined ? resolve(workingDir, 'data') : resolve(dir, config.data_dir);
@@ -239,14 +277,28 @@ export function resolveConfig(config: ReadConfig, dir: string, workingDir: strin
     upstreams: Object.freeze(upstreams),
     classifiers: Object.freeze((config.classifiers ?? EMBEDDED_CLASSIFIERS).map((entry) => Object.freeze({
       ...entry,
+      plugin: isPath(entry.plugin) ? resolve(dir, entry.plugin) : entry.plugin,
+      options: withPaths(entry.options, dir) as ReadClassifier['options'],
       ...(entry.patterns === undefined ? {} : { patterns: Object.freeze(entry.patterns.map((named) => (isPath(named) ? resolve(dir, named) : named))) }),
       patternFiles: [],
     }))),
   });
 }
 
+/** Options of a plugin, where text that begins with `./` or `../` is a path: a plugin does not know where the file is. */
+function withPaths(value: unknown, dir: string): unknown {
+  if (typeof value === 'string') return /^\.\.?\//.test(value) ? resolve(dir, value) : value;
+  if (Array.isArray(value)) return Object.freeze(value.map((item) => withPaths(item, dir)));
+  return isMapping(value) ? Object.freeze(Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withPaths(item, dir)]))) : value;
+}
+
 /** What runs when `classifiers` is absent. */
-export const EMBEDDED_CLASSIFIERS: readonly ReadClassifier[] = Object.freeze([Object.freeze({ id: 'pii', plugin: 'pii', options: Object.freeze({ id: 'pii', plugin: 'pii' }) })]);
+export const EMBEDDED_CLASSIFIERS: readonly ReadClassifier[] = Object.freeze([embedded('pii')]);
+
+/** As an entry that says no more. */
+function embedded(plugin: string): ReadClassifier {
+  return readShape(classifier, { file: '', value: { id: plugin, plugin }, issues: [], at: () => ({ line: 1, column: 1 }) }).value!;
+}
 
 /** A path has a slash or an ending; the name of a set has neither. */
 export function isPath(named: string): boolean {
@@ -288,6 +340,17 @@ function readWorkers(value: unknown, site: Site): number | undefined {
   const workers = whole('', { min: 1, max: 256 }).read(value, site);
   if (workers !== undefined && workers > 1) site.warn('more than one worker is not available yet', 'one process serves the port until then');
   return workers;
+}
+
+function readThresholds(value: unknown, site: Site): Readonly<Record<string, number>> | undefined {
+  if (!isMapping(value)) return site.refuse(`expected category: score, got ${kindOf(value)}`);
+  const thresholds: Record<string, number> = {};
+  for (const [category, score] of Object.entries(value)) {
+    if (!(MODERATION_CATEGORIES as readonly string[]).includes(category)) site.child(category).refuse(`no category ${category}`, meant(category, MODERATION_CATEGORIES), 'key');
+    else if (typeof score !== 'number' || !(score > 0 && score <= 1)) site.child(category).refuse('a threshold is a number above 0 and at most 1');
+    else thresholds[category] = score;
+  }
+  return Object.freeze(thresholds);
 }
 
 function readPolicies(value: unknown, site: Site): readonly string[] | undefined {

@@ -20,7 +20,11 @@ interface Notes {
   readonly example?: {};
   /** Accepted and checked, but nothing acts on it yet: reported as a warning that says this. */
   readonly later?: string;
+  /** For `custom`: what JSON Schema can say of it. */
+  readonly schema?: JsonSchema;
 }
+
+export type JsonSchema = Readonly<Record<string, unknown>>;
 
 export interface Shape<T> {
   /** In words: `whole number`, `one of refuse, pass`. */
@@ -31,6 +35,8 @@ export interface Shape<T> {
   readonly item?: Shape<unknown>;
   /** `[]` for a list, `*` for a mapping with free keys. */
   readonly itemStep?: '[]' | '*';
+  /** What JSON Schema can say of a value, without its description. */
+  readonly schema: JsonSchema;
   /** Undefined when an issue was reported. */
   read(value: unknown, site: Site): T | undefined;
 }
@@ -99,7 +105,7 @@ export function text<const N extends Notes & { readonly pattern?: RegExp; readon
     if (value.length > lengthMax) return site.refuse(`longer than ${lengthMax} characters`);
     if (notes.pattern && !notes.pattern.test(value)) return site.refuse(`expected ${notes.patternMeaning}`);
     return value;
-  });
+  }, { type: 'string', minLength: 1, maxLength: lengthMax, ...(notes.pattern === undefined ? {} : { pattern: notes.pattern.source }) });
 }
 
 /** A name that other parts refer to, and that may stand in a path, a header or a metric. */
@@ -116,7 +122,7 @@ export function whole<const N extends Notes & { readonly min: number; readonly m
     if (number === undefined) return site.refuse(`expected a whole number, got ${kindOf(value)}`);
     if (!Number.isInteger(number) || number < notes.min || number > notes.max) return site.refuse(`expected a whole number from ${notes.min} to ${notes.max}, got ${number}`);
     return number;
-  });
+  }, { type: 'integer', minimum: notes.min, maximum: notes.max });
 }
 
 export function number<const N extends Notes & { readonly min: number; readonly max: number }>(description: string, notes: N): Shape<Present<number, N>> {
@@ -125,7 +131,7 @@ export function number<const N extends Notes & { readonly min: number; readonly 
     if (number === undefined) return site.refuse(`expected a number, got ${kindOf(value)}`);
     if (!(number >= notes.min && number <= notes.max)) return site.refuse(`expected a number from ${notes.min} to ${notes.max}, got ${number}`);
     return number;
-  });
+  }, { type: 'number', minimum: notes.min, maximum: notes.max });
 }
 
 export function flag<const N extends Notes = {}>(description: string, notes: N = {} as N): Shape<Present<boolean, N>> {
@@ -133,7 +139,7 @@ export function flag<const N extends Notes = {}>(description: string, notes: N =
     if (typeof value === 'boolean') return value;
     if (site.expanded && (value === 'true' || value === 'false')) return value === 'true';
     return site.refuse(`expected true or false, got ${kindOf(value)}`);
-  });
+  }, { type: 'boolean' });
 }
 
 export function choice<const W extends readonly string[], const N extends Notes = {}>(description: string, words: W, notes: N = {} as N): Shape<Present<W[number], N>> {
@@ -141,7 +147,7 @@ export function choice<const W extends readonly string[], const N extends Notes 
     if (typeof value === 'string' && words.includes(value)) return value as W[number];
     if (typeof value !== 'string') return site.refuse(`expected one of ${words.join(', ')}; got ${kindOf(value)}`);
     return site.refuse(`expected one of ${words.join(', ')}`, meant(value, words));
-  });
+  }, { enum: words });
 }
 
 const DURATION_UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
@@ -154,7 +160,7 @@ export function duration<const N extends Notes & { readonly maxMs: number }>(des
     const ms = Number(parts[1]) * DURATION_UNITS_MS[parts[2]];
     if (ms > notes.maxMs) return site.refuse(`longer than ${notes.maxMs} ms`);
     return ms;
-  });
+  }, { type: 'string', pattern: '^\\d{1,12}(ms|s|m|h|d)$' });
 }
 
 /** An absolute URL without a fragment; credentials inside are refused unless `userinfo` says otherwise. */
@@ -167,17 +173,17 @@ export function url<const N extends Notes & { readonly schemes: readonly string[
     if (parsed.hash !== '') return site.refuse('a URL here has no fragment', 'remove # and what follows');
     if (!notes.userinfo && (parsed.username !== '' || parsed.password !== '')) return site.refuse('a URL here holds no credentials', 'put them in api_key');
     return value;
-  });
+  }, { type: 'string', format: 'uri' });
 }
 
 /** Anything the schema leaves to someone else: a plugin's own options, a part that is not built yet. */
 export function free<const N extends Notes = {}>(description: string, notes: N = {} as N): Shape<Present<Readonly<Record<string, unknown>>, N>> {
-  return make('mapping', description, notes, (value, site) => (isMapping(value) ? (deepFreeze(value) as Readonly<Record<string, unknown>>) : site.refuse(`expected a mapping, got ${kindOf(value)}`)));
+  return make('mapping', description, notes, (value, site) => (isMapping(value) ? (deepFreeze(value) as Readonly<Record<string, unknown>>) : site.refuse(`expected a mapping, got ${kindOf(value)}`)), { type: 'object' });
 }
 
 /** A reader of one's own. */
 export function custom<T, const N extends Notes = {}>(type: string, description: string, read: (value: unknown, site: Site) => T | undefined, notes: N = {} as N): Shape<Present<T, N>> {
-  return make(type, description, notes, read);
+  return make(type, description, notes, read, notes.schema ?? {});
 }
 
 // Collections.
@@ -189,7 +195,8 @@ export function list<T, const N extends Notes & { readonly countMax: number; rea
     if (value.length < (notes.countMin ?? 0)) return site.refuse(`expected at least ${notes.countMin} ${notes.countMin === 1 ? 'entry' : 'entries'}`);
     return Object.freeze(value.map((entry, index) => item.read(entry, site.child(index)) as Exclude<T, undefined>));
   };
-  return { ...make(`list of ${item.type}`, description, notes, read), item: item as Shape<unknown>, itemStep: '[]' } as unknown as Shape<Present<readonly Exclude<T, undefined>[], N>>;
+  const schema = { type: 'array', minItems: notes.countMin ?? 0, maxItems: notes.countMax };
+  return { ...make(`list of ${item.type}`, description, notes, read, schema), item: item as Shape<unknown>, itemStep: '[]' } as unknown as Shape<Present<readonly Exclude<T, undefined>[], N>>;
 }
 
 /** A mapping from names to one shape. The result has no prototype, so no name is special. */
@@ -206,7 +213,8 @@ export function record<T, const N extends Notes & { readonly countMax: number; r
     }
     return Object.freeze(result);
   };
-  return { ...make('mapping', description, notes, read), item: item as Shape<unknown>, itemStep: '*' } as unknown as Shape<Present<Readonly<Record<string, Exclude<T, undefined>>>, N>>;
+  const schema = { type: 'object', minProperties: notes.countMin ?? 0, maxProperties: notes.countMax };
+  return { ...make('mapping', description, notes, read, schema), item: item as Shape<unknown>, itemStep: '*' } as unknown as Shape<Present<Readonly<Record<string, Exclude<T, undefined>>>, N>>;
 }
 
 export function mapping<const F extends Fields, const N extends Notes & { readonly open?: true } = {}>(description: string, fields: F, notes: N = {} as N): Shape<Present<Mapping<F>, N>> {
@@ -220,7 +228,8 @@ export function mapping<const F extends Fields, const N extends Notes & { readon
     }
     return Object.freeze(result) as Mapping<F>;
   };
-  return { ...make('mapping', description, notes, read), fields } as unknown as Shape<Present<Mapping<F>, N>>;
+  const schema = { type: 'object', additionalProperties: notes.open === true };
+  return { ...make('mapping', description, notes, read, schema), fields } as unknown as Shape<Present<Mapping<F>, N>>;
 }
 
 function readField(value: unknown, field: Shape<unknown>, site: Site, parent: Site): unknown {
@@ -241,8 +250,8 @@ function refuseUnknown(value: Readonly<Record<string, unknown>>, fields: Fields,
 
 // What all share.
 
-function make<T, N extends Notes>(type: string, description: string, notes: N, read: (value: unknown, site: Site) => T | undefined): Shape<Present<T, N>> {
-  return { type, description, notes, read } as unknown as Shape<Present<T, N>>;
+function make<T, N extends Notes>(type: string, description: string, notes: N, read: (value: unknown, site: Site) => T | undefined, schema: JsonSchema): Shape<Present<T, N>> {
+  return { type, description, notes, read, schema } as unknown as Shape<Present<T, N>>;
 }
 
 /** `did you mean x?`, or undefined. */

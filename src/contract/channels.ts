@@ -50,12 +50,36 @@ export interface HealthChanged {
   readonly detail: string;
 }
 
+export const CALL_OUTCOMES = ['ok', 'timeout', 'unavailable', 'error', 'unsupported', 'cached', 'late'] as const;
+/** `cached`: remembered, so nobody was asked. `late`: an answer after the deadline, ignored; its call was told as `timeout` before. */
+export type CallOutcome = (typeof CALL_OUTCOMES)[number];
+
+/** A classifier was asked about one text, and how that ended. */
+export interface ClassifierCalled {
+  readonly requestId: string;
+  readonly classifier: string;
+  readonly outcome: CallOutcome;
+  /** `performance.now()` values. */
+  readonly startMs: number;
+  readonly endMs: number;
+}
+
+export const BREAKER_STATES = ['closed', 'half_open', 'open'] as const;
+export type BreakerState = (typeof BREAKER_STATES)[number];
+
+export interface BreakerChanged {
+  readonly classifier: string;
+  readonly state: BreakerState;
+}
+
 interface Payloads {
   'weir.exchange.opened': ExchangeOpened;
   'weir.stage.ended': StageEnded;
   'weir.exchange.closed': ExchangeClosed;
   'weir.config.reloaded': ConfigReloaded;
   'weir.health.changed': HealthChanged;
+  'weir.classifier.called': ClassifierCalled;
+  'weir.breaker.changed': BreakerChanged;
 }
 
 export const CHANNELS = {
@@ -64,4 +88,6 @@ export const CHANNELS = {
   exchangeClosed: channel('weir.exchange.closed') as Channel<unknown, Payloads['weir.exchange.closed']>,
   configReloaded: channel('weir.config.reloaded') as Channel<unknown, Payloads['weir.config.reloaded']>,
   healthChanged: channel('weir.health.changed') as Channel<unknown, Payloads['weir.health.changed']>,
+  classifierCalled: channel('weir.classifier.called') as Channel<unknown, Payloads['weir.classifier.called']>,
+  breakerChanged: channel('weir.breaker.changed') as Channel<unknown, Payloads['weir.breaker.changed']>,
 } as const;

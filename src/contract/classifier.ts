@@ -35,6 +35,8 @@ export interface PatternDefinition {
   /** Most characters of a match, at most HOLD_CHARS_MAX. Repetitions inside need no upper bound then. Regex only. */
   readonly maxChars?: number;
   readonly validate?: Validator;
+  /** False: found in the text as it stands only, not in its views (src/text/README.md). */
+  readonly views?: boolean;
   /** The score a match gets, 0–1; default 1. */
   readonly score?: number;
   readonly matches?: readonly string[];
@@ -44,6 +46,15 @@ export interface PatternDefinition {
 export interface CategoryDefinition {
   readonly id: string;
   readonly definition: string;
+}
+
+/**
+ * Reads one growing text (a channel of an answer) and keeps what it needs of the text before, so that nothing is read
+ * twice. Synchronous: for classifiers of cost `fast`. Spans are offsets in the piece that was fed last.
+ */
+export interface ClassifierFeed {
+  /** The next window of the text; results for it. */
+  feed(text: string): readonly ClassifierResult[];
 }
 
 /** A classifier plugin. Life cycle: create → provision → validate → classify … → close. */
@@ -57,14 +68,23 @@ export interface Classifier {
   /** BCP 47 primary tags, or `*` for any. */
   readonly languages: readonly string[];
   readonly cost: CostClass;
+  /**
+   * Its answer depends on the request's context, not on the content alone. It gets the prompt's sources with an answer, as
+   * `context.sources`, and is not asked about an answer where there are none.
+   */
   readonly needsContext: boolean;
+  /** Asking twice does no harm and gives the same answer: the host may retry once within the deadline. Default false. */
+  readonly idempotent?: boolean;
   /** Patterns that join the tenant's in one automaton. Their results come from the scan, not from `classify`. */
   readonly patterns?: readonly PatternDefinition[];
   /** Loads weights, opens connections. */
   provision?(): Promise<void>;
   /** Throws when the plugin cannot work as configured. */
   validate?(): void;
+  /** May answer at once or later; must give up when `signal` is aborted. What it throws makes its scores unknown (error). */
   classify?(request: ScreeningRequest, signal: AbortSignal): readonly ClassifierResult[] | Promise<readonly ClassifierResult[]>;
+  /** Asked for each text of an answer, in place of `classify` for each of its windows. `request` is the first window's. */
+  stream?(request: ScreeningRequest): ClassifierFeed;
   close?(): Promise<void>;
 }
 

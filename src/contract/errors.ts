@@ -36,6 +36,7 @@ export const ERROR_CODES = {
   opaque_refused: { status: 400, type: 'invalid_request_error', meaning: 'the request, or the answer, holds or names something that cannot be screened here, and the configuration refuses that', next: 'send the text itself, or allow it under proxy.opaque' },
   // decided
   content_filter: { status: 400, type: 'invalid_request_error', meaning: 'the policy blocked the prompt', next: 'change the prompt; the request id finds the reasons' },
+  session_barred: { status: 403, type: 'invalid_request_error', meaning: 'an earlier exchange of the session was found to violate the policy after it had gone through', next: 'wait for the time that the policy sets under screening.bar_session, or begin another session' },
   screening_failed: { status: 400, type: 'invalid_request_error', meaning: 'a required score is missing and the policy fails closed', next: 'retry later; the operator sees which classifier is down' },
   // beyond
   upstream_unreachable: { status: 502, type: 'server_error', meaning: 'the upstream refused or broke the connection', next: 'check that the upstream runs at the configured URL' },

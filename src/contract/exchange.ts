@@ -2,7 +2,7 @@
  * The words of one exchange: a request in, an answer out. `proxy/exchange` makes these values stage by stage; each is
  * frozen when the next stage takes it.
  */
-import type { Action, ClassifierResult, ContentType, Coverage, UnknownReason } from './screening.ts';
+import type { Action, ClassifierResult, ContentType, ContextValue, Coverage, Direction, UnknownReason } from './screening.ts';
 
 /** One piece of text of a request, or an image or a recording, and where it stands. */
 export interface Segment {
@@ -56,12 +56,29 @@ export interface SegmentResults {
 export interface Screened {
   readonly segments: readonly SegmentResults[];
   readonly classifiers: ReadonlyMap<string, 'ok' | UnknownReason>;
+  /** Classifiers that are asked after the fact; absent: none. */
+  readonly deferred?: ReadonlySet<string>;
   readonly latencyMs: number;
 }
 
 export const OUTCOMES = ['completed', 'blocked', 'refused', 'client_left', 'upstream_failed', 'failed'] as const;
 /** How an exchange ended. `refused`: an error of the closed list before any upstream call; `failed`: a fault of ours. */
 export type Outcome = (typeof OUTCOMES)[number];
+
+/** What rules could read besides scores, so that a decision can be explained, and tried under another policy: names, numbers and flags, no content. */
+export interface RecordedFacts {
+  /** Whose scores were asked for; one that has none in the record found nothing. */
+  readonly classifiers: readonly string[];
+  /** Those that are heard after the fact. */
+  readonly deferred?: readonly string[];
+  readonly content_types: readonly ContentType[];
+  /** Of an answer: its texts, each decided by itself, where there are several. */
+  readonly texts?: number;
+  /** Values that the policy's rules read; null where there was none. Long texts and user ids are left out. */
+  readonly context?: Readonly<Record<string, ContextValue | null>>;
+  /** The scores that were decided on, where the record lists those of earlier turns too. */
+  readonly results?: DecisionRecord['classifier_results'];
+}
 
 /** One direction's part of the closing entry: decisions and commitments, never content. */
 export interface DecisionRecord {
@@ -71,6 +88,25 @@ export interface DecisionRecord {
   readonly coverage: Coverage;
   readonly degraded: readonly string[];
   readonly redactions: number;
+  readonly latency_ms: number;
+  /** Absent where nothing was decided, and in a record of several decisions. */
+  readonly facts?: RecordedFacts;
+}
+
+export const LATE_ACTS = ['cut', 'barred', 'flagged'] as const;
+/** What was done about a late verdict: the answer was cut, the session barred, or neither, and it is told. */
+export type LateAct = (typeof LATE_ACTS)[number];
+
+/** What was decided after the fact, on all scores together: the decision that did most, of either direction. */
+export interface LateRecord {
+  readonly direction: Direction;
+  readonly action: Action;
+  readonly triggered_rules: readonly string[];
+  /** Of the classifiers that were heard late. */
+  readonly classifier_results: DecisionRecord['classifier_results'];
+  readonly degraded: readonly string[];
+  readonly acted: readonly LateAct[];
+  /** From the moment when the prompt was let go on. */
   readonly latency_ms: number;
 }
 
@@ -91,6 +127,8 @@ export interface ExchangeRecord {
   readonly upstream_status?: number;
   readonly input?: DecisionRecord;
   readonly output?: DecisionRecord;
+  /** Present where the policy hears classifiers after the fact and the prompt was let go on. */
+  readonly late?: LateRecord;
   /** Largest number of characters held back at once, and the sum over events of the time they waited. */
   readonly held_chars_max: number;
   readonly held_ms_total: number;

@@ -60,6 +60,8 @@ export interface PolicyPattern {
   readonly regex?: string;
   readonly literal?: readonly string[];
   readonly ignoreCase: boolean;
+  /** False: not looked for in views. */
+  readonly views?: boolean;
   readonly validate?: Validator;
   readonly score?: number;
   readonly matches: readonly string[];
@@ -68,6 +70,19 @@ export interface PolicyPattern {
 
 export const STREAM_MODES = ['hold', 'trail'] as const;
 export type StreamMode = (typeof STREAM_MODES)[number];
+
+export const SCREENING_MODES = ['sync', 'hybrid', 'async'] as const;
+/** When scored classifiers are heard: all in time; those of cost `slow` after the fact; all after the fact. Patterns always in time. */
+export type ScreeningMode = (typeof SCREENING_MODES)[number];
+
+/** How a policy screens what it does not wait for. */
+export interface PolicyScreening {
+  readonly mode: ScreeningMode;
+  /** Time for scores that nobody waits for. */
+  readonly lateDeadlineMs: number;
+  /** For how long a session is refused in which a violation was found after the fact; absent: it is not. */
+  readonly barSessionMs?: number;
+}
 
 export interface Policy {
   readonly id: string;
@@ -81,6 +96,10 @@ export interface Policy {
   readonly message?: string;
   readonly stream: { readonly mode: StreamMode; readonly window: 'sentence' | 'whole' | number };
   readonly history: 'latest' | 'all';
+  /** Where `time.hour` and `time.weekday` are told; absent: UTC. */
+  readonly timezone?: string;
+  /** Absent: everything in time. */
+  readonly screening?: PolicyScreening;
   readonly patterns: readonly PolicyPattern[];
   /** Hosts, with what is below them, whose links the patterns of `exfiltration` let pass. */
   readonly allowHosts?: readonly string[];
@@ -98,12 +117,12 @@ export interface Canary {
   readonly share: number;
 }
 
-/** What a policy is expected to do with one text, or with given scores (`classifier.category` → 0–1). */
+/** What a policy is expected to do with one text, or with given scores (`classifier.category` → 0–1, or `unknown`). */
 export interface PolicyCase {
   readonly name: string;
   readonly direction: Direction;
   readonly text?: string;
-  readonly scores?: Readonly<Record<string, number>>;
+  readonly scores?: Readonly<Record<string, number | 'unknown'>>;
   readonly context: Context;
   readonly expect: { readonly action: Action; readonly rules?: readonly string[]; readonly text?: string };
 }
@@ -117,6 +136,8 @@ export interface Facts {
    * that all its categories are unknown. A classifier that is not in the map is unknown (unavailable).
    */
   readonly classifiers: ReadonlyMap<string, 'ok' | UnknownReason>;
+  /** Classifiers that are heard after the fact: unknown, and a rule that is so for them alone waits and decides nothing now. */
+  readonly deferred?: ReadonlySet<string>;
   readonly context: Context;
   /** The types of what is screened, for `context: content_type`. Absent: as the context says. */
   readonly contentTypes?: readonly ContentType[];

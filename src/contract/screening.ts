@@ -18,8 +18,21 @@ export type Action = (typeof ACTIONS)[number];
 export const SEVERITIES = ['low', 'medium', 'high', 'critical'] as const;
 export type Severity = (typeof SEVERITIES)[number];
 
+/** What OpenAI's moderation models tell apart; a classifier judges those that it declares by these names. */
+export const MODERATION_CATEGORIES = [
+  'harassment', 'harassment/threatening', 'hate', 'hate/threatening', 'illicit', 'illicit/violent', 'self-harm', 'self-harm/intent', 'self-harm/instructions', 'sexual', 'sexual/minors', 'violence', 'violence/graphic',
+] as const;
+
 export const UNKNOWN_REASONS = ['timeout', 'unavailable', 'error', 'unsupported'] as const;
 export type UnknownReason = (typeof UNKNOWN_REASONS)[number];
+
+export const VIEWS = ['plain', 'folded', 'spelled', 'decoded'] as const;
+/**
+ * What of a text is screened besides the text. plain: without what cannot be seen, compatibility forms written out;
+ * folded: look-alikes as what they look like; spelled: spaced letters joined, figures as letters; decoded: entities, URL
+ * encoding, base64, hex, rotated letters, hidden payloads.
+ */
+export type ViewName = (typeof VIEWS)[number];
 
 /** Half-open range `[start, end)` in UTF-16 code units of the text it belongs to. */
 export interface Span {
@@ -51,6 +64,9 @@ export type ClassifierResult = ScoredResult | UnknownResult;
 /** Values a `context:` condition can read. */
 export type ContextValue = string | number | boolean;
 export type Context = Readonly<Record<string, ContextValue>>;
+
+/** Where sources stand: a carrier or its beginning; one of its lists may name the role that must have said what is there. */
+export const SOURCE_PLACE = /^[A-Za-z_][\w-]*(?:\[\]|\.[\w*-]+)*(?:\[role=[a-z_]+\](?:\[\]|\.[\w*-]+)*)?$/;
 
 /** One text (or image, or audio) to screen; the body of `POST /weir/v1/screen`. */
 export interface ScreeningRequest {

@@ -55,7 +55,7 @@ export function frame(event: JsonObject & { readonly type: string }): string {
 }
 
 /** Statuses that Anthropic has a type of its own for. */
-const TYPES: Readonly<Record<number, string>> = { 404: 'not_found_error', 413: 'request_too_large', 503: 'overloaded_error', 504: 'timeout_error' };
+const TYPES: Readonly<Record<number, string>> = { 403: 'permission_error', 404: 'not_found_error', 413: 'request_too_large', 503: 'overloaded_error', 504: 'timeout_error' };
 
 /** An error, as a body and as an event. Its code stands where Anthropic's own stand. */
 export function errorObject(code: ErrorCode, message: string, requestId: string): JsonObject & { readonly type: string } {

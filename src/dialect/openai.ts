@@ -1,6 +1,7 @@
 /** What OpenAI's endpoints share: how an error looks, how an event is framed, the numbers of a request. Pure. */
 import { ERROR_CODES, WeirError, type ErrorCode } from '../contract/errors.ts';
 import type { OpaquePart } from '../contract/exchange.ts';
+import { MODERATION_CATEGORIES } from '../contract/screening.ts';
 import type { ErrorAnswer } from './dialect.ts';
 import type { JsonDocument } from './json.ts';
 import { isObject, type ExemptReason, type JsonObject } from './walk.ts';
@@ -62,11 +63,6 @@ export function tokenParts(carrier: string, value: unknown): readonly OpaquePart
 export function filterVerdicts(carrier: string): Readonly<Record<string, ExemptReason>> {
   return Object.fromEntries(['hate', 'self_harm', 'sexual', 'violence'].map((category) => [`${carrier}.${category}.severity`, 'enum']));
 }
-
-/** What OpenAI's moderation models tell apart. */
-const MODERATION_CATEGORIES = [
-  'harassment', 'harassment/threatening', 'hate', 'hate/threatening', 'illicit', 'illicit/violent', 'self-harm', 'self-harm/intent', 'self-harm/instructions', 'sexual', 'sexual/minors', 'violence', 'violence/graphic',
-] as const;
 
 /** The words in the verdicts of a moderation model, which stand at `carrier`; `''` is the root. */
 export function moderationWords(carrier: string): Readonly<Record<string, ExemptReason>> {

@@ -4,8 +4,11 @@
  */
 import type { Snapshot } from '../config/snapshot.ts';
 import type { ExchangeRecord } from '../contract/exchange.ts';
+import type { LateViolation } from '../contract/notification.ts';
+import type { SessionBars } from '../screen/bars.ts';
 import type { ScreeningPlan } from '../screen/plan.ts';
 import type { PseudonymVault } from '../screen/pseudonyms.ts';
+import type { ServiceAnswer } from '../screen/service.ts';
 import type { Guard, GuardOptions } from '../stream/guard.ts';
 import type { TenantLimits } from '../tenant/limits.ts';
 
@@ -22,8 +25,8 @@ export interface ScreeningCaller {
   readonly signal: AbortSignal;
 }
 
-/** `POST /weir/v1/screen`: the parsed body in, a status and a value for JSON out. May throw WeirError. */
-export type ScreeningService = (body: unknown, caller: ScreeningCaller) => Promise<{ readonly status: number; readonly body: unknown }>;
+/** `POST /weir/v1/screen`: the parsed body in, a value for JSON out, with what the closing entry says of it. May throw WeirError. */
+export type ScreeningService = (body: unknown, caller: ScreeningCaller) => Promise<ServiceAnswer>;
 
 export interface ProxyDependencies {
   /** The current snapshot. An exchange asks once and keeps what it got. */
@@ -36,6 +39,10 @@ export interface ProxyDependencies {
   readonly limits?: TenantLimits;
   /** Keeps the pseudonyms of sessions; without it they last for one exchange. */
   readonly pseudonyms?: PseudonymVault;
+  /** Remembers the sessions that are refused; without it none is. */
+  readonly bars?: SessionBars;
+  /** Takes what was found after the fact, to tell somebody. Returns at once. */
+  readonly notify?: (found: LateViolation) => void;
   /** Milliseconds since 1970; default `Date.now`. */
   readonly clock?: () => number;
   /** Request ids; default random UUIDs. */

@@ -9,15 +9,22 @@ import type { UpstreamConfig } from '../config/schema.ts';
 import type { Snapshot } from '../config/snapshot.ts';
 import { WeirError, type ErrorCode } from '../contract/errors.ts';
 import type { Outcome } from '../contract/exchange.ts';
-import type { Context } from '../contract/screening.ts';
-import { readJson, type JsonLimits } from '../dialect/json.ts';
+import { MODERATION_CATEGORIES, type Context } from '../contract/screening.ts';
+import { readJson, type JsonDocument, type JsonLimits } from '../dialect/json.ts';
+import { moderationAnswer, readModeration } from '../dialect/openai-moderations.ts';
+import { moderate } from '../screen/moderations.ts';
+import type { ScreeningPlan } from '../screen/plan.ts';
+import type { ServiceRecord } from '../screen/service.ts';
+import { sourceReader, type SourceReader } from '../screen/sources.ts';
 import { createGuard } from '../stream/guard.ts';
 import { createDirectory, identify, type Identified, type TenantDirectory } from '../tenant/identify.ts';
 import type { TenantLimits } from '../tenant/limits.ts';
 import type { ProxyDependencies } from './dependencies.ts';
-import { checkJsonType, checkRequestHeaders, fieldValue, forwardedRequestHeaders, type ForwardOptions } from './headers.ts';
+import { checkJsonType, checkRequestHeaders, fieldValue, forwardedRequestHeaders, headerSafe, type ForwardOptions } from './headers.ts';
+import { keepUntilWritten, openAfterwards, refuseBarred, unlessCut, writeEntry } from './late.ts';
 import { ClientLeft, OpenExchange } from './opened.ts';
-import { decideInSession, screenPrompt, type PromptVerdict } from './prompt.ts';
+import { actedOn, decideInSession, refuse, screenPrompt, type PromptVerdict } from './prompt.ts';
+import { RecordTally } from './record-tally.ts';
 import { relayAnswer } from './relay.ts';
 import { readBody, readRequest, type BodyLimits, type ReadRequest } from './request.ts';
 import { errorAnswer, jsonAnswer, respond, type OwnAnswer } from './respond.ts';
@@ -33,6 +40,10 @@ export interface ExchangeSite {
   readonly upstreams: Upstreams;
   readonly limits: TenantLimits;
   readonly open: Map<OpenExchange, Promise<void>>;
+  /** Those that are over but for what is learnt of them after the fact: only their entries are still to come. */
+  readonly late: Set<OpenExchange>;
+  /** One for each exchange that was begun and whose entry is not written. */
+  readonly unwritten: Set<Promise<void>>;
   /** Open exchanges by connection. */
   readonly pipelined: WeakMap<Socket, number>;
   readonly draining: boolean;
@@ -46,7 +57,9 @@ export function openExchange(req: IncomingMessage, res: ServerResponse, site: Ex
   const exchange = new OpenExchange(req, res, site.dependencies);
   if (site.draining) res.shouldKeepAlive = false;
   site.pipelined.set(req.socket, (site.pipelined.get(req.socket) ?? 0) + 1);
-  site.open.set(exchange, run(exchange, site));
+  const written = run(exchange, site);
+  site.open.set(exchange, written);
+  keepUntilWritten(written, site);
   return exchange;
 }
 
@@ -56,10 +69,7 @@ async function run(exchange: OpenExchange, site: ExchangeSite): Promise<void> {
   } catch (error) {
     await answerError(exchange, error);
   } finally {
-    await exchange.settle().catch(() => {}); // strict: the client has been told, or could not be
-    exchange.release();
-    site.open.delete(exchange);
-    site.pipelined.set(exchange.req.socket, site.pipelined.get(exchange.req.socket)! - 1);
+    await writeEntry(exchange, site, () => void site.pipelined.set(exchange.req.socket, site.pipelined.get(exchange.req.socket)! - 1));
   }
 }
 
@@ -86,6 +96,7 @@ async function walk(exchange: OpenExchange, site: ExchangeSite): Promise<void> {
     case 'screened': return screenedRoute(exchange, site, identified, route);
     case 'pass_through': return passThroughRoute(exchange, site, identified, route);
     case 'screening_service': return screeningRoute(exchange, site, identified);
+    case 'moderations': return moderationRoute(exchange, site, identified);
   }
 }
 
@@ -97,27 +108,30 @@ async function screenedRoute(exchange: OpenExchange, site: ExchangeSite, identif
   const request = await exchange.stage('read_request', () => readRequest(req, route, requestLimits(exchange), signal));
   noteRequest(exchange, request);
   await exchange.admission?.takeTokens(facts.requestBytes);
+  await refuseBarred(exchange, site, plan);
   const context = contextOf(exchange, identified, route, request);
   const prompt = await exchange.stage('screen_input', () => screenPrompt(plan, request, context, proxy.opaque, signal));
   const session = { tenantId: identified.tenant.id, sessionId: facts.sessionId, vault: site.dependencies.pseudonyms };
   const { verdict, pseudonyms } = await exchange.stage('decide_input', () => decideInSession(plan, prompt, context, session));
   facts.input = verdict.record;
-  if (verdict.kind === 'blocked') return answerBlocked(exchange, route, verdict);
-  if (verdict.kind === 'answered') return answerInstead(exchange, route, request, verdict.message);
+  if (verdict.kind !== 'forward') return answerRefused(exchange, route, request, verdict);
 
   const { config, screened } = upstreamOf(exchange, site, identified);
+  const afterwards = exchange.afterwards = request.reading.observed === true ? undefined : openAfterwards(exchange, site, plan);
+  afterwards?.watch('input', plan.complete(actedOn(plan, prompt.screened), 'input', context, afterwards.signal));
   const sentMs = performance.now();
-  const answer = await screened.send(verdict.request, {
+  const answer = await unlessCut(afterwards, signal, (uncut) => screened.send(verdict.request, {
     method: route.endpoint.method,
     target: route.target,
     headers: forwardedRequestHeaders(req.rawHeaders, forwardOptions(exchange, identified, config)),
     responseBytesMax: exchange.snapshot.config.proxy.limits.response_bytes_max,
-    signal,
-  });
+    signal: uncut,
+  }));
+  if (answer === undefined) return answerRefused(exchange, route, request, refuse(plan, afterwards!.violation!, verdict.record));
   facts.upstreamStatus = answer.status;
   await relayAnswer({
     exchange, answer, sentMs, dialect: route.endpoint.dialect, request: request.reading,
-    plan: plan.forOutput({ ...context, direction: 'output' }, pseudonyms), createGuard: site.dependencies.createGuard ?? createGuard,
+    plan: plan.forOutput({ ...context, ...sourcesOf(exchange.snapshot, plan, request), direction: 'output' }, pseudonyms, afterwards), createGuard: site.dependencies.createGuard ?? createGuard,
   });
 }
 
@@ -129,6 +143,29 @@ async function passThroughRoute(exchange: OpenExchange, site: ExchangeSite, iden
 }
 
 async function screeningRoute(exchange: OpenExchange, site: ExchangeSite, identified: Identified): Promise<void> {
+  const document = await readOwnRequest(exchange);
+  const caller = { tenantId: identified.tenant.id, requestId: exchange.requestId, signal: exchange.signal };
+  const { body, records } = await exchange.stage('screen_input', () => site.dependencies.screeningService(document.value, caller));
+  noteService(exchange, records);
+  await conclude(exchange, 'completed', jsonAnswer(200, body));
+}
+
+/** Answered by the classifiers, whatever the policy says of such a text. */
+async function moderationRoute(exchange: OpenExchange, site: ExchangeSite, identified: Identified): Promise<void> {
+  const { facts, signal, snapshot: { config: { screening } } } = exchange;
+  const plan = site.dependencies.plan(identified.tenant.id);
+  if (plan === undefined) throw new WeirError('no_policy');
+  const document = await readOwnRequest(exchange);
+  const { inputs, model } = readModeration(document);
+  facts.model = model;
+  const context: Context = { tenant: identified.tenant.id, endpoint: facts.route, direction: 'input' };
+  const { results, missing, record } = await exchange.stage('screen_input', () => moderate(inputs, plan, { categories: MODERATION_CATEGORIES, thresholds: screening.moderation_thresholds, context, signal }));
+  facts.input = record;
+  const { status, headers, body } = jsonAnswer(200, moderationAnswer(exchange.requestId, results));
+  await conclude(exchange, 'completed', { status, body, headers: missing.length === 0 ? headers : { ...headers, 'x-weir-degraded': headerSafe(missing.join(',')) } });
+}
+
+async function readOwnRequest(exchange: OpenExchange): Promise<JsonDocument> {
   const { req, facts, signal } = exchange;
   const limits = requestLimits(exchange);
   const document = await exchange.stage('read_request', async () => {
@@ -136,12 +173,23 @@ async function screeningRoute(exchange: OpenExchange, site: ExchangeSite, identi
     return readJson(await readBody(req, limits, signal), limits);
   });
   facts.requestBytes = document.bytes.length;
-  const caller = { tenantId: identified.tenant.id, requestId: exchange.requestId, signal };
-  const answer = await exchange.stage('screen_input', () => site.dependencies.screeningService(document.value, caller));
-  await conclude(exchange, 'completed', jsonAnswer(answer.status, answer.body));
+  return document;
+}
+
+/** Decisions of one call in the closing entry, put together by direction. */
+function noteService({ facts }: OpenExchange, records: readonly ServiceRecord[]): void {
+  const tallies = { input: new RecordTally(), output: new RecordTally() };
+  for (const { direction, record } of records) tallies[direction].add(record);
+  facts.policy = records[0]?.policy;
+  facts.input = tallies.input.record();
+  facts.output = tallies.output.record();
 }
 
 // Answers of our own.
+
+function answerRefused(exchange: OpenExchange, route: ScreenedRoute, request: ReadRequest, verdict: Exclude<PromptVerdict, { readonly kind: 'forward' }>): Promise<void> {
+  return verdict.kind === 'blocked' ? answerBlocked(exchange, route, verdict) : answerInstead(exchange, route, request, verdict.message);
+}
 
 function answerBlocked(exchange: OpenExchange, route: ScreenedRoute, verdict: PromptVerdict & { kind: 'blocked' }): Promise<void> {
   const error = new WeirError(verdict.code);
@@ -159,7 +207,10 @@ async function conclude(exchange: OpenExchange, outcome: Outcome, answer: OwnAns
   exchange.facts.outcome = outcome;
   exchange.facts.status = answer.status;
   exchange.facts.responseBytes = answer.body.length;
-  if (exchange.durability === 'strict') await exchange.settle();
+  if (exchange.durability === 'strict') {
+    await exchange.afterwards?.settled();
+    await exchange.settle();
+  }
   await respond(exchange, answer);
 }
 
@@ -191,6 +242,17 @@ export function outcomeOf(code: ErrorCode): Outcome {
 }
 
 // What the stages are given.
+
+const sourceReaders = new WeakMap<Snapshot, SourceReader>();
+
+/** What the answer is to be held against, where a classifier does that. */
+function sourcesOf(snapshot: Snapshot, { needsSources }: ScreeningPlan, { reading }: ReadRequest): { readonly sources?: string } {
+  if (!needsSources) return {};
+  let read = sourceReaders.get(snapshot);
+  if (read === undefined) sourceReaders.set(snapshot, read = sourceReader(snapshot.config.screening.sources));
+  const sources = read(reading.segments);
+  return sources === undefined ? {} : { sources };
+}
 
 const SESSION_HEADER = 'x-weir-session-id';
 const SESSION_CHARS_MAX = 256;
@@ -236,7 +298,7 @@ export function sessionOf({ req }: OpenExchange): string | undefined {
 /** What a rule may read. User, model and session are the caller's word; no header sets any other. */
 function contextOf(exchange: OpenExchange, identified: Identified, route: ScreenedRoute, { reading }: ReadRequest): Context {
   const context: Record<string, string | number | boolean> = {
-    tenant: identified.tenant.id, endpoint: route.name, direction: 'input', stream: reading.stream, time: new Date(exchange.startedAtMs).toISOString(),
+    request_id: exchange.requestId, tenant: identified.tenant.id, endpoint: route.name, direction: 'input', stream: reading.stream, time: new Date(exchange.startedAtMs).toISOString(),
   };
   if (reading.model !== undefined) context.model = reading.model;
   if (reading.userId !== undefined) context.user = reading.userId;

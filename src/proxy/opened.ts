@@ -10,6 +10,7 @@ import type { Snapshot } from '../config/snapshot.ts';
 import { CHANNELS, type Stage, type StageEnded } from '../contract/channels.ts';
 import { WeirError } from '../contract/errors.ts';
 import type { DecisionRecord, ExchangeRecord, Outcome } from '../contract/exchange.ts';
+import type { Afterwards } from '../screen/afterwards.ts';
 import type { Admission } from '../tenant/limits.ts';
 import type { ProxyDependencies } from './dependencies.ts';
 import { fieldValue, headerSafe } from './headers.ts';
@@ -62,11 +63,15 @@ export class OpenExchange {
 
   /** The tenant's limits let it in; until `release` it counts as open. */
   admission?: Admission;
+  /** What is still to be learnt of it, where it was let go on before all was known. */
+  afterwards?: Afterwards;
 
   readonly #dependencies: ProxyDependencies;
   readonly #abort = new AbortController();
   readonly #onClose = (): void => this.stop(new ClientLeft());
   #settled: Promise<void> | undefined;
+  /** `performance.now()` when its answer had left; the entry may come later. */
+  #overMs: number | undefined;
 
   constructor(req: IncomingMessage, res: ServerResponse, dependencies: ProxyDependencies) {
     this.req = req;
@@ -147,6 +152,7 @@ export class OpenExchange {
 
   /** After the last byte: nothing of this exchange listens or counts any more. */
   release(): void {
+    this.#overMs ??= performance.now();
     this.req.socket.off('close', this.#onClose);
     this.admission?.release();
   }
@@ -184,12 +190,13 @@ export class OpenExchange {
       upstream_status: facts.upstreamStatus,
       input: facts.input,
       output: facts.output,
+      late: this.afterwards?.record,
       held_chars_max: facts.heldCharsMax,
       held_ms_total: facts.heldMsTotal,
       request_bytes: facts.requestBytes,
       response_bytes: facts.responseBytes,
       started_at: new Date(this.startedAtMs).toISOString(),
-      duration_ms: performance.now() - this.startMs,
+      duration_ms: (this.#overMs ?? performance.now()) - this.startMs,
       time_to_first_byte_ms: facts.firstByteMs === undefined ? undefined : facts.firstByteMs - this.startMs,
     };
   }

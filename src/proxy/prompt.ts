@@ -3,7 +3,7 @@
  * leaves this file: a request that was not screened and allowed cannot be sent.
  * Unmodified means the same bytes; a redaction changes the string literals it must and nothing else.
  */
-import type { DecisionRecord, OpaqueKind, OpaquePart, Screened, Segment, SegmentResults } from '../contract/exchange.ts';
+import type { DecisionRecord, OpaqueKind, OpaquePart, RecordedFacts, Screened, Segment, SegmentResults } from '../contract/exchange.ts';
 import { WeirError, type ErrorCode } from '../contract/errors.ts';
 import type { PolicyDecision } from '../contract/policy.ts';
 import type { Context, Treatment, Unread } from '../contract/screening.ts';
@@ -57,7 +57,7 @@ export async function screenPrompt(plan: ScreeningPlan, request: ReadRequest, co
 
   const before = treated(media.filter(({ contentType }) => !plan.reads(contentType)));
   if (refusedOf(before) !== undefined) return { request, opaque: before, screened: NOT_SCREENED, refused: refusedOf(before) };
-  const screened = await plan.screen(segments, 'input', context, signal);
+  const screened = await plan.screen(segments, 'input', context, signal, 'let_go');
   const opaque = media.length === 0 ? before : treated(screened.segments.filter(({ segment, judged }) => isMedia(segment) && judged !== true).map(({ segment }) => segment));
   return { request, opaque, screened, refused: refusedOf(opaque) };
 }
@@ -106,18 +106,12 @@ export function decidePrompt(plan: ScreeningPlan, prompt: ScreenedPrompt, contex
   if (prompt.refused !== undefined) return refuseOpaque(prompt, prompt.refused);
   const { policy } = plan;
   const latestOnly = policy.history === 'latest';
-  const acted = latestOnly ? withSegments(prompt.screened, (segment) => !segment.history) : prompt.screened;
+  const acted = actedOn(plan, prompt.screened);
   const decision = plan.decide(acted, 'input', context);
-  const record = (redactions = 0): DecisionRecord => decisionRecord(decision, prompt, redactions, acted);
+  const record = (redactions = 0): DecisionRecord => ({ ...decisionRecord(decision, prompt, redactions, acted), facts: factsOf(plan, prompt, acted, context) });
   if (prompt.request.reading.observed === true) return { kind: 'forward', request: new ScreenedRequest(prompt.request.document.splice([])), record: { ...record(), action: 'allow' } };
   switch (decision.action) {
-    case 'block': {
-      const message = decision.rule?.message ?? policy.message;
-      if (policy.onBlock === 'fallback' && message !== undefined) return { kind: 'answered', message, record: record() };
-      return { kind: 'blocked', code: failedClosed(decision) ? 'screening_failed' : 'content_filter', message: decision.rule?.message, record: record() };
-    }
-    case 'replace':
-      return { kind: 'answered', message: decision.rule?.message ?? policy.message ?? '', record: record() };
+    case 'block': case 'replace': return refuse(plan, decision, record());
     default: {
       // In the order of the conversation, so that earlier turns keep the numbers of their pseudonyms.
       const edits = prompt.screened.segments.flatMap((entry) => {
@@ -130,6 +124,28 @@ export function decidePrompt(plan: ScreeningPlan, prompt: ScreenedPrompt, contex
       return { kind: 'forward', request: new ScreenedRequest(body), record: record(edits.reduce((sum, edit) => sum + edit.edits.length, 0)) };
     }
   }
+}
+
+/** What becomes of a prompt that the policy blocks or replaces. */
+export function refuse({ policy }: ScreeningPlan, decision: PolicyDecision, record: DecisionRecord): Exclude<PromptVerdict, { readonly kind: 'forward' }> {
+  const message = decision.rule?.message ?? policy.message;
+  if (decision.action === 'replace') return { kind: 'answered', message: message ?? '', record };
+  if (policy.onBlock === 'fallback' && message !== undefined) return { kind: 'answered', message, record };
+  return { kind: 'blocked', code: failedClosed(decision) ? 'screening_failed' : 'content_filter', message: decision.rule?.message, record };
+}
+
+/** What the policy decides on: under `history: latest` the newest turn. */
+export function actedOn({ policy }: ScreeningPlan, screened: Screened): Screened {
+  return policy.history === 'latest' ? withSegments(screened, (segment) => !segment.history) : screened;
+}
+
+/** The scores that were decided on are told apart from those of earlier turns, where there are any. */
+function factsOf(plan: ScreeningPlan, { screened }: ScreenedPrompt, acted: Screened, context: Context): RecordedFacts {
+  const facts = plan.recordFacts(acted, 'input', context);
+  if (!screened.segments.some(({ segment, results }) => segment.history && results.length > 0) || acted === screened) return facts;
+  const tally = new ResultTally();
+  for (const { results } of acted.segments) tally.add(results);
+  return { ...facts, results: tally.summary() };
 }
 
 function refuseOpaque(prompt: ScreenedPrompt, { carrier }: Unread): PromptVerdict {

@@ -3,7 +3,7 @@
  * action is the one that did most; names are listed once, and counted as the single records count them. Bounded, however
  * many events there are. Pure.
  */
-import type { DecisionRecord } from '../contract/exchange.ts';
+import type { DecisionRecord, RecordedFacts } from '../contract/exchange.ts';
 import type { Unread } from '../contract/screening.ts';
 
 const WEIGHT = { allow: 0, warn: 1, escalate: 2, redact: 3, replace: 4, block: 5 } as const;
@@ -18,13 +18,16 @@ export class RecordTally {
   #nothing = true;
   #redactions = 0;
   #latencyMs = 0;
+  /** Of the only decision; of several there are none. */
+  #facts: RecordedFacts | undefined;
   readonly #rules = new Set<string>();
   readonly #degraded = new Set<string>();
   readonly #screened = new Set<string>();
   readonly #opaque = new Map<string, Unread>();
   readonly #results = new Map<string, ClassifierLine>();
 
-  add({ action, triggered_rules, classifier_results, coverage, degraded, redactions, latency_ms }: DecisionRecord): void {
+  add({ action, triggered_rules, classifier_results, coverage, degraded, redactions, latency_ms, facts }: DecisionRecord): void {
+    this.#facts = this.#any ? undefined : facts;
     this.#any = true;
     if (WEIGHT[action] > WEIGHT[this.#action]) this.#action = action;
     for (const rule of triggered_rules) this.#rules.add(rule);
@@ -48,6 +51,7 @@ export class RecordTally {
       degraded: [...this.#degraded],
       redactions: this.#redactions,
       latency_ms: this.#latencyMs,
+      ...(this.#facts === undefined ? {} : { facts: this.#facts }),
     };
   }
 

@@ -5,6 +5,7 @@
  */
 import { WeirError, type ErrorCode } from '../contract/errors.ts';
 import type { Outcome } from '../contract/exchange.ts';
+import type { PolicyDecision } from '../contract/policy.ts';
 import type { Dialect, RequestReading } from '../dialect/dialect.ts';
 import type { OutputPlan } from '../screen/plan.ts';
 import { mediaOf, type Guard, type GuardOptions, type GuardSummary } from '../stream/guard.ts';
@@ -59,6 +60,8 @@ class Relay implements BodyTaker {
   readonly #last: Buffer[] = [];
   /** The end marker of the stream has been given out: whoever leaves now leaves a complete answer. */
   #complete = false;
+  /** Strict durability: all but the last bytes has left, and what is still to be learnt is waited for. */
+  #lastWaits = false;
   /** The guard is done, or the exchange has failed or lost its client. Nothing is fed any more. */
   #over = false;
 
@@ -100,6 +103,7 @@ class Relay implements BodyTaker {
     exchange.facts.outcome = 'completed';
     exchange.signal.addEventListener('abort', this.#onAbort, { once: true });
     exchange.res.once('finish', this.#onFinish).once('close', this.#onFinish);
+    exchange.afterwards?.onViolation((decision) => this.#cut(decision));
     if (this.#isStream) this.#client.flushHead();
     answer.read(this);
   }
@@ -153,9 +157,31 @@ class Relay implements BodyTaker {
     this.#client.end();
   }
 
-  /** Strict: false when the entry could not be written, and then the answer does not end well. */
-  async #recorded(): Promise<boolean> {
+  /** After the fact the policy wants no more of the answer to leave; false where all of it has. */
+  #cut(decision: PolicyDecision): boolean {
+    if (this.#over) return this.#lastWaits;
+    // The client has the end of the stream, or will have it once the entry is written.
+    if (this.#complete && !this.#strict) return false;
     try {
+      if (this.#complete) throw new WeirError('content_filter');
+      this.#guard.cut(decision);
+    } catch (error) {
+      this.#fail(error);
+    }
+    return true;
+  }
+
+  /** Strict: false when the entry could not be written, or what came to be known forbids the end; then the answer does not end well. */
+  async #recorded(): Promise<boolean> {
+    const { afterwards, facts } = this.#exchange;
+    try {
+      this.#lastWaits = true;
+      await afterwards?.settled();
+      this.#lastWaits = false;
+      if (afterwards?.record.acted.includes('cut') && facts.outcome === 'completed') {
+        facts.outcome = 'blocked';
+        throw new WeirError('content_filter');
+      }
       this.#exchange.facts.responseBytes = this.#last.reduce((sum, bytes) => sum + bytes.length, this.#client.bytes);
       await this.#exchange.settle();
       return true;
@@ -172,6 +198,7 @@ class Relay implements BodyTaker {
     this.#options.answer.abort();
     if (!this.#over) {
       this.#over = true;
+      this.#guard.fail('upstream_unreachable', 'nobody waits for the answer');
       this.#exchange.facts.outcome = this.#complete ? 'completed' : 'client_left';
       this.#takeSummary();
     }
@@ -211,7 +238,7 @@ class Relay implements BodyTaker {
     const { exchange } = this.#options;
     const { facts } = exchange;
     const summary = this.#guard.summary();
-    facts.output = summary.decision;
+    facts.output = { ...summary.decision, facts: this.#options.plan.recordFacts() };
     facts.heldCharsMax = summary.heldCharsMax;
     facts.heldMsTotal = summary.heldMsTotal;
     if (summary.usage !== undefined) exchange.admission?.settleTokens((summary.usage.inputTokens ?? 0) + (summary.usage.outputTokens ?? 0));

@@ -19,8 +19,6 @@ import { realtime } from '../dialect/realtime.ts';
 import type { SocketDialect } from '../dialect/socket.ts';
 import { openaiConversations, openaiResponses } from '../dialect/openai-responses.ts';
 
-const MODERATIONS_LOCAL = 'moderations are not answered here yet: proxy.moderations: forward sends them to the upstream';
-
 /** An endpoint whose texts are screened in both directions. */
 export interface ScreenedEndpoint {
   readonly method: string;
@@ -29,8 +27,8 @@ export interface ScreenedEndpoint {
   readonly dialect: Dialect;
   /** What the body is: a form, where the content type says so, or the same fields as JSON; `none` where the request only names what shall be read. */
   readonly body: 'json' | 'form' | 'none';
-  /** Why the configuration refuses the endpoint; undefined where it does not. */
-  readonly refusal?: (proxy: Config['proxy']) => string | undefined;
+  /** Whether the configuration has it answered here, and nothing is forwarded. */
+  readonly answeredHere?: (proxy: Config['proxy']) => boolean;
 }
 
 export const SCREENED_ENDPOINTS: readonly ScreenedEndpoint[] = [
@@ -43,7 +41,7 @@ export const SCREENED_ENDPOINTS: readonly ScreenedEndpoint[] = [
   { method: 'POST', path: '/v1/audio/transcriptions', dialect: openaiTranscription, body: 'form' },
   { method: 'POST', path: '/v1/audio/translations', dialect: openaiTranscription, body: 'form' },
   { method: 'POST', path: '/v1/audio/speech', dialect: openaiSpeech, body: 'json' },
-  { method: 'POST', path: '/v1/moderations', dialect: openaiModerations, body: 'json', refusal: ({ moderations }) => (moderations === 'forward' ? undefined : MODERATIONS_LOCAL) },
+  { method: 'POST', path: '/v1/moderations', dialect: openaiModerations, body: 'json', answeredHere: ({ moderations }) => moderations !== 'forward' },
   ...atAzurePaths('/chat/completions', openaiChat),
   ...atAzurePaths('/completions', openaiCompletions),
   ...atAzurePaths('/embeddings', openaiEmbeddings),
@@ -136,7 +134,7 @@ export interface PassThroughRoute {
   readonly target: Target;
 }
 
-export type Route = ScreenedRoute | PassThroughRoute | { readonly kind: 'screening_service'; readonly name: string };
+export type Route = ScreenedRoute | PassThroughRoute | { readonly kind: 'screening_service' | 'moderations'; readonly name: string };
 
 /** A request target that is safe to compare and to forward: printable ASCII, no second reading. */
 export interface Target {
@@ -178,8 +176,7 @@ export function matchRoute(method: string, target: Target, proxy: Config['proxy'
   if (method === 'TRACE') throw new WeirError('bad_request', 'TRACE would show what was added on the way');
   const endpoints = SCREENED_ENDPOINTS.filter((endpoint) => isAt(endpoint, path));
   const endpoint = endpoints.find((one) => one.method === method);
-  const refusal = endpoint?.refusal?.(proxy);
-  if (refusal !== undefined) throw new WeirError('unknown_endpoint', refusal);
+  if (endpoint?.answeredHere?.(proxy) === true) return { kind: 'moderations', name: endpoint.path };
   if (endpoint !== undefined) return { kind: 'screened', name: endpoint.path, endpoint, target };
   if (endpoints.length > 0) throw new MethodError(endpoints.map((one) => one.method).join(', '));
   if (socketEndpointAt(path) !== undefined) throw new WeirError('upgrade_required');

@@ -42,7 +42,7 @@ export class ProxyServer {
 
   constructor(dependencies: ProxyDependencies) {
     this.#dependencies = dependencies;
-    this.#site = { dependencies, upstreams: new Upstreams(), limits: dependencies.limits ?? new TenantLimits(), open: new Map(), pipelined: new WeakMap(), sessions: new Set(), draining: false };
+    this.#site = { dependencies, upstreams: new Upstreams(), limits: dependencies.limits ?? new TenantLimits(), open: new Map(), pipelined: new WeakMap(), late: new Set(), unwritten: new Set(), sessions: new Set(), draining: false };
     const { limits, timeouts } = dependencies.snapshot().config.proxy;
     this.#server = createServer({
       maxHeaderSize: limits.header_bytes_max,
@@ -96,7 +96,7 @@ export class ProxyServer {
     const step = setInterval(() => this.#server.closeIdleConnections(), DRAIN_STEP_MS);
     const deadline = setTimeout(() => this.#cutAll(), drainMs);
     await closed;
-    await Promise.all(this.#site.open.values());
+    await Promise.all(this.#site.unwritten);
     clearInterval(step);
     clearTimeout(deadline);
     await this.#site.upstreams.close();
@@ -105,6 +105,7 @@ export class ProxyServer {
   /** Open streams get an error frame, requests that wait an error answer; then connections go, whatever they hold. */
   #cutAll(): void {
     for (const exchange of this.#site.open.keys()) exchange.stop(new WeirError('draining'));
+    for (const exchange of this.#site.late) exchange.afterwards?.close();
     setTimeout(() => this.#server.closeAllConnections(), CONNECTION_CHECK_MS).unref();
   }
 

@@ -6,14 +6,14 @@
  * second; what broke never ends with a clean code.
  */
 import { WeirError, type ErrorCode } from '../contract/errors.ts';
-import type { DecisionRecord } from '../contract/exchange.ts';
+import type { DecisionRecord, Screened } from '../contract/exchange.ts';
 import type { Context } from '../contract/screening.ts';
 import { readJson, type JsonLimits } from '../dialect/json.ts';
 import type { SocketDialect } from '../dialect/socket.ts';
 import type { OutputPlan, ScreeningPlan } from '../screen/plan.ts';
 import { PseudonymVault, type Pseudonyms } from '../screen/pseudonyms.ts';
 import { createFrameGuard, type FrameGuard } from '../stream/frames.ts';
-import { decideInSession, decidePrompt, screenPrompt, type OpaqueTreatments, type PromptVerdict, type ScreenedRequest } from './prompt.ts';
+import { actedOn, decideInSession, decidePrompt, screenPrompt, type OpaqueTreatments, type PromptVerdict, type ScreenedPrompt, type ScreenedRequest } from './prompt.ts';
 import { ClientLeft, type OpenExchange } from './opened.ts';
 import { RecordTally } from './record-tally.ts';
 import type { ReadRequest } from './request.ts';
@@ -59,7 +59,7 @@ const BAD_GATEWAY = 1014;
 
 /** What the client is told by the code alone. */
 const CLOSE_CODES: Partial<Record<ErrorCode, number>> = {
-  draining: GOING_AWAY, unsupported_media_type: UNSUPPORTED, bad_request: 1002, invalid_utf8: 1007, body_too_large: 1009, overloaded: 1013, no_policy: POLICY,
+  draining: GOING_AWAY, content_filter: POLICY, unsupported_media_type: UNSUPPORTED, bad_request: 1002, invalid_utf8: 1007, body_too_large: 1009, overloaded: 1013, no_policy: POLICY,
   upstream_unreachable: BAD_GATEWAY, upstream_protocol: BAD_GATEWAY, upstream_timeout: BAD_GATEWAY, response_too_large: BAD_GATEWAY,
 };
 
@@ -105,6 +105,7 @@ export class Session implements OpenSession {
       exchange.facts.outcome = 'completed';
       if (exchange.signal.aborted) return this.#stopped(exchange.signal.reason);
       exchange.signal.addEventListener('abort', this.#onAbort, { once: true });
+      exchange.afterwards?.onViolation(() => this.#cut());
       this.#live();
       client.read(this.#taker((data, isBinary) => this.#onClientFrame(data, isBinary), (blocked) => (blocked ? upstream.pause() : upstream.resume()), (closed) => this.#onClientClosed(closed)));
       upstream.read(this.#taker((data, isBinary) => this.#onUpstreamFrame(data, isBinary), (blocked) => this.#holdClient('upstream', blocked), (closed) => this.#onUpstreamClosed(closed)));
@@ -174,10 +175,11 @@ export class Session implements OpenSession {
       }
       if (reading.model !== undefined) exchange.facts.model = reading.model;
       const own: Context = { ...context, direction: 'input', time: new Date(exchange.now()).toISOString(), ...(exchange.facts.model === undefined ? {} : { model: exchange.facts.model }) };
-      const verdict = await this.#decide(plan, { document, reading }, own, opaque, vault);
+      const { verdict, prompt } = await this.#decide(plan, { document, reading }, own, opaque, vault);
       this.#input.add(verdict.record);
       if (this.#over) return;
       if (verdict.kind === 'forward') {
+        this.#hear(plan, prompt.screened, own);
         if (verdict.request.body === frame) for (const { content, contentType } of reading.segments) if (contentType === 'text') this.#guard!.know(content);
         return this.#forward(upstream, verdict.request);
       }
@@ -192,15 +194,28 @@ export class Session implements OpenSession {
     }
   }
 
-  async #decide(plan: ScreeningPlan, request: ReadRequest, context: Context, opaque: OpaqueTreatments, vault: PseudonymVault | undefined): Promise<PromptVerdict> {
+  /** What is heard of it after the fact. */
+  #hear(plan: ScreeningPlan, screened: Screened, context: Context): void {
+    const { afterwards } = this.#exchange;
+    if (screened.segments.length > 0) afterwards?.watch('input', plan.complete(actedOn(plan, screened), 'input', context, afterwards.signal));
+  }
+
+  /** Nothing tells a client of a socket which of its answers was meant, so the connection ends. */
+  #cut(): boolean {
+    if (this.#over) return false;
+    this.#fail(new WeirError('content_filter', 'the policy found a violation after the fact'));
+    return true;
+  }
+
+  async #decide(plan: ScreeningPlan, request: ReadRequest, context: Context, opaque: OpaqueTreatments, vault: PseudonymVault | undefined): Promise<{ readonly verdict: PromptVerdict; readonly prompt: ScreenedPrompt }> {
     const { signal, facts, requestId } = this.#exchange;
     const prompt = await screenPrompt(plan, request, context, opaque, signal);
     // Sound comes many times a second, and says no word that a pseudonym could stand for.
-    if (!request.reading.segments.some(({ contentType }) => contentType === 'text')) return decidePrompt(plan, prompt, context);
+    if (!request.reading.segments.some(({ contentType }) => contentType === 'text')) return { verdict: decidePrompt(plan, prompt, context), prompt };
     const session = { tenantId: facts.tenant!.id, sessionId: facts.sessionId ?? requestId, vault: facts.sessionId === undefined ? this.#ownVault : vault ?? this.#ownVault };
     const { verdict, pseudonyms } = await decideInSession(plan, prompt, context, session);
     this.#pseudonyms = pseudonyms ?? this.#pseudonyms;
-    return verdict;
+    return { verdict, prompt };
   }
 
   /** Sound comes many times a second: that it is refused is told once. */
@@ -236,7 +251,7 @@ export class Session implements OpenSession {
   }
 
   #createGuard({ dialect, plan, context, opaque }: SessionScreen): FrameGuard {
-    const output = plan.forOutput({ ...context, direction: 'output', time: new Date(this.#exchange.now()).toISOString() });
+    const output = plan.forOutput({ ...context, direction: 'output', time: new Date(this.#exchange.now()).toISOString() }, undefined, this.#exchange.afterwards);
     // Tokens are issued while the connection lives.
     const live: OutputPlan = plan.pseudonymKey === undefined ? output : { ...output, restore: (token) => this.#pseudonyms?.valueOf(token) };
     return createFrameGuard({
@@ -332,7 +347,7 @@ export class Session implements OpenSession {
     if (this.#over) return;
     const { facts } = this.#exchange;
     facts.errorCode = error.code;
-    facts.outcome = UPSTREAM_FAULTS.has(error.code) ? 'upstream_failed' : OWN_FAULTS.has(error.code) ? 'failed' : 'refused';
+    facts.outcome = error.code === 'content_filter' ? 'blocked' : UPSTREAM_FAULTS.has(error.code) ? 'upstream_failed' : OWN_FAULTS.has(error.code) ? 'failed' : 'refused';
     this.#tellError(error.code, error.message);
     this.#end(CLOSE_CODES[error.code] ?? FAULT, '');
   }

@@ -13,6 +13,7 @@ import { createGuard } from '../stream/guard.ts';
 import { identify, type Identified } from '../tenant/identify.ts';
 import { directoryOf, forwardOptions, outcomeOf, sessionOf, upstreamOf, type ExchangeSite } from './exchange.ts';
 import { announcesBody, checkRequestHeaders, fieldValue, forwardedAnswerHeaders, forwardedRequestHeaders, mediaType, type RawHeaders } from './headers.ts';
+import { keepUntilWritten, openAfterwards, refuseBarred, writeEntry } from './late.ts';
 import { ClientLeft, OpenExchange } from './opened.ts';
 import { errorAnswer, type OwnAnswer } from './respond.ts';
 import { readTarget, socketEndpointAt, type SocketEndpoint, type Target } from './route.ts';
@@ -32,7 +33,9 @@ export function openSocket(req: IncomingMessage, socket: Socket, head: Buffer, s
   socket.on('error', () => {}); // a write that met a closed connection; the exchange learns of it from the socket
   socket.setTimeout(0);
   const client = new WaitingClient(socket, head, () => exchange.stop(new ClientLeft()));
-  site.open.set(exchange, run(exchange, client, site));
+  const written = run(exchange, client, site);
+  site.open.set(exchange, written);
+  keepUntilWritten(written, site);
   return exchange;
 }
 
@@ -42,9 +45,7 @@ async function run(exchange: OpenExchange, client: WaitingClient, site: SocketSi
   } catch (error) {
     await answerError(exchange, client, error);
   } finally {
-    await exchange.settle().catch(() => {}); // strict: the client has been told, or could not be
-    exchange.release();
-    site.open.delete(exchange);
+    await writeEntry(exchange, site);
   }
 }
 
@@ -69,6 +70,10 @@ async function walk(exchange: OpenExchange, client: WaitingClient, site: SocketS
     return found;
   });
   const screen = screenOf(exchange, site, identified, endpoint, target);
+  if (screen !== undefined) {
+    await refuseBarred(exchange, site, screen.plan);
+    exchange.afterwards = openAfterwards(exchange, site, screen.plan);
+  }
   const startMs = performance.now();
   try {
     const connected = await connect(exchange, site, identified, target, offered);

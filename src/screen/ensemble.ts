@@ -1,63 +1,270 @@
 /**
  * Asks scored classifiers about one text, all at once, under one deadline. Guarantees: answers by the deadline whatever
- * a classifier does; what is missing, late or malformed is an unknown result with its reason, never a score; a
- * classifier that throws costs only itself.
+ * a classifier does; what is missing, late or malformed is an unknown result with its reason, never a score; one
+ * classifier's fault costs only its own scores. What is known already is not asked again, and when the process is
+ * overloaded the slow tier is not asked at all. Made once for a configuration; state outlives it through `former`.
  */
-import type { Classifier } from '../contract/classifier.ts';
+import { createHash } from 'node:crypto';
+import { CHANNELS, type CallOutcome } from '../contract/channels.ts';
+import type { Classifier, ClassifierFeed } from '../contract/classifier.ts';
 import type { ClassifierResult, ScreeningRequest, UnknownReason } from '../contract/screening.ts';
+import { languageOf } from '../text/language.ts';
+import { unknowns } from './answer.ts';
+import type { VerdictMemory } from './cache.ts';
+import { ClassifierCalls, type CallSettings, type Classify } from './call.ts';
+import { combined, isMember, type Combination } from './combine.ts';
+import { requestFor } from './sources.ts';
 
-/** One result for each category that a classifier answered for, and an unknown one for each that it owes. */
-export async function askAll(classifiers: readonly Classifier[], request: ScreeningRequest, deadlineMs: number, signal?: AbortSignal): Promise<readonly ClassifierResult[]> {
-  const started = performance.now();
-  const deadline = new AbortController();
-  const timer = setTimeout(() => deadline.abort(), deadlineMs);
-  const stop = signal === undefined ? deadline.signal : AbortSignal.any([deadline.signal, signal]);
-  try {
-    return (await Promise.all(classifiers.map((classifier) => askOne(classifier, request, stop, started)))).flat();
-  } finally {
-    clearTimeout(timer);
+export interface EnsembleMember {
+  readonly classifier: Classifier;
+  readonly settings?: CallSettings;
+  /** Tells one configuration of a classifier from another in what is remembered; by default its id and version do. */
+  readonly fingerprint?: string;
+}
+
+export interface EnsembleOptions {
+  readonly classifiers: readonly EnsembleMember[];
+  /** For all scores of one text; default 80. */
+  readonly deadlineMs?: number;
+  readonly combine?: readonly Combination[];
+  readonly memory?: VerdictMemory;
+  /** True while classifiers of cost `slow` are not asked. */
+  readonly overloaded?: () => boolean;
+  /** Milliseconds that only grow. */
+  readonly clock?: () => number;
+  /** The ensemble before a reload: where a classifier is still the same object, its places and its breaker are kept. */
+  readonly former?: Ensemble;
+}
+
+export interface AskOptions {
+  /** Leaves out the classifiers for which it is false. */
+  readonly only?: (classifier: Classifier) => boolean;
+  /** Leaves out the combinations for which it is false. */
+  readonly combine?: (combination: Combination) => boolean;
+  /** In place of the common one. */
+  readonly deadlineMs?: number;
+  /** Aborted when nobody wants the answer any more. */
+  readonly signal?: AbortSignal;
+}
+
+/** Windows of one text, in order. */
+export interface EnsembleFeed {
+  ask(window: ScreeningRequest, options?: AskOptions): Promise<readonly ClassifierResult[]>;
+}
+
+export const DEADLINE_MS = 80;
+/** A language told with less confidence excludes no classifier. */
+const LANGUAGE_CONFIDENCE_MIN = 0.8;
+/** Shared memory is asked only where this is left after its own longest wait. */
+const SHARED_LEFT_MS = 50;
+
+export class Ensemble {
+  readonly deadlineMs: number;
+  readonly combinations: readonly Combination[];
+  readonly memory: VerdictMemory | undefined;
+  readonly #members: readonly Member[];
+  readonly #overloaded: () => boolean;
+  readonly #clock: () => number;
+
+  constructor({ classifiers, deadlineMs = DEADLINE_MS, combine = [], memory, overloaded = () => false, clock = () => performance.now(), former }: EnsembleOptions) {
+    this.deadlineMs = deadlineMs;
+    this.combinations = combine;
+    this.#members = classifiers.filter(({ classifier }) => classifier.classify !== undefined).map(({ classifier, settings, fingerprint }) => ({
+      classifier,
+      calls: former?.callsOf(classifier) ?? new ClassifierCalls(classifier, settings, clock),
+      name: createHash('sha256').update(JSON.stringify([classifier.id, classifier.version, fingerprint ?? ''])).digest('base64url'),
+      anyLanguage: classifier.languages.includes('*'),
+    }));
+    this.memory = memory;
+    this.#overloaded = overloaded;
+    this.#clock = clock;
+  }
+
+  /** Those that it asks. */
+  get classifiers(): readonly Classifier[] {
+    return this.#members.map(({ classifier }) => classifier);
+  }
+
+  callsOf(classifier: Classifier): ClassifierCalls | undefined {
+    return this.#members.find((member) => member.classifier === classifier)?.calls;
+  }
+
+  /**
+   * One result for each category that a classifier answered for, an unknown one for each that it owes, and one for each
+   * combination of classifiers that read such a text. Never rejects.
+   */
+  ask(request: ScreeningRequest, options: AskOptions = {}): Promise<readonly ClassifierResult[]> {
+    return this.#ask(request, options, undefined);
+  }
+
+  /** For a text that comes in windows: those that can keep what they read of it. */
+  open(): EnsembleFeed {
+    const feeds = new Map<Classifier, Feed>();
+    return { ask: (window, options = {}) => this.#ask(window, options, feeds) };
+  }
+
+  async #ask(request: ScreeningRequest, options: AskOptions, feeds: Map<Classifier, Feed> | undefined): Promise<readonly ClassifierResult[]> {
+    const { only, combine = () => true, deadlineMs = this.deadlineMs, signal } = options;
+    const asked = only === undefined ? this.#members : this.#members.filter(({ classifier }) => only(classifier));
+    const startMs = this.#clock();
+    const terms: Terms = { request, signal, startMs, deadlineAtMs: startMs + deadlineMs, usualMs: this.deadlineMs, language: languageFor(request), textKey: textKeyOf(request) };
+    // The slow first: they work while the fast ones take this process.
+    const answers = new Map(slowFirst(asked).map((member) => [member, this.#askOne(member, terms, feeds)]));
+    const results = (await Promise.all(asked.map((member) => answers.get(member)!))).flat();
+    const wanted = this.combinations.filter((combination) => combine(combination) && this.#isAbout(combination, request));
+    if (wanted.length === 0) return results;
+    const ids = new Set(asked.map(({ classifier }) => classifier.id));
+    return [...results, ...wanted.map((combination) => combined(combination, results, ids))];
+  }
+
+  /** Whether any of its members reads such a text. */
+  #isAbout(combination: Combination, { content_type: type, direction }: ScreeningRequest): boolean {
+    return this.#members.some(({ classifier }) => isMember(combination, classifier.id) && classifier.contentTypes.includes(type) && classifier.directions.includes(direction));
+  }
+
+  #askOne(member: Member, all: Terms, feeds: Map<Classifier, Feed> | undefined): Promise<readonly ClassifierResult[]> | readonly ClassifierResult[] {
+    const { classifier, calls, anyLanguage } = member;
+    const request = requestFor(classifier, all.request);
+    if (request === undefined || !classifier.directions.includes(request.direction) || !classifier.contentTypes.includes(request.content_type)) return unknowns(classifier, 'unsupported', 0);
+    const terms: Terms = { ...all, request };
+    if (!anyLanguage && !speaks(classifier, terms.language())) return this.#missing(classifier, terms, 'unsupported');
+    const feed = feeds === undefined || classifier.stream === undefined ? undefined : feedOf(feeds, classifier);
+    if (feed?.isWhole === true) return feed.take(calls.ask(request, terms, feed.classify));
+    // A window of an answer hardly ever comes again, and a fast classifier takes little more than a look into memory.
+    const isWorthIt = classifier.cost === 'slow' || request.direction === 'input';
+    return isWorthIt && this.memory?.isOn === true ? this.#remembered(member, terms, this.memory) : this.#fresh(member, terms);
+  }
+
+  /** What was said before, or what is said now. Only what a slow classifier says is worth a question to the replicas' store. */
+  #remembered(member: Member, terms: Terms, memory: VerdictMemory): Promise<readonly ClassifierResult[]> | readonly ClassifierResult[] {
+    const { classifier, name } = member;
+    const { request } = terms;
+    const { tenant_id: tenant } = request;
+    const key = [name, terms.textKey(memory), ...(classifier.needsContext ? [memory.keyOf(tenant, [contextOf(request)])] : [])].join('.');
+    const own = memory.recall(tenant, key);
+    if (own !== undefined) return this.#cached(classifier, terms, own);
+    if (classifier.cost === 'fast') return this.#fresh(member, terms).then((results) => (memory.remember(tenant, key, results), results));
+    const ask = async (): Promise<readonly ClassifierResult[]> => {
+      const shared = terms.deadlineAtMs - this.#clock() > SHARED_LEFT_MS ? await memory.recallShared(tenant, key) : undefined;
+      if (shared !== undefined) return this.#cached(classifier, terms, shared);
+      const results = await this.#fresh(member, terms);
+      memory.share(tenant, key, results);
+      return results;
+    };
+    return ask();
+  }
+
+  async #fresh({ classifier, calls }: Member, terms: Terms): Promise<readonly ClassifierResult[]> {
+    if (classifier.cost === 'slow' && this.#overloaded()) return this.#missing(classifier, terms, 'unavailable');
+    return calls.ask(terms.request, terms);
+  }
+
+  #cached(classifier: Classifier, terms: Terms, results: readonly ClassifierResult[]): readonly ClassifierResult[] {
+    this.#publish(classifier, terms, 'cached');
+    return results;
+  }
+
+  #missing(classifier: Classifier, terms: Terms, reason: UnknownReason): readonly ClassifierResult[] {
+    this.#publish(classifier, terms, reason);
+    return unknowns(classifier, reason, this.#clock() - terms.startMs);
+  }
+
+  #publish({ id }: Classifier, { request, startMs }: Terms, outcome: CallOutcome): void {
+    CHANNELS.classifierCalled.publish({ requestId: request.request_id, classifier: id, outcome, startMs, endMs: this.#clock() });
   }
 }
 
-async function askOne(classifier: Classifier, request: ScreeningRequest, stop: AbortSignal, started: number): Promise<readonly ClassifierResult[]> {
-  const missing = (reason: UnknownReason): readonly ClassifierResult[] => unknowns(classifier, reason, performance.now() - started);
-  if (!classifier.directions.includes(request.direction) || !classifier.contentTypes.includes(request.content_type)) return missing('unsupported');
-  try {
-    const answer = await Promise.race([Promise.resolve(classifier.classify!(request, stop)), aborted(stop)]);
-    return answer === undefined ? missing('timeout') : checkedResults(classifier, request.content, answer, performance.now() - started);
-  } catch {
-    return missing(stop.aborted ? 'timeout' : 'error');
+interface Member {
+  readonly classifier: Classifier;
+  readonly calls: ClassifierCalls;
+  /** Of what its answers depend on besides the text. */
+  readonly name: string;
+  readonly anyLanguage: boolean;
+}
+
+function slowFirst(members: readonly Member[]): readonly Member[] {
+  const isFast = ({ classifier }: Member): boolean => classifier.cost === 'fast';
+  return [...members.filter((member) => !isFast(member)), ...members.filter(isFast)];
+}
+
+/** One text, and the terms on which it is asked about. */
+interface Terms {
+  readonly request: ScreeningRequest;
+  readonly signal?: AbortSignal;
+  readonly startMs: number;
+  readonly deadlineAtMs: number;
+  readonly usualMs: number;
+  /** Primary tag; undefined where it is not told with confidence. Detected once, and only where somebody needs it. */
+  readonly language: () => string | undefined;
+  /** What it is remembered by. */
+  readonly textKey: (memory: VerdictMemory) => string;
+}
+
+function languageFor({ content, content_type: type }: ScreeningRequest): () => string | undefined {
+  let found: { readonly language: string | undefined } | undefined;
+  return () => (found ??= { language: type === 'text' ? confidentLanguage(content) : undefined }).language;
+}
+
+function confidentLanguage(content: string): string | undefined {
+  const { tag, confidence } = languageOf(content);
+  return tag === 'und' || confidence < LANGUAGE_CONFIDENCE_MIN ? undefined : primaryTag(tag);
+}
+
+function speaks({ languages }: Classifier, language: string | undefined): boolean {
+  return language === undefined || languages.some((tag) => primaryTag(tag) === language);
+}
+
+/** `pt-BR` is `pt`. */
+function primaryTag(tag: string): string {
+  return tag.split('-', 1)[0]!.toLowerCase();
+}
+
+/** The text and what precedes it, hashed once for all classifiers. */
+function textKeyOf({ tenant_id: tenant, direction, content_type: type, content, context }: ScreeningRequest): (memory: VerdictMemory) => string {
+  let key: string | undefined;
+  return (memory) => (key ??= memory.keyOf(tenant, [direction, type, String(context?.['text_before'] ?? ''), content]));
+}
+
+/** All else that an answer may depend on; not which request it is, and when. */
+function contextOf({ request_id: _id, created_at: _at, tenant_id: _tenant, content: _content, ...rest }: ScreeningRequest): string {
+  return JSON.stringify({ ...rest, context: { ...rest.context, request_id: '', time: '' } });
+}
+
+/** A feed must read every window: one that missed any is given up, and its classifier is asked window by window. */
+class Feed {
+  readonly #classifier: Classifier;
+  #feed: ClassifierFeed | undefined;
+  /** Windows that it was asked about, and those that it has read. */
+  #asked = 0;
+  #read = 0;
+  #isWhole = true;
+
+  constructor(classifier: Classifier) {
+    this.#classifier = classifier;
+  }
+
+  get isWhole(): boolean {
+    return this.#isWhole;
+  }
+
+  /** What waited while another was missed is asked by itself. */
+  readonly classify: Classify = (request, signal) => {
+    if (!this.#isWhole) return this.#classifier.classify!(request, signal);
+    const results = (this.#feed ??= this.#classifier.stream!(request)).feed(request.content);
+    this.#read += 1;
+    return results;
+  };
+
+  async take(answer: Promise<readonly ClassifierResult[]>): Promise<readonly ClassifierResult[]> {
+    const asked = (this.#asked += 1);
+    const results = await answer;
+    if (this.#read < asked) this.#isWhole = false;
+    return results;
   }
 }
 
-function aborted(signal: AbortSignal): Promise<undefined> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve(undefined);
-    else signal.addEventListener('abort', () => resolve(undefined), { once: true });
-  });
-}
-
-/** One unknown result for each category. */
-export function unknowns(classifier: Classifier, reason: UnknownReason, latencyMs: number): readonly ClassifierResult[] {
-  return classifier.categories.map(({ id }) => ({ classifier_id: classifier.id, category: id, unknown: true, reason, latency_ms: latencyMs }));
-}
-
-/** Whatever a classifier may not say makes its whole answer unknown: a part of a wrong answer is no better. */
-function checkedResults(classifier: Classifier, content: string, answer: unknown, latencyMs: number): readonly ClassifierResult[] {
-  const declared = new Set(classifier.categories.map(({ id }) => id));
-  const valid = Array.isArray(answer) && answer.length <= 10_000 && answer.every((result) => isResult(result, classifier.id, declared, content.length));
-  return valid ? (answer as ClassifierResult[]) : unknowns(classifier, 'error', latencyMs);
-}
-
-function isResult(value: unknown, classifierId: string, declared: ReadonlySet<string>, contentChars: number): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  const { classifier_id: id, category, score, label, spans, unknown: isUnknown, reason } = value as Record<string, unknown>;
-  if (id !== classifierId || typeof category !== 'string' || !declared.has(category)) return false;
-  if (isUnknown === true) return typeof reason === 'string';
-  return typeof score === 'number' && score >= 0 && score <= 1 && typeof label === 'string' && Array.isArray(spans) && spans.every((span) => isSpan(span, contentChars));
-}
-
-function isSpan(value: unknown, contentChars: number): boolean {
-  const { start, end } = (value ?? {}) as Record<string, unknown>;
-  return Number.isInteger(start) && Number.isInteger(end) && (start as number) >= 0 && (start as number) < (end as number) && (end as number) <= contentChars;
+function feedOf(feeds: Map<Classifier, Feed>, classifier: Classifier): Feed {
+  const feed = feeds.get(classifier) ?? new Feed(classifier);
+  feeds.set(classifier, feed);
+  return feed;
 }

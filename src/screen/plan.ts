@@ -8,24 +8,31 @@
  * Images and recordings are given to the classifiers that read them; to all others they are unknown, which decides only
  * about rules that ask for them (policy/truth). What cannot be redacted is blocked: a matched image has no text to replace.
  */
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHmac, randomBytes, randomUUID } from 'node:crypto';
 import type { Classifier, PatternDefinition } from '../contract/classifier.ts';
 import { ConfigError, type ConfigIssue } from '../contract/errors.ts';
-import type { Screened, Segment, SegmentResults } from '../contract/exchange.ts';
-import type { Condition, FailMode, Policy, PolicyDecision } from '../contract/policy.ts';
+import type { RecordedFacts, Screened, Segment, SegmentResults } from '../contract/exchange.ts';
+import type { Condition, FailMode, Facts, Policy, PolicyDecision } from '../contract/policy.ts';
 import type { ClassifierResult, ContentType, Context, Direction, ScoredResult, ScreeningRequest, UnknownReason } from '../contract/screening.ts';
-import type { Component, Finding } from '../match/scan.ts';
+import type { Component } from '../match/scan.ts';
 import type { PatternSet } from '../match/compiled.ts';
-import { compilePatterns, failingExamples, PatternSetError, scanText, type PatternSource } from '../match/set.ts';
+import { compilePatterns, failingExamples, PatternSetError, type PatternSource } from '../match/set.ts';
 import { exceptHosts } from '../match/validators.ts';
-import { inStringAt, JsonText, writtenInJson } from '../text/json-text.ts';
+import { languageOf } from '../text/language.ts';
+import { inStringAt, writtenInJson } from '../text/json-text.ts';
 import { decide } from '../policy/decide.ts';
+import { readsContext, recordFacts } from '../policy/recorded.ts';
 import type { TextEdit } from '../text/edits.ts';
+import type { ViewOptions } from '../text/views.ts';
 import type { TextWindow, WindowRule } from '../text/windows.ts';
-import { askAll, unknowns } from './ensemble.ts';
+import { unknowns } from './answer.ts';
+import { ENSEMBLE, ensembleOf, isMember, type Combination } from './combine.ts';
+import { Ensemble, type EnsembleFeed } from './ensemble.ts';
+import { deferralOf, type Deferral } from './deferral.ts';
 import { literalTokens, Pseudonyms } from './pseudonyms.ts';
 import { redactionEdits, type LabelledSpan } from './redaction.ts';
 import { resultsOf, type ResultTally } from './results.ts';
+import { TextScan, Turns, uprightLiterals, type ScanSets } from './scan.ts';
 
 /** What is known of a component while the answer still streams. */
 export type OutputRuling =
@@ -38,14 +45,43 @@ export interface ChannelJudge {
   judge(component: Component, text: string | undefined, tally?: ResultTally): OutputRuling;
   /** One decision for a window: its scores, and the components that end in it. */
   judgeWindow(window: TextWindow, results: readonly ClassifierResult[], components: readonly Component[], textOf: (component: Component) => string | undefined, tally?: ResultTally): OutputRuling;
+  /** What the policy says with scores that came after the fact. */
+  judgeLate(results: readonly ClassifierResult[]): LateVerdict;
+}
+
+/** A decision on all scores together, and those of them that came late. */
+export interface LateVerdict {
+  readonly decision: PolicyDecision;
+  /** It is not what was decided in time already. */
+  readonly isNews: boolean;
+  readonly results: readonly ClassifierResult[];
+}
+
+/** The verdict of `decision`, where `inTime` was decided before. */
+function verdictOf(decision: PolicyDecision, inTime: PolicyDecision, results: readonly ClassifierResult[]): LateVerdict {
+  return { decision, results, isNews: decision.action !== inTime.action || decision.rule?.id !== inTime.rule?.id };
+}
+
+/** Takes what is decided after the fact. `signal`: nobody wants to know any more. */
+export interface LateVerdicts {
+  readonly signal: AbortSignal;
+  /** `verdict` does not reject. */
+  watch(direction: Direction, verdict: Promise<LateVerdict>): void;
+}
+
+/** How an answer's text is looked at after the fact. Nothing waits for it. */
+export interface LateScoring {
+  readonly window: WindowRule;
+  /** For one text, whose windows are given in order. */
+  open(judge: ChannelJudge): (window: TextWindow) => void;
 }
 
 /** How an answer's text is given to scored classifiers: present only where a rule could use their scores. */
 export interface OutputScoring {
   readonly window: WindowRule;
   readonly mode: 'hold' | 'trail';
-  /** Never rejects; answers within the deadline. */
-  score(window: TextWindow): Promise<readonly ClassifierResult[]>;
+  /** For one text. Its windows are scored in order; that never rejects and answers within the deadline. */
+  open(): (window: TextWindow) => Promise<readonly ClassifierResult[]>;
 }
 
 /** What the guard needs to screen one answer. */
@@ -55,11 +91,14 @@ export interface OutputPlan {
   readonly initial: PolicyDecision;
   readonly policy: Policy;
   readonly scoring?: OutputScoring;
+  readonly late?: LateScoring;
   /** What the answer's pseudonyms stand for; absent where the prompt left with none. */
   readonly restore?: (token: string) => string | undefined;
   openChannel(): ChannelJudge;
   /** The answer holds content of this type, which nothing reads here; the decision on that alone. Rules see it from now on. */
   meets(contentType: ContentType): PolicyDecision;
+  /** What a record keeps of what rules read besides scores. */
+  recordFacts(): RecordedFacts;
 }
 
 export interface ScreeningPlan {
@@ -71,14 +110,32 @@ export interface ScreeningPlan {
   readonly pseudonymKey?: Buffer;
   /** Whether a classifier scores content of this type in prompts. */
   reads(contentType: ContentType): boolean;
-  screen(segments: readonly Segment[], direction: Direction, context: Context, signal?: AbortSignal): Promise<Screened>;
+  /** A classifier holds answers against the prompt's sources: `context.sources` of `forOutput`. */
+  readonly needsSources: boolean;
+  /** Who scores this category of a prompt's content of this type: ids of classifiers. */
+  judges(category: string, contentType: ContentType): readonly string[];
+  /** Classifiers are heard after the fact: `screen` for `let_go`, then `complete`. */
+  readonly defers: boolean;
+  /** Hides the names of barred sessions; absent where the policy bars none. */
+  readonly barKey?: Buffer;
+  /** `let_go`: without what is heard after the fact. */
+  screen(segments: readonly Segment[], direction: Direction, context: Context, signal?: AbortSignal, purpose?: 'decide' | 'let_go'): Promise<Screened>;
+  /** What `screen` left out is heard, and all is decided together. Does not reject. */
+  complete(screened: Screened, direction: Direction, context: Context, signal?: AbortSignal): Promise<LateVerdict>;
   decide(screened: Screened, direction: Direction, context: Context): PolicyDecision;
+  /** All that `decide` decides on: for who explains a decision. */
+  factsOf(screened: Screened, direction: Direction, context: Context): Facts;
+  /** What a record keeps of them. */
+  recordFacts(screened: Screened, direction: Direction, context: Context): RecordedFacts;
+  /** What decides where neither a rule nor the policy says. */
+  readonly failMode: FailMode;
   /**
    * Replacements for those of one text's results that made the deciding rule true: sorted, not overlapping. Without
    * `pseudonyms` the text is one by itself, and nothing restores what it says.
    */
   edits(results: readonly ClassifierResult[], decision: PolicyDecision, segment: Pick<Segment, 'content' | 'json'>, pseudonyms?: Pseudonyms): readonly TextEdit[];
-  forOutput(context: Context, pseudonyms?: Pseudonyms): OutputPlan;
+  /** Without `late` nothing is put off. */
+  forOutput(context: Context, pseudonyms?: Pseudonyms, late?: LateVerdicts): OutputPlan;
   /** The same plan, everything compiled shared, with what is a tenant's own. */
   forTenant(own: TenantOwn): ScreeningPlan;
 }
@@ -93,79 +150,172 @@ export interface TenantOwn {
 export interface PlanOptions extends Partial<TenantOwn> {
   /** The policy's file, for errors. */
   readonly file: string;
-  /** For all scored classifiers of one text together. */
+  /** Asks the classifiers, for all plans; by default one of the plan's own. */
+  readonly ensemble?: Ensemble;
+  /** Of the plan's own ensemble. */
   readonly deadlineMs?: number;
+  /** Of the texts of prompts. */
+  readonly views?: ViewOptions;
 }
-
-const DEADLINE_MS = 80;
 
 /** `classifier_id` of the policy's own patterns. */
 export const POLICY_PATTERNS = 'patterns';
 
 /** Throws ConfigError when a pattern cannot be compiled or an example does not behave as stated. */
 export function compilePlan(policy: Policy, classifiers: readonly Classifier[], options: PlanOptions): ScreeningPlan {
-  return new Plan(policy, compileSet(policy, classifiers, options.file), classifiers, options.deadlineMs ?? DEADLINE_MS, { failMode: options.failMode ?? 'closed', hashKey: options.hashKey ?? randomBytes(32) });
+  const ensemble = options.ensemble ?? new Ensemble({ classifiers: classifiers.map((classifier) => ({ classifier })), deadlineMs: options.deadlineMs });
+  const sets = compileSets(policy, classifiers, options.file);
+  const compiled: Compiled = { policy, patterns: sets.patterns, scan: new TextScan(sets, options.views), patternsId: randomUUID(), classifiers: [...classifiers, ...ensembleOf(ensemble.combinations, classifiers)], ensemble };
+  return new Plan(compiled, { failMode: options.failMode ?? 'closed', hashKey: options.hashKey ?? randomBytes(32) });
 }
+
+/** What the plans of all tenants of a policy share. */
+interface Compiled {
+  readonly policy: Policy;
+  readonly patterns: PatternSet;
+  readonly scan: TextScan;
+  /** Tells what these patterns found from what others would find. */
+  readonly patternsId: string;
+  /** All that scores may come from, combinations too. */
+  readonly classifiers: readonly Classifier[];
+  readonly ensemble: Ensemble;
+}
+
+/** Texts of one prompt that are asked about at once, so that a long conversation does not fill the line before everybody else's newest turns. */
+const TEXTS_AT_ONCE = 16;
+
+/** On what terms the texts of one prompt are asked about. */
+interface ScoreTerms {
+  readonly startedMs: number;
+  readonly signal: AbortSignal | undefined;
+  readonly deferral: Deferral | undefined;
+  readonly turns: Turns;
+}
+
+/** A shorter text is scanned sooner than it is found in memory. */
+const REMEMBERED_CHARS_MIN = 64;
 
 class Plan implements ScreeningPlan {
   readonly policy: Policy;
   readonly policyName: string;
   readonly patterns: PatternSet;
-  readonly #all: readonly Classifier[];
-  /** Those that score texts by `classify`. */
-  readonly #scoring: readonly Classifier[];
+  readonly #compiled: Compiled;
+  readonly #ensemble: Ensemble;
   readonly #classifiers: ReadonlyMap<string, 'ok' | UnknownReason>;
   /** What those say of a content type that do not read it. */
   readonly #unsupported: Readonly<Record<ContentType, readonly ClassifierResult[]>>;
   /** What each of them reads. */
   readonly #reads: ReadonlyMap<string, readonly ContentType[]>;
-  readonly #deadlineMs: number;
   readonly #own: TenantOwn;
   readonly pseudonymKey: Buffer | undefined;
+  readonly barKey: Buffer | undefined;
+  readonly #deferral: Deferral | undefined;
+  /** Who is asked about answers: told once, since every answer needs it. */
+  #outputRead: ReadonlySet<Classifier> | undefined;
+  #outputAsked: readonly string[] | undefined;
 
-  constructor(policy: Policy, patterns: PatternSet, classifiers: readonly Classifier[], deadlineMs: number, own: TenantOwn) {
+  constructor(compiled: Compiled, own: TenantOwn) {
+    const { policy, patterns, classifiers, ensemble } = compiled;
     this.policy = policy;
     this.policyName = `${policy.id}@${policy.revision}`;
     this.patterns = patterns;
-    this.#all = classifiers;
-    this.#scoring = classifiers.filter((classifier) => classifier.classify !== undefined);
+    this.#compiled = compiled;
+    this.#ensemble = ensemble;
     this.#classifiers = new Map([...classifiers.map((c) => c.id), POLICY_PATTERNS].map((id) => [id, 'ok']));
     const missing = (type: ContentType): readonly ClassifierResult[] => classifiers.filter(({ contentTypes }) => !contentTypes.includes(type)).flatMap((classifier) => unknowns(classifier, 'unsupported', 0));
     this.#unsupported = { text: missing('text'), image: missing('image'), audio: missing('audio') };
     this.#reads = new Map([...classifiers.map((c) => [c.id, c.contentTypes] as const), [POLICY_PATTERNS, ['text']]]);
-    this.#deadlineMs = deadlineMs;
     this.#own = own;
     const reversible = policy.rules.some((rule) => rule.enabled && rule.redact?.style === 'pseudonym');
     this.pseudonymKey = reversible ? createHmac('sha256', own.hashKey).update('pseudonyms').digest() : undefined;
+    this.barKey = policy.screening?.barSessionMs === undefined ? undefined : createHmac('sha256', own.hashKey).update('barred sessions').digest();
+    this.#deferral = deferralOf(policy, ensemble);
   }
 
   forTenant(own: TenantOwn): ScreeningPlan {
-    return new Plan(this.policy, this.patterns, this.#all, this.#deadlineMs, own);
+    return new Plan(this.#compiled, own);
   }
 
   reads(contentType: ContentType): boolean {
-    return this.#scoring.some((classifier) => classifier.contentTypes.includes(contentType) && classifier.directions.includes('input'));
+    return this.#ensemble.classifiers.some((classifier) => classifier.contentTypes.includes(contentType) && classifier.directions.includes('input'));
   }
 
-  async screen(segments: readonly Segment[], direction: Direction, context: Context, signal?: AbortSignal): Promise<Screened> {
+  get defers(): boolean {
+    return this.#deferral !== undefined;
+  }
+
+  get needsSources(): boolean {
+    return this.#ensemble.classifiers.some(({ needsContext, directions }) => needsContext && directions.includes('output'));
+  }
+
+  judges(category: string, contentType: ContentType): readonly string[] {
+    const judging = this.#compiled.classifiers.filter(({ categories, contentTypes, directions }) => categories.some(({ id }) => id === category) && contentTypes.includes(contentType) && directions.includes('input'));
+    return judging.map(({ id }) => id);
+  }
+
+  async screen(segments: readonly Segment[], direction: Direction, context: Context, signal?: AbortSignal, purpose: 'decide' | 'let_go' = 'decide'): Promise<Screened> {
     const started = performance.now();
-    const scores = this.#scoring.length === 0 ? [] : await Promise.all(segments.map((segment) => this.#score(segment, direction, context, signal)));
-    const screened = segments.map((segment, i): SegmentResults => {
+    const deferral = purpose === 'let_go' ? this.#deferral : undefined;
+    const turns = new Turns();
+    const scores = this.#scores(segments, direction, context, { startedMs: started, signal, deferral, turns });
+    // Patterns are looked for while the classifiers work.
+    const found: (readonly ClassifierResult[])[] = [];
+    for (const segment of segments) found.push(segment.contentType === 'text' ? await this.#remembered(segment, context, turns) : NO_RESULTS);
+    const screened: SegmentResults[] = [];
+    for (const [index, segment] of segments.entries()) {
       const { contentType } = segment;
-      const scored = scores[i] ?? [];
-      const unsupported = this.#unsupported[contentType];
-      if (contentType === 'text') return { segment, results: [...this.#scan(segment), ...scored], unsupported };
-      return { segment, results: scored, unsupported, judged: this.#isJudged(contentType, direction, scored) };
-    });
-    return { segments: screened, classifiers: this.#classifiers, latencyMs: performance.now() - started };
+      const all = await (scores.get(segment) ?? NO_RESULTS);
+      const scored = deferral === undefined ? all : all.filter((result) => !deferral.isLate(result));
+      const judged = contentType === 'text' ? {} : { judged: this.#isJudged(contentType, direction, scored, deferral) };
+      screened.push({ segment, results: [...found[index]!, ...scored], unsupported: this.#unsupported[contentType], ...judged });
+    }
+    return { segments: screened, classifiers: this.#classifiers, ...(deferral === undefined ? {} : { deferred: deferral.deferred }), latencyMs: performance.now() - started };
+  }
+
+  async complete(screened: Screened, direction: Direction, context: Context, signal?: AbortSignal): Promise<LateVerdict> {
+    const { deferred: _, ...whole } = screened;
+    const deferral = this.#deferral;
+    const inTime = this.decide(screened, direction, context);
+    if (deferral === undefined) return verdictOf(inTime, inTime, []);
+    const deadlineAtMs = performance.now() + deferral.deadlineMs;
+    const asked = inLanes(newestFirst(screened.segments.map(({ segment }) => segment)), ({ content, contentType }) =>
+      this.#askLate(this.#ensemble, { ...deferral, deadlineMs: deadlineAtMs - performance.now() }, requestOf(content, contentType, direction, context), signal));
+    const late = await Promise.all(screened.segments.map(({ segment }) => asked.get(segment)!));
+    const segments = screened.segments.map((entry, i) => ({ ...entry, results: [...entry.results, ...late[i]!] }));
+    return verdictOf(this.decide({ ...whole, segments }, direction, context), inTime, late.flat());
+  }
+
+  async #askLate(asked: Pick<Ensemble, 'ask'>, { deadlineMs, asksLate, isLate }: Deferral, request: ScreeningRequest, signal: AbortSignal | undefined, isRead: (classifier: Classifier) => boolean = () => true): Promise<readonly ClassifierResult[]> {
+    const only = (classifier: Classifier): boolean => asksLate(classifier) && classifier.contentTypes.includes(request.content_type) && isRead(classifier);
+    return (await asked.ask(request, { only, deadlineMs, signal })).filter(isLate);
   }
 
   decide(screened: Screened, direction: Direction, context: Context): PolicyDecision {
-    const contentTypes = [...new Set(screened.segments.map(({ segment }) => segment.contentType))];
-    const results = screened.segments.flatMap((entry) => entry.results);
-    const decision = decide(this.policy, { direction, results, classifiers: screened.classifiers, context, contentTypes, reads: this.#reads }, this.#own.failMode);
+    const decision = decide(this.policy, this.factsOf(screened, direction, context), this.#own.failMode);
     const cannot = decision.action === 'redact' && screened.segments.some(({ segment, results: own }) => segment.contentType !== 'text' && own.some((result) => decision.matched.includes(result)));
     return cannot ? { ...decision, action: 'block' } : decision;
+  }
+
+  factsOf({ segments, classifiers, deferred }: Screened, direction: Direction, context: Context): Facts {
+    const contentTypes = [...new Set(segments.map(({ segment }) => segment.contentType))];
+    const results = segments.flatMap((entry) => entry.results);
+    return { direction, results, classifiers, deferred, context: this.#withLanguage(segments, direction, context), contentTypes, reads: this.#reads };
+  }
+
+  /** With the language of a prompt, that of its longest text, where a rule asks for it. */
+  #withLanguage(segments: readonly SegmentResults[], direction: Direction, context: Context): Context {
+    if (direction !== 'input' || Object.hasOwn(context, LANGUAGE) || !readsContext(this.policy, LANGUAGE)) return context;
+    const texts = segments.filter(({ segment }) => segment.contentType === 'text').map(({ segment }) => segment.content);
+    const longest = texts.reduce((a, b) => (b.length > a.length ? b : a), '');
+    return { ...context, [LANGUAGE]: languageOf(longest).tag };
+  }
+
+  recordFacts(screened: Screened, direction: Direction, context: Context): RecordedFacts {
+    return recordFacts(this.policy, this.factsOf(screened, direction, context));
+  }
+
+  get failMode(): FailMode {
+    return this.#own.failMode;
   }
 
   edits(results: readonly ClassifierResult[], decision: PolicyDecision, segment: Pick<Segment, 'content' | 'json'>, pseudonyms?: Pseudonyms): readonly TextEdit[] {
@@ -179,72 +329,177 @@ class Plan implements ScreeningPlan {
     return edits.map((edit) => writtenInJson(edit, inString(edit.start), content.slice(edit.start, edit.end), (back) => content[edit.start - back] ?? ''));
   }
 
-  forOutput(context: Context, pseudonyms?: Pseudonyms): OutputPlan {
+  forOutput(context: Context, pseudonyms?: Pseudonyms, late?: LateVerdicts): OutputPlan {
     let contentTypes: readonly ContentType[] = ['text'];
-    const decideOn = (results: readonly ClassifierResult[]): PolicyDecision => decide(this.policy, { direction: 'output', results, classifiers: this.#classifiers, context, contentTypes, reads: this.#reads }, this.#own.failMode);
+    let texts = 0;
+    const factsWith = (results: readonly ClassifierResult[], deferred?: ReadonlySet<string>): Facts => ({ direction: 'output', results, classifiers: this.#classifiers, deferred, context, contentTypes, reads: this.#reads });
+    const decideWith = (results: readonly ClassifierResult[], deferred?: ReadonlySet<string>): PolicyDecision => decide(this.policy, factsWith(results, deferred), this.#own.failMode);
+    const deferred = late && this.#deferral?.deferred;
+    const decideOn: DecideOn = (results) => decideWith(results, deferred);
     return {
       patterns: this.patterns,
       initial: decideOn([]),
       policy: this.policy,
-      ...this.#outputScoring(context),
+      ...this.#outputScoring(context, late),
       ...(pseudonyms === undefined || pseudonyms.size === 0 ? {} : { restore: (token) => pseudonyms.valueOf(token) }),
-      openChannel: () => new OutputChannel(decideOn, this.#own.hashKey),
+      openChannel: () => {
+        texts += 1;
+        return new OutputChannel(decideOn, (results) => decideWith(results), this.#own.hashKey);
+      },
       meets: (contentType) => {
         if (!contentTypes.includes(contentType)) contentTypes = [...contentTypes, contentType];
         return decideOn([]);
       },
+      recordFacts: () => ({ ...recordFacts(this.policy, factsWith([], deferred), this.#askedOfOutput), ...(texts > 1 ? { texts } : {}) }),
     };
+  }
+
+  /** Those whose silence about an answer means that they found nothing: patterns, and classifiers that a rule reads. */
+  get #askedOfOutput(): readonly string[] {
+    if (this.#outputAsked === undefined) {
+      const read = new Set([...this.#readOfOutput].map(({ id }) => id));
+      const scored = new Set(this.#ensemble.classifiers.map(({ id }) => id));
+      this.#outputAsked = [...this.#classifiers.keys()].filter((id) => id !== ENSEMBLE && (!scored.has(id) || read.has(id)));
+    }
+    return this.#outputAsked;
   }
 
   /** Scored classifiers are asked about answers when a rule could use it; text waits only where a rule could act on it. */
-  #outputScoring(context: Context): { readonly scoring?: OutputScoring } {
-    const read = this.#scoring.filter((classifier) => classifier.contentTypes.includes('text') && classifier.categories.some(({ id }) => this.policy.rules.some((rule) => rule.enabled && rule.direction !== 'input' && reads(rule.when, classifier.id, id))));
-    if (read.length === 0) return {};
-    const acts = read.some((classifier) => classifier.categories.some(({ id }) => mayAct(this.policy, classifier.id, id)));
-    const mode = acts ? this.policy.stream.mode : 'trail';
-    return { scoring: { window: this.policy.stream.window, mode, score: (window) => this.#ask(read, window.text, 'text', 'output', { ...context, text_before: window.before }) } };
-  }
-
-  #score(segment: Segment, direction: Direction, context: Context, signal: AbortSignal | undefined): readonly ClassifierResult[] | Promise<readonly ClassifierResult[]> {
-    const readers = this.#scoring.filter(({ contentTypes }) => contentTypes.includes(segment.contentType));
-    // A form's file is encoded only where somebody reads it.
-    return readers.length === 0 ? NO_RESULTS : this.#ask(readers, segment.content, segment.contentType, direction, context, signal);
-  }
-
-  #ask(classifiers: readonly Classifier[], content: string, contentType: ContentType, direction: Direction, context: Context, signal?: AbortSignal): Promise<readonly ClassifierResult[]> {
-    const request: ScreeningRequest = {
-      request_id: String(context.request_id ?? ''), tenant_id: String(context.tenant ?? ''), direction, content, content_type: contentType, context, created_at: new Date().toISOString(),
+  #outputScoring(context: Context, late: LateVerdicts | undefined): { readonly scoring?: OutputScoring; readonly late?: LateScoring } {
+    const { classifiers, ensemble } = this.#compiled;
+    const read = this.#readOfOutput;
+    const combined = this.#combinedOfOutput();
+    const windowRequest = ({ text, before }: TextWindow): ScreeningRequest => requestOf(text, 'text', 'output', { ...context, text_before: before });
+    const deferral = late && this.#deferral;
+    const only = (classifier: Classifier): boolean => read.has(classifier) && deferral?.asksInTime(classifier) !== false;
+    const scored = classifiers.filter((classifier) => only(classifier) || classifier.id === ENSEMBLE);
+    const acts = scored.some((classifier) => classifier.categories.some(({ id }) => mayAct(this.policy, classifier.id, id)));
+    const open = (): ((window: TextWindow) => Promise<readonly ClassifierResult[]>) => {
+      const feed: EnsembleFeed = ensemble.open();
+      return async (window) => {
+        const results = await feed.ask(windowRequest(window), { only, combine: (combination) => combined.includes(combination) });
+        return deferral === undefined ? results : results.filter((result) => !deferral.isLate(result));
+      };
     };
-    return askAll(classifiers, request, this.#deadlineMs, signal);
+    const { window } = this.policy.stream;
+    return {
+      ...([...read].some(only) ? { scoring: { window, mode: acts ? this.policy.stream.mode : 'trail', open } } : {}),
+      ...(late !== undefined && deferral !== undefined && [...read].some(deferral.asksLate) ? { late: { window, open: (judge) => this.#lateWindows(deferral, late, judge, windowRequest, read) } } : {}),
+    };
+  }
+
+  /** Scored classifiers that rules on answers read; what they read of a combination, they read of its members. */
+  get #readOfOutput(): ReadonlySet<Classifier> {
+    if (this.#outputRead !== undefined) return this.#outputRead;
+    const { ensemble } = this.#compiled;
+    const isRead = ({ id, categories }: Classifier): boolean => categories.some((category) => this.policy.rules.some((rule) => rule.enabled && rule.direction !== 'input' && reads(rule.when, id, category.id)));
+    const combined = this.#combinedOfOutput();
+    this.#outputRead = new Set(ensemble.classifiers.filter((classifier) => classifier.contentTypes.includes('text') && (isRead(classifier) || combined.some((combination) => isMember(combination, classifier.id)))));
+    return this.#outputRead;
+  }
+
+  /** Combinations that a rule about answers reads. */
+  #combinedOfOutput(): readonly Combination[] {
+    return this.#ensemble.combinations.filter(({ category }) => this.policy.rules.some((rule) => rule.enabled && rule.direction !== 'input' && reads(rule.when, ENSEMBLE, category)));
+  }
+
+  #lateWindows(deferral: Deferral, late: LateVerdicts, judge: ChannelJudge, requestOf: (window: TextWindow) => ScreeningRequest, read: ReadonlySet<Classifier>): (window: TextWindow) => void {
+    const feed: EnsembleFeed = this.#ensemble.open();
+    const hear = async (window: TextWindow): Promise<LateVerdict> => {
+      return judge.judgeLate(await this.#askLate(feed, deferral, requestOf(window), late.signal, (classifier) => read.has(classifier)));
+    };
+    return (window) => late.watch('output', hear(window));
+  }
+
+  #scores(segments: readonly Segment[], direction: Direction, context: Context, { startedMs, signal, deferral, turns }: ScoreTerms): ReadonlyMap<Segment, Promise<readonly ClassifierResult[]>> {
+    const ensemble = this.#ensemble;
+    const onlyOf = ({ contentType }: Segment) => (classifier: Classifier): boolean => classifier.contentTypes.includes(contentType) && deferral?.asksInTime(classifier) !== false;
+    const ask = function* (segment: Segment): Generator<void, Promise<readonly ClassifierResult[]>> {
+      const deadlineMs = ensemble.deadlineMs - (performance.now() - startedMs);
+      const answer = ensemble.ask(requestOf(segment.content, segment.contentType, direction, context), { only: onlyOf(segment), signal, deadlineMs });
+      yield;
+      return answer;
+    };
+    // A form's file is encoded only where somebody reads it.
+    const read = newestFirst(segments).filter((segment) => ensemble.classifiers.some(onlyOf(segment)));
+    return inLanes(read, (segment) => turns.run(ask(segment)).then((answer) => answer));
   }
 
   /** A classifier that reads it has answered for it. */
-  #isJudged(contentType: ContentType, direction: Direction, results: readonly ClassifierResult[]): boolean {
-    return this.#scoring.some(({ id, contentTypes, directions }) => {
-      if (!contentTypes.includes(contentType) || !directions.includes(direction)) return false;
+  #isJudged(contentType: ContentType, direction: Direction, results: readonly ClassifierResult[], deferral: Deferral | undefined): boolean {
+    return this.#ensemble.classifiers.some(({ id, contentTypes, directions }) => {
+      if (!contentTypes.includes(contentType) || !directions.includes(direction) || deferral?.deferred.has(id)) return false;
       const own = results.filter((result) => result.classifier_id === id);
       return own.length === 0 || own.some(isScored);
     });
   }
 
-  #scan(segment: Segment): readonly ClassifierResult[] {
-    if (segment.content.length === 0) return [];
+  /** What the patterns find in it; of a turn that is sent again, what they found. */
+  async #remembered(segment: Segment, context: Context, turns: Turns): Promise<readonly ClassifierResult[]> {
+    const { ensemble: { memory }, patternsId } = this.#compiled;
+    const { content, json } = segment;
+    if (memory?.isOn !== true || content.length < REMEMBERED_CHARS_MIN) return this.#scan(segment, turns);
+    const tenant = String(context.tenant ?? '');
+    const key = memory.keyOf(tenant, [patternsId, json === true ? 'json' : 'text', content]);
+    const known = memory.recall(tenant, key);
+    if (known !== undefined) return known;
+    const found = await this.#scan(segment, turns);
+    memory.remember(tenant, key, found);
+    return found;
+  }
+
+  async #scan(segment: Segment, turns: Turns): Promise<readonly ClassifierResult[]> {
     const started = performance.now();
-    const findings = segment.json === true ? jsonFindings(this.patterns, segment.content) : scanText(this.patterns, segment.content);
+    const findings = await turns.run(this.#compiled.scan.findings(segment));
     return resultsOf(findings, performance.now() - started);
   }
 }
 
+/** A context key that is told from the text. */
+const LANGUAGE = 'language';
+
 const NO_RESULTS: readonly ClassifierResult[] = [];
 
+/** Where there is not time for everything, there is time for what is acted on. */
+function newestFirst(segments: readonly Segment[]): readonly Segment[] {
+  return [...segments.filter(({ history }) => !history), ...segments.filter(({ history }) => history)];
+}
+
+/** Begins in order, with `TEXTS_AT_ONCE` under way. `ask` never rejects. */
+function inLanes(segments: readonly Segment[], ask: (segment: Segment) => Promise<readonly ClassifierResult[]>): ReadonlyMap<Segment, Promise<readonly ClassifierResult[]>> {
+  const lanes: Promise<unknown>[] = [];
+  return new Map(segments.map((segment, index) => {
+    const lane = index % TEXTS_AT_ONCE;
+    const answer = lanes[lane]?.then(() => ask(segment)) ?? ask(segment);
+    lanes[lane] = answer;
+    return [segment, answer];
+  }));
+}
+
+function requestOf(content: string, contentType: ContentType, direction: Direction, context: Context): ScreeningRequest {
+  return { request_id: String(context.request_id ?? ''), tenant_id: String(context.tenant ?? ''), direction, content, content_type: contentType, context, created_at: new Date().toISOString() };
+}
+
+type DecideOn = (results: readonly ClassifierResult[]) => PolicyDecision;
+
 class OutputChannel implements ChannelJudge {
-  readonly #decide: (results: readonly ClassifierResult[]) => PolicyDecision;
+  readonly #decide: DecideOn;
+  readonly #decideLate: DecideOn;
   readonly #hashKey: Buffer;
   #results: ScoredResult[] = [];
+  /** Those that came after the fact; what was found in time counts with them, never the other way round. */
+  #late: ScoredResult[] = [];
 
-  constructor(decideOn: (results: readonly ClassifierResult[]) => PolicyDecision, hashKey: Buffer) {
+  constructor(decideOn: DecideOn, decideLate: DecideOn, hashKey: Buffer) {
     this.#decide = decideOn;
+    this.#decideLate = decideLate;
     this.#hashKey = hashKey;
+  }
+
+  judgeLate(results: readonly ClassifierResult[]): LateVerdict {
+    this.#late = merged(this.#late, results.filter(isScored));
+    const decision = this.#decideLate([...this.#results, ...this.#late, ...results.filter((result) => !isScored(result))]);
+    return verdictOf(decision, this.#decide(this.#results), results);
   }
 
   judge(component: Component, text: string | undefined, tally?: ResultTally): OutputRuling {
@@ -302,7 +557,7 @@ function isScored(result: ClassifierResult): result is ScoredResult {
   return !('unknown' in result);
 }
 
-function compileSet(policy: Policy, classifiers: readonly Classifier[], file: string): PatternSet {
+function compileSets(policy: Policy, classifiers: readonly Classifier[], file: string): ScanSets {
   const own = policy.patterns.map((pattern): PatternDefinition => ({
     id: pattern.id,
     category: pattern.category ?? pattern.id,
@@ -311,6 +566,7 @@ function compileSet(policy: Policy, classifiers: readonly Classifier[], file: st
     // Only what validates knows hosts, and only links lead to one.
     ...(pattern.validate === undefined ? {} : { validate: policy.allowHosts?.length ? exceptHosts(pattern.validate, policy.allowHosts) : pattern.validate }),
     ...(pattern.score === undefined ? {} : { score: pattern.score }),
+    ...(pattern.views === undefined ? {} : { views: pattern.views }),
     matches: pattern.matches,
     ignores: pattern.ignores,
     ...(pattern.regex === undefined ? { literal: pattern.literal ?? [] } : { regex: pattern.regex }),
@@ -322,7 +578,7 @@ function compileSet(policy: Policy, classifiers: readonly Classifier[], file: st
     // Each is compiled by itself for this, so only those that state something.
     const failing = failingExamples(ownSources.filter(({ definition: { matches = [], ignores = [] } }) => matches.length + ignores.length > 0));
     if (failing.length > 0) throw new PatternSetError(failing);
-    return set;
+    return { patterns: set, ...disguisedSets(ownSources.filter((_, index) => policy.patterns[index]!.category === undefined && policy.patterns[index]!.views !== false)) };
   } catch (error) {
     if (!(error instanceof PatternSetError)) throw error;
     throw new ConfigError(error.issues.map((issue): ConfigIssue => ({
@@ -330,6 +586,28 @@ function compileSet(policy: Policy, classifiers: readonly Classifier[], file: st
       path: issue.classifier === POLICY_PATTERNS ? `patterns.${issue.id}` : `${issue.classifier}.${issue.id}`,
       message: issue.position === undefined ? `pattern ${issue.id}: ${issue.message}` : `pattern ${issue.id}, character ${issue.position + 1}: ${issue.message}`,
     })));
+  }
+}
+
+/** The policy's own patterns for views in which words are disguised, and their literals as such words may be written. */
+function disguisedSets(sources: readonly PatternSource[]): Omit<ScanSets, 'patterns'> {
+  if (sources.length === 0) return {};
+  const upright = sources.flatMap((source): readonly PatternSource[] => {
+    const definition = uprightLiterals(source.definition);
+    return definition === undefined ? [] : [{ ...source, definition }];
+  });
+  const set = compiledIfFits(upright);
+  return { disguised: compilePatterns(sources), ...(set === undefined ? {} : { upright: set }) };
+}
+
+/** Undefined where there is nothing to compile, or more than a set may have. */
+function compiledIfFits(sources: readonly PatternSource[]): PatternSet | undefined {
+  if (sources.length === 0) return undefined;
+  try {
+    return compilePatterns(sources);
+  } catch (error) {
+    if (error instanceof PatternSetError) return undefined;
+    throw error;
   }
 }
 
@@ -367,24 +645,6 @@ function merged(known: readonly ScoredResult[], found: readonly ScoredResult[]):
     if (!out.some((r) => r.classifier_id === result.classifier_id && r.category === result.category && r.score === result.score)) out.push({ ...result, spans: [] });
   }
   return out;
-}
-
-/** Findings in JSON text, in raw offsets. */
-function jsonFindings(set: PatternSet, text: string): readonly Finding[] {
-  const found: Finding[] = [];
-  let part = '';
-  let partStart = 0;
-  const json: JsonText = new JsonText({
-    text: (decoded) => { part += decoded; },
-    boundary: () => {
-      for (const finding of scanText(set, part)) found.push({ pattern: finding.pattern, ...json.rawRange(partStart + finding.start, partStart + finding.end) });
-      partStart += part.length;
-      part = '';
-    },
-  });
-  json.feed(text);
-  json.close();
-  return found;
 }
 
 /** A stretch of JSON text as it reads: a value is the same value however its letters are escaped. */

@@ -1,16 +1,17 @@
 /**
- * One screening on its own: a ScreeningRequest in, a ScreeningDecision out, through the same plan as traffic. Behind
- * `POST /weir/v1/screen` and `weir screen`. What no classifier reads (an image, mostly) is answered with unknown results, and
- * the policy decides. Reads what it is given strictly: an unknown or ill-typed field is refused,
- * since a misspelt `direction` must not screen the wrong way.
+ * Screening on its own: a ScreeningRequest in, a ScreeningDecision out, through the same plan as traffic; or a batch of
+ * them, screened together, each with a decision or an error of its own. Behind `POST /weir/v1/screen` and `weir screen`.
+ * What no classifier reads (an image, mostly) is answered with unknown results, and the policy decides. Reads what it is
+ * given strictly: an unknown or ill-typed field is refused, since a misspelt `direction` must not screen the wrong way.
  */
 import { WeirError } from '../contract/errors.ts';
-import type { Segment } from '../contract/exchange.ts';
-import type { PolicyDecision } from '../contract/policy.ts';
-import { CONTENT_TYPES, DIRECTIONS, type ClassifierResult, type Context, type ContextValue, type ScreeningDecision, type ScreeningRequest, type Unread } from '../contract/screening.ts';
+import type { DecisionRecord, RecordedFacts, Segment } from '../contract/exchange.ts';
+import { CONTENT_TYPES, DIRECTIONS, type Context, type ContextValue, type ScreeningDecision, type ScreeningRequest, type Unread } from '../contract/screening.ts';
 import { applyEdits } from '../text/edits.ts';
 import { coverageOf, isMedia, partOf } from './coverage.ts';
 import type { ScreeningPlan } from './plan.ts';
+import { ResultTally } from './results.ts';
+import { joinSources, SOURCES_CHARS_MAX } from './sources.ts';
 
 /** What the caller may leave out. */
 export interface ScreeningDefaults {
@@ -26,6 +27,84 @@ const FIELDS: Readonly<Record<keyof ScreeningRequest, 'string' | 'context'>> = {
 };
 const ID_CHARS_MAX = 256;
 const CONTEXT_KEYS_MAX = 64;
+/** Requests of one batch. */
+export const BATCH_MAX = 100;
+
+// Many at once.
+
+/** What a call of the service is answered, and what its closing entry says of it. */
+export interface ServiceAnswer {
+  /** A ScreeningDecision, or `{ decisions }` in the order of the requests. */
+  readonly body: unknown;
+  readonly records: readonly ServiceRecord[];
+}
+
+export interface ServiceRecord {
+  readonly direction: ScreeningRequest['direction'];
+  readonly policy: string;
+  readonly record: DecisionRecord;
+}
+
+/** An item of a batch that was refused: the body that it would have got alone. */
+interface RefusedItem {
+  readonly error: { readonly message: string; readonly type: string; readonly param: null; readonly code: string };
+}
+
+/**
+ * Answers the JSON value of a body: one request, or `{ requests: [...] }`, whose items are screened together. `planFor`
+ * gives the plan of the policy that a request names, or throws. Throws WeirError for a request alone, and for a batch that is none.
+ */
+export async function answerScreening(body: unknown, defaults: ScreeningDefaults, planFor: (policyId: string | undefined) => ScreeningPlan, signal?: AbortSignal): Promise<ServiceAnswer> {
+  const requests = requestsOf(body);
+  if (requests === undefined) {
+    const { decision, record } = await screenValue(body, defaults, planFor, signal);
+    return { body: decision, records: [record] };
+  }
+  const answers = await Promise.all(requests.map((request, index) => screenItem(request, { ...defaults, requestId: `${defaults.requestId}-${index}` }, planFor, signal)));
+  return {
+    body: { decisions: answers.map((answer) => ('error' in answer ? answer : answer.decision)) },
+    records: answers.flatMap((answer) => ('error' in answer ? [] : [answer.record])),
+  };
+}
+
+/** Undefined where the body is no batch. Throws invalid_request. */
+function requestsOf(body: unknown): readonly unknown[] | undefined {
+  if (typeof body !== 'object' || body === null || !Object.hasOwn(body, 'requests')) return undefined;
+  const { requests } = body as { readonly requests: unknown };
+  if (Object.keys(body).length > 1) throw refused('a batch has no field but requests');
+  if (!Array.isArray(requests) || requests.length === 0) throw refused('requests is not a list with anything in it');
+  if (requests.length > BATCH_MAX) throw refused(`a batch of ${requests.length} requests, the limit is ${BATCH_MAX}`);
+  return requests;
+}
+
+interface Screening {
+  readonly decision: ScreeningDecision;
+  readonly record: ServiceRecord;
+}
+
+async function screenItem(...[value, ...rest]: Parameters<typeof screenValue>): Promise<Screening | RefusedItem> {
+  try {
+    return await screenValue(value, ...rest);
+  } catch (error) {
+    if (!(error instanceof WeirError)) throw error;
+    return { error: { message: error.message, type: error.type, param: null, code: error.code } };
+  }
+}
+
+async function screenValue(value: unknown, defaults: ScreeningDefaults, planFor: (policyId: string | undefined) => ScreeningPlan, signal: AbortSignal | undefined): Promise<Screening> {
+  const request = readScreeningRequest(value, defaults);
+  const { decision, redactions, facts } = await screenAndCount(request, planFor(request.policy_set_id), defaults.now, signal);
+  return { decision, record: { direction: request.direction, policy: decision.policy, record: { ...recordOf(decision, redactions), facts } } };
+}
+
+/** The decision as a closing entry says it: without content, without spans. */
+function recordOf({ action, triggered_rules, classifier_results, coverage, degraded = [], decision_latency_ms }: ScreeningDecision, redactions: number): DecisionRecord {
+  const tally = new ResultTally();
+  tally.add(classifier_results);
+  return { action, triggered_rules, classifier_results: tally.summary(), coverage, degraded, redactions, latency_ms: decision_latency_ms };
+}
+
+// One.
 
 /** Reads the JSON value of a body. Throws WeirError invalid_request. */
 export function readScreeningRequest(value: unknown, defaults: ScreeningDefaults): ScreeningRequest {
@@ -45,6 +124,7 @@ export function readScreeningRequest(value: unknown, defaults: ScreeningDefaults
     direction: given.direction,
     content: given.content,
     content_type: given.content_type ?? 'text',
+    ...(given.context === undefined ? {} : { context: readContext(given.context) }),
     created_at: given.created_at ?? defaults.now.toISOString(),
   };
 }
@@ -61,7 +141,21 @@ function checkContext(context: unknown): void {
   if (typeof context !== 'object' || context === null || Array.isArray(context)) throw refused('context is not an object');
   const entries = Object.entries(context as Record<string, unknown>);
   if (entries.length > CONTEXT_KEYS_MAX) throw refused(`context has more than ${CONTEXT_KEYS_MAX} keys`);
-  if (entries.some(([, value]) => !isContextValue(value))) throw refused('a value of context is neither string, number nor boolean');
+  const sources = (context as Record<string, unknown>).sources;
+  if (sources !== undefined) checkSources(sources);
+  if (entries.some(([key, value]) => key !== 'sources' && !isContextValue(value))) throw refused('a value of context is neither string, number nor boolean');
+}
+
+/** What an answer is to be held against: a text, or a list of texts, the most important first. */
+function checkSources(sources: unknown): void {
+  const texts = Array.isArray(sources) ? sources : [sources];
+  if (texts.some((text) => typeof text !== 'string')) throw refused('context.sources is neither a text nor a list of texts');
+  if (joinSources(texts as string[], Infinity).length > SOURCES_CHARS_MAX) throw refused(`context.sources has more than ${SOURCES_CHARS_MAX} characters`);
+}
+
+function readContext(context: Context): Context {
+  const { sources } = context as { readonly sources?: ContextValue | readonly string[] };
+  return Array.isArray(sources) ? { ...context, sources: joinSources(sources as readonly string[]) } : context;
 }
 
 function isContextValue(value: unknown): value is ContextValue {
@@ -74,15 +168,20 @@ function refused(detail: string): WeirError {
 
 /** Screens and decides. `now` stamps the decision. */
 export async function screenOnce(request: ScreeningRequest, plan: ScreeningPlan, now: Date, signal?: AbortSignal): Promise<ScreeningDecision> {
+  return (await screenAndCount(request, plan, now, signal)).decision;
+}
+
+async function screenAndCount(request: ScreeningRequest, plan: ScreeningPlan, now: Date, signal?: AbortSignal): Promise<{ readonly decision: ScreeningDecision; readonly redactions: number; readonly facts: RecordedFacts }> {
   const { direction, content } = request;
   const segment: Segment = { path: 'content', carrier: 'content', contentType: request.content_type, content, history: false };
-  const context = screeningContext(request);
+  const context = screeningContext(request, now);
   const screened = await plan.screen(content === '' ? [] : [segment], direction, context, signal);
   const decision = plan.decide(screened, direction, context);
   const results = screened.segments.flatMap(({ results: own, unsupported = [] }) => [...own, ...unsupported]);
-  const modified = modifiedContent(plan, decision, results, segment);
+  const edits = decision.action === 'redact' && !isMedia(segment) ? plan.edits(results, decision, segment) : undefined;
+  const modified = decision.action === 'replace' ? decision.rule?.message ?? plan.policy.message ?? '' : edits && applyEdits(content, edits);
   const unread = screened.segments.filter(({ judged }) => isMedia(segment) && judged !== true).map((): Unread => ({ ...partOf(segment), treatment: 'pass' }));
-  return {
+  const answer: ScreeningDecision = {
     request_id: request.request_id,
     action: decision.action,
     triggered_rules: decision.triggered_rules,
@@ -94,23 +193,19 @@ export async function screenOnce(request: ScreeningRequest, plan: ScreeningPlan,
     ...(decision.degraded.length === 0 ? {} : { degraded: decision.degraded }),
     created_at: now.toISOString(),
   };
+  return { decision: answer, redactions: edits?.length ?? 0, facts: plan.recordFacts(screened, direction, context) };
 }
 
 /** The facts about the caller win over the context it gives. */
-function screeningContext(request: ScreeningRequest): Context {
+function screeningContext(request: ScreeningRequest, now: Date): Context {
   return {
     ...request.context,
+    request_id: request.request_id,
     tenant: request.tenant_id,
     direction: request.direction,
     content_type: request.content_type,
+    time: now.toISOString(),
     ...(request.user_id === undefined ? {} : { user: request.user_id }),
     ...(request.session_id === undefined ? {} : { session: request.session_id }),
   };
-}
-
-function modifiedContent(plan: ScreeningPlan, decision: PolicyDecision, results: readonly ClassifierResult[], segment: Segment): string | undefined {
-  const { action } = decision;
-  if (action === 'replace') return decision.rule?.message ?? plan.policy.message ?? '';
-  if (action !== 'redact' || isMedia(segment)) return undefined;
-  return applyEdits(segment.content, plan.edits(results, decision, segment));
 }

@@ -1,7 +1,8 @@
 /**
  * Makes text wait for scores. A gate cuts a channel's text into windows, asks for each window's scores at once, and
  * knows how far the text is scored: `reach`. Windows count in order, whatever order their scores arrive in, so what is
- * decided about a text does not depend on timing. In `trail` mode nothing waits: text leaves, scores follow.
+ * decided about a text does not depend on timing. In `trail` mode nothing waits: text leaves, scores follow. Whoever
+ * looks at the text after the fact is told of the same windows, and nothing is heard from there.
  */
 import type { ClassifierResult } from '../contract/screening.ts';
 import { WindowCutter, type TextWindow, type WindowRule } from '../text/windows.ts';
@@ -12,7 +13,10 @@ export type ScoreWindow = (window: TextWindow) => Promise<readonly ClassifierRes
 export interface GateOptions {
   readonly window: WindowRule;
   readonly mode: 'hold' | 'trail';
-  readonly score: ScoreWindow;
+  /** Absent: nothing is asked for here. */
+  readonly score?: ScoreWindow;
+  /** Told of every window, in order, also of one that begins and never ends. */
+  readonly follow?: (window: TextWindow) => void;
   /** Scores have arrived that move `reach`; called asynchronously. */
   readonly onScores: () => void;
 }
@@ -61,6 +65,8 @@ export class Gate {
 
   /** No scores are wanted any more. */
   close(): void {
+    const { follow } = this.#options;
+    if (follow !== undefined && !this.#closed) for (const window of this.#cutter.flush()) follow(window);
     this.#closed = true;
     this.#asked = [];
   }
@@ -75,9 +81,12 @@ export class Gate {
   }
 
   #ask(window: TextWindow): void {
+    const { score, follow } = this.#options;
+    follow?.(window);
+    if (score === undefined) return;
     const asked: Asked = { window, results: undefined };
     this.#asked.push(asked);
-    void this.#options.score(window).then((results) => {
+    void score(window).then((results) => {
       asked.results = results;
       if (!this.#closed) this.#options.onScores();
     });

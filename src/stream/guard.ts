@@ -9,6 +9,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { DecisionRecord, OpaqueKind, OpaquePart } from '../contract/exchange.ts';
 import { WeirError } from '../contract/errors.ts';
+import type { PolicyDecision } from '../contract/policy.ts';
 import type { Treatment } from '../contract/screening.ts';
 import type { Dialect, EventReading, RequestReading, ResponseReader } from '../dialect/dialect.ts';
 import { opaqueFinder, type OpaqueFinder } from '../dialect/walk.ts';
@@ -58,6 +59,8 @@ export interface Guard {
   feed(chunk: Buffer): void;
   /** The upstream ended cleanly: what is held is decided and leaves; then `onDone`. Throws upstream_protocol, upstream_unreachable. */
   end(): void;
+  /** After the fact the policy has decided that no more of the answer leaves: it ends as a blocked one does, unless it has ended. */
+  cut(decision: PolicyDecision): void;
   /** The upstream died: nothing held leaves. Returns an error frame when a stream has begun, else undefined. */
   fail(code: FailureCode, message: string): Buffer | undefined;
   summary(): GuardSummary;
@@ -140,6 +143,14 @@ class AnswerGuard implements Guard {
 
   #finishIfDone(): void {
     if (this.#ending && !this.#done && this.#queue.idle) this.#finish(false);
+  }
+
+  cut(decision: PolicyDecision): void {
+    if (this.#done) return;
+    // Its head says that a stream comes, and nothing of it has.
+    if (this.#options.mediaType === 'text/event-stream') this.#form ??= 'events';
+    this.#block(decision);
+    this.#giveOut();
   }
 
   fail(code: FailureCode, message: string): Buffer | undefined {
@@ -288,16 +299,17 @@ class AnswerGuard implements Guard {
   // Ends.
 
   /** What is decided leaves, then the end of a blocked answer; what is held never leaves. */
-  #block(): void {
-    if (this.#form !== 'events') return this.#blockBody();
+  #block(decision = this.#tally.worst): void {
+    const message = this.#blockMessage(decision);
+    if (this.#form !== 'events') return this.#blockBody(message);
     this.#queue.cut('');
-    this.#out.push(this.#reader.blockedStream(this.#blockMessage(), this.#ended));
+    this.#out.push(this.#reader.blockedStream(message, this.#ended));
     this.#finish(true);
   }
 
-  #blockBody(): void {
+  #blockBody(message: string | undefined): void {
     try {
-      this.#out.push(this.#reader.blockedBody(this.#answer, this.#blockMessage()));
+      this.#out.push(this.#reader.blockedBody(this.#answer, message));
     } catch (error) {
       if (!(error instanceof WeirError)) throw error;
       this.#stop();
@@ -306,9 +318,8 @@ class AnswerGuard implements Guard {
     this.#finish(true);
   }
 
-  #blockMessage(): string | undefined {
+  #blockMessage({ action, rule }: PolicyDecision): string | undefined {
     const { policy } = this.#options.plan;
-    const { action, rule } = this.#tally.worst;
     return action === 'replace' || policy.onBlock === 'fallback' ? (rule?.message ?? policy.message) : undefined;
   }
 

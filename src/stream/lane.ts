@@ -27,7 +27,7 @@ export class Lane {
     this.key = key;
     const judge = plan.openChannel();
     const Kind = kind === 'json' ? JsonChannel : TextChannel;
-    const { restore, scoring } = plan;
+    const { restore, scoring, late } = plan;
     const noted = (ruling: OutputRuling): OutputRuling => {
       const kept: OutputRuling = fixed && !ruling.blocked && ruling.edits.length > 0 ? { blocked: true, decision: { ...ruling.decision, action: 'block' } } : ruling;
       tally.decided(kept.decision);
@@ -37,7 +37,7 @@ export class Lane {
       set: plan.patterns,
       judge: (component, text) => noted(judge.judge(component, text, tally.results)),
       // Arguments are acted on as a whole, so they are scored, and wait, as a whole.
-      gate: scoring && new Gate({ window: kind === 'json' ? 'whole' : scoring.window, mode: scoring.mode, score: (window) => scoring.score(window), onScores }),
+      gate: (scoring ?? late) && new Gate({ window: kind === 'json' ? 'whole' : (scoring ?? late)!.window, mode: scoring?.mode ?? 'trail', score: scoring?.open(), follow: late?.open(judge), onScores }),
       judgeWindow: ({ window, results }, components, textOf) => noted(judge.judgeWindow(window, results, components, textOf, tally.results)),
     });
     this.channel = restore === undefined || fixed ? screened : new RestoringChannel(kind, restore, screened);

@@ -4,7 +4,7 @@
  */
 import pino from 'pino';
 import { CHANNELS, type ConfigReloaded, type ExchangeClosed, type HealthChanged, type StageEnded } from '../contract/channels.ts';
-import type { DecisionRecord } from '../contract/exchange.ts';
+import type { DecisionRecord, LateRecord } from '../contract/exchange.ts';
 import { nameOf } from './label.ts';
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
@@ -79,6 +79,7 @@ function logExchange(log: Log, { record }: ExchangeClosed): void {
     upstream_status: record.upstream_status,
     ...decisionFields('input', record.input),
     ...decisionFields('output', record.output),
+    ...lateFields(record.late),
     held_chars_max: record.held_chars_max,
     request_bytes: record.request_bytes,
     response_bytes: record.response_bytes,
@@ -94,6 +95,11 @@ function decisionFields(direction: string, decision: DecisionRecord | undefined)
     [`${direction}_redactions`]: decision.redactions || undefined,
     [`${direction}_degraded`]: decision.degraded.map(nameOf).join(',') || undefined,
   };
+}
+
+function lateFields(late: LateRecord | undefined): LogFields {
+  if (late === undefined) return {};
+  return { late_action: late.action, late_rules: late.triggered_rules.map(nameOf).join(',') || undefined, late_acted: late.acted.join(',') || undefined, late_degraded: late.degraded.map(nameOf).join(',') || undefined };
 }
 
 function logStage(log: Log, stage: StageEnded): void {

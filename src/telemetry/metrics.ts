@@ -9,7 +9,7 @@ import { OTLPMetricExporter } from '@opentelemetry/exporter-metrics-otlp-http';
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { MeterProvider, PeriodicExportingMetricReader, type IMetricReader } from '@opentelemetry/sdk-metrics';
-import { CHANNELS, type ConfigReloaded, type ExchangeClosed, type HealthChanged, type StageEnded } from '../contract/channels.ts';
+import { BREAKER_STATES, CHANNELS, type BreakerChanged, type BreakerState, type ClassifierCalled, type ConfigReloaded, type ExchangeClosed, type HealthChanged, type StageEnded } from '../contract/channels.ts';
 import type { DecisionRecord, ExchangeRecord } from '../contract/exchange.ts';
 import { ACTIONS, type Action, type Direction } from '../contract/screening.ts';
 import { BoundedLabel, nameOf } from './label.ts';
@@ -31,7 +31,8 @@ export const METRICS = {
   weir_decisions_total: { kind: 'counter', labels: ['direction', 'tenant', 'action'], help: 'Decisions' },
   weir_violations_total: { kind: 'counter', labels: ['category', 'direction'], help: 'Findings with a score of 0.5 or more' },
   weir_unknown_scores_total: { kind: 'counter', labels: ['classifier', 'reason'], help: 'Scores that did not arrive, once for each category of an exchange' },
-  weir_unscreened_forwarded_total: { kind: 'counter', labels: ['reason'], help: 'Exchanges that went upstream with a part that nothing screened, as the configuration allows' },
+  weir_late_verdicts_total: { kind: 'counter', labels: ['tenant', 'act'], help: 'Exchanges that were judged after the fact, by what was done about them: cut, barred, flagged, none' },
+  weir_unscreened_forwarded_total: { kind: 'counter', labels: ['tenant', 'reason'], help: 'Exchanges let through with a part that nothing screened, as the configuration allows, or with a rule skipped because its score was missing' },
   weir_opaque_carriers_total: { kind: 'counter', labels: ['direction', 'kind', 'treatment'], help: 'Carriers that nothing read, once for each exchange: images, files, ids of what the provider keeps, bodies passed through' },
   weir_redactions_total: { kind: 'counter', labels: ['direction', 'tenant'], help: 'Redacted spans' },
   weir_exchange_duration_seconds: { kind: 'histogram', labels: ['outcome'], help: 'From the first byte of a request to the last of its answer', buckets: SECONDS },
@@ -39,6 +40,10 @@ export const METRICS = {
   weir_stage_duration_seconds: { kind: 'histogram', labels: ['stage'], help: 'Time that a stage took', buckets: SECONDS },
   weir_hold_seconds: { kind: 'histogram', labels: [], help: 'Time for which an answer\'s text was held back, summed over its events', buckets: SECONDS },
   weir_held_characters: { kind: 'histogram', labels: [], help: 'Most characters of an answer held back at once', buckets: CHARACTERS },
+  weir_classifier_latency_seconds: { kind: 'histogram', labels: ['classifier'], help: 'Time that a classifier took for one text, or was given', buckets: SCREENING_SECONDS },
+  weir_classifier_results_total: { kind: 'counter', labels: ['classifier', 'outcome'], help: 'How questions to a classifier about one text ended: ok, cached, or why there is no score' },
+  weir_classifier_late_total: { kind: 'counter', labels: ['classifier'], help: 'Answers that came after the deadline and were ignored' },
+  weir_classifier_breaker_state: { kind: 'gauge', labels: ['classifier'], help: '0 while a classifier is asked, 2 while it is left alone after failures, 1 while one text tries it again' },
   weir_open_exchanges: { kind: 'gauge', labels: [], help: 'Exchanges under way' },
   weir_config_info: { kind: 'gauge', labels: ['hash'], help: '1 for the configuration that runs, 0 for earlier ones of this process' },
   weir_config_last_reload_success: { kind: 'gauge', labels: [], help: '1 when the last configuration was taken, 0 when it was refused' },
@@ -100,6 +105,8 @@ class Recorder {
   readonly #categories = new BoundedLabel(CATEGORIES_MAX);
   readonly #classifiers = new BoundedLabel(CLASSIFIERS_MAX);
   readonly #health = new Map<string, boolean>();
+  /** By label. */
+  readonly #breakers = new Map<string, BreakerState>();
   readonly #loop = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
   readonly #unsubscribe: () => void;
   #openExchanges = 0;
@@ -130,17 +137,23 @@ class Recorder {
     const onClosed = (message: unknown): void => this.#exchange((message as ExchangeClosed).record);
     const onConfig = (message: unknown): void => this.#reloaded(message as ConfigReloaded);
     const onHealth = (message: unknown): void => void this.#health.set((message as HealthChanged).part, (message as HealthChanged).healthy);
+    const onCalled = (message: unknown): void => this.#called(message as ClassifierCalled);
+    const onBreaker = (message: unknown): void => void this.#breakers.set(this.#classifiers.of((message as BreakerChanged).classifier), (message as BreakerChanged).state);
     CHANNELS.exchangeOpened.subscribe(onOpened);
     CHANNELS.stageEnded.subscribe(onStage);
     CHANNELS.exchangeClosed.subscribe(onClosed);
     CHANNELS.configReloaded.subscribe(onConfig);
     CHANNELS.healthChanged.subscribe(onHealth);
+    CHANNELS.classifierCalled.subscribe(onCalled);
+    CHANNELS.breakerChanged.subscribe(onBreaker);
     return () => {
       CHANNELS.exchangeOpened.unsubscribe(onOpened);
       CHANNELS.stageEnded.unsubscribe(onStage);
       CHANNELS.exchangeClosed.unsubscribe(onClosed);
       CHANNELS.configReloaded.unsubscribe(onConfig);
       CHANNELS.healthChanged.unsubscribe(onHealth);
+      CHANNELS.classifierCalled.unsubscribe(onCalled);
+      CHANNELS.breakerChanged.unsubscribe(onBreaker);
     };
   }
 
@@ -149,6 +162,7 @@ class Recorder {
     else if (name === 'weir_config_info') this.#observeConfig(result);
     else if (name === 'weir_config_last_reload_success' && this.#config !== undefined) result.observe(this.#config.ok ? 1 : 0);
     else if (name === 'weir_healthy') for (const [part, healthy] of this.#health) result.observe(healthy ? 1 : 0, { part: nameOf(part) });
+    else if (name === 'weir_classifier_breaker_state') for (const [classifier, state] of this.#breakers) result.observe(BREAKER_STATES.indexOf(state), { classifier });
     else if (name === 'weir_event_loop_delay_seconds') this.#observeLoop(result);
   }
 
@@ -173,6 +187,15 @@ class Recorder {
     this.#record('weir_stage_duration_seconds', (stage.endMs - stage.startMs) / 1000, { stage: stage.stage });
   }
 
+  /** A late answer ends nothing: its question was counted as `timeout`. */
+  #called({ classifier: id, outcome, startMs, endMs }: ClassifierCalled): void {
+    const classifier = this.#classifiers.of(id);
+    if (!this.#breakers.has(classifier)) this.#breakers.set(classifier, 'closed');
+    if (outcome === 'late') return this.#count('weir_classifier_late_total', 1, { classifier });
+    this.#count('weir_classifier_results_total', 1, { classifier, outcome });
+    if (outcome === 'ok' || outcome === 'timeout' || outcome === 'error') this.#record('weir_classifier_latency_seconds', (endMs - startMs) / 1000, { classifier });
+  }
+
   #exchange(record: ExchangeRecord): void {
     this.#openExchanges--;
     const tenant = this.#tenants.of(record.tenant_id);
@@ -184,8 +207,9 @@ class Recorder {
       this.#record('weir_hold_seconds', record.held_ms_total / 1000, {});
       this.#record('weir_held_characters', record.held_chars_max, {});
     }
+    if (record.late !== undefined) for (const act of record.late.acted.length === 0 ? ['none'] : record.late.acted) this.#count('weir_late_verdicts_total', 1, { tenant, act });
     const reason = unscreenedReason(record);
-    if (reason !== undefined) this.#count('weir_unscreened_forwarded_total', 1, { reason });
+    if (reason !== undefined) this.#count('weir_unscreened_forwarded_total', 1, { tenant, reason });
   }
 
   #decision(direction: Direction, tenant: string, decision: DecisionRecord): void {
@@ -224,9 +248,12 @@ function strongestAction(record: ExchangeRecord): Action | 'none' {
   return taken.sort((a, b) => STRENGTH.indexOf(b) - STRENGTH.indexOf(a))[0] ?? 'none';
 }
 
+/** Nothing was let through: a rule that could not be evaluated decided, or another one stopped what it had let pass. */
+const STOPPED: readonly Action[] = ['block', 'replace'];
+
 function unscreenedReason(record: ExchangeRecord): 'pass_through' | 'opaque' | 'skipped_rule' | undefined {
   if (record.upstream_status === undefined) return undefined;
   if (record.input === undefined || record.input.coverage.opaque.some(({ kind }) => kind === 'pass_through')) return 'pass_through';
-  if (record.input.coverage.opaque.some((part) => part.treatment === 'pass')) return 'opaque';
-  return record.input.degraded.length > 0 ? 'skipped_rule' : undefined;
+  if ([record.input, record.output, record.late].some((decision) => decision !== undefined && decision.degraded.length > 0 && !STOPPED.includes(decision.action))) return 'skipped_rule';
+  return record.input.coverage.opaque.some((part) => part.treatment === 'pass') ? 'opaque' : undefined;
 }

@@ -38,9 +38,12 @@ export const NAMES = {
   redactions: 'weir.redactions',
   coverage: 'weir.coverage',
   degraded: 'weir.degraded',
+  classifier: 'weir.classifier',
+  callOutcome: 'weir.classifier.outcome',
   heldCharacters: 'weir.held_characters',
 } as const;
 
 /** Spans of Weir's own stages are `weir.<stage>`. */
 export const STAGE_SPAN_PREFIX = 'weir.';
+export const CALL_SPAN = 'weir.classify';
 export const SERVICE_NAME = 'weir';

@@ -1,6 +1,7 @@
 /**
  * Spans from the diagnostics channels, and with `metrics.ts` the only door to OpenTelemetry: one server span per
- * exchange that continues the caller's trace, one child per stage, the upstream call as a GenAI client span. Content is
+ * exchange that continues the caller's trace, one child per stage, below it one per classifier call, the upstream call as a
+ * GenAI client span. Content is
  * never in them. When traces are off nothing subscribes, and the caller's `traceparent` goes upstream as it came.
  */
 import { ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, type Attributes, type Context, type Span, type Tracer } from '@opentelemetry/api';
@@ -8,10 +9,10 @@ import { ExportResultCode, hrTimeDuration, hrTimeToMilliseconds, W3CTraceContext
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { BatchSpanProcessor, ParentBasedSampler, RandomIdGenerator, SimpleSpanProcessor, TracerProvider, TraceIdRatioBasedSampler, type IdGenerator, type ReadableSpan, type SpanExporter, type SpanProcessor } from '@opentelemetry/sdk-trace';
-import { CHANNELS, type ExchangeClosed, type ExchangeOpened, type StageEnded } from '../contract/channels.ts';
+import { CHANNELS, type ClassifierCalled, type ExchangeClosed, type ExchangeOpened, type StageEnded } from '../contract/channels.ts';
 import type { DecisionRecord, ExchangeRecord } from '../contract/exchange.ts';
 import { nameOf } from './label.ts';
-import { NAMES, SERVICE_NAME, STAGE_SPAN_PREFIX } from './names.ts';
+import { CALL_SPAN, NAMES, SERVICE_NAME, STAGE_SPAN_PREFIX } from './names.ts';
 
 export interface TraceOptions {
   readonly exporter: 'otlp' | 'console';
@@ -33,6 +34,8 @@ export interface Traces {
 
 /** Stages an exchange may report; more would be a fault of ours and are not kept. */
 const STAGES_MAX = 64;
+/** Classifier calls of one exchange that get a span; a long conversation makes many. */
+const CALLS_MAX = 256;
 const EVALUATIONS_MAX = 64;
 
 interface OpenExchange {
@@ -41,6 +44,7 @@ interface OpenExchange {
   /** The id that went upstream as the parent: the client span must bear it. */
   readonly upstreamSpanId: string;
   readonly stages: StageEnded[];
+  readonly calls: ClassifierCalled[];
 }
 
 export function startTraces(options: TraceOptions): Traces {
@@ -58,12 +62,15 @@ export function startTraces(options: TraceOptions): Traces {
   const onStage = (message: unknown): void => keepStage(open, message as StageEnded);
   const onClosed = (message: unknown): void => closeSpan(tracer, ids, open, (message as ExchangeClosed).record);
   CHANNELS.exchangeOpened.subscribe(onOpened);
+  const onCalled = (message: unknown): void => keepCall(open, message as ClassifierCalled);
   CHANNELS.stageEnded.subscribe(onStage);
+  CHANNELS.classifierCalled.subscribe(onCalled);
   CHANNELS.exchangeClosed.subscribe(onClosed);
   return {
     async close() {
       CHANNELS.exchangeOpened.unsubscribe(onOpened);
       CHANNELS.stageEnded.unsubscribe(onStage);
+      CHANNELS.classifierCalled.unsubscribe(onCalled);
       CHANNELS.exchangeClosed.unsubscribe(onClosed);
       // A collector that does not answer must not keep the process from ending.
       await Promise.race([provider.shutdown(), new Promise((resolve) => setTimeout(resolve, 3000).unref())]).catch(() => undefined);
@@ -97,12 +104,18 @@ function openSpan(tracer: Tracer, ids: PlannedIds, open: Map<string, OpenExchang
   const upstreamSpanId = ids.reserve();
   const upstream = trace.setSpanContext(parent, { ...span.spanContext(), spanId: upstreamSpanId });
   propagator.inject(upstream, opened.propagate, carrierSetter);
-  if (span.isRecording()) open.set(opened.requestId, { span, context: trace.setSpan(parent, span), upstreamSpanId, stages: [] });
+  if (span.isRecording()) open.set(opened.requestId, { span, context: trace.setSpan(parent, span), upstreamSpanId, stages: [], calls: [] });
 }
 
 function keepStage(open: Map<string, OpenExchange>, stage: StageEnded): void {
   const exchange = open.get(stage.requestId);
   if (exchange !== undefined && exchange.stages.length < STAGES_MAX) exchange.stages.push(stage);
+}
+
+/** What was remembered took no time; a late answer belongs to a call that ended. */
+function keepCall(open: Map<string, OpenExchange>, call: ClassifierCalled): void {
+  const exchange = open.get(call.requestId);
+  if (exchange !== undefined && call.outcome !== 'cached' && call.outcome !== 'late' && exchange.calls.length < CALLS_MAX) exchange.calls.push(call);
 }
 
 function closeSpan(tracer: Tracer, ids: PlannedIds, open: Map<string, OpenExchange>, record: ExchangeRecord): void {
@@ -113,6 +126,8 @@ function closeSpan(tracer: Tracer, ids: PlannedIds, open: Map<string, OpenExchan
     if (stage.stage === 'upstream') ids.plan(exchange.upstreamSpanId);
     const span = stage.stage === 'upstream' ? upstreamSpan(tracer, exchange, stage, record) : tracer.startSpan(`${STAGE_SPAN_PREFIX}${stage.stage}`, { startTime: stage.startMs, attributes: stageAttributes(stage) }, exchange.context);
     if (stage.error !== undefined) span.setStatus({ code: SpanStatusCode.ERROR });
+    const calls = exchange.calls.filter(({ startMs }) => startMs >= stage.startMs && startMs <= stage.endMs);
+    if (stage.stage !== 'upstream') addCalls(tracer, trace.setSpan(exchange.context, span), calls);
     span.end(stage.endMs);
   }
   const { span } = exchange;
@@ -122,6 +137,15 @@ function closeSpan(tracer: Tracer, ids: PlannedIds, open: Map<string, OpenExchan
   if (record.output !== undefined) addEvaluations(span, 'output', record.output);
   if (record.status >= 500) span.setStatus({ code: SpanStatusCode.ERROR });
   span.end(performance.now());
+}
+
+/** One span for each call, below the stage in which it began. */
+function addCalls(tracer: Tracer, parent: Context, calls: readonly ClassifierCalled[]): void {
+  for (const { classifier, outcome, startMs, endMs } of calls) {
+    const span = tracer.startSpan(CALL_SPAN, { startTime: startMs, attributes: { [NAMES.classifier]: nameOf(classifier), [NAMES.callOutcome]: outcome } }, parent);
+    if (outcome !== 'ok') span.setStatus({ code: SpanStatusCode.ERROR });
+    span.end(endMs);
+  }
 }
 
 function upstreamSpan(tracer: Tracer, exchange: OpenExchange, stage: StageEnded, record: ExchangeRecord): Span {
@@ -196,7 +220,7 @@ class PlannedIds implements IdGenerator {
   }
 }
 
-/** Prints one line per exchange: its span and the times of its stages. */
+/** Prints one line per exchange: its span and the times of its stages, with those of the classifiers asked in them. */
 class TreePrinter implements SpanExporter {
   readonly #print: (line: string) => void;
   /** Children by parent span id, until the parent ends. */
@@ -226,11 +250,19 @@ class TreePrinter implements SpanExporter {
   }
 
   #printTree(span: ReadableSpan): void {
-    const id = span.spanContext().spanId;
-    const children = this.#children.get(id) ?? [];
-    this.#children.delete(id);
-    const stages = children.map((child) => `${child.name.replace(STAGE_SPAN_PREFIX, '')} ${durationText(child)}`).join(' · ');
-    this.#print(`trace ${span.spanContext().traceId} ${span.name} ${durationText(span)}${stages === '' ? '' : `: ${stages}`}`);
+    const stages = this.#take(span).map((stage) => {
+      const calls = this.#take(stage).map((call) => `${String(call.attributes[NAMES.classifier])} ${durationText(call)}`).join(', ');
+      return `${stage.name.replace(STAGE_SPAN_PREFIX, '')} ${durationText(stage)}${calls === '' ? '' : ` (${calls})`}`;
+    });
+    this.#print(`trace ${span.spanContext().traceId} ${span.name} ${durationText(span)}${stages.length === 0 ? '' : `: ${stages.join(' · ')}`}`);
+  }
+
+  /** The spans below it, which nobody asks for again. */
+  #take(span: ReadableSpan): readonly ReadableSpan[] {
+    const { spanId } = span.spanContext();
+    const children = this.#children.get(spanId) ?? [];
+    this.#children.delete(spanId);
+    return children;
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- match] [stream] [--quick] [--record]`: runs the micro-benchmarks, prints tables, and with --record
+ * `npm run bench [-- match] [stream] [views] [ensemble] [policy] [--quick] [--record]`: runs the micro-benchmarks, prints tables, and with --record
  * writes each suite's figures to `record/DATE-SUITE.json` with what they depend on. README.md says how to read them.
  */
 import { execFileSync } from 'node:child_process';
@@ -7,12 +7,15 @@ import { writeFileSync } from 'node:fs';
 import { cpus, loadavg, platform, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { measureEnsemble } from './micro/ensemble.ts';
 import { measureMatch } from './micro/match.ts';
+import { measurePolicy } from './micro/policy.ts';
 import { measureStream } from './micro/stream.ts';
+import { measureViews } from './micro/views.ts';
 import { renderTable, type Table } from './report.ts';
 import { progress, type Effort } from './rounds.ts';
 
-const SUITES: Readonly<Record<string, (effort: Effort) => readonly Table[]>> = { match: measureMatch, stream: measureStream };
+const SUITES: Readonly<Record<string, (effort: Effort) => readonly Table[] | Promise<readonly Table[]>>> = { match: measureMatch, stream: measureStream, views: measureViews, ensemble: measureEnsemble, policy: measurePolicy };
 
 const FULL: Effort = { rounds: 10, sampleMs: 30, caseMs: 2_000, quick: false };
 const QUICK: Effort = { rounds: 3, sampleMs: 8, caseMs: 300, quick: true };
@@ -24,12 +27,12 @@ const unknown = wanted.find((name) => SUITES[name] === undefined);
 if (unknown !== undefined) {
   process.stderr.write(`there is no suite ${unknown}; there are: ${Object.keys(SUITES).join(', ')}\n`);
   process.exitCode = 2;
-} else for (const suite of wanted) runSuite(suite, values.quick === true ? QUICK : FULL);
+} else for (const suite of wanted) await runSuite(suite, values.quick === true ? QUICK : FULL);
 
-function runSuite(suite: string, effort: Effort): void {
+async function runSuite(suite: string, effort: Effort): Promise<void> {
   const loadBefore = loadavg()[0];
   const began = performance.now();
-  const tables = SUITES[suite](effort);
+  const tables = await SUITES[suite](effort);
   progress('');
   for (const table of tables) process.stdout.write(renderTable(table));
   process.stdout.write(`\n${suite}: ${effort.rounds} rounds, medians, ${((performance.now() - began) / 1e3).toFixed(0)} s; load ${loadBefore.toFixed(1)} before, on ${cpus().length} cores of ${cpus()[0].model}\n`);

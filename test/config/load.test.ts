@@ -95,7 +95,7 @@ const refused: readonly (readonly [name: string, files: Readonly<Record<string, 
   ['a policy file that is no YAML, and no follow-up about it', { 'weir.yaml': CONFIG, 'policies/main.yaml': 'policy: main\nrules: [\n' }, ['policies/main.yaml:3:1 deficient indentation']],
   ['a policy file of ten megabytes', { 'weir.yaml': CONFIG, 'policies/main.yaml': Buffer.alloc(10_485_760, 'a') }, ['policies/main.yaml:1:1 the file has 10485760 bytes, the limit is 8388608']],
   ['errors in both', { 'weir.yaml': CONFIG.replace('up }', 'pu }'), 'policies/main.yaml': POLICY.replace('redact', 'redcat') }, ['policies/main.yaml:3:60 expected one of allow, warn, redact, replace, block, escalate (did you mean redact?)', 'weir.yaml:3:40 no upstream pu (did you mean up?)']],
-  ['a classifier that does not run', { 'weir.yaml': CONFIG, 'policies/main.yaml': POLICY.replace('pii.', 'toxicity.') }, ['policies/main.yaml:3:29 no classifier toxicity']],
+  ['a classifier that does not run', { 'weir.yaml': CONFIG, 'policies/main.yaml': POLICY.replace('pii.', 'pij.') }, ['policies/main.yaml:3:29 no classifier pij is configured (did you mean pii?)']],
   ['two tenants of one name, without keys', { 'weir.yaml': `${CONFIG}${ONE}\n`, 'policies/main.yaml': POLICY }, ['weir.yaml:4:11 a second tenant one', ...[3, 4].map((line) => `weir.yaml:${line}:5 tenant one has no keys, so its requests cannot be told from others (give every tenant keys, or keep a single one)`)]],
   ['keys given twice', { 'weir.yaml': CONFIG.replace('up }\n', `up, keys: [${KEY('a', '1')}, ${KEY('b', '1')}, ${KEY('a', '2')}] }\n`), 'policies/main.yaml': POLICY }, ['weir.yaml:3:155 a second key with this sha256', 'weir.yaml:3:231 a second key a']],
   ['two classifiers of one name', { 'weir.yaml': `${CONFIG}classifiers: [ { id: pii, plugin: pii }, { id: pii, plugin: pii } ]`, 'policies/main.yaml': POLICY }, ['weir.yaml:4:48 a second classifier pii']],
@@ -124,6 +124,17 @@ t.test('several tenants with keys, and warnings that do not refuse', async (t) =
   const dir = folder(t, { 'weir.yaml': `upstreams: { up: { url: https://api.example.com/v1 } }\ntenants:\n${tenants}\nreview: {}\n`, 'policies/main.yaml': `${POLICY}shadow: other\n` });
   const snapshot = await loadConfig('weir.yaml', {}, { workingDir: dir });
   t.same(snapshot.warnings.map(({ path, severity }) => [path, severity]), [['review', 'warning'], ['shadow', 'warning']]);
+});
+
+t.test('of policies that nobody is under, warnings are not told; descriptions for editors are no policies', async (t) => {
+  const other = (id: string) => `policy: ${id}\nrules: [ { id: r, when: { score: toxicity.hate, gte: 0.5 }, action: block } ]\n`;
+  const dir = folder(t, { 'weir.yaml': CONFIG, 'policies/main.yaml': `${POLICY}shadow: second\n`, 'policies/second.yaml': `${other('second')}canary: { policy: third, share: 1% }\n`, 'policies/third.yaml': other('third'), 'policies/unused.yaml': other('unused'), 'policies/policy.schema.json': '{}' });
+  const snapshot = await loadConfig('weir.yaml', {}, { workingDir: dir, classifiers: PII });
+  t.same([...snapshot.policies.keys()], ['main', 'second', 'third', 'unused']);
+  t.same(snapshot.warnings.map(({ file, message }) => `${file} ${message}`).sort(), [
+    'policies/main.yaml shadow is not available yet', 'policies/second.yaml canary is not available yet',
+    'policies/second.yaml no classifier toxicity is configured', 'policies/third.yaml no classifier toxicity is configured',
+  ]);
 });
 
 t.test('the fingerprint notices a link that moved although the text is the same', async (t) => {

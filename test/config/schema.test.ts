@@ -23,6 +23,14 @@ t.test('the smallest file gives every default', async (t) => {
 
 const refused: readonly (readonly [added: string, place: string, path: string, message: string | RegExp, suggestion?: string])[] = [
   ['proxi: {}', '3:1', 'proxi', 'unknown key proxi', 'did you mean proxy?'],
+  ['screening: { moderation_thresholds: [1] }', '3:37', 'screening.moderation_thresholds', 'expected category: score, got a list'],
+  ['screening: { moderation_thresholds: { hat: 0.5 } }', '3:39', 'screening.moderation_thresholds.hat', 'no category hat', 'did you mean hate?'],
+  ['screening: { moderation_thresholds: { hate: 0 } }', '3:45', 'screening.moderation_thresholds.hate', 'a threshold is a number above 0 and at most 1'],
+  ['screening: { moderation_thresholds: { hate: 1.1 } }', '3:45', 'screening.moderation_thresholds.hate', 'a threshold is a number above 0 and at most 1'],
+  ['screening: { sources: ["messages[0]"] }', '3:24', 'screening.sources[0]', 'expected a carrier such as documents or messages[role=tool].content'],
+  ['notifications: { webhook: { url: "https://hooks.example.com" } }', '3:18', 'notifications.webhook', 'secret is missing'],
+  ['notifications: { webhook: { url: "https://hooks.example.com", secret: short } }', '3:71', 'notifications.webhook.secret', 'expected a secret of 16 characters or more, without spaces'],
+  ['notifications: { webhook: { url: "ftp://hooks.example.com", secret: 0123456789abcdef } }', '3:34', 'notifications.webhook.url', /https?/],
   ['proxy: { prot: 1 }', '3:10', 'proxy.prot', 'unknown key prot', 'did you mean port?'],
   ['__proto__: { port: 1 }', '3:1', '__proto__', 'unknown key __proto__'],
   ['constructor: 1', '3:1', 'constructor', 'unknown key constructor'],
@@ -131,11 +139,15 @@ t.test('what depends on the place of the file is resolved', async (t) => {
   t.same([plain.data_dir, plain.audit.dir, plain.policies], ['/work/data', '/etc/weir/log', ['/etc/weir/only.yaml']]);
   t.equal(Object.getPrototypeOf(plain.upstreams), null, 'no upstream named constructor by accident');
   t.same(plain.classifiers.map(({ id }) => id), ['pii']);
+  const options = { address: '127.0.0.1:1', model: './m.onnx', tls: { ca: '../ca.pem' }, more: ['./x', 'x/y', '.', 7] };
+  const own = resolveConfig(read(`${source}classifiers: [${JSON.stringify({ id: 'ours', plugin: 'grpc', ...options })}]`).value!, '/etc/weir', '/work');
+  t.same(own.classifiers[0].options, { id: 'ours', address: '127.0.0.1:1', model: '/etc/weir/m.onnx', tls: { ca: '/etc/ca.pem' }, more: ['/etc/weir/x', 'x/y', '.', 7] });
 });
 
 t.test('a classifier entry keeps its own options', async (t) => {
-  const { value } = read(`${BASE}classifiers: [ { id: ours, plugin: http, url: "http://127.0.0.1:9100", categories: [toxic] } ]`);
-  t.same(value!.classifiers, [{ id: 'ours', plugin: 'http', options: { id: 'ours', plugin: 'http', url: 'http://127.0.0.1:9100', categories: ['toxic'] } }]);
+  const { value } = read(`${BASE}classifiers: [ { id: ours, plugin: http, url: "http://127.0.0.1:9100", categories: [toxic], deadline_ms: 60, breaker: { failures: 2 } } ]`);
+  const host = { deadline_ms: 60, concurrency: 64, retry: true, breaker: { failures: 2, open_ms: 5_000 }, weight: 1 };
+  t.same(value!.classifiers, [{ id: 'ours', plugin: 'http', ...host, options: { id: 'ours', url: 'http://127.0.0.1:9100', categories: ['toxic'] } }], 'the host reads its keys, the plugin the rest');
 });
 
 t.test('config/weir.yaml holds the reference, and the reference is a valid configuration', async (t) => {
@@ -143,11 +155,11 @@ t.test('config/weir.yaml holds the reference, and the reference is a valid confi
   t.equal(file.slice(file.indexOf(REFERENCE_MARK)), renderReference(), 'the reference in config/weir.yaml is what the schema says');
   for (const { path } of CONFIG_KEYS) t.match(renderReference(), new RegExp(`^# .*\\b${path.split('.').at(-1)!}:`, 'm'), path);
   const uncommented = renderReference().replaceAll(/^# ?/gm, '');
-  const { value, issues } = read(uncommented.slice(REFERENCE_MARK.length), { OPENAI_API_KEY: 'made-up' });
+  const { value, issues } = read(uncommented.slice(REFERENCE_MARK.length), { OPENAI_API_KEY: 'made-up', WEIR_WEBHOOK_SECRET: 'made-up-secret-0123' });
   t.same(issues.filter(({ severity }) => severity === 'error'), []);
   const defaults = read(BASE).value!;
   t.same({ ...value!.proxy, moderations: 'local' }, defaults.proxy, 'what the reference shows as defaults are the defaults');
-  t.same(value!.screening, defaults.screening);
+  t.match(value!.screening, defaults.screening, 'and so are those of screening, where there are any');
 });
 
 t.test('every key has a sentence, and a default or an example unless it is a mapping', async (t) => {

@@ -220,7 +220,7 @@ t.test('errors are in the words of the API', async (t) => {
   t.equal(status, 400);
   t.same(headers, { 'content-type': 'application/json', 'request-id': 'r1', 'x-should-retry': 'false' });
   t.same(JSON.parse(body.toString()), { type: 'error', error: { type: 'invalid_request_error', message: 'blocked', details: { error_code: 'content_filter' } }, request_id: 'r1' });
-  const known = ['invalid_request_error', 'authentication_error', 'not_found_error', 'request_too_large', 'rate_limit_error', 'api_error', 'overloaded_error', 'timeout_error'];
+  const known = ['invalid_request_error', 'authentication_error', 'permission_error', 'not_found_error', 'request_too_large', 'rate_limit_error', 'api_error', 'overloaded_error', 'timeout_error'];
   for (const code of Object.keys(ERROR_CODES) as ErrorCode[]) {
     const { type } = (JSON.parse(anthropicMessages.error(code, 'x', 'r').body.toString()) as { error: { type: string } }).error;
     t.ok(known.includes(type), `${code}: ${type}`);

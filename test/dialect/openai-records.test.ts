@@ -8,14 +8,15 @@ import type { Dialect, Piece } from '../../src/dialect/dialect.ts';
 import { readJson } from '../../src/dialect/json.ts';
 import { openaiEmbeddings } from '../../src/dialect/openai-embeddings.ts';
 import { openaiImages } from '../../src/dialect/openai-images.ts';
-import { openaiModerations } from '../../src/dialect/openai-moderations.ts';
+import { moderationAnswer, MODERATION_INPUTS_MAX, openaiModerations, readModeration } from '../../src/dialect/openai-moderations.ts';
 import { createGuard } from '../../src/stream/guard.ts';
 import { cutBytes, eventsOf, guarded, STREAM_REQUEST } from '../helpers/guarded.ts';
 import { EMPTY_POLICY, planOf, REDACT_PII } from '../helpers/plans.ts';
 import { recordings, skipReason } from '../helpers/recordings.ts';
 
 const DIALECTS = { embeddings: openaiEmbeddings, images: openaiImages, moderations: openaiModerations } as const;
-const read = (dialect: Dialect, body: unknown) => dialect.readRequest(readJson(Buffer.from(JSON.stringify(body)), { depthMax: 64, itemsMax: 100_000 }));
+const document = (body: unknown) => readJson(Buffer.from(JSON.stringify(body)), { depthMax: 64, itemsMax: 100_000 });
+const read = (dialect: Dialect, body: unknown) => dialect.readRequest(document(body));
 const texts = (pieces: readonly Piece[]): Record<string, string> => Object.fromEntries(pieces.map((p) => [p.key, p.text]));
 const redact = planOf(REDACT_PII);
 const block = planOf(REDACT_PII.replace('action: redact', 'action: block'));
@@ -74,6 +75,19 @@ t.test('moderations: the text is there to be looked at', async (t) => {
   for (const body of [[], 'x', {}, { input: 5 }]) t.throws(() => read(openaiModerations, body), { code: 'invalid_request' });
   const verdict = { id: 'modr-1', model: 'omni-moderation-latest', results: [{ flagged: true, categories: { 'self-harm/intent': true }, category_scores: { violence: 0.5 }, category_applied_input_types: { 'self-harm/intent': ['text'], violence: ['image'], 'new category': ['a word'] } }] };
   t.same(openaiModerations.createReader(STREAM_REQUEST).readBody(verdict).pieces.map(({ text }) => text), ['a word']);
+});
+
+t.test('moderations answered here: inputs as they are judged, and the answer', async (t) => {
+  const inputs = (input: unknown) => readModeration(document({ input })).inputs.map((segments) => segments.map(({ path, carrier, contentType, content }) => [path, carrier, contentType, content]));
+  t.same(inputs('a'), [[['input', 'input', 'text', 'a']]]);
+  t.same(inputs(['a', '']), [[['input[0]', 'input[]', 'text', 'a']], [['input[1]', 'input[]', 'text', '']]]);
+  t.same(inputs([{ type: 'text', text: 'a' }, { type: 'image_url', image_url: { url: 'u' } }]), [[['input[0].text', 'input[].text', 'text', 'a'], ['input[1].image_url.url', 'input[].image_url.url', 'image', 'u']]]);
+  t.equal(readModeration(document({ input: 'a', model: 'm' })).model, 'm');
+  t.equal(inputs(Array(MODERATION_INPUTS_MAX).fill('a')).length, MODERATION_INPUTS_MAX);
+  for (const wrong of [undefined, {}, [], Array(MODERATION_INPUTS_MAX + 1).fill('a'), ['a', 5], [{ type: 'text', text: 5 }], [{ type: 'image_url', image_url: {} }], [{ type: 'image_url' }], [{ type: 'file' }]]) t.throws(() => inputs(wrong), { code: 'invalid_request' });
+  const answer = moderationAnswer('r', [new Map([['hate', { score: 0.5, flagged: true, judged: ['text'] }], ['violence', { score: 0.1, flagged: false, judged: ['text', 'image'] }]]), new Map()]) as { readonly results: readonly any[] };
+  t.match(answer, { id: 'modr-r', model: 'weir', results: [{ flagged: true, categories: { hate: true, violence: false }, category_scores: { hate: 0.5, violence: 0.1 }, category_applied_input_types: { violence: ['text', 'image'] } }, { flagged: false }] });
+  t.strictSame([answer.results[0].categories.sexual, answer.results[1].category_scores.hate, answer.results[1].category_applied_input_types.hate], [null, null, []]);
 });
 
 for (const [name, dialect] of Object.entries(DIALECTS)) {

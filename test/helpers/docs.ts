@@ -1,15 +1,16 @@
 /**
  * The tables of the READMEs that say what the code says: each stands between `<!-- table:NAME -->` and `<!-- /table -->`
- * and is made here from the code's own lists. `node test/helpers/docs.ts --write` writes them, `--check` tells which are
+ * and is made here from the code's own lists; so are the JSON Schemas of the configuration and of policies. `node test/helpers/docs.ts --write` writes them, `--check` tells which are
  * stale; `test/docs.test.ts` keeps both sides equal.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { ADMIN_ROUTES } from '../../src/admin/server.ts';
 import { COMMANDS } from '../../src/cli/commands.ts';
-import { CONFIG_KEYS } from '../../src/config/schema.ts';
+import { CONFIG_KEYS, configSchema } from '../../src/config/schema.ts';
 import { ERROR_CODES } from '../../src/contract/errors.ts';
 import { EXEMPT_REASONS, type LeafRules } from '../../src/dialect/walk.ts';
+import { policySchema } from '../../src/policy/parse.ts';
 import { OWN_ENDPOINTS, SCREENED_ENDPOINTS, SOCKET_ENDPOINTS } from '../../src/proxy/route.ts';
 import { METRICS, type MetricDefinition } from '../../src/telemetry/metrics.ts';
 
@@ -18,12 +19,12 @@ export const README = join(ROOT, 'README.md');
 
 /** Own headers, with their meaning. Where the code sets them is `proxy/`; the test reads it. */
 export const OWN_HEADERS: Readonly<Record<string, string>> = {
-  'x-weir-session-id': 'on a request: the conversation it belongs to, 256 characters at most; reversible pseudonyms stay the same within it',
+  'x-weir-session-id': 'on a request: the conversation it belongs to, 256 characters at most; reversible pseudonyms stay the same within it, and a late violation can bar it',
   'x-weir-request-id': 'id of the exchange, as in the audit log and traces',
   'x-weir-policy': 'the policy that decided, `id@revision`',
   'x-weir-action': 'the decision on the input',
   'x-weir-coverage': '`full`, or `partial` when something was exempt or opaque',
-  'x-weir-degraded': 'the rules for which a fail mode decided',
+  'x-weir-degraded': 'the rules for which a fail mode decided; from `/v1/moderations` the categories that were not judged, or not for all of the input',
 };
 
 type Row = readonly string[];
@@ -45,7 +46,7 @@ export async function tables(): Promise<Readonly<Record<string, readonly Row[]>>
     ],
     routes: [
       ['port', 'route', 'treatment'],
-      ...SCREENED_ENDPOINTS.map(({ method, path }) => ['proxy', `\`${method} ${path}\``, 'screened in both directions']),
+      ...SCREENED_ENDPOINTS.map(({ method, path, answeredHere }) => ['proxy', `\`${method} ${path}\``, answeredHere === undefined ? 'screened in both directions' : 'answered by weir, or as `proxy.moderations` says']),
       ...SOCKET_ENDPOINTS.map(({ path }) => ['proxy', `\`WebSocket ${path}\``, 'screened frame by frame, or as `proxy.websockets` says']),
       ...OWN_ENDPOINTS.map(({ method, path }) => ['proxy', `\`${method} ${path}\``, 'answered by weir']),
       ...ADMIN_ROUTES.map(({ method, path, meaning }) => ['admin', `\`${method} ${path}\``, meaning]),
@@ -105,6 +106,16 @@ function joined(entries: readonly (readonly [string, string])[]): ReadonlyMap<st
 /** Every document with tables, and what makes them. */
 export const DOCUMENTS = [{ path: README, tables }, { path: join(ROOT, 'src/dialect/README.md'), tables: dialectTables }] as const;
 
+/** Descriptions of files for editors, as JSON Schema. */
+export const SCHEMAS = [
+  { path: join(ROOT, 'config/weir.schema.json'), schema: configSchema },
+  { path: join(ROOT, 'config/policies/policy.schema.json'), schema: policySchema },
+] as const;
+
+export function renderSchema(schema: object): string {
+  return `${JSON.stringify(schema, null, 1)}\n`;
+}
+
 export function renderTable([head, ...rows]: readonly Row[]): string {
   const line = (cells: Row): string => `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`;
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
@@ -127,9 +138,11 @@ export function withTables(markdown: string, all: Readonly<Record<string, readon
 
 if (import.meta.main) {
   const write = process.argv.includes('--write');
-  for (const { path, tables } of DOCUMENTS) {
-    const before = readFileSync(path, 'utf8');
-    const after = withTables(before, await tables());
+  const documents = DOCUMENTS.map(({ path, tables }) => ({ path, render: async (before: string) => withTables(before, await tables()) }));
+  const schemas = SCHEMAS.map(({ path, schema }) => ({ path, render: () => renderSchema(schema()) }));
+  for (const { path, render } of [...documents, ...schemas]) {
+    const before = existsSync(path) ? readFileSync(path, 'utf8') : '';
+    const after = await render(before);
     if (write) writeFileSync(path, after);
     const name = relative(ROOT, path);
     process.stdout.write(before === after ? `${name} is up to date\n` : write ? `${name} is written\n` : `${name} is stale; run with --write\n`);

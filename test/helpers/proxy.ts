@@ -5,13 +5,15 @@
 import type { Config } from '../../src/config/schema.ts';
 import type { Snapshot } from '../../src/config/snapshot.ts';
 import { WeirError } from '../../src/contract/errors.ts';
-import type { ExchangeRecord, Screened, Segment } from '../../src/contract/exchange.ts';
+import type { ExchangeRecord, RecordedFacts, Screened, Segment } from '../../src/contract/exchange.ts';
 import type { Policy, PolicyDecision, Rule } from '../../src/contract/policy.ts';
+import type { LateViolation } from '../../src/contract/notification.ts';
 import type { Action, ClassifierResult } from '../../src/contract/screening.ts';
 import type { AuditPort } from '../../src/proxy/exchange.ts';
 import { ProxyServer } from '../../src/proxy/server.ts';
+import type { SessionBars } from '../../src/screen/bars.ts';
 import type { ScreeningPlan } from '../../src/screen/plan.ts';
-import { readScreeningRequest, screenOnce } from '../../src/screen/service.ts';
+import { answerScreening } from '../../src/screen/service.ts';
 import { createGuard, type Guard, type GuardOptions } from '../../src/stream/guard.ts';
 import { ScriptedUpstream, until, type Script } from './upstream.ts';
 
@@ -24,9 +26,12 @@ export interface ProxyOptions {
   readonly apiKey?: string;
   readonly provider?: string;
   readonly proxy?: Partial<Pick<Config['proxy'], 'pass_through' | 'unknown_endpoints' | 'opaque' | 'websockets'>>;
+  readonly screening?: Partial<Config['screening']>;
   readonly tenants?: readonly Partial<Config['tenants'][number]>[];
   readonly policy?: Partial<Policy>;
   readonly audit?: AuditPort;
+  readonly bars?: SessionBars;
+  readonly notify?: (found: LateViolation) => void;
   readonly createGuard?: (options: GuardOptions) => Guard;
   /** A compiled plan in place of plain words; then the guard and the screening service are the real ones too. */
   readonly plan?: ScreeningPlan;
@@ -52,8 +57,10 @@ export class ProxyUnderTest {
     const server = new ProxyServer({
       snapshot: () => snapshot,
       plan: (tenantId) => (snapshot.config.tenants.find(({ id }) => id === tenantId)?.policy === 'missing' ? undefined : options.plan ?? wordPlan(options.policy)),
+      bars: options.bars,
+      notify: options.notify,
       audit: options.audit ?? { append: (record) => void records.push(record) },
-      screeningService: async (body, caller) => ({ status: 200, body: options.plan === undefined ? { echoed: body, tenant: caller.tenantId } : await screenOnce(readScreeningRequest(body, { ...caller, now: new Date(0) }), options.plan, new Date(0)) }),
+      screeningService: async (body, caller) => (options.plan === undefined ? { body: { echoed: body, tenant: caller.tenantId }, records: [] } : answerScreening(body, { ...caller, now: new Date(0) }, () => options.plan!, caller.signal)),
       createGuard: options.createGuard ?? (options.plan === undefined ? passGuard : createGuard),
     });
     const proxy = new ProxyUnderTest(upstream, server, records);
@@ -63,7 +70,7 @@ export class ProxyUnderTest {
 
   /** The closing entry number `count`, which is written after the client has its answer. */
   async record(count = 1): Promise<ExchangeRecord> {
-    await until(() => this.records.length >= count && this.server.openExchanges === 0, 3000, `${count} closing entries`);
+    await until(() => this.records.length >= count && this.server.openExchanges === 0, 20_000, `${count} closing entries`);
     return this.records[count - 1];
   }
 
@@ -78,19 +85,21 @@ const LIMITS = {
   connections_max: 1000, event_bytes_max: 1_000_000, response_bytes_max: 100_000_000, queue_bytes_max: 1_000_000,
 };
 const OPAQUE = { image: 'pass', audio: 'pass', video: 'pass', file: 'pass', remote_url: 'pass', reference: 'pass', encrypted: 'pass', tokens: 'refuse', background: 'refuse' } as const;
-const TIMEOUTS = { headers_ms: 5000, request_ms: 5000, keep_alive_ms: 5000, client_idle_ms: 5000, stream_silence_ms: 5000, socket_idle_ms: 5000, drain_ms: 1000 };
+const TIMEOUTS = { headers_ms: 20_000, request_ms: 20_000, keep_alive_ms: 20_000, client_idle_ms: 20_000, stream_silence_ms: 20_000, socket_idle_ms: 20_000, drain_ms: 1000 };
 
 function snapshotOf(options: ProxyOptions, url: string): Snapshot {
-  const upstream = { url, provider: options.provider ?? 'openai', connections: 256, api_key: options.apiKey, timeouts: { connect_ms: 2000, headers_ms: 5000, idle_ms: 5000, total_ms: 0, ...options.upstreamTimeouts } };
+  const upstream = { url, provider: options.provider ?? 'openai', connections: 256, api_key: options.apiKey, timeouts: { connect_ms: 20_000, headers_ms: 20_000, idle_ms: 20_000, total_ms: 0, ...options.upstreamTimeouts } };
   const tenants = (options.tenants ?? [{}]).map((tenant) => ({ id: 'default', policy: 'default', upstream: 'local', keys: [], fail_mode: 'closed', audit: {}, ...tenant }));
   const proxy = { host: '127.0.0.1', port: 0, unknown_endpoints: 'refuse', websockets: 'screen', opaque: OPAQUE, pass_through: ['GET /v1/models', 'GET /v1/models/*', 'DELETE /v1/files/*', '/v1/files'], ...options.proxy, limits: { ...LIMITS, ...options.limits }, timeouts: { ...TIMEOUTS, ...options.timeouts } };
-  const config = { proxy, audit: { durability: 'relaxed', dir: '' }, upstreams: { local: upstream }, tenants } as unknown as Config;
+  const config = { proxy, screening: { deadline_ms: 80, moderation_thresholds: {}, ...options.screening }, audit: { durability: 'relaxed', dir: '' }, upstreams: { local: upstream }, tenants } as unknown as Config;
   return { config, policies: new Map(), policyFiles: new Map(), hash: 'test', file: '[test]', loadedAt: new Date(0), warnings: [] };
 }
 
 const RULES: readonly (readonly [word: string, action: Action])[] = [
   ['WARNME', 'warn'], ['BLOCKME', 'block'], ['REPLACEME', 'replace'], ['REDACTME', 'redact'], ['UNKNOWNME', 'block'],
 ];
+
+const WORD_FACTS: RecordedFacts = { classifiers: ['words'], content_types: ['text'] };
 
 /** One rule per word: the first word that occurs decides; `UNKNOWNME` is a rule that failed closed. Results carry the span of the word. */
 export function wordPlan(overrides: Partial<Policy> = {}): ScreeningPlan {
@@ -121,7 +130,8 @@ export function wordPlan(overrides: Partial<Policy> = {}): ScreeningPlan {
       return { action: rule.action, rule, matched: results, triggered_rules: [rule.id], degraded: rule.name === 'UNKNOWNME' ? [rule.id] : [] };
     },
     edits: (results: readonly ClassifierResult[]) => results.flatMap((result) => ('spans' in result && result.category === 'REDACTME' ? result.spans.map((span) => ({ ...span, text: '[WORD]' })) : [])),
-    forOutput: () => ({}),
+    recordFacts: () => WORD_FACTS,
+    forOutput: () => ({ recordFacts: () => WORD_FACTS }),
   } as unknown as ScreeningPlan;
 }
 
@@ -144,6 +154,7 @@ export function passGuard(options: GuardOptions): Guard {
       for (const chunk of held) options.onBytes(chunk);
       options.onDone({ blocked: false });
     },
+    cut: () => options.onDone({ blocked: true }),
     fail: (code, message) => (options.mediaType === 'text/event-stream' && options.status < 300 ? Buffer.from(`data: {"error":{"code":"${code}","message":"${message}"}}\n\n`) : undefined),
     summary: () => ({
       decision: { action: 'allow', triggered_rules: [], classifier_results: [], coverage: { screened: [], exempt: [], opaque: [] }, degraded: [], redactions: 0, latency_ms: 0 },

@@ -47,7 +47,7 @@ export class RawClient {
   }
 
   /** Waits for a whole answer, or for the connection to end. */
-  async read(withinMs = 3000): Promise<RawAnswer> {
+  async read(withinMs = 20_000): Promise<RawAnswer> {
     const deadline = performance.now() + withinMs;
     for (;;) {
       const answer = this.answer();

@@ -107,7 +107,7 @@ export class SdkHouse {
 
   /** The closing entries of the next calls, once `count` are there; they are written after the client has its answer. */
   async takeClosed(count: number): Promise<ExchangeClosed['record'][]> {
-    await until(() => this.closed.length >= count, 2000, `${count} closing entries`);
+    await until(() => this.closed.length >= count, 20_000, `${count} closing entries`);
     return this.closed.splice(0);
   }
 }

@@ -39,12 +39,12 @@ export class SocketEnd {
   }
 
   /** Waits until so many text frames have come. */
-  async take(count: number, withinMs = 2000): Promise<any[]> {
+  async take(count: number, withinMs = 20_000): Promise<any[]> {
     await until(() => this.frames.length >= count, withinMs, `${count} frames`).catch((error: unknown) => { throw new Error(`got ${this.frames.length}: ${this.frames.join('\n').slice(0, 2000)}`, { cause: error }); });
     return this.events;
   }
 
-  async closing(withinMs = 2000): Promise<Closing> {
+  async closing(withinMs = 20_000): Promise<Closing> {
     await until(() => this.closed !== undefined, withinMs, 'the end of a connection');
     return this.closed!;
   }
@@ -91,7 +91,7 @@ export class SocketUpstream {
 
   /** The newest connection, once there is one. */
   async end(): Promise<SocketEnd> {
-    await until(() => this.ends.length > 0, 2000, 'a connection to the upstream');
+    await until(() => this.ends.length > 0, 20_000, 'a connection to the upstream');
     return this.ends.at(-1)!;
   }
 

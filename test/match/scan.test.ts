@@ -7,7 +7,7 @@ import t from 'tap';
 import type { PatternDefinition } from '../../src/contract/classifier.ts';
 import { Scan, type Component } from '../../src/match/scan.ts';
 import type { PatternSet } from '../../src/match/compiled.ts';
-import { compilePatterns, scanText } from '../../src/match/set.ts';
+import { compilePatterns, scanSteps, scanText } from '../../src/match/set.ts';
 import { lengthOf, parsePattern, holdOf } from '../../src/match/pattern.ts';
 import { naiveSpans } from '../helpers/naive.ts';
 import { cutsOf, runs, seed } from '../helpers/runs.ts';
@@ -272,6 +272,23 @@ t.test('what is alive does not grow with the text', async (t) => {
       return [set.automaton.front.count, set.automaton.threadCount];
     });
     t.same(counts[0], counts[1], `${regex}: live and distinct threads`);
+  }
+});
+
+t.test('in steps a text is scanned as at once, and a short one in none', async (t) => {
+  const set = setOf(PII);
+  for (const kind of ['prose', 'dense', 'all-hostile'] as const) {
+    const steps = (chars: number): { readonly count: number; readonly found: unknown } => {
+      const scan = scanSteps(set, textOf(kind, chars));
+      let count = 0;
+      let result = scan.next();
+      for (; result.done !== true; result = scan.next()) count += 1;
+      return { count, found: result.value };
+    };
+    const [short, long] = [steps(16_384), steps(100_000)];
+    t.same([short.count, long.count], [0, 7]);
+    t.same(short.found, scanText(set, textOf(kind, 16_384)));
+    t.same(long.found, scanText(set, textOf(kind, 100_000)), kind);
   }
 });
 

@@ -141,7 +141,7 @@ t.test('a client that reads slowly makes the upstream wait, and gets every byte'
   const client = new RawClient(proxy.port);
   client.socket.pause();
   client.send(speak('Hello'));
-  await until(() => sent > 0, 3000, 'the first bytes');
+  await until(() => sent > 0, 20_000, 'the first bytes');
   let before = -1;
   await until(() => { const still = sent === before; before = sent; return still; }, 5000, 'a pause of the upstream');
   await new Promise((resolve) => setTimeout(resolve, 200));

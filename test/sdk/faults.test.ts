@@ -111,7 +111,7 @@ for (const sdk of SDKS) {
     });
     const { chat, helpers } = sdk.connect(house.weirUrl);
     const stopped = async (how: string): Promise<void> => {
-      await until(() => house.upstream.openAnswers === 0, 1000, `${how}: the provider stopped`);
+      await until(() => house.upstream.openAnswers === 0, 20_000, `${how}: the provider stopped`);
       t.strictSame((await house.takeClosed(1)).map(({ outcome }) => outcome), ['client_left'], how);
     };
 

@@ -352,7 +352,7 @@ const scored = (text: string): ScoredResult => ({ classifier_id: 'judge', catego
 function waiting(mode: 'hold' | 'trail'): { readonly output: ReturnType<typeof redact.forOutput>; readonly release: () => Promise<void> } {
   const plan = planOf(`${REDACT_PII}  - { id: judge, priority: 0, direction: output, when: { score: judge.toxic, gte: 0.5 }, action: block }\n`.replace('rules:', 'on_unknown: open\nrules:'));
   const asked: (() => void)[] = [];
-  const output = { ...plan.forOutput({}), scoring: { window: 'sentence' as const, mode, score: ({ text }: { readonly text: string }) => new Promise<readonly ScoredResult[]>((resolve) => asked.push(() => resolve([scored(text)]))) } };
+  const output = { ...plan.forOutput({}), scoring: { window: 'sentence' as const, mode, open: () => ({ text }: { readonly text: string }) => new Promise<readonly ScoredResult[]>((resolve) => asked.push(() => resolve([scored(text)]))) } };
   return {
     output,
     release: async () => {

@@ -87,15 +87,21 @@ t.test('the caller\'s trace goes on through the exchange to the upstream', async
   CHANNELS.stageEnded.publish({ requestId: 'request-1', stage: 'identify', startMs: now, endMs: now + 1 });
   CHANNELS.stageEnded.publish({ requestId: 'request-1', stage: 'upstream', startMs: now + 1, endMs: now + 5, attributes: { 'gen_ai.provider.name': 'openai', 'gen_ai.usage.input_tokens': 7, 'gen_ai.response.id': SECRET } });
   CHANNELS.stageEnded.publish({ requestId: 'other-request', stage: 'identify', startMs: 0, endMs: 1 });
+  CHANNELS.classifierCalled.publish({ requestId: 'request-1', classifier: 'vendor', outcome: 'timeout', startMs: now + 2, endMs: now + 3 });
+  CHANNELS.classifierCalled.publish({ requestId: 'request-1', classifier: 'vendor', outcome: 'late', startMs: now + 2, endMs: now + 4 });
+  CHANNELS.classifierCalled.publish({ requestId: 'request-1', classifier: 'vendor', outcome: 'cached', startMs: now + 2, endMs: now + 2 });
+  CHANNELS.classifierCalled.publish({ requestId: 'other-request', classifier: 'vendor', outcome: 'ok', startMs: now + 2, endMs: now + 3 });
   CHANNELS.stageEnded.publish({ requestId: 'request-1', stage: 'guard', startMs: now + 1, endMs: now + 5, error: 'upstream_timeout' });
   t.equal(exporter.getFinishedSpans().length, 0, 'nothing is told before the exchange ends');
   CHANNELS.exchangeClosed.publish({ record: record({ session_id: 'session-1' }) });
   const spans = exporter.getFinishedSpans();
-  t.same(spans.map((span) => span.name), ['weir.identify', 'chat gpt-test', 'weir.guard', 'POST /v1/chat/completions']);
-  const [identify, upstream, guard, server] = spans;
+  t.same(spans.map((span) => span.name), ['weir.identify', 'chat gpt-test', 'weir.classify', 'weir.guard', 'POST /v1/chat/completions']);
+  const [identify, upstream, call, guard, server] = spans;
   t.same(new Set(spans.map((span) => span.spanContext().traceId)), new Set([TRACE]));
   t.equal(server.parentSpanContext?.spanId, 'b7ad6b7169203331');
   for (const child of [identify, upstream, guard]) t.equal(child.parentSpanContext?.spanId, server.spanContext().spanId);
+  t.equal(call.parentSpanContext?.spanId, guard.spanContext().spanId, 'a call belongs to the stage in which it began');
+  t.match(call.attributes, { 'weir.classifier': 'vendor', 'weir.classifier.outcome': 'timeout' });
   t.equal(sent.traceparent, `00-${TRACE}-${upstream.spanContext().spanId}-01`, 'the upstream hears the id of the client span');
   t.equal(sent.tracestate, 'vendor=x');
   t.match(upstream.attributes, { 'gen_ai.operation.name': 'chat', 'gen_ai.provider.name': 'openai', 'gen_ai.request.model': 'gpt-test', 'gen_ai.request.stream': true, 'gen_ai.usage.input_tokens': 7, 'gen_ai.response.id': 'other', 'gen_ai.conversation.id': 'session-1', 'gen_ai.response.time_to_first_chunk': 0.04 });
@@ -124,10 +130,13 @@ t.test('the console exporter prints one line per exchange', async (t) => {
   const traces = startTraces({ exporter: 'console', sampleRatio: 1, version: '0', print: (line) => void lines.push(line) });
   openExchange();
   CHANNELS.stageEnded.publish({ requestId: 'request-1', stage: 'identify', startMs: 1, endMs: 3.5 });
+  CHANNELS.classifierCalled.publish({ requestId: 'request-1', classifier: 'vendor', outcome: 'ok', startMs: 5, endMs: 6 });
+  CHANNELS.classifierCalled.publish({ requestId: 'request-1', classifier: 'ours', outcome: 'ok', startMs: 5, endMs: 7 });
+  CHANNELS.stageEnded.publish({ requestId: 'request-1', stage: 'screen_input', startMs: 4, endMs: 8 });
   CHANNELS.exchangeClosed.publish({ record: record({ session_id: undefined }) });
   await traces.close();
   t.equal(lines.length, 1);
-  t.match(lines[0], /^trace [0-9a-f]{32} POST \/v1\/chat\/completions \d+\.\d ms: identify 2\.5 ms$/);
+  t.match(lines[0], /^trace [0-9a-f]{32} POST \/v1\/chat\/completions \d+\.\d ms: identify 2\.5 ms · screen_input 4\.0 ms \(vendor 1\.0 ms, ours 2\.0 ms\)$/);
   openExchange();
   CHANNELS.exchangeClosed.publish({ record: record() });
   t.equal(lines.length, 1, 'after close nothing is told');
@@ -140,10 +149,13 @@ t.test('every metric is told, with its labels and no others', async (t) => {
   CHANNELS.configReloaded.publish({ ok: true, hash: 'bbb', issues: 0 });
   CHANNELS.configReloaded.publish({ ok: false, hash: 'bbb', issues: 1 });
   CHANNELS.healthChanged.publish({ part: 'audit', healthy: false, detail: '' });
+  for (const outcome of ['ok', 'cached', 'timeout', 'late'] as const) CHANNELS.classifierCalled.publish({ requestId: 'request-1', classifier: 'vendor', outcome, startMs: 0, endMs: 30 });
+  CHANNELS.classifierCalled.publish({ requestId: 'request-1', classifier: 'ours', outcome: 'unavailable', startMs: 0, endMs: 0 });
+  CHANNELS.breakerChanged.publish({ classifier: 'ours', state: 'open' });
   openExchange();
   openExchange();
   CHANNELS.stageEnded.publish({ requestId: 'request-1', stage: 'identify', startMs: 0, endMs: 5 });
-  CHANNELS.exchangeClosed.publish({ record: record({ input: decision({ action: 'warn', coverage: { screened: [], exempt: [], opaque: [{ carrier: 'file', kind: 'file', treatment: 'pass' }] } }) }) });
+  CHANNELS.exchangeClosed.publish({ record: record({ late: { direction: 'output', action: 'block', triggered_rules: ['r'], classifier_results: [], degraded: [], acted: ['cut'], latency_ms: 9 }, input: decision({ action: 'warn', coverage: { screened: [], exempt: [], opaque: [{ carrier: 'file', kind: 'file', treatment: 'pass' }] } }) }) });
   const text = await metrics.prometheusText();
   for (const [name, { labels, kind }] of Object.entries(METRICS)) {
     t.match(text, new RegExp(`# TYPE ${name} ${kind}\n`), name);
@@ -154,7 +166,11 @@ t.test('every metric is told, with its labels and no others', async (t) => {
   const lines = text.split('\n');
   for (const line of [
     'weir_exchanges_total{tenant="acme",action="redact",outcome="completed"} 1', 'weir_open_exchanges 1', 'weir_redactions_total{direction="output",tenant="acme"} 3',
-    'weir_violations_total{category="pii.EMAIL",direction="output"} 3', 'weir_unknown_scores_total{classifier="slow",reason="timeout"} 1', 'weir_unscreened_forwarded_total{reason="opaque"} 1',
+    'weir_violations_total{category="pii.EMAIL",direction="output"} 3', 'weir_unknown_scores_total{classifier="slow",reason="timeout"} 1', 'weir_unscreened_forwarded_total{tenant="acme",reason="opaque"} 1',
+    'weir_classifier_results_total{classifier="vendor",outcome="timeout"} 1', 'weir_classifier_results_total{classifier="vendor",outcome="cached"} 1', 'weir_classifier_results_total{classifier="ours",outcome="unavailable"} 1',
+    'weir_classifier_late_total{classifier="vendor"} 1', 'weir_classifier_latency_seconds_sum{classifier="vendor"} 0.06', 'weir_classifier_latency_seconds_count{classifier="vendor"} 2',
+    'weir_late_verdicts_total{tenant="acme",act="cut"} 1',
+    'weir_classifier_breaker_state{classifier="vendor"} 0', 'weir_classifier_breaker_state{classifier="ours"} 2',
     'weir_config_info{hash="aaa"} 0', 'weir_config_info{hash="bbb"} 1', 'weir_config_last_reload_success 0', 'weir_healthy{part="audit"} 0',
     'weir_exchange_duration_seconds_bucket{outcome="completed",le="0.16"} 1', 'weir_exchange_duration_seconds_bucket{outcome="completed",le="0.08"} 0', 'weir_held_characters_sum 12', 'weir_hold_seconds_sum 0.034',
   ]) t.ok(lines.includes(line), line);
@@ -165,10 +181,12 @@ t.test('what went upstream unscreened is counted by its reason', async (t) => {
   t.teardown(() => metrics.close());
   CHANNELS.exchangeClosed.publish({ record: record({ input: undefined, output: undefined }) });
   CHANNELS.exchangeClosed.publish({ record: record({ input: decision({ degraded: ['r'] }) }) });
+  CHANNELS.exchangeClosed.publish({ record: record({ output: decision({ degraded: ['r'] }) }) });
+  CHANNELS.exchangeClosed.publish({ record: record({ output: decision({ degraded: ['r'], action: 'block' }) }) });
   CHANNELS.exchangeClosed.publish({ record: record({ upstream_status: undefined, input: undefined, output: undefined, outcome: 'refused' }) });
   const text = await metrics.prometheusText();
-  t.match(text, 'weir_unscreened_forwarded_total{reason="pass_through"} 1\n');
-  t.match(text, 'weir_unscreened_forwarded_total{reason="skipped_rule"} 1\n');
+  t.match(text, 'weir_unscreened_forwarded_total{tenant="acme",reason="pass_through"} 1\n');
+  t.match(text, 'weir_unscreened_forwarded_total{tenant="acme",reason="skipped_rule"} 2\n', 'an answer that was stopped was not let through');
   t.match(text, 'weir_exchanges_total{tenant="acme",action="none",outcome="refused"} 1\n');
 });
 

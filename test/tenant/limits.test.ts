@@ -56,12 +56,12 @@ t.test('open requests are bounded, and every end of one makes room', async (t) =
   } });
   const says = (content: string) => rawRequest(proxy.port, chatRequest({ model: 'm', messages: [{ role: 'user', content }] }));
   const slow = says('slow');
-  await until(() => proxy.upstream.received.length === 1, 2000, 'the first request upstream');
+  await until(() => proxy.upstream.received.length === 1, 20_000, 'the first request upstream');
   const refused = await says('hello');
   t.match([refused.status, refused.headers['retry-after']], [429, '1']);
   t.equal((await slow).status, 200);
   for (const [content, status] of [['break', 502], ['BLOCKME', 400], ['hello', 200], ['hello', 200]] as const) {
-    await until(() => proxy.server.openExchanges === 0, 2000, 'the end of the one before');
+    await until(() => proxy.server.openExchanges === 0, 20_000, 'the end of the one before');
     t.equal((await says(content)).status, status, content);
   }
 });
@@ -210,9 +210,9 @@ t.test('Redis gone: limits go on in this process, from what was used, and are sh
   server.kill('SIGSTOP');
   const startMs = performance.now();
   t.equal(await admitted(one, of, 100), 4, 'its loss is no fresh start');
-  t.ok(performance.now() - startMs < 150, 'and costs one wait');
+  t.ok(performance.now() - startMs < 1_200, 'and costs one wait, not one each');
   server.kill('SIGCONT');
-  await until(() => door.admits, 5000, 'recovery');
+  await until(() => door.admits, 20_000, 'recovery');
   t.ok(await admitted(one, of, 10) < 5);
   t.match(door.counts, { timedOut: 1 });
 });
