@@ -24,7 +24,7 @@ async function provider(t: { teardown(work: () => Promise<void>): void }, script
 const CLIENTS = runs(100);
 const ANSWER_BYTES = 20_000_000;
 /** What a client that does not read may cost: what both connections have in hand, and what V8 has not yet swept up. */
-const MEMORY_PER_CLIENT = 1_000_000;
+const MEMORY_PER_CLIENT = 2_000_000;
 
 t.test('clients that never read a long answer: the upstreams wait, memory stays, all is closed in the end', { skip: NO_MEMORY, timeout: 200_000 }, async (t) => {
   // Mostly padding, which nobody reads: what it costs is what waits, and not what is looked for in it.
