@@ -103,6 +103,8 @@ const upstream = mapping('One provider.', {
 const tenant = mapping('One tenant.', {
   id: name('Name in records, headers and metrics.', { required: true, example: 'default' }),
   policy: name('Policy that decides; a tenant without one is never allowed.', { required: true, example: 'default' }),
+  policy_revision: whole('Revision of that policy in the store at which the tenant stays; absent: the newest.', { min: 1, max: 1_000_000_000, example: 7 }),
+  policy_stale_max_s: whole('For how long a policy from the store counts that nobody can confirm to be the newest; after it fail_mode decides: closed refuses every request.', { default: 86_400, min: 120, max: 31_536_000, unit: 's' }),
   upstream: name('Upstream its requests go to.', { required: true, example: 'openai' }),
   product: text('Product name for reports.', { example: 'Help centre', lengthMax: 200 }),
   keys: list('API keys that reach this tenant; a single tenant may have none, and then callers’ own credentials pass through.', mapping('One key.', {
@@ -223,12 +225,12 @@ export const CONFIG = mapping('The configuration.', {
       interval_ms: ms('Time between two pushes.', 60_000, 1000),
     }, { default: {} }),
   }, { default: {} }),
-  redis: mapping('Rate limits shared by replicas; absent or down: each process counts for itself.', {
+  redis: mapping('What replicas share: rate limits, and policies from the store; absent or down: each process counts for itself, and goes on with the policies that it has.', {
     url: url('Where it listens.', { schemes: ['redis', 'rediss'], userinfo: true, required: true, example: 'redis://127.0.0.1:6379' }),
   }),
-  store: mapping('Where records are kept.', {
-    url: url('sqlite: under data_dir, or postgres:.', { schemes: ['sqlite', 'postgres', 'postgresql'], userinfo: true, required: true, example: 'sqlite:weir.db' }),
-  }, { later: 'the audit log is the only record until then' }),
+  store: mapping('Where policies are kept that are changed through the API; a policy there counts in place of a file with the same id.', {
+    url: url('sqlite: and a path in data_dir, which one process with the role control has for itself, or postgres: for several.', { schemes: ['sqlite', 'postgres', 'postgresql'], userinfo: true, default: 'sqlite:weir.db' }),
+  }, { default: {} }),
   analytics: mapping('Where decisions are counted for reports.', {
     url: url('ClickHouse over HTTP.', { schemes: ['http', 'https', 'clickhouse'], userinfo: true, required: true, example: 'http://127.0.0.1:8123' }),
     database: text('Database name.', { default: 'weir', lengthMax: 64, pattern: /^[A-Za-z_][A-Za-z0-9_]*$/, patternMeaning: 'a database name' }),

@@ -6,11 +6,19 @@ import type { ConfigIssue } from '../contract/errors.ts';
 import type { Policy } from '../contract/policy.ts';
 import type { Config } from './schema.ts';
 
+export interface WrittenPolicy {
+  readonly policy: Policy;
+  readonly file: string;
+}
+
 export interface Snapshot {
   readonly config: Config;
+  /** By id, and `id@number` for revisions at which a tenant stays. */
   readonly policies: ReadonlyMap<string, Policy>;
   /** The file of each policy, for messages. */
   readonly policyFiles: ReadonlyMap<string, string>;
+  /** The policies of files alone, whether one of the store counts in place of them or not. */
+  readonly written: ReadonlyMap<string, WrittenPolicy>;
   /** First 12 hex digits of the SHA-256 over the names and contents of all files read. */
   readonly hash: string;
   /** The configuration file, or a name in brackets when it was given as text. */

@@ -12,6 +12,7 @@ export const ERROR_CODES = {
   two_credentials: { status: 400, type: 'invalid_request_error', meaning: 'the request carries two credentials', next: 'send exactly one of authorization, api-key, x-api-key' },
   rate_limited: { status: 429, type: 'rate_limit_error', meaning: "the tenant's request, token or concurrency limit is reached", next: 'wait for Retry-After, or raise the limit of the tenant' },
   no_policy: { status: 503, type: 'server_error', meaning: 'the tenant has no usable policy, and a tenant without a policy is never allowed', next: 'run weir check and correct the policy' },
+  policy_stale: { status: 503, type: 'server_error', meaning: "the tenant's stored policy could not be confirmed for longer than tenants[].policy_stale_max_s, and the tenant fails closed", next: 'repair Redis or the store; /metrics tells the age of each policy' },
   // where
   unknown_endpoint: { status: 404, type: 'invalid_request_error', meaning: 'the endpoint is neither screened nor on the pass_through list', next: 'check the base URL, or add the path to proxy.pass_through' },
   method_not_allowed: { status: 405, type: 'invalid_request_error', meaning: 'the endpoint does not take this method', next: 'use the method in the Allow header' },
@@ -46,6 +47,7 @@ export const ERROR_CODES = {
   overloaded: { status: 503, type: 'server_error', meaning: 'more requests are open than proxy.limits.connections_max', next: 'wait for Retry-After' },
   draining: { status: 503, type: 'server_error', meaning: 'this instance is shutting down', next: 'retry; another instance will answer' },
   audit_unavailable: { status: 503, type: 'server_error', meaning: 'the audit log cannot be written and the tenant asked for strict durability', next: 'free the disk or repair the log; weir audit verify tells the state' },
+  store_unavailable: { status: 503, type: 'server_error', meaning: 'the store does not answer', next: 'repair it or wait, then look whether the change was made before making it again' },
   internal: { status: 500, type: 'server_error', meaning: 'a fault in weir itself', next: 'report it with the request id' },
 } as const satisfies Record<string, { status: number; type: string; meaning: string; next: string }>;
 

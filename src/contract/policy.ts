@@ -156,3 +156,23 @@ export interface PolicyDecision {
   /** Rules that could not be evaluated: skipped (`open`), or the last one decided (`closed`). */
   readonly degraded: readonly string[];
 }
+
+/** One change of a stored policy, never altered. */
+export interface PolicyRevision {
+  readonly policy: string;
+  /** 1, 2, 3 … */
+  readonly number: number;
+  /** The revision that the author had before them; 0: none. */
+  readonly parent: number;
+  /** YAML; null: the policy is retired, and a file of the same id counts again. */
+  readonly source: string | null;
+  /** Of the source, in hex; of a retired policy that of the empty text. */
+  readonly sha256: string;
+  readonly author: string;
+  readonly comment: string;
+  readonly created_at: string;
+}
+
+export const POLICY_ORIGINS = ['store', 'redis', 'disk'] as const;
+/** Where the stored policy that is held was last read. */
+export type PolicyOrigin = (typeof POLICY_ORIGINS)[number];

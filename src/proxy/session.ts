@@ -59,7 +59,7 @@ const BAD_GATEWAY = 1014;
 
 /** What the client is told by the code alone. */
 const CLOSE_CODES: Partial<Record<ErrorCode, number>> = {
-  draining: GOING_AWAY, content_filter: POLICY, unsupported_media_type: UNSUPPORTED, bad_request: 1002, invalid_utf8: 1007, body_too_large: 1009, overloaded: 1013, no_policy: POLICY,
+  draining: GOING_AWAY, content_filter: POLICY, unsupported_media_type: UNSUPPORTED, bad_request: 1002, invalid_utf8: 1007, body_too_large: 1009, overloaded: 1013, no_policy: POLICY, policy_stale: POLICY,
   upstream_unreachable: BAD_GATEWAY, upstream_protocol: BAD_GATEWAY, upstream_timeout: BAD_GATEWAY, response_too_large: BAD_GATEWAY,
 };
 

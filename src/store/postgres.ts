@@ -1,0 +1,110 @@
+/**
+ * The shared store: Postgres, and the only importer of `pg`. It connects when it is first asked, and again whenever it
+ * is asked after a failure, so that a start does not depend on it. INVARIANT: every call ends within `TIMEOUT_MS`, twice
+ * that where it had to connect. Migrations run once, whichever process comes first.
+ */
+import { Pool, type PoolClient, type QueryResultRow } from 'pg';
+import { WeirError } from '../contract/errors.ts';
+import type { PolicyRevision } from '../contract/policy.ts';
+import { MIGRATIONS_TABLE, pendingMigrations } from './migrations.ts';
+import type { HistoryPage, PolicyPut, PolicyStore, PutReply, RevisionSummary } from './policies.ts';
+
+const TIMEOUT_MS = 2_000;
+const CONNECTIONS_MAX = 4;
+/** Held while migrations run: any number that nobody else uses. */
+const MIGRATION_LOCK = 7_238_119;
+const UNIQUE_VIOLATION = '23505';
+
+const COLUMNS = 'policy, number, parent, sha256, author, comment, created_at';
+const SUMMARY = `${COLUMNS}, source is null as retired`;
+
+export class PostgresPolicyStore implements PolicyStore {
+  readonly #pool: Pool;
+  #migrated: Promise<void> | undefined;
+
+  constructor(url: string) {
+    this.#pool = new Pool({ connectionString: url, max: CONNECTIONS_MAX, connectionTimeoutMillis: TIMEOUT_MS, query_timeout: TIMEOUT_MS, statement_timeout: TIMEOUT_MS, application_name: 'weir', allowExitOnIdle: true });
+    this.#pool.on('error', () => {}); // an idle connection ended; the next call opens another
+  }
+
+  async heads(): Promise<ReadonlyMap<string, number>> {
+    const rows = await this.#all<{ policy: string; number: number }>('select policy, max(number) as number from policy_revisions group by policy');
+    return new Map(rows.map(({ policy, number }) => [policy, number]));
+  }
+
+  list(): Promise<readonly RevisionSummary[]> {
+    return this.#all<RevisionSummary>(`select distinct on (policy collate "C") ${SUMMARY} from policy_revisions order by policy collate "C", number desc`);
+  }
+
+  async get(policy: string, number?: number): Promise<PolicyRevision | undefined> {
+    const rows = await this.#all<PolicyRevision & QueryResultRow>(`select ${COLUMNS}, source from policy_revisions where policy = $1 and ($2::integer is null or number = $2) order by number desc limit 1`, policy, number ?? null);
+    return rows[0];
+  }
+
+  history(policy: string, { limit, before }: HistoryPage): Promise<readonly RevisionSummary[]> {
+    return this.#all<RevisionSummary>(`select ${SUMMARY} from policy_revisions where policy = $1 and ($2::integer is null or number < $2) order by number desc limit $3`, policy, before ?? null, limit);
+  }
+
+  async put({ policy, parent, source, sha256, author, comment, created_at }: PolicyPut): Promise<PutReply> {
+    try {
+      const inserted = await this.#all<PolicyRevision & QueryResultRow>(
+        `insert into policy_revisions (policy, number, parent, source, sha256, author, comment, created_at)
+         select $1::text, $2::integer + 1, $2::integer, $3, $4, $5, $6, $7
+         where $2::integer = (select coalesce(max(number), 0) from policy_revisions where policy = $1::text) returning ${COLUMNS}, source`,
+        policy, parent, source, sha256, author, comment, created_at,
+      );
+      if (inserted[0] !== undefined) return { ok: true, revision: inserted[0] };
+    } catch (error) {
+      if (!isConflict(error)) throw error; // two at once with one parent
+    }
+    return { ok: false, current: (await this.get(policy))?.number ?? 0 };
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.end();
+  }
+
+  async #all<Row extends QueryResultRow>(sql: string, ...values: (string | number | null)[]): Promise<Row[]> {
+    try {
+      await this.#migrate();
+      return (await this.#pool.query<Row>(sql, values)).rows;
+    } catch (error) {
+      throw error instanceof RangeError ? error : new WeirError('store_unavailable', 'the Postgres store failed', { cause: error });
+    }
+  }
+
+  #migrate(): Promise<void> {
+    this.#migrated ??= this.#runMigrations().catch((error: unknown) => {
+      this.#migrated = undefined;
+      throw error;
+    });
+    return this.#migrated;
+  }
+
+  async #runMigrations(): Promise<void> {
+    const client = await this.#pool.connect();
+    try {
+      await migrate(client);
+      client.release();
+    } catch (error) {
+      client.release(true);
+      throw error;
+    }
+  }
+}
+
+async function migrate(client: PoolClient): Promise<void> {
+  await client.query('begin');
+  await client.query('select pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
+  await client.query(MIGRATIONS_TABLE);
+  const { rows } = await client.query<{ name: string }>('select name from weir_migrations');
+  for (const { name, sql } of pendingMigrations(rows.map(({ name: applied }) => applied))) {
+    await client.query(sql);
+    await client.query('insert into weir_migrations values ($1, now()::text)', [name]);
+  }
+  await client.query('commit');
+}
+
+function isConflict(error: unknown): boolean {
+  return error instanceof WeirError && (error.cause as { readonly code?: unknown } | undefined)?.code === UNIQUE_VIOLATION;
+}

@@ -1,0 +1,101 @@
+/**
+ * The embedded store: one SQLite file of one process, and the only importer of `node:sqlite`. A change is on disk when
+ * `put` resolves. Calls are short and run in the thread that makes them. Several processes on one machine may open it,
+ * and wait for each other for at most `BUSY_MS`; it is no file for a network share.
+ */
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
+import { WeirError } from '../contract/errors.ts';
+import type { PolicyRevision } from '../contract/policy.ts';
+import { MIGRATIONS_TABLE, pendingMigrations } from './migrations.ts';
+import type { HistoryPage, PolicyPut, PolicyStore, PutReply, RevisionSummary } from './policies.ts';
+
+const BUSY_MS = 2_000;
+
+type Row = Record<string, SQLOutputValue>;
+
+/** Makes file and folder where there are none. Throws when the file is no database, or of a newer version. */
+export function openSqlite(file: string): SqlitePolicyStore {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  const database = new DatabaseSync(file, { timeout: BUSY_MS });
+  try {
+    database.exec('pragma journal_mode = wal; pragma synchronous = full');
+    migrate(database);
+    return new SqlitePolicyStore(database);
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+function migrate(database: DatabaseSync): void {
+  database.exec('begin immediate');
+  try {
+    database.exec(MIGRATIONS_TABLE);
+    const applied = database.prepare('select name from weir_migrations').all().map(({ name }) => String(name));
+    for (const { name, sql } of pendingMigrations(applied)) {
+      database.exec(sql);
+      database.prepare("insert into weir_migrations values (?, datetime('now'))").run(name);
+    }
+    database.exec('commit');
+  } catch (error) {
+    database.exec('rollback');
+    throw error;
+  }
+}
+
+const SUMMARY = 'policy, number, parent, sha256, author, comment, created_at, source is null as retired';
+const NEWEST = 'select max(number) from policy_revisions where policy = r.policy';
+
+export class SqlitePolicyStore implements PolicyStore {
+  readonly #database: DatabaseSync;
+
+  constructor(database: DatabaseSync) {
+    this.#database = database;
+  }
+
+  async heads(): Promise<ReadonlyMap<string, number>> {
+    const rows = this.#all('select policy, max(number) as number from policy_revisions group by policy');
+    return new Map(rows.map(({ policy, number }) => [String(policy), Number(number)]));
+  }
+
+  async list(): Promise<readonly RevisionSummary[]> {
+    return this.#all(`select ${SUMMARY} from policy_revisions r where number = (${NEWEST}) order by policy`).map(summaryOf);
+  }
+
+  async get(policy: string, number?: number): Promise<PolicyRevision | undefined> {
+    const rows = this.#all(`select * from policy_revisions r where policy = ? and number = coalesce(?, (${NEWEST}))`, policy, number ?? null);
+    return rows.map((row) => ({ ...row }) as unknown as PolicyRevision)[0];
+  }
+
+  async history(policy: string, { limit, before }: HistoryPage): Promise<readonly RevisionSummary[]> {
+    return this.#all(`select ${SUMMARY} from policy_revisions where policy = ? and number < coalesce(?, number + 1) order by number desc limit ?`, policy, before ?? null, limit).map(summaryOf);
+  }
+
+  async put({ policy, parent, source, sha256, author, comment, created_at }: PolicyPut): Promise<PutReply> {
+    const inserted = this.#all(
+      `insert into policy_revisions select ?1, ?2 + 1, ?2, ?3, ?4, ?5, ?6, ?7
+       where ?2 = (select coalesce(max(number), 0) from policy_revisions where policy = ?1) returning *`,
+      policy, parent, source, sha256, author, comment, created_at,
+    );
+    if (inserted[0] !== undefined) return { ok: true, revision: { ...inserted[0] } as unknown as PolicyRevision };
+    return { ok: false, current: (await this.get(policy))?.number ?? 0 };
+  }
+
+  async close(): Promise<void> {
+    if (this.#database.isOpen) this.#database.close();
+  }
+
+  #all(sql: string, ...values: (string | number | null)[]): Row[] {
+    try {
+      return this.#database.prepare(sql).all(...values);
+    } catch (error) {
+      throw new WeirError('store_unavailable', 'the SQLite store failed', { cause: error });
+    }
+  }
+}
+
+function summaryOf({ retired, ...row }: Row): RevisionSummary {
+  return { ...row, retired: retired === 1 } as unknown as RevisionSummary;
+}
