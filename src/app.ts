@@ -9,16 +9,19 @@ import { createAdminServer } from './admin/server.ts';
 import { openAdminToken, type AdminToken } from './admin/token.ts';
 import { openAuditLog, type AuditLog } from './audit/log.ts';
 import type { Environment } from './config/environment.ts';
-import { loadConfig, type InlineConfig } from './config/load.ts';
+import { loadConfig, withStored, type InlineConfig, type ReadStored } from './config/load.ts';
 import type { Config } from './config/schema.ts';
 import type { Snapshot } from './config/snapshot.ts';
 import { watchConfig } from './config/watch.ts';
 import { CHANNELS } from './contract/channels.ts';
 import type { Classifier } from './contract/classifier.ts';
+import { WeirError } from './contract/errors.ts';
 import type { LateViolation } from './contract/notification.ts';
+import { PolicyDistribution } from './distribution.ts';
+import { policyKey } from './policy/source.ts';
 import type { ProxyDependencies } from './proxy/dependencies.ts';
 import { ProxyServer } from './proxy/server.ts';
-import { ClassifierPool, compileRuntime, ensureHashKey, planOf, type Runtime } from './runtime.ts';
+import { ClassifierPool, compileRuntime, ensureHashKey, judgePolicy, planOf, readHashKey, type Runtime } from './runtime.ts';
 import { Webhook } from './notify/webhook.ts';
 import { SessionBars } from './screen/bars.ts';
 import { PseudonymVault } from './screen/pseudonyms.ts';
@@ -83,39 +86,113 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
   const pool = new ClassifierPool({ shared });
   opened.defer(() => pool.close());
   const classifiers = (config: Config): Promise<readonly Classifier[]> => pool.known(config);
-  const first = await loadConfig(options.config, options.env, { classifiers });
+  let distribution: PolicyDistribution | undefined;
+  opened.defer(() => distribution?.close());
+  const stored: ReadStored = async (config, written) => (distribution ??= await openDistribution(config, redis, pool, () => void house.renew())).follow(config, written);
+  const first = await loadConfig(options.config, options.env, { classifiers, stored });
   const { config } = first;
-  ensureHashKey(config.data_dir);
-  let runtime = await compileRuntime(first, pool);
+  const house = new RunningHouse(await compileRuntime(first, pool), { pool, redis, distribution: distribution! });
+  opened.defer(() => house.settled());
 
   const metrics = startTelemetry(config, options, opened);
-  CHANNELS.configReloaded.publish({ ok: true, hash: runtime.snapshot.hash, issues: runtime.snapshot.warnings.length });
+  CHANNELS.configReloaded.publish({ ok: true, hash: first.hash, issues: first.warnings.length });
   const audit = await openAuditLog({ dir: config.audit.dir, origin: `weir/${hostname()}`, clock: Date.now });
   opened.defer(() => audit.close());
   const token = openAdminToken(config.data_dir, new Date());
-  const adminUrl = await listenAdmin(() => runtime, audit, token, metrics, opened);
-  await redis.follow(config);
+  const adminUrl = await listenAdmin(() => house.runtime, audit, token, metrics, opened);
   const limits = new TenantLimits({ redis: () => redis.door });
   const pseudonyms = new PseudonymVault({ shared });
   const bars = new SessionBars({ shared });
-  const webhook = new Webhook({ settings: () => runtime.snapshot.config.notifications?.webhook });
+  const webhook = new Webhook({ settings: () => house.runtime.snapshot.config.notifications?.webhook });
   opened.defer(() => webhook.close());
   const notify = (found: LateViolation): void => void webhook.notify(found);
-  const proxyUrl = await listenProxy(() => runtime, { audit, limits, pseudonyms, bars, notify }, opened);
+  const proxyUrl = await listenProxy(house, { audit, limits, pseudonyms, bars, notify }, opened);
 
   const watch = watchConfig({
     file: options.config,
     env: options.env,
-    snapshot: runtime.snapshot,
+    snapshot: first,
     classifiers,
-    onSnapshot: async (snapshot) => {
-      runtime = await compileRuntime(snapshot, pool);
-      await redis.follow(snapshot.config);
-    },
+    stored,
+    onSnapshot: (snapshot) => house.adopt(snapshot),
     intervalMs: options.watchIntervalMs,
   });
   opened.defer(() => watch.close());
-  return { proxyUrl, adminUrl, adminToken: token.fresh, snapshot: runtime.snapshot };
+  return { proxyUrl, adminUrl, adminToken: token.fresh, snapshot: first };
+}
+
+async function openDistribution(config: Config, redis: SharedRedis, pool: ClassifierPool, onChange: () => void): Promise<PolicyDistribution> {
+  ensureHashKey(config.data_dir);
+  await redis.follow(config);
+  return new PolicyDistribution(config, {
+    key: readHashKey(config.data_dir),
+    redis: () => redis.door,
+    judge: async ({ policy: id, number, source }, place, judgedFor) => {
+      const { policy } = await judgePolicy(source, { id, place }, judgedFor, pool);
+      return policy && Object.freeze({ ...policy, revision: String(number) });
+    },
+    onChange,
+  });
+}
+
+/** What runs, replaced whole when files or stored policies change: one replacement after the other. */
+class RunningHouse {
+  runtime: Runtime;
+  readonly distribution: PolicyDistribution;
+  readonly #pool: ClassifierPool;
+  readonly #redis: SharedRedis;
+  #replacing: Promise<void> = Promise.resolve();
+
+  constructor(runtime: Runtime, { pool, redis, distribution }: { readonly pool: ClassifierPool; readonly redis: SharedRedis; readonly distribution: PolicyDistribution }) {
+    this.runtime = runtime;
+    this.distribution = distribution;
+    this.#pool = pool;
+    this.#redis = redis;
+    distribution.adopt(runtime.snapshot.config, runtime.snapshot.written);
+  }
+
+  /** Another configuration. Rejects when it cannot be used; the old one stays. */
+  adopt(snapshot: Snapshot): Promise<void> {
+    return this.#replace(async () => {
+      await this.#compile(snapshot);
+      await this.#redis.follow(snapshot.config);
+    });
+  }
+
+  /** The same configuration with the policies that are stored now. */
+  async renew(): Promise<void> {
+    try {
+      await this.#replace(async () => {
+        const { config, written } = this.runtime.snapshot;
+        await this.distribution.follow(config, new Map([...written].map(([id, { policy }]) => [id, policy]))); // a policy may name others
+        await this.#compile(this.runtime.snapshot);
+      });
+      CHANNELS.configReloaded.publish({ ok: true, hash: this.runtime.snapshot.hash, issues: this.runtime.snapshot.warnings.length });
+    } catch (error) {
+      CHANNELS.configReloaded.publish({ ok: false, hash: this.runtime.snapshot.hash, issues: 1, message: `stored policies: ${(error as Error).message.split('\n', 1)[0]}` });
+    }
+  }
+
+  settled(): Promise<void> {
+    return this.#replacing;
+  }
+
+  /** Throws policy_stale for a tenant that fails closed. */
+  requireFresh(tenantId: string): void {
+    const tenant = this.runtime.tenants.get(tenantId);
+    if (tenant?.fail_mode !== 'closed') return;
+    if (this.distribution.isExpired(policyKey(tenant.policy, tenant.policy_revision), tenant.policy_stale_max_s * 1000)) throw new WeirError('policy_stale');
+  }
+
+  async #compile(snapshot: Snapshot): Promise<void> {
+    this.runtime = await compileRuntime(withStored(snapshot, this.distribution.current()), this.#pool, this.runtime);
+  }
+
+  #replace(work: () => Promise<void>): Promise<void> {
+    const replacing = this.#replacing.then(work).then(() => this.distribution.adopt(this.runtime.snapshot.config, this.runtime.snapshot.written));
+    this.#replacing = replacing.catch(() => {});
+    return replacing;
+  }
 }
 
 /** The connection that the configuration names now. */
@@ -183,17 +260,23 @@ function adminStatus({ snapshot, plans, classifiers }: Runtime, audit: AuditLog)
   };
 }
 
-async function listenProxy(runtime: () => Runtime, parts: Pick<ProxyDependencies, 'audit' | 'limits' | 'pseudonyms' | 'bars' | 'notify'>, opened: AsyncDisposableStack): Promise<string> {
+async function listenProxy(house: RunningHouse, parts: Pick<ProxyDependencies, 'audit' | 'limits' | 'pseudonyms' | 'bars' | 'notify'>, opened: AsyncDisposableStack): Promise<string> {
   const dependencies: ProxyDependencies = {
-    snapshot: () => runtime().snapshot,
-    plan: (tenantId) => runtime().plans.get(tenantId),
+    snapshot: () => house.runtime.snapshot,
+    plan: (tenantId) => {
+      house.requireFresh(tenantId);
+      return house.runtime.plans.get(tenantId);
+    },
     ...parts,
-    screeningService: (body, { tenantId, requestId, signal }) => answerScreening(body, { requestId, tenantId, now: new Date() }, (policyId) => planOf(runtime(), tenantId, policyId), signal),
+    screeningService: (body, { tenantId, requestId, signal }) => {
+      house.requireFresh(tenantId);
+      return answerScreening(body, { requestId, tenantId, now: new Date() }, (policyId) => planOf(house.runtime, tenantId, policyId), signal);
+    },
   };
   const server = new ProxyServer(dependencies);
   opened.defer(() => server.drain());
   const { port } = await server.listen();
-  return listenerUrl(runtime().snapshot.config.proxy.host, port);
+  return listenerUrl(house.runtime.snapshot.config.proxy.host, port);
 }
 
 function listenerUrl(host: string, port: number): string {

@@ -10,10 +10,13 @@ import { combinationIssues } from './config/combine.ts';
 import { loadConfig, type InlineConfig } from './config/load.ts';
 import { provisionPlugin } from './config/plugins.ts';
 import type { Environment } from './config/environment.ts';
-import type { ClassifierConfig, Config } from './config/schema.ts';
+import type { ClassifierConfig, Config, TenantConfig } from './config/schema.ts';
 import type { Snapshot } from './config/snapshot.ts';
 import type { Classifier } from './contract/classifier.ts';
 import { ConfigError, WeirError, type ConfigIssue } from './contract/errors.ts';
+import type { Policy } from './contract/policy.ts';
+import { parsePolicy, type ParsedPolicy } from './policy/parse.ts';
+import { policyKey } from './policy/source.ts';
 import { VerdictMemory } from './screen/cache.ts';
 import { ensembleOf, type Combination } from './screen/combine.ts';
 import { Ensemble, type EnsembleMember } from './screen/ensemble.ts';
@@ -26,6 +29,10 @@ export interface Runtime {
   readonly classifiers: readonly Classifier[];
   /** By tenant id. Tenants of one policy share what is compiled. */
   readonly plans: ReadonlyMap<string, ScreeningPlan>;
+  readonly tenants: ReadonlyMap<string, TenantConfig>;
+  /** By policy. */
+  readonly compiled: ReadonlyMap<Policy, ScreeningPlan>;
+  readonly ensemble: Ensemble;
 }
 
 /** Throws ConfigError with every issue found, in files or patterns. */
@@ -33,16 +40,18 @@ export async function loadRuntime(config: string | InlineConfig | undefined, env
   return compileRuntime(await loadConfig(config, env, { classifiers: (fresh) => pool.known(fresh) }), pool);
 }
 
-export async function compileRuntime(snapshot: Snapshot, pool: ClassifierPool): Promise<Runtime> {
-  const classifiers = await pool.provision(snapshot.config);
+/** `former`: what runs. Where it has the same configuration, all is kept but the policies that changed. */
+export async function compileRuntime(snapshot: Snapshot, pool: ClassifierPool, former?: Runtime): Promise<Runtime> {
+  const kept = former?.snapshot.config === snapshot.config ? former : undefined;
+  const classifiers = kept?.classifiers ?? await pool.provision(snapshot.config);
   const master = readHashKey(snapshot.config.data_dir);
-  const ensemble = await pool.ensemble(snapshot.config, master);
+  const ensemble = kept?.ensemble ?? await pool.ensemble(snapshot.config, master);
   const { names, chars_max: charsMax } = snapshot.config.screening.views;
   const compiled = new Map<string, ScreeningPlan>();
   const issues: ConfigIssue[] = [];
   for (const [id, policy] of snapshot.policies) {
     try {
-      compiled.set(id, compilePlan(policy, classifiers, { file: snapshot.policyFiles.get(id) ?? id, ensemble, views: { names, charsMax } }));
+      compiled.set(id, kept?.compiled.get(policy) ?? compilePlan(policy, classifiers, { file: snapshot.policyFiles.get(id) ?? id, ensemble, views: { names, charsMax } }));
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       issues.push(...error.issues);
@@ -52,17 +61,32 @@ export async function compileRuntime(snapshot: Snapshot, pool: ClassifierPool): 
   const plans = new Map<string, ScreeningPlan>();
   for (const tenant of snapshot.config.tenants) {
     const hashKey = createHmac('sha256', master).update(`tenant ${tenant.id}`).digest();
-    const plan = compiled.get(tenant.policy);
+    const plan = compiled.get(policyKey(tenant.policy, tenant.policy_revision));
     if (plan !== undefined) plans.set(tenant.id, plan.forTenant({ failMode: tenant.fail_mode, hashKey }));
   }
-  pool.settle(snapshot.config, ensemble);
-  return { snapshot, classifiers, plans };
+  if (kept === undefined) pool.settle(snapshot.config, ensemble);
+  return { snapshot, classifiers, plans, tenants: new Map(snapshot.config.tenants.map((tenant) => [tenant.id, tenant])), compiled: new Map([...compiled.values()].map((plan) => [plan.policy, plan])), ensemble };
+}
+
+/** Whether a text can be the policy of this id here, with the classifiers of this configuration; `place` is for messages. */
+export async function judgePolicy(source: string, { id, place }: { readonly id: string; readonly place: string }, config: Config, pool: ClassifierPool): Promise<ParsedPolicy> {
+  const { policy, issues } = parsePolicy(source, place, await pool.known(config));
+  if (policy === undefined) return { policy, issues };
+  if (policy.id !== id) return { policy: undefined, issues: [...issues, { file: place, line: 1, column: 1, path: 'policy', message: `the text is of policy ${policy.id}, not of ${id}`, severity: 'error' }] };
+  const { names, chars_max: charsMax } = config.screening.views;
+  try {
+    compilePlan(policy, await pool.provision(config), { file: place, views: { names, charsMax } });
+    return { policy, issues };
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return { policy: undefined, issues: [...issues, ...error.issues] };
+  }
 }
 
 const HASH_KEY_BYTES = 32;
 
 /** The key of `style: hash`, so that a value keeps its hash over restarts. `app` makes it; without one hashes last as long as the process. */
-function readHashKey(dataDir: string): Buffer {
+export function readHashKey(dataDir: string): Buffer {
   try {
     return readFileSync(join(dataDir, 'hash.key'));
   } catch {
@@ -81,8 +105,8 @@ export function ensureHashKey(dataDir: string): void {
 }
 
 /** The plan of a tenant's policy. A caller may name that policy, not choose another one. */
-export function planOf({ snapshot, plans }: Runtime, tenantId: string, policyId?: string): ScreeningPlan {
-  const tenant = snapshot.config.tenants.find(({ id }) => id === tenantId);
+export function planOf({ tenants, plans }: Runtime, tenantId: string, policyId?: string): ScreeningPlan {
+  const tenant = tenants.get(tenantId);
   const plan = plans.get(tenantId);
   if (tenant === undefined || plan === undefined) throw new WeirError('no_policy');
   if (policyId !== undefined && policyId !== tenant.policy) throw new WeirError('invalid_request', 'policy_set_id is not the policy of the tenant');

@@ -11,16 +11,19 @@ import { dirname, extname, isAbsolute, join, relative, resolve } from 'node:path
 import { ConfigError, type ConfigIssue } from '../contract/errors.ts';
 import type { Policy } from '../contract/policy.ts';
 import { isLiteralFile, LITERAL_FILE_BYTES_MAX, POLICY_LIMITS, parsePolicy, type KnownClassifier } from '../policy/parse.ts';
+import { policyKey } from '../policy/source.ts';
 import { readWithEnvironment, type Environment } from './environment.ts';
 import { PATTERN_FILE_LIMITS } from './patterns.ts';
 import { CONFIG, isPath, resolveConfig, type Config } from './schema.ts';
 import { isMapping, meant, readShape } from './shape.ts';
-import type { Snapshot } from './snapshot.ts';
+import type { Snapshot, StoredPolicies, WrittenPolicy } from './snapshot.ts';
 import { YAML_LIMITS, formatPath, readYaml, type Path, type YamlDocument } from './yaml.ts';
 
 export interface LoadOptions {
   /** What `score:` may name: a list, or made from the configuration. Absent: names are not checked. */
   readonly classifiers?: readonly KnownClassifier[] | CreateKnown;
+  /** Policies that count in place of those of files. Absent: none, and revisions at which a tenant stays are not checked. */
+  readonly stored?: ReadStored;
   /** Where relative defaults start; the process's working directory unless given. */
   readonly workingDir?: string;
   readonly now?: () => Date;
@@ -28,6 +31,9 @@ export interface LoadOptions {
 
 /** Throws ConfigError, with paths `classifiers.<id>`, when a classifier cannot be had. */
 export type CreateKnown = (config: Config) => readonly KnownClassifier[] | Promise<readonly KnownClassifier[]>;
+
+/** `written`: the policies of the files. */
+export type ReadStored = (config: Config, written: ReadonlyMap<string, Policy>) => Promise<StoredPolicies>;
 
 /** A configuration given as an object, as a file would hold it. `dir` is where its relative paths start. */
 export interface InlineConfig {
@@ -197,23 +203,39 @@ export async function buildSnapshot(sources: Sources, options: LoadOptions = {})
   const { config, document } = sources;
   const policies = new Map<string, Policy>();
   const policyFiles = new Map<string, string>();
+  let stored: StoredPolicies = NOTHING_STORED;
   if (config && document) {
     const classifiers = await knownClassifiers(config, document, options, issues);
     for (const source of sources.policies) addPolicy(source, classifiers, policies, policyFiles, issues);
-    issues.push(...crossCheck(config, document, policies, issues));
+    if (options.stored !== undefined && !issues.some(({ severity }) => severity === 'error')) stored = await options.stored(config, policies);
+    issues.push(...crossCheck(config, document, { policies: new Map([...policies, ...[...stored.policies].map(([key, { policy }]) => [key, policy] as const)]), undecided: stored.undecided, pinned: options.stored !== undefined }, issues));
     const unused = unusedFiles(config, policies, policyFiles);
     issues.splice(0, issues.length, ...issues.filter(({ severity, file }) => severity === 'error' || !unused.has(file)));
   }
   if (!config || issues.some((issue) => issue.severity === 'error')) throw new ConfigError(issues);
+  const written = new Map([...policies].map(([id, policy]): [string, WrittenPolicy] => [id, { policy, file: policyFiles.get(id)! }]));
   return Object.freeze<Snapshot>({
     config,
-    policies,
-    policyFiles,
+    ...allPolicies(written, stored),
+    written,
     hash: contentHash(filesOf(sources)),
     file: sources.main.file,
     loadedAt: (options.now ?? (() => new Date()))(),
     warnings: Object.freeze(issues),
   });
+}
+
+const NOTHING_STORED: StoredPolicies = { policies: new Map(), undecided: new Set() };
+
+/** The same configuration with what is stored now. */
+export function withStored(snapshot: Snapshot, stored: StoredPolicies): Snapshot {
+  return Object.freeze<Snapshot>({ ...snapshot, ...allPolicies(snapshot.written, stored) });
+}
+
+/** What is stored counts in place of a file. */
+function allPolicies(written: ReadonlyMap<string, WrittenPolicy>, { policies: stored }: StoredPolicies): Pick<Snapshot, 'policies' | 'policyFiles'> {
+  const all = [...written, ...stored];
+  return { policies: new Map(all.map(([key, { policy }]) => [key, policy])), policyFiles: new Map(all.map(([key, { file }]) => [key, file])) };
 }
 
 /** Of policies that nobody is under; what they warn of, `weir policy test` tells. */
@@ -270,8 +292,15 @@ function addPolicy(source: PolicySource, classifiers: readonly KnownClassifier[]
 /** Names in `score:` that are not classifiers of the configuration. */
 const RESERVED_IDS: readonly string[] = ['patterns', 'ensemble'];
 
+interface KnownPolicies {
+  readonly policies: ReadonlyMap<string, Policy>;
+  readonly undecided: ReadonlySet<string>;
+  /** Whether revisions at which a tenant stays are known. */
+  readonly pinned: boolean;
+}
+
 /** What no single key can be wrong about alone. */
-function crossCheck(config: Config, document: YamlDocument, policies: ReadonlyMap<string, Policy>, before: readonly ConfigIssue[]): readonly ConfigIssue[] {
+function crossCheck(config: Config, document: YamlDocument, { policies, undecided, pinned }: KnownPolicies, before: readonly ConfigIssue[]): readonly ConfigIssue[] {
   const issues: ConfigIssue[] = [];
   const report = (path: Path, message: string, suggestion?: string): void => void issues.push({ ...issueAt(document, path, message), ...(suggestion === undefined ? {} : { suggestion }) });
   const policyIds = [...policies.keys()];
@@ -286,7 +315,9 @@ function crossCheck(config: Config, document: YamlDocument, policies: ReadonlyMa
 
   for (const [index, tenant] of config.tenants.entries()) {
     if (!Object.hasOwn(config.upstreams, tenant.upstream)) report(['tenants', index, 'upstream'], `no upstream ${tenant.upstream}`, meant(tenant.upstream, Object.keys(config.upstreams)));
-    if (policiesComplete && !policies.has(tenant.policy)) report(['tenants', index, 'policy'], `no policy ${tenant.policy}`, meant(tenant.policy, policyIds) ?? (policyIds.length === 0 ? 'no policy file was found' : `there is ${policyIds.slice(0, 5).join(', ')}`));
+    const wanted = policyKey(tenant.policy, pinned ? tenant.policy_revision : undefined);
+    if (policiesComplete && undecided.has(wanted) && !policies.has(wanted)) issues.push({ ...issueAt(document, ['tenants', index, 'policy'], `the store that may hold policy ${wanted} does not answer`), suggestion: 'every request of the tenant is refused until it does', severity: 'warning' });
+    else if (policiesComplete && !policies.has(wanted)) report(['tenants', index, 'policy'], `no policy ${wanted}`, meant(tenant.policy, policyIds) ?? (policyIds.length === 0 ? 'no policy file was found' : `there is ${policyIds.slice(0, 5).join(', ')}`));
     refuseTwice(tenant.keys.map((key) => key.id), 'key', (position) => ['tenants', index, 'keys', position, 'id'], report);
     if (tenant.keys.length === 0 && config.tenants.length > 1) report(['tenants', index], `tenant ${tenant.id} has no keys, so its requests cannot be told from others`, 'give every tenant keys, or keep a single one');
   }

@@ -8,14 +8,22 @@ import type { Config } from './schema.ts';
 
 export interface WrittenPolicy {
   readonly policy: Policy;
+  /** A file, or `store:id@number`, for messages. */
   readonly file: string;
+}
+
+/** What a store or its copies hold, by `id` or `id@number`, judged to be usable here. */
+export interface StoredPolicies {
+  readonly policies: ReadonlyMap<string, WrittenPolicy>;
+  /** Whether there is one could not be told now: nobody who would know has answered. */
+  readonly undecided: ReadonlySet<string>;
 }
 
 export interface Snapshot {
   readonly config: Config;
   /** By id, and `id@number` for revisions at which a tenant stays. */
   readonly policies: ReadonlyMap<string, Policy>;
-  /** The file of each policy, for messages. */
+  /** Where each stands, for messages. */
   readonly policyFiles: ReadonlyMap<string, string>;
   /** The policies of files alone, whether one of the store counts in place of them or not. */
   readonly written: ReadonlyMap<string, WrittenPolicy>;

@@ -4,6 +4,7 @@
  */
 import { channel, type Channel } from 'node:diagnostics_channel';
 import type { ExchangeRecord } from './exchange.ts';
+import type { PolicyOrigin } from './policy.ts';
 
 /** Stages in the order of the walk; the span names are `weir.<stage>`. */
 export const STAGES = ['identify', 'read_request', 'screen_input', 'decide_input', 'upstream', 'guard', 'audit'] as const;
@@ -72,6 +73,20 @@ export interface BreakerChanged {
   readonly state: BreakerState;
 }
 
+/** A stored policy as it is held now. */
+export interface PolicyHeld {
+  readonly policy: string;
+  readonly origin: PolicyOrigin;
+  readonly revision: number;
+  /** When it was last known to be the newest, in milliseconds since 1970; undefined: it is pinned, and does not age. */
+  readonly confirmedMs: number | undefined;
+}
+
+/** All that are held, after a change of any. */
+export interface PoliciesHeld {
+  readonly policies: readonly PolicyHeld[];
+}
+
 interface Payloads {
   'weir.exchange.opened': ExchangeOpened;
   'weir.stage.ended': StageEnded;
@@ -80,6 +95,7 @@ interface Payloads {
   'weir.health.changed': HealthChanged;
   'weir.classifier.called': ClassifierCalled;
   'weir.breaker.changed': BreakerChanged;
+  'weir.policies.held': PoliciesHeld;
 }
 
 export const CHANNELS = {
@@ -90,4 +106,5 @@ export const CHANNELS = {
   healthChanged: channel('weir.health.changed') as Channel<unknown, Payloads['weir.health.changed']>,
   classifierCalled: channel('weir.classifier.called') as Channel<unknown, Payloads['weir.classifier.called']>,
   breakerChanged: channel('weir.breaker.changed') as Channel<unknown, Payloads['weir.breaker.changed']>,
+  policiesHeld: channel('weir.policies.held') as Channel<unknown, Payloads['weir.policies.held']>,
 } as const;

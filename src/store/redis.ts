@@ -1,9 +1,9 @@
 /**
- * The door to Redis, and the only importer of `ioredis`. INVARIANT: no call takes longer than `TIMEOUT_MS`, whatever the
+ * The door to Redis. INVARIANT: no call takes longer than `TIMEOUT_MS`, whatever the
  * server or the client does, and none throws: a refusal is a value. A server that froze costs one such wait in the whole
  * process: the first call that runs out opens the breaker and ends the waits of all others. Only a probe in the
  * background lets calls through again. Nothing is queued, nothing is sent twice by itself; a call that was refused may
- * still have been done. Pub/sub and blocking reads do not belong here: they need connections of their own.
+ * still have been done. Pub/sub does not belong here: `redis-messages` has a connection of its own.
  */
 import { createHash } from 'node:crypto';
 import { Redis, type RedisOptions } from 'ioredis';
@@ -75,7 +75,7 @@ export class RedisDoor {
   #over = false;
 
   constructor(url: string) {
-    this.#client = new Redis(optionsOf(url));
+    this.#client = new Redis(redisOptions(url));
     this.#client.on('error', (error: NodeJS.ErrnoException) => void (this.#faultCode = codeOf(error)));
     this.#client.on('ready', () => void this.#probe());
     this.#client.on('close', () => this.#open(`connection lost (${this.#faultCode})`));
@@ -230,7 +230,8 @@ export class RedisDoor {
   }
 }
 
-function optionsOf(address: string): RedisOptions {
+/** For every connection to Redis. */
+export function redisOptions(address: string): RedisOptions {
   // Read here, since ioredis takes options from a URL's query too, and those would win over ours.
   const url = new URL(address);
   return {

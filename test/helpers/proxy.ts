@@ -92,7 +92,7 @@ function snapshotOf(options: ProxyOptions, url: string): Snapshot {
   const tenants = (options.tenants ?? [{}]).map((tenant) => ({ id: 'default', policy: 'default', upstream: 'local', keys: [], fail_mode: 'closed', audit: {}, ...tenant }));
   const proxy = { host: '127.0.0.1', port: 0, unknown_endpoints: 'refuse', websockets: 'screen', opaque: OPAQUE, pass_through: ['GET /v1/models', 'GET /v1/models/*', 'DELETE /v1/files/*', '/v1/files'], ...options.proxy, limits: { ...LIMITS, ...options.limits }, timeouts: { ...TIMEOUTS, ...options.timeouts } };
   const config = { proxy, screening: { deadline_ms: 80, moderation_thresholds: {}, ...options.screening }, audit: { durability: 'relaxed', dir: '' }, upstreams: { local: upstream }, tenants } as unknown as Config;
-  return { config, policies: new Map(), policyFiles: new Map(), hash: 'test', file: '[test]', loadedAt: new Date(0), warnings: [] };
+  return { config, policies: new Map(), policyFiles: new Map(), written: new Map(), hash: 'test', file: '[test]', loadedAt: new Date(0), warnings: [] };
 }
 
 const RULES: readonly (readonly [word: string, action: Action])[] = [

@@ -1,0 +1,84 @@
+/**
+ * Stored policies in Redis, for replicas that do not reach the store, or not so fast: the newest revision of each under
+ * its id, the numbers of all in one hash, and a message for each change. An older revision never replaces a newer one.
+ * What stands there is sealed by who puts it there; whoever reads it opens the seal. A value of the wrong type is no value.
+ */
+import { redisScript, type RedisDoor, type RedisReply } from './redis.ts';
+
+/** Messages on it are `id number`. */
+export const POLICY_CHANNEL = 'weir:policies';
+/** Ids of one question; Lua's stack holds a few thousand. */
+const IDS_AT_ONCE = 1_000;
+
+const NUMBERS_KEY = '{weir}:policy-numbers';
+const keyOf = (key: string): string => `{weir}:policy:${key}`;
+
+const READ = redisScript(`
+local text = redis.pcall('GET', KEYS[1])
+if type(text) ~= 'string' then return false end
+return text
+`);
+
+const NUMBERS = redisScript(`
+local numbers = redis.pcall('HMGET', KEYS[1], unpack(ARGV))
+if numbers.err then return {} end
+return numbers
+`);
+
+const WRITE = redisScript(`
+local known = redis.pcall('HGET', KEYS[2], ARGV[1])
+if type(known) == 'table' then
+  redis.call('DEL', KEYS[2])
+  known = false
+end
+known = known and tonumber(known) or 0
+local number = tonumber(ARGV[2])
+if number < known then return 0 end
+redis.call('SET', KEYS[1], ARGV[3])
+redis.call('HSET', KEYS[2], ARGV[1], number)
+if number > known then redis.call('PUBLISH', ARGV[4], ARGV[1] .. ' ' .. number) end
+return 1
+`);
+
+export class RedisPolicies {
+  readonly #redis: () => Pick<RedisDoor, 'run' | 'call'> | undefined;
+
+  constructor(redis: () => Pick<RedisDoor, 'run' | 'call'> | undefined) {
+    this.#redis = redis;
+  }
+
+  /** The sealed text of `id` or `id@number`; undefined: there is none. */
+  async read(key: string): Promise<RedisReply<string | undefined>> {
+    const reply = await this.#redis()?.run<string | null>(READ, [keyOf(key)], []);
+    return reply?.ok ? { ok: true, value: reply.value ?? undefined } : { ok: false };
+  }
+
+  /** The newest revision of a policy. Tells everybody where it is newer than what stood there. */
+  async write(id: string, number: number, sealed: string): Promise<boolean> {
+    const reply = await this.#redis()?.run(WRITE, [keyOf(id), NUMBERS_KEY], [id, number, sealed, POLICY_CHANNEL]);
+    return reply?.ok === true;
+  }
+
+  /** A revision that somebody stays at. */
+  async writePinned(key: string, sealed: string): Promise<void> {
+    await this.#redis()?.call('SET', [keyOf(key), sealed]);
+  }
+
+  /** The numbers of those that stand there. */
+  async numbers(ids: readonly string[]): Promise<RedisReply<ReadonlyMap<string, number>>> {
+    const numbers = new Map<string, number>();
+    for (let from = 0; from < ids.length; from += IDS_AT_ONCE) {
+      const asked = ids.slice(from, from + IDS_AT_ONCE);
+      const reply = await this.#redis()?.run<readonly (string | null)[]>(NUMBERS, [NUMBERS_KEY], asked);
+      if (!reply?.ok) return { ok: false };
+      for (const [index, number] of reply.value.entries()) if (/^\d{1,9}$/.test(number ?? '')) numbers.set(asked[index]!, Number(number));
+    }
+    return { ok: true, value: numbers };
+  }
+}
+
+/** Undefined for what is no message of ours. */
+export function readPolicyMessage(text: string): { readonly id: string; readonly number: number } | undefined {
+  const [, id, number] = /^([A-Za-z0-9._-]{1,64}) (\d{1,9})$/.exec(text) ?? [];
+  return id === undefined ? undefined : { id, number: Number(number) };
+}
