@@ -18,6 +18,7 @@ import type { Classifier } from './contract/classifier.ts';
 import { WeirError } from './contract/errors.ts';
 import type { LateViolation } from './contract/notification.ts';
 import { PolicyDistribution } from './distribution.ts';
+import type { ParsedPolicy } from './policy/parse.ts';
 import { policyKey } from './policy/source.ts';
 import type { ProxyDependencies } from './proxy/dependencies.ts';
 import { ProxyServer } from './proxy/server.ts';
@@ -26,6 +27,7 @@ import { Webhook } from './notify/webhook.ts';
 import { SessionBars } from './screen/bars.ts';
 import { PseudonymVault } from './screen/pseudonyms.ts';
 import { answerScreening } from './screen/service.ts';
+import type { PolicyPut, PutReply } from './store/policies.ts';
 import { openRedis, type RedisDoor } from './store/redis.ts';
 import { RedisText } from './store/shared-text.ts';
 import { createLog, logChannels, type Log } from './telemetry/log.ts';
@@ -99,7 +101,7 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
   const audit = await openAuditLog({ dir: config.audit.dir, origin: `weir/${hostname()}`, clock: Date.now });
   opened.defer(() => audit.close());
   const token = openAdminToken(config.data_dir, new Date());
-  const adminUrl = await listenAdmin(() => house.runtime, audit, token, metrics, opened);
+  const adminUrl = await listenAdmin(house, audit, token, metrics, opened);
   const limits = new TenantLimits({ redis: () => redis.door });
   const pseudonyms = new PseudonymVault({ shared });
   const bars = new SessionBars({ shared });
@@ -173,6 +175,17 @@ class RunningHouse {
     }
   }
 
+  /** Resolves when the change counts here. */
+  async put(change: PolicyPut): Promise<PutReply> {
+    const reply = await this.distribution.put(change);
+    await this.#replacing;
+    return reply;
+  }
+
+  judge(source: string, id: string): Promise<ParsedPolicy> {
+    return judgePolicy(source, { id, place: id }, this.runtime.snapshot.config, this.#pool);
+  }
+
   settled(): Promise<void> {
     return this.#replacing;
   }
@@ -233,13 +246,22 @@ function startTelemetry(config: Config, options: AppOptions, opened: AsyncDispos
   return metrics;
 }
 
-async function listenAdmin(runtime: () => Runtime, audit: AuditLog, token: AdminToken, metrics: Metrics, opened: AsyncDisposableStack): Promise<string> {
-  const { admin, telemetry } = runtime().snapshot.config;
+async function listenAdmin(house: RunningHouse, audit: AuditLog, token: AdminToken, metrics: Metrics, opened: AsyncDisposableStack): Promise<string> {
+  const { admin, telemetry } = house.runtime.snapshot.config;
   const server = createAdminServer({
     version: VERSION,
     token,
     metricsText: telemetry.metrics.prometheus ? () => metrics.prometheusText() : undefined,
-    status: () => adminStatus(runtime(), audit),
+    status: () => adminStatus(house.runtime, audit),
+    policies: {
+      store: house.distribution.store,
+      put: (change) => house.put(change),
+      judge: (source, id) => house.judge(source, id),
+      written: () => house.runtime.snapshot.written,
+      tenantsOf: (policy) => [...house.runtime.tenants.values()].filter((tenant) => tenant.policy === policy).map(({ id }) => id),
+      audit: (record) => audit.append(record, 'strict'),
+      now: () => new Date(),
+    },
   });
   opened.defer(() => server.close());
   await server.listen({ host: admin.host, port: admin.port });

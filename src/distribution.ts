@@ -303,6 +303,7 @@ export class PolicyDistribution {
       await Promise.race([this.#answered.promise, pause(TURN_MS)]);
       await this.#counting;
     }
+    await this.#counting;
   }
 
   // What counts.

@@ -6,6 +6,9 @@ import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+/** Who acts with it, in histories and in the audit log. */
+export const ADMIN_NAME = 'admin';
+
 export interface AdminToken {
   /** The token itself, on the start that made it only. */
   readonly fresh?: string;

@@ -18,7 +18,21 @@ export interface LostRecord {
   readonly count: number;
 }
 
-export type AuditRecord = ExchangeRecord | RecoveredRecord | LostRecord;
+export const POLICY_CHANGES = ['put', 'rollback', 'retire'] as const;
+
+/** Somebody changed a stored policy; its text is in the store. */
+export interface PolicyChangeRecord {
+  readonly kind: 'policy_change';
+  readonly change: (typeof POLICY_CHANGES)[number];
+  readonly policy_id: string;
+  readonly revision: number;
+  readonly parent: number;
+  readonly author: string;
+  /** Of the source; of a retired policy that of the empty text. */
+  readonly sha256: string;
+}
+
+export type AuditRecord = ExchangeRecord | PolicyChangeRecord | RecoveredRecord | LostRecord;
 
 /** Where an entry stands. `prev` is the hash of the entry before it, `GENESIS` for the first. */
 export interface Link {

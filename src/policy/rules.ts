@@ -26,7 +26,7 @@ const API_KEYS: Readonly<Record<string, string>> = { id: 'rule_id', when: 'condi
 export function policyFromRules(rules: unknown, { policyId, tenantId, ...owner }: RulesOwner, classifiers?: readonly KnownClassifier[]): ParsedPolicy {
   const references: ScoreReference[] = [];
   const shape = list('Rules.', ruleShape(references), { countMax: RULES_MAX });
-  const document = { file: '(rules)', value: Array.isArray(rules) ? rules.map(asInFile) : rules, issues: [], at: () => ({ line: 1, column: 1 }) };
+  const document = { file: '(rules)', value: Array.isArray(rules) ? rules.map(ruleInFile) : rules, issues: [], at: () => ({ line: 1, column: 1 }) };
   const { value, issues } = readShape({ ...shape, read: readRules }, document);
   const told = issues.map(inApiWords);
   if (value === undefined) return { policy: undefined, issues: told };
@@ -56,7 +56,7 @@ export function policyFromRules(rules: unknown, { policyId, tenantId, ...owner }
 }
 
 /** With the keys of a file. A file's name for a key is none of the API's, and is marked so that it is not taken for one. */
-function asInFile(rule: unknown): unknown {
+export function ruleInFile(rule: unknown): unknown {
   if (!isMapping(rule)) return rule;
   const { rule_id: id, condition: when, tenant_id: _, ...rest } = rule;
   const others = Object.fromEntries(Object.entries(rest).map(([key, value]) => [Object.hasOwn(API_KEYS, key) ? `?${key}` : key, value]));

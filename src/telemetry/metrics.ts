@@ -9,8 +9,9 @@ import { OTLPMetricExporter } from '@opentelemetry/exporter-metrics-otlp-http';
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { MeterProvider, PeriodicExportingMetricReader, type IMetricReader } from '@opentelemetry/sdk-metrics';
-import { BREAKER_STATES, CHANNELS, type BreakerChanged, type BreakerState, type ClassifierCalled, type ConfigReloaded, type ExchangeClosed, type HealthChanged, type StageEnded } from '../contract/channels.ts';
+import { BREAKER_STATES, CHANNELS, type BreakerChanged, type BreakerState, type ClassifierCalled, type ConfigReloaded, type ExchangeClosed, type HealthChanged, type PoliciesHeld, type PolicyHeld, type StageEnded } from '../contract/channels.ts';
 import type { DecisionRecord, ExchangeRecord } from '../contract/exchange.ts';
+import { POLICY_ORIGINS } from '../contract/policy.ts';
 import { ACTIONS, type Action, type Direction } from '../contract/screening.ts';
 import { BoundedLabel, nameOf } from './label.ts';
 import { SERVICE_NAME } from './names.ts';
@@ -48,6 +49,9 @@ export const METRICS = {
   weir_config_info: { kind: 'gauge', labels: ['hash'], help: '1 for the configuration that runs, 0 for earlier ones of this process' },
   weir_config_last_reload_success: { kind: 'gauge', labels: [], help: '1 when the last configuration was taken, 0 when it was refused' },
   weir_healthy: { kind: 'gauge', labels: ['part'], help: '0 while a part works less well than configured' },
+  weir_policy_source: { kind: 'gauge', labels: ['policy', 'source'], help: 'Revision of a stored policy, by where it was last read: store, redis or disk; 0 for the others' },
+  weir_policy_age_seconds: { kind: 'gauge', labels: ['policy'], help: 'Time since a stored policy was known to be the newest' },
+  weir_policy_stale: { kind: 'gauge', labels: ['policy'], help: '1 while nobody has confirmed a stored policy for two minutes' },
   weir_event_loop_delay_seconds: { kind: 'gauge', labels: ['quantile'], help: 'Delay of the event loop since the last reading' },
 } as const satisfies Record<string, MetricDefinition>;
 
@@ -69,6 +73,9 @@ export interface Metrics {
 const TENANTS_MAX = 200;
 const CATEGORIES_MAX = 200;
 const CLASSIFIERS_MAX = 50;
+const POLICIES_MAX = 1_000;
+/** Twice what is usual at most. */
+const STALE_SECONDS = 120;
 const VIOLATION_SCORE = 0.5;
 /** Series per metric, above what the labels together can make by design; beyond it OpenTelemetry folds into one. */
 const SERIES_MAX = 10_000;
@@ -105,6 +112,8 @@ class Recorder {
   readonly #categories = new BoundedLabel(CATEGORIES_MAX);
   readonly #classifiers = new BoundedLabel(CLASSIFIERS_MAX);
   readonly #health = new Map<string, boolean>();
+  readonly #policies = new BoundedLabel(POLICIES_MAX);
+  #held: readonly PolicyHeld[] = [];
   /** By label. */
   readonly #breakers = new Map<string, BreakerState>();
   readonly #loop = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
@@ -139,6 +148,8 @@ class Recorder {
     const onHealth = (message: unknown): void => void this.#health.set((message as HealthChanged).part, (message as HealthChanged).healthy);
     const onCalled = (message: unknown): void => this.#called(message as ClassifierCalled);
     const onBreaker = (message: unknown): void => void this.#breakers.set(this.#classifiers.of((message as BreakerChanged).classifier), (message as BreakerChanged).state);
+    const onHeld = (message: unknown): void => void (this.#held = (message as PoliciesHeld).policies);
+    CHANNELS.policiesHeld.subscribe(onHeld);
     CHANNELS.exchangeOpened.subscribe(onOpened);
     CHANNELS.stageEnded.subscribe(onStage);
     CHANNELS.exchangeClosed.subscribe(onClosed);
@@ -147,6 +158,7 @@ class Recorder {
     CHANNELS.classifierCalled.subscribe(onCalled);
     CHANNELS.breakerChanged.subscribe(onBreaker);
     return () => {
+      CHANNELS.policiesHeld.unsubscribe(onHeld);
       CHANNELS.exchangeOpened.unsubscribe(onOpened);
       CHANNELS.stageEnded.unsubscribe(onStage);
       CHANNELS.exchangeClosed.unsubscribe(onClosed);
@@ -163,7 +175,17 @@ class Recorder {
     else if (name === 'weir_config_last_reload_success' && this.#config !== undefined) result.observe(this.#config.ok ? 1 : 0);
     else if (name === 'weir_healthy') for (const [part, healthy] of this.#health) result.observe(healthy ? 1 : 0, { part: nameOf(part) });
     else if (name === 'weir_classifier_breaker_state') for (const [classifier, state] of this.#breakers) result.observe(BREAKER_STATES.indexOf(state), { classifier });
+    else if (name.startsWith('weir_policy_')) this.#observePolicies(name, result);
     else if (name === 'weir_event_loop_delay_seconds') this.#observeLoop(result);
+  }
+
+  #observePolicies(name: MetricName, result: ObservableResult): void {
+    for (const { policy: key, origin, revision, confirmedMs } of this.#held) {
+      const policy = this.#policies.of(key);
+      const ageSeconds = confirmedMs === undefined ? 0 : Math.max(0, (Date.now() - confirmedMs) / 1000);
+      if (name === 'weir_policy_source') for (const source of POLICY_ORIGINS) result.observe(source === origin ? revision : 0, { policy, source });
+      else result.observe(name === 'weir_policy_age_seconds' ? ageSeconds : ageSeconds > STALE_SECONDS ? 1 : 0, { policy });
+    }
   }
 
   #observeConfig(result: ObservableResult): void {
