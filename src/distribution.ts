@@ -30,6 +30,8 @@ const POLL_ALONE_MS = 500;
 const QUESTIONS_AT_ONCE = 16;
 /** How long a start waits for the answers; those of Redis take 25 ms, those of a store 2 s. */
 const START_MS = 5_000;
+/** How long it waits for a Redis that does not answer at once, where nothing else is known of a policy. */
+const START_AGAIN_MS = 2_000;
 /** How long who changed a policy waits until it counts here. */
 const APPLY_MS = 2_000;
 /** A copy on disk says when it was confirmed; it is written again after this time, though nothing changed. */
@@ -175,9 +177,11 @@ export class PolicyDistribution {
     const fresh = [...keys].filter((key) => !this.#source.keys.includes(key));
     this.#source.follow(fresh);
     for (const key of fresh) await this.#restore(key);
-    const untold = (): boolean => this.#source.states().some(({ key, last }) => keys.has(key) && last === undefined);
-    const end = performance.now() + START_MS;
-    while (untold() && !this.#closed && performance.now() < end) {
+    const startedMs = performance.now();
+    const untold = (): boolean => this.#source.states().some(({ key, last, revision }) => keys.has(key) && performance.now() - startedMs < (
+      last === undefined ? START_MS : last === 'failed' && revision === undefined && this.#options.redis() !== undefined ? START_AGAIN_MS : 0
+    ));
+    while (untold() && !this.#closed) {
       this.#ask();
       await Promise.race([this.#answered.promise, pause(TURN_MS)]);
     }

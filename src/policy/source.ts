@@ -14,6 +14,8 @@ const FRESH_JITTER = 0.1;
 /** Time after which is asked again when there was no policy, or no answer. */
 export const ABSENT_MS = 2_000;
 export const RETRY_MS = 1_000;
+/** The same where nothing is held, and requests are refused meanwhile. */
+export const RETRY_SOON_MS = 200;
 /** All that are asked anew at once, after a lost connection, are so spread. */
 export const SPREAD_MS = 500;
 
@@ -104,7 +106,7 @@ export class PolicySource {
     if (generation !== entry.generation) return false; // it is due already
     const judged = judge(entry, reply);
     entry.last = judged.kind;
-    entry.dueMs = nowMs + this.#pauseMs(key, judged.kind);
+    entry.dueMs = nowMs + (judged.kind === 'failed' && entry.revision === undefined ? RETRY_SOON_MS : this.#pauseMs(key, judged.kind));
     if (judged.kind !== 'found') return false;
     const changed = entry.revision?.number !== judged.revision.number;
     Object.assign(entry, { revision: judged.revision, origin: judged.origin, confirmedMs: nowMs, leastNumber: judged.revision.number });

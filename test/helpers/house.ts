@@ -36,7 +36,7 @@ export interface House {
 
 const ANSWER = JSON.stringify({ id: 'c1', object: 'chat.completion', created: 1, model: 'm', choices: [{ index: 0, message: { role: 'assistant', content: 'fine' }, finish_reason: 'stop' }] });
 /** Replicas that read each other's seals have one key. */
-const KEY = Buffer.alloc(32, 7);
+export const KEY = Buffer.alloc(32, 7);
 const tokens = new Map<string, string>();
 
 export function freshFolder(t: Test): string {
@@ -97,4 +97,18 @@ export async function until(condition: () => boolean | Promise<boolean>, what: s
     await delay(10);
   }
   return performance.now() - startMs;
+}
+
+/** The control plane, with its store and a policy file. */
+export function control(t: Test, port: number): Promise<House> {
+  return openHouse(t, { config: { redis: { url: `redis://127.0.0.1:${port}` } }, files: { 'acme.yaml': blocking('Fileword') } });
+}
+
+/** A proxy that has nothing but Redis. */
+export function proxy(t: Test, port: number, dir?: string, more: object = {}): Promise<House> {
+  return openHouse(t, { dir, config: { roles: ['proxy'], redis: { url: `redis://127.0.0.1:${port}` }, ...more } });
+}
+
+export function blocks(house: House, word: string): () => Promise<boolean> {
+  return async () => (await house.chat(word)) === 400;
 }

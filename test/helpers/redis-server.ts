@@ -4,8 +4,9 @@
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import type { Test } from 'tap';
+import { openRedis, type RedisDoor } from '../../src/store/redis.ts';
 
 /** The reason to skip, or false. */
 export const REDIS_MISSING = spawnSync('redis-server', ['--version']).error !== undefined && !process.env.CI ? 'redis-server is not installed' : false;
@@ -28,4 +29,33 @@ export async function startRedis(t: Test, port: number, ...options: readonly str
     server.once('exit', () => reject(new Error('redis-server ended')));
   });
   return server;
+}
+
+/** For commands of the test's own. */
+export async function redisAdmin(t: Test, port: number): Promise<RedisDoor> {
+  const door = await openRedis(`redis://127.0.0.1:${port}`);
+  t.teardown(() => door.close());
+  return door;
+}
+
+/** Hands bytes on, late or without the messages of a channel. */
+export async function between(t: Test, port: number, { lateMs = () => 0, loses = () => false }: { lateMs?: () => number; loses?: () => boolean }): Promise<number> {
+  const sockets = new Set<Socket>();
+  const server = createServer((client) => {
+    const target = connect(port, '127.0.0.1');
+    for (const [from, to] of [[client, target], [target, client]] as const) {
+      sockets.add(from);
+      from.on('error', () => to.destroy()).on('close', () => to.destroy());
+      from.on('data', (bytes: Buffer) => {
+        if (from === target && loses() && bytes.includes('$7\r\nmessage\r\n')) return;
+        setTimeout(() => void (to.writable && to.write(bytes)), lateMs());
+      });
+    }
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return (server.address() as AddressInfo).port;
 }
