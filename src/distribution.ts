@@ -162,15 +162,8 @@ export class PolicyDistribution {
     return this.store === undefined && this.#options.redis() === undefined;
   }
 
-  /** The policies of tenants, and those that they name. */
   #wanted(config: Config, written: ReadonlyMap<string, Policy>): ReadonlySet<string> {
-    const keys = new Set(config.tenants.map((tenant) => policyKey(tenant.policy, tenant.policy_revision)));
-    // A set is walked to its end, with what is added on the way.
-    for (const key of keys) {
-      const policy = this.#counted.get(key)?.written?.policy ?? written.get(key);
-      for (const other of [policy?.shadow, policy?.canary?.policy]) if (other !== undefined) keys.add(other);
-    }
-    return keys;
+    return wantedKeys(config, (key) => this.#counted.get(key)?.written?.policy ?? written.get(key));
   }
 
   async #bring(keys: ReadonlySet<string>, config: Config): Promise<void> {
@@ -370,6 +363,14 @@ export class PolicyDistribution {
   }
 }
 
+/** Keys of the policies of tenants, and of those that they name. */
+export function wantedKeys({ tenants }: Pick<Config, 'tenants'>, policyOf: (key: string) => Policy | undefined): ReadonlySet<string> {
+  const keys = new Set(tenants.map((tenant) => policyKey(tenant.policy, tenant.policy_revision)));
+  // A set is walked to its end, with what is added on the way.
+  for (const key of keys) for (const other of [policyOf(key)?.shadow, policyOf(key)?.canary?.policy]) if (other !== undefined) keys.add(other);
+  return keys;
+}
+
 function matches(key: string, { policy, number }: PolicyRevision): boolean {
   return policy === policyOfKey(key) && (pinnedNumber(key) ?? number) === number;
 }
@@ -377,7 +378,11 @@ function matches(key: string, { policy, number }: PolicyRevision): boolean {
 /** A SQLite store is that of the control plane. */
 function openStore({ store: { url }, roles, data_dir: dataDir }: Config): { readonly store: PolicyStore | undefined; readonly isLocal: boolean } {
   if (!url.startsWith('sqlite:')) return { store: new PostgresPolicyStore(url), isLocal: false };
-  return { store: roles.includes('control') ? openSqlite(resolve(dataDir, decodeURIComponent(url.slice('sqlite:'.length)))) : undefined, isLocal: true };
+  return { store: roles.includes('control') ? openSqlite(sqliteFile(url, dataDir)) : undefined, isLocal: true };
+}
+
+export function sqliteFile(url: string, dataDir: string): string {
+  return resolve(dataDir, decodeURIComponent(url.slice('sqlite:'.length)));
 }
 
 function pause(ms: number): Promise<void> {

@@ -7,7 +7,7 @@ import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { combinationIssues } from './config/combine.ts';
-import { loadConfig, type InlineConfig } from './config/load.ts';
+import { loadConfig, type InlineConfig, type ReadStored } from './config/load.ts';
 import { provisionPlugin } from './config/plugins.ts';
 import type { Environment } from './config/environment.ts';
 import type { ClassifierConfig, Config, TenantConfig } from './config/schema.ts';
@@ -36,8 +36,8 @@ export interface Runtime {
 }
 
 /** Throws ConfigError with every issue found, in files or patterns. */
-export async function loadRuntime(config: string | InlineConfig | undefined, env: Environment, pool: ClassifierPool): Promise<Runtime> {
-  return compileRuntime(await loadConfig(config, env, { classifiers: (fresh) => pool.known(fresh) }), pool);
+export async function loadRuntime(config: string | InlineConfig | undefined, env: Environment, pool: ClassifierPool, stored?: ReadStored): Promise<Runtime> {
+  return compileRuntime(await loadConfig(config, env, { classifiers: (fresh) => pool.known(fresh), stored }), pool);
 }
 
 /** `former`: what runs. Where it has the same configuration, all is kept but the policies that changed. */

@@ -12,6 +12,7 @@ import { POLICY_LIMITS } from '../policy/parse.ts';
 import { ClassifierPool, loadRuntime } from '../runtime.ts';
 import type { ScreeningPlan } from '../screen/plan.ts';
 import { UsageError, parseCall, type CliCommand, type Io } from './command.ts';
+import { readStored } from './stored.ts';
 
 export const check: CliCommand = {
   name: 'check',
@@ -21,7 +22,7 @@ export const check: CliCommand = {
 Reads the configuration (by default config/weir.yaml, else the one that comes with Weir) and all its policies, and
 prints every finding as file:line:column with the line it is in and a suggestion where there is one. For each policy
 it says how many characters its patterns can hold back on a stream; for images and recordings, who reads them, or what
-becomes of them when nobody does.
+becomes of them when nobody does. A policy that the store holds counts in place of a file, and is named.
 
   --config FILE  the configuration to check, as for every command
   --patterns     list each policy's patterns with what each can hold back
@@ -76,7 +77,7 @@ interface PolicyCosts {
 async function examine(file: string | undefined, io: Io): Promise<Examination> {
   const pool = new ClassifierPool();
   try {
-    const { snapshot, plans, classifiers } = await loadRuntime(file, io.env, pool);
+    const { snapshot, plans, classifiers } = await loadRuntime(file, io.env, pool, readStored(pool));
     const media = (['image', 'audio'] as const).map((type): MediaReaders => ({
       type, read_by: classifiers.filter((one) => one.classify !== undefined && one.contentTypes.includes(type)).map(({ id }) => id), otherwise: snapshot.config.proxy.opaque[type],
     }));
@@ -133,6 +134,10 @@ async function printIssues(ok: boolean, snapshot: Snapshot | undefined, issues: 
   const counts = [count(errors, 'error'), count(issues.length - errors, 'warning')].join(', ');
   if (ok && snapshot) io.stdout(`${visible(snapshot.file)} ${paint(32, 'ok')}: ${count(snapshot.config.tenants.length, 'tenant')}, ${count(snapshot.policies.size, 'polic', 'y', 'ies')}, ${counts}\n`);
   else io.stdout(`${paint(31, 'not usable')}: ${counts}\n`);
+  for (const [id, place] of snapshot?.policyFiles ?? []) {
+    const file = snapshot!.written.get(id)?.file;
+    if (place.startsWith('store:')) io.stdout(`policy ${visible(id)}: revision ${place.slice(place.indexOf('@') + 1)} of the store counts${file === undefined ? '' : `, in place of ${visible(file)}`}\n`);
+  }
 }
 
 function printCosts({ policy, patterns }: PolicyCosts, each: boolean, io: Io): void {

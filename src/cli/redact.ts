@@ -7,6 +7,7 @@ import { ClassifierPool, loadRuntime, planOf } from '../runtime.ts';
 import type { Context } from '../contract/screening.ts';
 import { Redactor } from '../stream/redactor.ts';
 import { parseCall, type CliCommand } from './command.ts';
+import { readStored } from './stored.ts';
 import { chooseTenant } from './screen.ts';
 
 export const redact: CliCommand = {
@@ -25,7 +26,7 @@ exit code: 0 all of it was copied, 1 the policy blocked the text and the copy st
     const { options } = parseCall(args, { tenant: 'value', config: 'value' }, 0);
     const pool = new ClassifierPool();
     try {
-      const runtime = await loadRuntime(options.config, io.env, pool);
+      const runtime = await loadRuntime(options.config, io.env, pool, readStored(pool));
       const tenantId = chooseTenant(runtime.snapshot.config.tenants.map(({ id }) => id), options.tenant);
       const context: Context = { tenant: tenantId, direction: 'output', content_type: 'text' };
       const plan = planOf(runtime, tenantId).forOutput(context);

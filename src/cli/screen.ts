@@ -9,6 +9,7 @@ import { WeirError } from '../contract/errors.ts';
 import type { ClassifierResult, Context, ContextValue, Coverage, ScreeningDecision } from '../contract/screening.ts';
 import { readScreeningRequest, screenOnce } from '../screen/service.ts';
 import { parseCall, UsageError, type CliCommand, type Io } from './command.ts';
+import { readStored } from './stored.ts';
 
 export const screen: CliCommand = {
   name: 'screen',
@@ -34,7 +35,7 @@ exit code: 0 there is a decision, whatever it is, 1 screening failed, 2 wrong ca
     const content = operands[0] === undefined || operands[0] === '-' ? await text(io.stdin) : operands[0];
     const pool = new ClassifierPool();
     try {
-      const runtime = await loadRuntime(options.config, io.env, pool);
+      const runtime = await loadRuntime(options.config, io.env, pool, readStored(pool));
       const tenantId = chooseTenant(runtime.snapshot.config.tenants.map(({ id }) => id), options.tenant);
       const type = options['content-type'] ?? 'text';
       const request = readScreeningRequest({ direction: options.direction ?? 'input', content_type: type, content: type === 'text' ? content : content.trim(), context }, { requestId: randomUUID(), tenantId, now: new Date() });

@@ -15,6 +15,11 @@ const BUSY_MS = 2_000;
 
 type Row = Record<string, SQLOutputValue>;
 
+/** For who only looks: changes nothing, the file must be there. */
+export function readSqlite(file: string): SqlitePolicyStore {
+  return new SqlitePolicyStore(new DatabaseSync(file, { timeout: BUSY_MS, readOnly: true }));
+}
+
 /** Makes file and folder where there are none. Throws when the file is no database, or of a newer version. */
 export function openSqlite(file: string): SqlitePolicyStore {
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });

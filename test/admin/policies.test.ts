@@ -1,10 +1,13 @@
 /** Stored policies over the API of a running Weir: every route, every refusal, what becomes of traffic and of the audit log. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
 import { diffLines } from '../../src/admin/lines.ts';
 import { verifyLog } from '../../src/audit/verify.ts';
+import { check } from '../../src/cli/check.ts';
+import type { CliCommand, Io } from '../../src/cli/command.ts';
+import { screen } from '../../src/cli/screen.ts';
 import { blocking, freshFolder, openHouse } from '../helpers/house.ts';
 import { runs, seed } from '../helpers/runs.ts';
 
@@ -127,6 +130,27 @@ t.test('a store alone, without a file', async (t) => {
   t.equal(await house.chat('Heron'), 400);
   t.match(await house.api('DELETE', '/acme'), { status: 409, body: { error: { code: 'policy_in_use' } } });
   t.equal(await house.chat('Heron'), 400);
+});
+
+t.test('commands read the store too, and weir check says which policies are from there', async (t) => {
+  const dir = freshFolder(t);
+  const house = await openHouse(t, { dir, files: { 'acme.yaml': blocking('Fileword') } });
+  await house.api('PUT', '/acme', blocking('Heron'));
+  const run = async (command: CliCommand, ...args: string[]): Promise<{ code: number; out: string }> => {
+    let out = '';
+    const io = { stdout: (text: string) => void (out += text), stderr: (text: string) => void (out += text), env: {}, isTerminal: false, columns: 80, color: false } as unknown as Io;
+    return { code: await command.run(args, io), out };
+  };
+  const file = join(dir, 'weir.yaml');
+  t.match(await run(check, file), { code: 0, out: /^policy acme: revision 1 of the store counts, in place of .*acme\.yaml$/m }, 'while it is open');
+  await house.app.close();
+  rmSync(join(dir, 'policies/acme.yaml'));
+  t.match(await run(check, file), { code: 0, out: /^policy acme: revision 1 of the store counts$/m });
+  t.match(await run(screen, '--config', file, '--direction', 'input', 'a Heron'), { out: /block[^]*acme@1/ });
+  rmSync(join(dir, 'data/weir.db'));
+  t.match(await run(check, file), { code: 1, out: /no policy acme/ });
+  writeFileSync(file, readFileSync(file, 'utf8').replace('{', '{"store":{"url":"postgres://postgres@127.0.0.1:9/none"},'));
+  t.match(await run(check, file), { code: 0, out: /warning the store that may hold policy acme does not answer/ });
 });
 
 t.test('the difference of two texts leads from one to the other, and is empty for the same', async (t) => {

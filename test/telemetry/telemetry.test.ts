@@ -152,6 +152,7 @@ t.test('every metric is told, with its labels and no others', async (t) => {
   for (const outcome of ['ok', 'cached', 'timeout', 'late'] as const) CHANNELS.classifierCalled.publish({ requestId: 'request-1', classifier: 'vendor', outcome, startMs: 0, endMs: 30 });
   CHANNELS.classifierCalled.publish({ requestId: 'request-1', classifier: 'ours', outcome: 'unavailable', startMs: 0, endMs: 0 });
   CHANNELS.breakerChanged.publish({ classifier: 'ours', state: 'open' });
+  CHANNELS.policiesHeld.publish({ policies: [{ policy: 'acme', origin: 'disk', revision: 7, confirmedMs: Date.now() - 3_600_000 }, { policy: 'bravo@2', origin: 'store', revision: 2, confirmedMs: undefined }] });
   openExchange();
   openExchange();
   CHANNELS.stageEnded.publish({ requestId: 'request-1', stage: 'identify', startMs: 0, endMs: 5 });
@@ -167,6 +168,7 @@ t.test('every metric is told, with its labels and no others', async (t) => {
   for (const line of [
     'weir_exchanges_total{tenant="acme",action="redact",outcome="completed"} 1', 'weir_open_exchanges 1', 'weir_redactions_total{direction="output",tenant="acme"} 3',
     'weir_violations_total{category="pii.EMAIL",direction="output"} 3', 'weir_unknown_scores_total{classifier="slow",reason="timeout"} 1', 'weir_unscreened_forwarded_total{tenant="acme",reason="opaque"} 1',
+    'weir_policy_source{policy="acme",source="disk"} 7', 'weir_policy_source{policy="acme",source="redis"} 0', 'weir_policy_stale{policy="acme"} 1', 'weir_policy_age_seconds{policy="bravo@2"} 0',
     'weir_classifier_results_total{classifier="vendor",outcome="timeout"} 1', 'weir_classifier_results_total{classifier="vendor",outcome="cached"} 1', 'weir_classifier_results_total{classifier="ours",outcome="unavailable"} 1',
     'weir_classifier_late_total{classifier="vendor"} 1', 'weir_classifier_latency_seconds_sum{classifier="vendor"} 0.06', 'weir_classifier_latency_seconds_count{classifier="vendor"} 2',
     'weir_late_verdicts_total{tenant="acme",act="cut"} 1',
