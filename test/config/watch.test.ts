@@ -120,6 +120,58 @@ t.test('a ConfigMap is swapped by moving its ..data link', async (t) => {
   t.not(watch.current().hash, first.hash);
 });
 
+t.test('a link that is swapped to what is no configuration, or to nothing, leaves the last good one until it is swapped again', async (t) => {
+  const version = (dir: string, name: string, config: string, policy: string): void => {
+    mkdirSync(join(dir, name, 'policies'), { recursive: true });
+    writeFileSync(join(dir, name, 'weir.yaml'), config);
+    writeFileSync(join(dir, name, 'policies/main.yaml'), policy);
+  };
+  const { dir, watch, published, adopted, look, first } = await watched(t, {}, '..data/weir.yaml', (folder) => {
+    version(folder, '..1', CONFIG, POLICY);
+    symlinkSync('..1', join(folder, '..data'));
+  });
+  const swapTo = async (name: string): Promise<void> => {
+    symlinkSync(name, join(dir, '..tmp'));
+    renameSync(join(dir, '..tmp'), join(dir, '..data'));
+    await look();
+    await look();
+  };
+  version(dir, '..2', `${CONFIG}surprise: 1\n`, POLICY);
+  version(dir, '..3', CONFIG, 'policy: main\nrules: [ { id: half');
+  version(dir, '..4', CONFIG, `${POLICY}description: fourth\n`);
+  await swapTo('..2');
+  await swapTo('..3');
+  await swapTo('..gone');
+  t.equal(watch.current(), first);
+  t.same([adopted, published.map(({ ok, hash }) => [ok, hash])], [[], [[false, first.hash], [false, first.hash], [false, first.hash]]], 'each is judged once');
+  await swapTo('..4');
+  t.equal(watch.current().policies.get('main')?.description, 'fourth');
+  await swapTo('..1');
+  t.equal(watch.current().hash, first.hash, 'and back');
+  t.same(published.map(({ ok }) => ok), [false, false, false, true, true]);
+});
+
+t.test('a policy file that is half-written, deleted, unreadable as text or a folder leaves the last good one', async (t) => {
+  const spoilers: readonly (readonly [string, (file: string) => void])[] = [
+    ['half-written', (file) => writeFileSync(file, 'policy: main\nrules:\n  - { id: a, when: { sc')],
+    ['deleted', (file) => rmSync(file)],
+    ['no text', (file) => writeFileSync(file, Buffer.from([0xff, 0xfe, 0x80]))],
+    ['a folder', (file) => { rmSync(file); mkdirSync(file); }],
+  ];
+  for (const [name, spoil] of spoilers) {
+    const { dir, watch, published, look, first } = await watched(t);
+    const file = join(dir, 'policies/main.yaml');
+    spoil(file);
+    await look();
+    await look();
+    t.same([watch.current() === first, published.map(({ ok }) => ok)], [true, [false]], name);
+    rmSync(file, { recursive: true, force: true });
+    writeFileSync(file, `${POLICY}description: mended\n`);
+    await look();
+    t.equal(watch.current().policies.get('main')?.description, 'mended', name);
+  }
+});
+
 t.test('what cannot be provisioned is not adopted', async (t) => {
   for (const thrown of [new Error('pattern ticket cannot be compiled\nsecond line'), 'odd']) {
     const { dir, watch, published, look, first } = await watched(t, { onSnapshot: () => Promise.reject(thrown) });
