@@ -25,7 +25,7 @@ import { openSqlite } from './store/sqlite.ts';
 const TURN_MS = 100;
 /** Between two looks at the numbers of all: below 5 s with its jitter, so that a lost message costs no more. */
 const POLL_MS = 4_000;
-/** Without Redis nobody sends messages. */
+/** Without Redis nobody sends messages, and when it comes back there may be much to hear. */
 const POLL_ALONE_MS = 500;
 const QUESTIONS_AT_ONCE = 16;
 /** How long a start waits for the answers; those of Redis take 25 ms, those of a store 2 s. */
@@ -243,10 +243,12 @@ export class PolicyDistribution {
     return { kind: 'found', revision: stored.revision, origin: 'store' };
   }
 
+  /** What Redis did not take, the next look at the numbers brings again. */
   async #share(key: string, revision: PolicyRevision): Promise<void> {
     const sealed = this.#seal.close({ revision, confirmedMs: this.#options.clock() });
     if (pinnedNumber(key) !== undefined) await this.#shared.writePinned(key, sealed);
     else if (await this.#shared.write(key, revision.number, sealed)) this.#unsealed.delete(key);
+    else if (this.#redisUrl !== undefined) this.#pollDueMs = Math.min(this.#pollDueMs, this.#options.clock() + POLL_ALONE_MS);
   }
 
   // Hearing of changes.
@@ -280,6 +282,7 @@ export class PolicyDistribution {
     const numbers = await this.#shared.numbers([...new Set([...followed, ...(heads?.keys() ?? [])])]);
     for (const id of followed) this.#source.invalidate(id, Math.max(heads?.get(id) ?? 0, numbers.ok ? numbers.value.get(id) ?? 0 : 0), this.#options.clock());
     this.#ask();
+    if (!numbers.ok) this.#pollDueMs = Math.min(this.#pollDueMs, this.#options.clock() + POLL_ALONE_MS);
     if (numbers.ok) for (const [id, number] of heads ?? []) if (number > (numbers.value.get(id) ?? 0)) await this.#shareNewest(id);
     this.#polling = false;
   }

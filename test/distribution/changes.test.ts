@@ -4,7 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
-import { blocking, blocks, control, openHouse, proxy, until } from '../helpers/house.ts';
+import { blocking, blocks, control, openHouse, proxy, readyProxy, until } from '../helpers/house.ts';
 import { openPostgresSchema, POSTGRES_MISSING } from '../helpers/postgres.ts';
 import { REDIS_MISSING, between, freePort, redisAdmin, startRedis } from '../helpers/redis-server.ts';
 
@@ -13,7 +13,7 @@ t.test('a change is live in every process at once, retirements too', { skip: RED
   await startRedis(t, port);
   const house = await control(t, port);
   t.match(await house.api('PUT', '/acme', blocking('Heron')), { status: 201 });
-  const others = await Promise.all([proxy(t, port), proxy(t, port)]);
+  const others = await Promise.all([readyProxy(t, port, 'Heron'), readyProxy(t, port, 'Heron')]);
   for (const other of others) t.same([await other.chat('Heron'), await other.chat('Fileword')], [400, 200]);
   const times: number[] = [];
   for (let parent = 1; parent <= 5; parent++) {
@@ -35,7 +35,7 @@ t.test('messages that are lost cost no more than five seconds', { skip: REDIS_MI
   await startRedis(t, port);
   const house = await control(t, port);
   await house.api('PUT', '/acme', blocking('Heron'));
-  const other = await proxy(t, await between(t, port, { loses: () => true }));
+  const other = await readyProxy(t, await between(t, port, { loses: () => true }), 'Heron');
   await delay(1_500); // the first hearing makes it ask
   await house.api('PUT', '/acme?parent=1', blocking('Osprey'));
   const ms = await until(blocks(other, 'Osprey'), 'the change');
@@ -48,7 +48,7 @@ t.test('the connection of messages is cut again and again', { skip: REDIS_MISSIN
   await startRedis(t, port);
   const house = await control(t, port);
   await house.api('PUT', '/acme', blocking('Heron'));
-  const other = await proxy(t, port);
+  const other = await readyProxy(t, port, 'Heron');
   const door = await redisAdmin(t, port);
   const cutting = setInterval(() => void door.call('CLIENT', ['KILL', 'TYPE', 'pubsub']), 15);
   t.teardown(() => clearInterval(cutting));
@@ -63,6 +63,7 @@ t.test('a revision that cannot be a policy here does not count, and hinders no o
   const house = await control(t, port);
   await house.api('PUT', '/acme', blocking('Heron'));
   const other = await proxy(t, port, undefined, { classifiers: [{ id: 'pii', plugin: 'pii', disable: ['EMAIL'] }] });
+  await until(blocks(other, 'Heron'), 'the policy');
   t.match(await house.api('PUT', '/acme?parent=1', blocking('Osprey').replace('patterns.word', 'pii.EMAIL')), { status: 200 });
   await until(() => other.log.some((line) => line.includes('cannot be used here: acme@2')), 'it is told');
   t.same([await other.chat('Heron'), await other.chat('fine')], [400, 200], 'the one before counts');

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { PolicySeal } from '../../src/policy/seal.ts';
-import { blocking, blocks, control, freshFolder, proxy, until, KEY, type House } from '../helpers/house.ts';
+import { blocking, blocks, control, freshFolder, proxy, readyProxy, until, KEY, type House } from '../helpers/house.ts';
 import { REDIS_MISSING, between, freePort, redisAdmin, startRedis } from '../helpers/redis-server.ts';
 
 t.test('full: the change is stored, counts where the store is, and reaches the others when there is room', { skip: REDIS_MISSING }, async (t) => {
@@ -16,7 +16,7 @@ t.test('full: the change is stored, counts where the store is, and reaches the o
   await startRedis(t, port, '--maxmemory-policy', 'noeviction');
   const house = await control(t, port);
   await house.api('PUT', '/acme', blocking('Heron'));
-  const other = await proxy(t, port);
+  const other = await readyProxy(t, port, 'Heron');
   const door = await redisAdmin(t, port);
   await door.call('CONFIG', ['SET', 'maxmemory', '1']);
   t.match(await house.api('PUT', '/acme?parent=1', blocking('Osprey')), { status: 200 });
@@ -31,7 +31,7 @@ t.test('slow by 100 ms is as good as absent, for messages too slow is only late'
   const house = await control(t, port);
   await house.api('PUT', '/acme', blocking('Heron'));
   let late = 0;
-  const other = await proxy(t, await between(t, port, { lateMs: () => late }));
+  const other = await readyProxy(t, await between(t, port, { lateMs: () => late }), 'Heron');
   late = 100;
   await house.api('PUT', '/acme?parent=1', blocking('Osprey'));
   for (let i = 0; i < 50; i++) t.same([await other.chat('Heron'), await other.chat('fine')], [400, 200]);
@@ -44,7 +44,7 @@ t.test('flapping: neither gaps nor a flood of lines', { skip: REDIS_MISSING }, a
   let server = await startRedis(t, port);
   const house = await control(t, port);
   await house.api('PUT', '/acme', blocking('Heron'));
-  const other = await proxy(t, port);
+  const other = await readyProxy(t, port, 'Heron');
   for (let round = 0; round < 2; round++) {
     server.kill('SIGKILL');
     await once(server, 'exit');
@@ -62,7 +62,7 @@ t.test('what somebody else wrote into Redis is not taken, and the store puts it 
   await startRedis(t, port);
   const house = await control(t, port);
   await house.api('PUT', '/acme', blocking('Heron'));
-  const other = await proxy(t, port);
+  const other = await readyProxy(t, port, 'Heron');
   const door = await redisAdmin(t, port);
   const key = '{weir}:policy:acme';
   const laxer = { policy: 'acme', number: 9, parent: 8, source: 'policy: acme\nrules: []\n', sha256: '0'.repeat(64), author: 'x', comment: '', created_at: '' };

@@ -7,7 +7,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
-import { blocking, blocks, control, freshFolder, proxy, until } from '../helpers/house.ts';
+import { blocking, blocks, control, freshFolder, proxy, readyProxy, until } from '../helpers/house.ts';
 import { REDIS_MISSING, freePort, startRedis } from '../helpers/redis-server.ts';
 
 const frozenMs = 4_000 * Math.min(15, Number(process.env.WEIR_TEST_RUNS ?? 1));
@@ -18,7 +18,7 @@ t.test('killed: all goes on; restarted empty: the store fills it; started meanwh
   const house = await control(t, port);
   await house.api('PUT', '/acme', blocking('Heron'));
   const dir = freshFolder(t);
-  const other = await proxy(t, port, dir);
+  const other = await readyProxy(t, port, 'Heron', dir);
   await until(() => readdirSync(join(dir, 'data/policies')).includes('acme.sealed'), 'the copy');
   server.kill('SIGKILL');
   await once(server, 'exit');
@@ -43,7 +43,7 @@ t.test('frozen: nobody waits, and nothing is let through', { skip: REDIS_MISSING
   const server = await startRedis(t, port);
   const house = await control(t, port);
   await house.api('PUT', '/acme', blocking('Heron'));
-  const other = await proxy(t, port);
+  const other = await readyProxy(t, port, 'Heron');
   server.kill('SIGSTOP');
   const startMs = performance.now();
   const statuses = { Heron: new Set<number>(), fine: new Set<number>() };

@@ -109,6 +109,13 @@ export function proxy(t: Test, port: number, dir?: string, more: object = {}): P
   return openHouse(t, { dir, config: { roles: ['proxy'], redis: { url: `redis://127.0.0.1:${port}` }, ...more } });
 }
 
+/** The same, which has its policy: one that blocks this word. */
+export async function readyProxy(t: Test, port: number, word: string, dir?: string): Promise<House> {
+  const house = await proxy(t, port, dir);
+  await until(blocks(house, word), 'the policy');
+  return house;
+}
+
 export function blocks(house: House, word: string): () => Promise<boolean> {
   return async () => (await house.chat(word)) === 400;
 }
