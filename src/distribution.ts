@@ -24,7 +24,7 @@ import { openSqlite } from './store/sqlite.ts';
 /** Between two looks at what is due. */
 const TURN_MS = 100;
 /** Between two looks at the numbers of all: below 5 s with its jitter, so that a lost message costs no more. */
-const POLL_MS = 4_000;
+const POLL_MS = 3_500;
 /** Without Redis nobody sends messages, and when it comes back there may be much to hear. */
 const POLL_ALONE_MS = 500;
 const QUESTIONS_AT_ONCE = 16;
