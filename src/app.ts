@@ -276,7 +276,7 @@ function adminStatus({ snapshot, plans, classifiers }: Runtime, audit: AuditLog)
     loadedAt: snapshot.loadedAt.toISOString(),
     warnings: snapshot.warnings.length,
     tenants: snapshot.config.tenants.length,
-    policies: [...new Set([...plans.values()].map((plan) => plan.policyName))],
+    policies: [...new Set([...plans.values()].flatMap(({ policyName, canary }) => (canary === undefined ? [policyName] : [policyName, canary.plan.policyName])))],
     classifiers: classifiers.map((classifier) => `${classifier.id}@${classifier.version}`),
     auditHead: audit.head(),
   };
@@ -290,9 +290,9 @@ async function listenProxy(house: RunningHouse, parts: Pick<ProxyDependencies, '
       return house.runtime.plans.get(tenantId);
     },
     ...parts,
-    screeningService: (body, { tenantId, requestId, signal }) => {
+    screeningService: (body, { tenantId, keyId, requestId, signal }) => {
       house.requireFresh(tenantId);
-      return answerScreening(body, { requestId, tenantId, now: new Date() }, (policyId) => planOf(house.runtime, tenantId, policyId), signal);
+      return answerScreening(body, { requestId, tenantId, keyId, now: new Date() }, (policyId) => planOf(house.runtime, tenantId, policyId), signal);
     },
   };
   const server = new ProxyServer(dependencies);

@@ -49,20 +49,31 @@ export async function compileRuntime(snapshot: Snapshot, pool: ClassifierPool, f
   const { names, chars_max: charsMax } = snapshot.config.screening.views;
   const compiled = new Map<string, ScreeningPlan>();
   const issues: ConfigIssue[] = [];
+  const compile = (policy: Policy, shadow: Policy | undefined): ScreeningPlan => compilePlan(policy, classifiers, { file: snapshot.policyFiles.get(policy.id) ?? policy.id, shadow, ensemble, views: { names, charsMax } });
+  // What a plan holds of its policy is its own, and its shadow's.
+  const keptPlan = (policy: Policy): ScreeningPlan | undefined => (kept !== undefined && named(kept.snapshot, policy.shadow) === named(snapshot, policy.shadow) ? kept.compiled.get(policy) : undefined);
   for (const [id, policy] of snapshot.policies) {
     try {
-      compiled.set(id, kept?.compiled.get(policy) ?? compilePlan(policy, classifiers, { file: snapshot.policyFiles.get(id) ?? id, ensemble, views: { names, charsMax } }));
+      compiled.set(id, keptPlan(policy) ?? compile(policy, named(snapshot, policy.shadow)));
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       issues.push(...error.issues);
     }
   }
   if (issues.length > 0) throw new ConfigError(issues);
+  const canaries = new Map<string, ScreeningPlan>();
+  for (const { canary } of snapshot.policies.values()) {
+    const policy = named(snapshot, canary?.policy);
+    // As a canary it decides alone.
+    if (policy !== undefined && !canaries.has(policy.id)) canaries.set(policy.id, policy.shadow === undefined ? compiled.get(policy.id)! : compile(policy, undefined));
+  }
   const plans = new Map<string, ScreeningPlan>();
   for (const tenant of snapshot.config.tenants) {
     const hashKey = createHmac('sha256', master).update(`tenant ${tenant.id}`).digest();
     const plan = compiled.get(policyKey(tenant.policy, tenant.policy_revision));
-    if (plan !== undefined) plans.set(tenant.id, plan.forTenant({ failMode: tenant.fail_mode, hashKey }));
+    const share = plan?.policy.canary;
+    const canary = share === undefined ? undefined : canaries.get(share.policy);
+    if (plan !== undefined) plans.set(tenant.id, plan.forTenant({ failMode: tenant.fail_mode, hashKey, ...(canary === undefined ? {} : { canary: { plan: canary, share: share!.share } }) }));
   }
   if (kept === undefined) pool.settle(snapshot.config, ensemble);
   return { snapshot, classifiers, plans, tenants: new Map(snapshot.config.tenants.map((tenant) => [tenant.id, tenant])), compiled: new Map([...compiled.values()].map((plan) => [plan.policy, plan])), ensemble };
@@ -81,6 +92,10 @@ export async function judgePolicy(source: string, { id, place }: { readonly id: 
     if (!(error instanceof ConfigError)) throw error;
     return { policy: undefined, issues: [...issues, ...error.issues] };
   }
+}
+
+function named({ policies }: Snapshot, id: string | undefined): Policy | undefined {
+  return id === undefined ? undefined : policies.get(id);
 }
 
 const HASH_KEY_BYTES = 32;

@@ -46,8 +46,8 @@ const ENTRANCES: Readonly<Record<string, readonly string[]>> = { runtime: ['app'
 
 /** Folders and files without I/O, clock or chance: they take these as arguments. `hash` computes, so node:crypto is allowed there. */
 const PURE: readonly RegExp[] = [
-  /^src\/contract\//, /^src\/match\//, /^src\/text\//, /^src\/model\//, /^src\/dialect\//, /^src\/policy\/(condition|parse|rules|decide|explain|diff|truth|time|recorded|cases|seal|source)\.ts$/,
-  /^src\/audit\/(entry|tree|verify)\.ts$/, /^src\/risk\/estimate\.ts$/, /^src\/review\/agreement\.ts$/, /^src\/tenant\/gcra\.ts$/, /^src\/config\/(nearest|shape|json-schema|combine)\.ts$/, /^src\/screen\/(answer|breaker|combine)\.ts$/,
+  /^src\/contract\//, /^src\/match\//, /^src\/text\//, /^src\/model\//, /^src\/dialect\//, /^src\/policy\/(condition|parse|rules|decide|stricter|explain|diff|truth|time|recorded|cases|seal|source)\.ts$/,
+  /^src\/audit\/(entry|tree|verify)\.ts$/, /^src\/risk\/estimate\.ts$/, /^src\/review\/agreement\.ts$/, /^src\/tenant\/gcra\.ts$/, /^src\/config\/(nearest|shape|json-schema|combine)\.ts$/, /^src\/screen\/(answer|breaker|canary|combine|shadow)\.ts$/,
 ];
 const PURE_MODULES: readonly string[] = ['node:crypto', 'node:buffer', 'node:string_decoder', 'node:diagnostics_channel'];
 const IMPURE_GLOBALS = /\b(?:Date\.now\(|new Date\(\)|Math\.random\(|setTimeout\(|setInterval\(|setImmediate\(|process\.|fetch\(|performance\.|randomUUID|randomBytes|randomInt)/;

@@ -81,7 +81,7 @@ async function examine(file: string | undefined, io: Io): Promise<Examination> {
     const media = (['image', 'audio'] as const).map((type): MediaReaders => ({
       type, read_by: classifiers.filter((one) => one.classify !== undefined && one.contentTypes.includes(type)).map(({ id }) => id), otherwise: snapshot.config.proxy.opaque[type],
     }));
-    return { snapshot, issues: snapshot.warnings, policies: costsOf([...plans.values()]), media };
+    return { snapshot, issues: snapshot.warnings, policies: costsOf([...plans.values()].flatMap((plan) => (plan.canary === undefined ? [plan] : [plan, plan.canary.plan]))), media };
   } catch (error) {
     if (error instanceof ConfigError) return { issues: await Promise.all(error.issues.map(withPatternPlace)), policies: [], media: [] };
     throw error;

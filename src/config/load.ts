@@ -208,7 +208,8 @@ export async function buildSnapshot(sources: Sources, options: LoadOptions = {})
     const classifiers = await knownClassifiers(config, document, options, issues);
     for (const source of sources.policies) addPolicy(source, classifiers, policies, policyFiles, issues);
     if (options.stored !== undefined && !issues.some(({ severity }) => severity === 'error')) stored = await options.stored(config, policies);
-    issues.push(...crossCheck(config, document, { policies: new Map([...policies, ...[...stored.policies].map(([key, { policy }]) => [key, policy] as const)]), undecided: stored.undecided, pinned: options.stored !== undefined }, issues));
+    const known: KnownPolicies = { policies: new Map([...policies, ...[...stored.policies].map(([key, { policy }]) => [key, policy] as const)]), undecided: stored.undecided, pinned: options.stored !== undefined };
+    issues.push(...crossCheck(config, document, known, issues), ...crossCheckPolicies(sources.policies, known, { policies, policyFiles }, issues));
     const unused = unusedFiles(config, policies, policyFiles);
     issues.splice(0, issues.length, ...issues.filter(({ severity, file }) => severity === 'error' || !unused.has(file)));
   }
@@ -318,11 +319,35 @@ function crossCheck(config: Config, document: YamlDocument, { policies, undecide
     const wanted = policyKey(tenant.policy, pinned ? tenant.policy_revision : undefined);
     if (policiesComplete && undecided.has(wanted) && !policies.has(wanted)) issues.push({ ...issueAt(document, ['tenants', index, 'policy'], `the store that may hold policy ${wanted} does not answer`), suggestion: 'every request of the tenant is refused until it does', severity: 'warning' });
     else if (policiesComplete && !policies.has(wanted)) report(['tenants', index, 'policy'], `no policy ${wanted}`, meant(tenant.policy, policyIds) ?? (policyIds.length === 0 ? 'no policy file was found' : `there is ${policyIds.slice(0, 5).join(', ')}`));
+    const { headers = [], trusted = [] } = tenant.context ?? {};
+    refuseTwice([...headers, ...trusted], 'context header', (position) => ['tenants', index, 'context', ...(position < headers.length ? ['headers', position] : ['trusted', position - headers.length])], report);
     refuseTwice(tenant.keys.map((key) => key.id), 'key', (position) => ['tenants', index, 'keys', position, 'id'], report);
     if (tenant.keys.length === 0 && config.tenants.length > 1) report(['tenants', index], `tenant ${tenant.id} has no keys, so its requests cannot be told from others`, 'give every tenant keys, or keep a single one');
   }
   if (config.telemetry.traces.exporter === 'otlp' && config.telemetry.traces.endpoint === undefined) report(['telemetry', 'traces', 'exporter'], 'exporter otlp needs an endpoint', 'add endpoint: http://127.0.0.1:4318/v1/traces');
   return issues;
+}
+
+/** What policies say of one another. Whatever was refused is missing for a reason already reported. */
+function crossCheckPolicies(sources: readonly PolicySource[], known: KnownPolicies, { policies, policyFiles }: { readonly policies: ReadonlyMap<string, Policy>; readonly policyFiles: ReadonlyMap<string, string> }, before: readonly ConfigIssue[]): readonly ConfigIssue[] {
+  if (before.some((issue) => issue.severity === 'error')) return [];
+  return [...policies.values()].flatMap(({ id, shadow, canary }) => {
+    const named = [...(shadow === undefined ? [] : [{ key: 'shadow', path: ['shadow'], other: shadow }]), ...(canary === undefined ? [] : [{ key: 'canary', path: ['canary', 'policy'], other: canary.policy }])];
+    if (named.length === 0) return [];
+    const { file, text = '' } = sources.find((source) => source.file === policyFiles.get(id))!;
+    const document = readYaml(text, file, POLICY_LIMITS);
+    return named.flatMap(({ key, path, other }): readonly ConfigIssue[] => {
+      const found = known.policies.get(other);
+      if (other === id) return [{ ...issueAt(document, path, `a policy is not its own ${key}`), suggestion: 'name another policy' }];
+      if (found === undefined) return known.undecided.has(other) ? [] : [withSuggestion(issueAt(document, path, `no policy ${other}`), meant(other, known.policies.keys()))];
+      const chained = [found.shadow === undefined ? [] : 'shadow', found.canary === undefined ? [] : 'canary'].flat();
+      return chained.length === 0 ? [] : [{ ...issueAt(document, path, `${other} has a ${chained.join(' and a ')} of its own, which does not count where it is the ${key}`), severity: 'warning' }];
+    });
+  });
+}
+
+function withSuggestion(issue: ConfigIssue, suggestion: string | undefined): ConfigIssue {
+  return suggestion === undefined ? issue : { ...issue, suggestion };
 }
 
 function refuseTwice(values: readonly string[], noun: string, pathOf: (index: number) => Path, report: (path: Path, message: string) => void, quote = true): void {

@@ -100,6 +100,13 @@ const upstream = mapping('One provider.', {
 
 // Who sends it.
 
+/** Names of one list. */
+const CONTEXT_NAMES_MAX = 64;
+/** What is known without the caller. */
+const KNOWN_CONTEXT: readonly string[] = ['direction', 'endpoint', 'language', 'model', 'role', 'session', 'sources', 'stream', 'tenant', 'time', 'time.hour', 'time.weekday', 'user'];
+
+const contextName = custom('name', 'A name.', readContextName, { schema: { type: 'string', pattern: '^[a-z][a-z0-9.-]{0,63}$', not: { enum: KNOWN_CONTEXT } } });
+
 const tenant = mapping('One tenant.', {
   id: name('Name in records, headers and metrics.', { required: true, example: 'default' }),
   policy: name('Policy that decides; a tenant without one is never allowed.', { required: true, example: 'default' }),
@@ -113,6 +120,10 @@ const tenant = mapping('One tenant.', {
     expires_at: text('When the key stops working, as an ISO 8601 date with time and zone.', { pattern: /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?(?:Z|[+-]\d\d:\d\d)$/, patternMeaning: 'a time such as 2030-01-31T00:00:00Z', example: '2030-01-31T00:00:00Z' }),
   }), { default: [], countMax: 10_000 }),
   fail_mode: choice('What a missing score does where the policy does not say: closed blocks, open skips the rule and counts it.', FAIL_MODES, { default: 'closed' }),
+  context: mapping('Headers `x-weir-context-<name>` of callers, which rules read as `context: <name>`; others are ignored, and none goes upstream.', {
+    headers: list('Names whose values are the caller’s own word: a policy is asked without and with them, and the stricter decision counts.', contextName, { default: [], countMax: CONTEXT_NAMES_MAX, example: ['surface', 'plan'] }),
+    trusted: list('Names whose values are believed, so that a rule may let more through for them; for callers that set them for others.', contextName, { default: [], countMax: CONTEXT_NAMES_MAX, example: ['user-trust'] }),
+  }),
   limits: mapping('Rate limits; absent: none.', {
     requests_per_minute: whole('Requests in a minute.', { min: 1, max: 1e9, example: 6000 }),
     tokens_per_minute: whole('Tokens in a minute.', { min: 1, max: 1e12, example: 2_000_000 }),
@@ -336,6 +347,11 @@ function readUpstreamUrl(value: unknown, site: Site): string | undefined {
   if (address === undefined) return undefined;
   if (address.includes('?')) return site.refuse('a base URL has no query');
   return address.replace(/\/+$/, '');
+}
+
+function readContextName(value: unknown, site: Site): string | undefined {
+  if (typeof value !== 'string' || !/^[a-z][a-z0-9.-]{0,63}$/.test(value)) return site.refuse('expected a name of lower-case letters, digits, `.` and `-`, since headers have no case');
+  return KNOWN_CONTEXT.includes(value) ? site.refuse(`${value} is known without the caller`, 'give the header another name') : value;
 }
 
 function readWorkers(value: unknown, site: Site): number | undefined {

@@ -46,6 +46,8 @@ export interface OpaquePart {
 export interface SegmentResults {
   readonly segment: Segment;
   readonly results: readonly ClassifierResult[];
+  /** What the shadow's own patterns found, for the shadow alone. */
+  readonly observed?: readonly ClassifierResult[];
   /** Of classifiers that do not read its content type: unknown, and nothing that a record or a decision counts. */
   readonly unsupported?: readonly ClassifierResult[];
   /** Of an image or a recording: a classifier that reads it has scored it. */
@@ -76,6 +78,8 @@ export interface RecordedFacts {
   readonly texts?: number;
   /** Values that the policy's rules read; null where there was none. Long texts and user ids are left out. */
   readonly context?: Readonly<Record<string, ContextValue | null>>;
+  /** Those of the caller's own word, of the same keys: it was decided without and with them, and the stricter counts. */
+  readonly claims?: Readonly<Record<string, ContextValue>>;
   /** The scores that were decided on, where the record lists those of earlier turns too. */
   readonly results?: DecisionRecord['classifier_results'];
 }
@@ -91,6 +95,17 @@ export interface DecisionRecord {
   readonly latency_ms: number;
   /** Absent where nothing was decided, and in a record of several decisions. */
   readonly facts?: RecordedFacts;
+  /** Present where the policy has a shadow. */
+  readonly shadow?: ShadowRecord;
+}
+
+/** What another policy would have decided, on the same scores. Nothing came of it. */
+export interface ShadowRecord {
+  /** `id@revision` */
+  readonly policy: string;
+  readonly action: Action;
+  readonly triggered_rules: readonly string[];
+  readonly degraded: readonly string[];
 }
 
 export const LATE_ACTS = ['cut', 'barred', 'flagged'] as const;

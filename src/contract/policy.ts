@@ -155,6 +155,8 @@ export interface PolicyDecision {
   readonly triggered_rules: readonly string[];
   /** Rules that could not be evaluated: skipped (`open`), or the last one decided (`closed`). */
   readonly degraded: readonly string[];
+  /** Of a decision that two were put together to: those of them that redact, and whose redactions are all made. */
+  readonly redacting?: readonly PolicyDecision[];
 }
 
 /** One change of a stored policy, never altered. */

@@ -88,11 +88,11 @@ function policyShape(references: ScoreReference[], classifiers: readonly KnownCl
     timezone: text('Where time.hour and time.weekday are told.', { default: 'UTC', lengthMax: 64, pattern: TIMEZONE, patternMeaning: 'a time zone such as Europe/Berlin' }),
     history: choice('Whether earlier turns are acted on.', ['latest', 'all'] as const, { default: 'latest' }),
     screening: screeningShape,
-    shadow: name('A policy that is evaluated and enforces nothing.', { later: 'nothing is compared until then' }),
-    canary: mapping('A policy for a share of sessions.', {
+    shadow: name('A policy that decides on the same scores and enforces nothing.'),
+    canary: mapping('A policy that is enforced on a share of sessions.', {
       policy: name('Its name.', { required: true }),
       share: custom('share', 'Of sessions.', readShare, { required: true, schema: { anyOf: [{ type: 'string', pattern: '^\\d{1,3}(\\.\\d{1,6})?%$' }, { type: 'number', minimum: 0, maximum: 1 }] } }),
-    }, { later: 'this policy decides every session until then' }),
+    }),
     pattern_sets: list('Sets of patterns that come with Weir.', custom('set', 'A set.', readPatternSet, { schema: { enum: SHIPPED_SETS } }), { default: [], countMax: SHIPPED_SETS.length }),
     allow_hosts: list('Hosts that links may lead to, with what is below them; for the set exfiltration.', text('A host.', { lengthMax: 253, pattern: /^[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$/, patternMeaning: 'a host name without scheme, port and path' }), { countMax: 10_000 }),
     patterns: list('The tenant’s own patterns.', patternShape(literalFiles), { default: [], countMax: PATTERNS_MAX }),

@@ -9,8 +9,9 @@
 import type { DecisionRecord, ExchangeRecord, RecordedFacts } from '../contract/exchange.ts';
 import type { Condition, FailMode, Facts, Policy, PolicyDecision, PolicyPattern } from '../contract/policy.ts';
 import { DIRECTIONS, type Action, type ClassifierResult, type Context, type ContextValue, type Direction } from '../contract/screening.ts';
-import { decide, failModeOf } from './decide.ts';
+import { failModeOf } from './decide.ts';
 import { PATTERNS_CLASSIFIER } from './parse.ts';
+import { decideWithClaims, withClaims } from './stricter.ts';
 import { TIME, TIME_HOUR, TIME_WEEKDAY, withTimeOfDay } from './time.ts';
 import { CONTENT_TYPE, FALSE, TRUE, UNKNOWN, askedTypes, contextTruth, factsFor, greatest, knownScores, least, opposite, scoreTruth, type ContextLeaf, type ScoreLeaf, type Truth } from './truth.ts';
 
@@ -21,10 +22,15 @@ const VALUE_CHARS_MAX = 64;
 /** A user's id is often a person's address. */
 const NEVER_RECORDED: ReadonlySet<string> = new Set(['user', 'sources', 'text_before']);
 
-/** What a record keeps of the facts besides scores. `asked`: where not all of the facts' classifiers were. */
-export function recordFacts(policy: Policy, facts: Facts, asked: readonly string[] = [...facts.classifiers.keys()]): RecordedFacts {
+/** What a record keeps of the facts besides scores. `asked`: where not all of the facts' classifiers were; `claims`: as it was decided with. */
+export function recordFacts(policy: Policy, facts: Facts, asked: readonly string[] = [...facts.classifiers.keys()], claims: Context = {}): RecordedFacts {
   const context: Record<string, ContextValue | null> = {};
+  const claimed: Record<string, ContextValue> = {};
   for (const key of contextKeys(policy)) {
+    if (Object.hasOwn(claims, key)) {
+      if (String(claims[key]).length > VALUE_CHARS_MAX) continue;
+      claimed[key] = claims[key]!;
+    }
     if (!Object.hasOwn(facts.context, key)) context[key] = null;
     else if (!NEVER_RECORDED.has(key) && String(facts.context[key]).length <= VALUE_CHARS_MAX) context[key] = facts.context[key]!;
   }
@@ -32,6 +38,7 @@ export function recordFacts(policy: Policy, facts: Facts, asked: readonly string
     classifiers: asked,
     content_types: facts.contentTypes ?? [],
     ...(Object.keys(context).length === 0 ? {} : { context }),
+    ...(Object.keys(claimed).length === 0 ? {} : { claims: claimed }),
     ...(facts.deferred === undefined ? {} : { deferred: [...facts.deferred] }),
   };
 }
@@ -82,6 +89,8 @@ export interface RecordedFactsRead {
   readonly mixed: boolean;
   /** Context keys that are known to have been absent. */
   readonly absent: ReadonlySet<string>;
+  /** What the caller claimed: it was decided without and with it. */
+  readonly claims?: Context;
 }
 
 /** Of each direction that has a record. */
@@ -117,6 +126,7 @@ function readFacts(record: ExchangeRecord, direction: Direction, recorded: Recor
     several: new Set(lines.filter(({ count }) => count > 1).map(({ classifier_id, category }) => `${classifier_id}.${category}`)),
     mixed: (recorded.texts ?? 1) > 1 && results.length > 0,
     absent: new Set([...Object.entries(recorded.context ?? {}).flatMap(([key, value]) => (value === null ? [key] : [])), ...(isOwn(record) ? [] : ['endpoint', 'stream', 'session', 'model'])]),
+    ...(recorded.claims === undefined ? {} : { claims: recorded.claims }),
   };
 }
 
@@ -152,18 +162,28 @@ export function redecide(policy: Policy, recorded: RecordedDecision, recordedBy:
   if (recorded.facts.mixed) return { gap: 'several texts' };
   const facts = withTimeOfDay(recorded.facts.facts, policy);
   const known = new Known(policy, recorded, recorded.facts, recordedBy);
+  const { claims } = recorded.facts;
+  for (const given of claims === undefined ? [facts] : [facts, withClaims(facts, claims)]) {
+    const gap = gapOf(policy, given, known, failMode);
+    if (gap !== undefined) return { gap };
+  }
+  const decision = decideWithClaims(policy, facts, failMode, claims);
+  return recorded.policy === nameOf(policy) && decision.action !== recorded.action ? { gap: 'other decision' } : { decision };
+}
+
+/** What keeps the rules from being told that come before the one that decides. */
+function gapOf(policy: Policy, facts: Facts, known: Known, failMode: FailMode): Gap | undefined {
   for (const rule of policy.rules) {
-    if (!rule.enabled || (rule.direction !== 'both' && rule.direction !== recorded.direction)) continue;
+    if (!rule.enabled || (rule.direction !== 'both' && rule.direction !== facts.direction)) continue;
     const seen = factsFor(askedTypes(rule.when), facts);
     known.gap = undefined;
     const truth = known.truthOf(rule.when, seen);
-    if (truth === TRUE) break;
+    if (truth === TRUE) return undefined;
     if (truth === FALSE) continue;
-    if (known.gap !== undefined) return { gap: known.gap };
-    if (failModeOf(rule, policy, failMode) === 'closed' && facts.deferred === undefined) break;
+    if (known.gap !== undefined) return known.gap;
+    if (failModeOf(rule, policy, failMode) === 'closed' && facts.deferred === undefined) return undefined;
   }
-  const decision = decide(policy, facts, failMode);
-  return recorded.policy === nameOf(policy) && decision.action !== recorded.action ? { gap: 'other decision' } : { decision };
+  return undefined;
 }
 
 function nameOf({ id, revision }: Policy): string {

@@ -21,6 +21,8 @@ export interface AuditPort {
 /** Whose screening it is. `signal` is aborted when the caller leaves. */
 export interface ScreeningCaller {
   readonly tenantId: string;
+  /** The tenant's key that was used. */
+  readonly keyId?: string | undefined;
   readonly requestId: string;
   readonly signal: AbortSignal;
 }

@@ -19,6 +19,7 @@ import { sourceReader, type SourceReader } from '../screen/sources.ts';
 import { createGuard } from '../stream/guard.ts';
 import { createDirectory, identify, type Identified, type TenantDirectory } from '../tenant/identify.ts';
 import type { TenantLimits } from '../tenant/limits.ts';
+import { planOfCaller, readCallerContext } from './caller.ts';
 import type { ProxyDependencies } from './dependencies.ts';
 import { checkJsonType, checkRequestHeaders, fieldValue, forwardedRequestHeaders, headerSafe, type ForwardOptions } from './headers.ts';
 import { keepUntilWritten, openAfterwards, refuseBarred, unlessCut, writeEntry } from './late.ts';
@@ -102,14 +103,17 @@ async function walk(exchange: OpenExchange, site: ExchangeSite): Promise<void> {
 
 async function screenedRoute(exchange: OpenExchange, site: ExchangeSite, identified: Identified, route: ScreenedRoute): Promise<void> {
   const { req, facts, signal, snapshot: { config: { proxy } } } = exchange;
-  const plan = site.dependencies.plan(identified.tenant.id);
-  if (plan === undefined) throw new WeirError('no_policy');
-  facts.policy = plan.policyName;
+  const base = site.dependencies.plan(identified.tenant.id);
+  if (base === undefined) throw new WeirError('no_policy');
+  facts.policy = base.policyName;
+  const said = readCallerContext(req.rawHeaders, identified.tenant);
   const request = await exchange.stage('read_request', () => readRequest(req, route, requestLimits(exchange), signal));
   noteRequest(exchange, request);
+  const plan = planOfCaller(base, { sessionId: facts.sessionId, userId: request.reading.userId, keyId: identified.keyId, requestId: exchange.requestId }, said);
+  facts.policy = plan.policyName;
   await exchange.admission?.takeTokens(facts.requestBytes);
   await refuseBarred(exchange, site, plan);
-  const context = contextOf(exchange, identified, route, request);
+  const context: Context = { ...said.trusted, ...contextOf(exchange, identified, route, request) };
   const prompt = await exchange.stage('screen_input', () => screenPrompt(plan, request, context, proxy.opaque, signal));
   const session = { tenantId: identified.tenant.id, sessionId: facts.sessionId, vault: site.dependencies.pseudonyms };
   const { verdict, pseudonyms } = await exchange.stage('decide_input', () => decideInSession(plan, prompt, context, session));
@@ -144,7 +148,7 @@ async function passThroughRoute(exchange: OpenExchange, site: ExchangeSite, iden
 
 async function screeningRoute(exchange: OpenExchange, site: ExchangeSite, identified: Identified): Promise<void> {
   const document = await readOwnRequest(exchange);
-  const caller = { tenantId: identified.tenant.id, requestId: exchange.requestId, signal: exchange.signal };
+  const caller = { tenantId: identified.tenant.id, keyId: identified.keyId, requestId: exchange.requestId, signal: exchange.signal };
   const { body, records } = await exchange.stage('screen_input', () => site.dependencies.screeningService(document.value, caller));
   noteService(exchange, records);
   await conclude(exchange, 'completed', jsonAnswer(200, body));
@@ -295,7 +299,7 @@ export function sessionOf({ req }: OpenExchange): string | undefined {
   return name;
 }
 
-/** What a rule may read. User, model and session are the caller's word; no header sets any other. */
+/** What is known of a request. User, model and session are the caller's word. */
 function contextOf(exchange: OpenExchange, identified: Identified, route: ScreenedRoute, { reading }: ReadRequest): Context {
   const context: Record<string, string | number | boolean> = {
     request_id: exchange.requestId, tenant: identified.tenant.id, endpoint: route.name, direction: 'input', stream: reading.stream, time: new Date(exchange.startedAtMs).toISOString(),

@@ -8,6 +8,7 @@ import { WeirError, type ErrorCode } from '../contract/errors.ts';
 import type { PolicyDecision } from '../contract/policy.ts';
 import type { Context, Treatment, Unread } from '../contract/screening.ts';
 import type { RequestReading } from '../dialect/dialect.ts';
+import { redactionsOf } from '../policy/stricter.ts';
 import { coverageOf, isMedia, partOf } from '../screen/coverage.ts';
 import type { ScreeningPlan } from '../screen/plan.ts';
 import { literalTokens, Pseudonyms, type PseudonymVault } from '../screen/pseudonyms.ts';
@@ -108,7 +109,8 @@ export function decidePrompt(plan: ScreeningPlan, prompt: ScreenedPrompt, contex
   const latestOnly = policy.history === 'latest';
   const acted = actedOn(plan, prompt.screened);
   const decision = plan.decide(acted, 'input', context);
-  const record = (redactions = 0): DecisionRecord => ({ ...decisionRecord(decision, prompt, redactions, acted), facts: factsOf(plan, prompt, acted, context) });
+  const shadow = plan.shadowed?.(prompt.screened, 'input', context);
+  const record = (redactions = 0): DecisionRecord => ({ ...decisionRecord(decision, prompt, redactions, acted), facts: factsOf(plan, prompt, acted, context), ...(shadow === undefined ? {} : { shadow }) });
   if (prompt.request.reading.observed === true) return { kind: 'forward', request: new ScreenedRequest(prompt.request.document.splice([])), record: { ...record(), action: 'allow' } };
   switch (decision.action) {
     case 'block': case 'replace': return refuse(plan, decision, record());
@@ -116,7 +118,7 @@ export function decidePrompt(plan: ScreeningPlan, prompt: ScreenedPrompt, contex
       // In the order of the conversation, so that earlier turns keep the numbers of their pseudonyms.
       const edits = prompt.screened.segments.flatMap((entry) => {
         if (latestOnly && entry.segment.history) return historyEdits(plan, prompt.screened, entry, context, pseudonyms);
-        return decision.action === 'redact' ? segmentEdits(plan, entry, decision, pseudonyms) : [];
+        return segmentEdits(plan, entry, decision, pseudonyms);
       });
       const signed = edits.find(({ segment }) => segment.fixed === true);
       if (signed !== undefined) return refuseSigned(plan, signed.segment, decision, { ...record(), action: 'block' });
@@ -172,7 +174,7 @@ interface SegmentEdits {
 }
 
 function segmentEdits(plan: ScreeningPlan, { segment, results }: SegmentResults, decision: PolicyDecision, pseudonyms: Pseudonyms | undefined): SegmentEdits[] {
-  const edits = isMedia(segment) ? [] : plan.edits(results, decision, segment, pseudonyms);
+  const edits = isMedia(segment) || redactionsOf(decision).length === 0 ? [] : plan.edits(results, decision, segment, pseudonyms);
   return edits.length === 0 ? [] : [{ segment, edits }];
 }
 
@@ -180,7 +182,7 @@ function segmentEdits(plan: ScreeningPlan, { segment, results }: SegmentResults,
 function historyEdits(plan: ScreeningPlan, screened: Screened, entry: SegmentResults, context: Context, pseudonyms: Pseudonyms | undefined): SegmentEdits[] {
   if (entry.results.length === 0) return [];
   const decision = plan.decide({ ...screened, segments: [entry] }, 'input', context);
-  return decision.action === 'redact' ? segmentEdits(plan, entry, decision, pseudonyms) : [];
+  return segmentEdits(plan, entry, decision, pseudonyms);
 }
 
 function withSegments(screened: Screened, keep: (segment: Segment) => boolean): Screened {

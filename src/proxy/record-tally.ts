@@ -3,7 +3,7 @@
  * action is the one that did most; names are listed once, and counted as the single records count them. Bounded, however
  * many events there are. Pure.
  */
-import type { DecisionRecord, RecordedFacts } from '../contract/exchange.ts';
+import type { DecisionRecord, RecordedFacts, ShadowRecord } from '../contract/exchange.ts';
 import type { Unread } from '../contract/screening.ts';
 
 const WEIGHT = { allow: 0, warn: 1, escalate: 2, redact: 3, replace: 4, block: 5 } as const;
@@ -20,13 +20,15 @@ export class RecordTally {
   #latencyMs = 0;
   /** Of the only decision; of several there are none. */
   #facts: RecordedFacts | undefined;
+  #shadow: ShadowRecord | undefined;
   readonly #rules = new Set<string>();
   readonly #degraded = new Set<string>();
   readonly #screened = new Set<string>();
   readonly #opaque = new Map<string, Unread>();
   readonly #results = new Map<string, ClassifierLine>();
 
-  add({ action, triggered_rules, classifier_results, coverage, degraded, redactions, latency_ms, facts }: DecisionRecord): void {
+  add({ action, triggered_rules, classifier_results, coverage, degraded, redactions, latency_ms, facts, shadow }: DecisionRecord): void {
+    if (shadow !== undefined) this.#shadow = this.#shadow === undefined ? shadow : joined(this.#shadow, shadow);
     this.#facts = this.#any ? undefined : facts;
     this.#any = true;
     if (WEIGHT[action] > WEIGHT[this.#action]) this.#action = action;
@@ -52,6 +54,7 @@ export class RecordTally {
       redactions: this.#redactions,
       latency_ms: this.#latencyMs,
       ...(this.#facts === undefined ? {} : { facts: this.#facts }),
+      ...(this.#shadow === undefined ? {} : { shadow: this.#shadow }),
     };
   }
 
@@ -62,4 +65,13 @@ export class RecordTally {
     const score = Math.max(known.score ?? -1, line.score ?? -1);
     this.#results.set(key, { ...known, ...line, count: known.count + line.count, ...(score < 0 ? {} : { score }), unknown: known.unknown ?? line.unknown });
   }
+}
+
+function joined(before: ShadowRecord, { policy, action, triggered_rules: rules, degraded }: ShadowRecord): ShadowRecord {
+  return {
+    policy,
+    action: WEIGHT[action] > WEIGHT[before.action] ? action : before.action,
+    triggered_rules: [...new Set([...before.triggered_rules, ...rules])],
+    degraded: [...new Set([...before.degraded, ...degraded])],
+  };
 }

@@ -11,6 +11,7 @@ import { openaiChat } from '../dialect/openai-chat.ts';
 import type { OutputPlan } from '../screen/plan.ts';
 import { createGuard } from '../stream/guard.ts';
 import { identify, type Identified } from '../tenant/identify.ts';
+import { planOfCaller, readCallerContext } from './caller.ts';
 import { directoryOf, forwardOptions, outcomeOf, sessionOf, upstreamOf, type ExchangeSite } from './exchange.ts';
 import { announcesBody, checkRequestHeaders, fieldValue, forwardedAnswerHeaders, forwardedRequestHeaders, mediaType, type RawHeaders } from './headers.ts';
 import { keepUntilWritten, openAfterwards, refuseBarred, writeEntry } from './late.ts';
@@ -90,13 +91,16 @@ function screenOf(exchange: OpenExchange, site: SocketSite, identified: Identifi
   const { facts, snapshot: { config: { proxy } } } = exchange;
   if (proxy.websockets === 'pass') return undefined;
   if (proxy.websockets === 'refuse') throw new WeirError('upgrade_refused');
-  const plan = site.dependencies.plan(identified.tenant.id);
-  if (plan === undefined) throw new WeirError('no_policy');
-  facts.policy = plan.policyName;
+  const base = site.dependencies.plan(identified.tenant.id);
+  if (base === undefined) throw new WeirError('no_policy');
+  facts.policy = base.policyName;
   facts.sessionId = sessionOf(exchange);
+  const said = readCallerContext(exchange.req.rawHeaders, identified.tenant);
+  const plan = planOfCaller(base, { sessionId: facts.sessionId, keyId: identified.keyId, requestId: exchange.requestId }, said);
+  facts.policy = plan.policyName;
   const parameters = new URLSearchParams(query);
   facts.model = parameters.get('model') ?? parameters.get('deployment') ?? undefined;
-  const context: Context = { tenant: identified.tenant.id, endpoint: path, stream: true, ...(facts.sessionId === undefined ? {} : { session: facts.sessionId }) };
+  const context: Context = { ...said.trusted, tenant: identified.tenant.id, endpoint: path, stream: true, ...(facts.sessionId === undefined ? {} : { session: facts.sessionId }) };
   return { dialect, plan, context, opaque: proxy.opaque, json: { depthMax: proxy.limits.json_depth_max, itemsMax: proxy.limits.json_items_max }, vault: site.dependencies.pseudonyms };
 }
 

@@ -11,7 +11,7 @@
 import { createHmac, randomBytes, randomUUID } from 'node:crypto';
 import type { Classifier, PatternDefinition } from '../contract/classifier.ts';
 import { ConfigError, type ConfigIssue } from '../contract/errors.ts';
-import type { RecordedFacts, Screened, Segment, SegmentResults } from '../contract/exchange.ts';
+import type { RecordedFacts, Screened, Segment, SegmentResults, ShadowRecord } from '../contract/exchange.ts';
 import type { Condition, FailMode, Facts, Policy, PolicyDecision } from '../contract/policy.ts';
 import type { ClassifierResult, ContentType, Context, Direction, ScoredResult, ScreeningRequest, UnknownReason } from '../contract/screening.ts';
 import type { Component } from '../match/scan.ts';
@@ -20,18 +20,20 @@ import { compilePatterns, failingExamples, PatternSetError, type PatternSource }
 import { exceptHosts } from '../match/validators.ts';
 import { languageOf } from '../text/language.ts';
 import { inStringAt, writtenInJson } from '../text/json-text.ts';
-import { decide } from '../policy/decide.ts';
 import { readsContext, recordFacts } from '../policy/recorded.ts';
+import { decideWithClaims, redactionsOf } from '../policy/stricter.ts';
 import type { TextEdit } from '../text/edits.ts';
 import type { ViewOptions } from '../text/views.ts';
 import type { TextWindow, WindowRule } from '../text/windows.ts';
 import { unknowns } from './answer.ts';
 import { ENSEMBLE, ensembleOf, isMember, type Combination } from './combine.ts';
 import { Ensemble, type EnsembleFeed } from './ensemble.ts';
+import { canaryOf, type Canary, type CanaryPlan } from './canary.ts';
 import { deferralOf, type Deferral } from './deferral.ts';
 import { literalTokens, Pseudonyms } from './pseudonyms.ts';
-import { redactionEdits, type LabelledSpan } from './redaction.ts';
-import { resultsOf, type ResultTally } from './results.ts';
+import { joinedEdits, redactionEdits, type LabelledSpan } from './redaction.ts';
+import { isScored, merged, resultsOf, type ResultTally } from './results.ts';
+import { POLICY_PATTERNS, SHADOW_PATTERNS, ShadowAnswer, shadowSees, splitFound, type ShadowText } from './shadow.ts';
 import { TextScan, Turns, uprightLiterals, type ScanSets } from './scan.ts';
 
 /** What is known of a component while the answer still streams. */
@@ -99,6 +101,8 @@ export interface OutputPlan {
   meets(contentType: ContentType): PolicyDecision;
   /** What a record keeps of what rules read besides scores. */
   recordFacts(): RecordedFacts;
+  /** What the shadow has decided by now; absent where the policy has none. */
+  shadowed?(): ShadowRecord;
 }
 
 export interface ScreeningPlan {
@@ -127,6 +131,10 @@ export interface ScreeningPlan {
   factsOf(screened: Screened, direction: Direction, context: Context): Facts;
   /** What a record keeps of them. */
   recordFacts(screened: Screened, direction: Direction, context: Context): RecordedFacts;
+  /** What the shadow decides on the same scores; absent where the policy has none. */
+  shadowed?(screened: Screened, direction: Direction, context: Context): ShadowRecord;
+  /** Decides for a share of sessions in this plan's place; absent where the policy has none. */
+  readonly canary?: Canary;
   /** What decides where neither a rule nor the policy says. */
   readonly failMode: FailMode;
   /**
@@ -138,6 +146,8 @@ export interface ScreeningPlan {
   forOutput(context: Context, pseudonyms?: Pseudonyms, late?: LateVerdicts): OutputPlan;
   /** The same plan, everything compiled shared, with what is a tenant's own. */
   forTenant(own: TenantOwn): ScreeningPlan;
+  /** The same plan for one request, of which its caller claims these context values: they make it stricter or nothing. */
+  withClaims(claims: Context): ScreeningPlan;
 }
 
 export interface TenantOwn {
@@ -145,11 +155,15 @@ export interface TenantOwn {
   readonly failMode: FailMode;
   /** Keys the `hash` style: a value keeps its hash while the key stays the same. */
   readonly hashKey: Buffer;
+  /** The canary of the tenant's policy. */
+  readonly canary?: CanaryPlan;
 }
 
 export interface PlanOptions extends Partial<TenantOwn> {
   /** The policy's file, for errors. */
   readonly file: string;
+  /** Decides on the same scores, and nothing comes of it. */
+  readonly shadow?: Policy;
   /** Asks the classifiers, for all plans; by default one of the plan's own. */
   readonly ensemble?: Ensemble;
   /** Of the plan's own ensemble. */
@@ -158,20 +172,20 @@ export interface PlanOptions extends Partial<TenantOwn> {
   readonly views?: ViewOptions;
 }
 
-/** `classifier_id` of the policy's own patterns. */
-export const POLICY_PATTERNS = 'patterns';
 
 /** Throws ConfigError when a pattern cannot be compiled or an example does not behave as stated. */
 export function compilePlan(policy: Policy, classifiers: readonly Classifier[], options: PlanOptions): ScreeningPlan {
   const ensemble = options.ensemble ?? new Ensemble({ classifiers: classifiers.map((classifier) => ({ classifier })), deadlineMs: options.deadlineMs });
-  const sets = compileSets(policy, classifiers, options.file);
-  const compiled: Compiled = { policy, patterns: sets.patterns, scan: new TextScan(sets, options.views), patternsId: randomUUID(), classifiers: [...classifiers, ...ensembleOf(ensemble.combinations, classifiers)], ensemble };
-  return new Plan(compiled, { failMode: options.failMode ?? 'closed', hashKey: options.hashKey ?? randomBytes(32) });
+  const { shadow, canary } = options;
+  const sets = compileSets(policy, shadow, classifiers, options.file);
+  const compiled: Compiled = { policy, shadow, patterns: sets.patterns, scan: new TextScan(sets, options.views), patternsId: randomUUID(), classifiers: [...classifiers, ...ensembleOf(ensemble.combinations, classifiers)], ensemble };
+  return new Plan(compiled, { failMode: options.failMode ?? 'closed', hashKey: options.hashKey ?? randomBytes(32), ...(canary === undefined ? {} : { canary }) });
 }
 
 /** What the plans of all tenants of a policy share. */
 interface Compiled {
   readonly policy: Policy;
+  readonly shadow: Policy | undefined;
   readonly patterns: PatternSet;
   readonly scan: TextScan;
   /** Tells what these patterns found from what others would find. */
@@ -207,6 +221,10 @@ class Plan implements ScreeningPlan {
   /** What each of them reads. */
   readonly #reads: ReadonlyMap<string, readonly ContentType[]>;
   readonly #own: TenantOwn;
+  /** The caller's own word; nobody but the policy hears of it, since what classifiers are told could lower a score. */
+  readonly #claims: Context | undefined;
+  readonly canary?: Canary;
+  readonly shadowed?: (screened: Screened, direction: Direction, context: Context) => ShadowRecord;
   readonly pseudonymKey: Buffer | undefined;
   readonly barKey: Buffer | undefined;
   readonly #deferral: Deferral | undefined;
@@ -214,10 +232,10 @@ class Plan implements ScreeningPlan {
   #outputRead: ReadonlySet<Classifier> | undefined;
   #outputAsked: readonly string[] | undefined;
 
-  constructor(compiled: Compiled, own: TenantOwn) {
-    const { policy, patterns, classifiers, ensemble } = compiled;
+  constructor(compiled: Compiled, own: TenantOwn, claims?: Context) {
+    const { policy, shadow, patterns, classifiers, ensemble } = compiled;
     this.policy = policy;
-    this.policyName = `${policy.id}@${policy.revision}`;
+    this.policyName = nameOf(policy);
     this.patterns = patterns;
     this.#compiled = compiled;
     this.#ensemble = ensemble;
@@ -226,6 +244,9 @@ class Plan implements ScreeningPlan {
     this.#unsupported = { text: missing('text'), image: missing('image'), audio: missing('audio') };
     this.#reads = new Map([...classifiers.map((c) => [c.id, c.contentTypes] as const), [POLICY_PATTERNS, ['text']]]);
     this.#own = own;
+    this.#claims = claims;
+    if (own.canary !== undefined) this.canary = canaryOf(policy, own.canary, own);
+    if (shadow !== undefined) this.shadowed = (screened, direction, context) => this.#shadowed(shadow, screened, direction, context);
     const reversible = policy.rules.some((rule) => rule.enabled && rule.redact?.style === 'pseudonym');
     this.pseudonymKey = reversible ? createHmac('sha256', own.hashKey).update('pseudonyms').digest() : undefined;
     this.barKey = policy.screening?.barSessionMs === undefined ? undefined : createHmac('sha256', own.hashKey).update('barred sessions').digest();
@@ -234,6 +255,10 @@ class Plan implements ScreeningPlan {
 
   forTenant(own: TenantOwn): ScreeningPlan {
     return new Plan(this.#compiled, own);
+  }
+
+  withClaims(claims: Context): ScreeningPlan {
+    return new Plan(this.#compiled, this.#own, claims);
   }
 
   reads(contentType: ContentType): boolean {
@@ -267,7 +292,8 @@ class Plan implements ScreeningPlan {
       const all = await (scores.get(segment) ?? NO_RESULTS);
       const scored = deferral === undefined ? all : all.filter((result) => !deferral.isLate(result));
       const judged = contentType === 'text' ? {} : { judged: this.#isJudged(contentType, direction, scored, deferral) };
-      screened.push({ segment, results: [...found[index]!, ...scored], unsupported: this.#unsupported[contentType], ...judged });
+      const { own, observed } = splitFound(found[index]!);
+      screened.push({ segment, results: [...own, ...scored], ...(observed.length === 0 ? {} : { observed }), unsupported: this.#unsupported[contentType], ...judged });
     }
     return { segments: screened, classifiers: this.#classifiers, ...(deferral === undefined ? {} : { deferred: deferral.deferred }), latencyMs: performance.now() - started };
   }
@@ -291,27 +317,36 @@ class Plan implements ScreeningPlan {
   }
 
   decide(screened: Screened, direction: Direction, context: Context): PolicyDecision {
-    const decision = decide(this.policy, this.factsOf(screened, direction, context), this.#own.failMode);
-    const cannot = decision.action === 'redact' && screened.segments.some(({ segment, results: own }) => segment.contentType !== 'text' && own.some((result) => decision.matched.includes(result)));
+    return this.#decideAs(this.policy, screened, this.factsOf(screened, direction, context));
+  }
+
+  /** What cannot be redacted is blocked. */
+  #decideAs(policy: Policy, { segments }: Screened, facts: Facts): PolicyDecision {
+    const decision = decideWithClaims(policy, facts, this.#own.failMode, this.#claims);
+    const matched = redactionsOf(decision).flatMap((one) => one.matched);
+    const cannot = decision.action !== 'replace' && matched.length > 0 && segments.some(({ segment, results: own }) => segment.contentType !== 'text' && own.some((result) => matched.includes(result)));
     return cannot ? { ...decision, action: 'block' } : decision;
   }
 
-  factsOf({ segments, classifiers, deferred }: Screened, direction: Direction, context: Context): Facts {
-    const contentTypes = [...new Set(segments.map(({ segment }) => segment.contentType))];
-    const results = segments.flatMap((entry) => entry.results);
-    return { direction, results, classifiers, deferred, context: this.#withLanguage(segments, direction, context), contentTypes, reads: this.#reads };
+  #shadowed(shadow: Policy, whole: Screened, direction: Direction, context: Context): ShadowRecord {
+    const segments = whole.segments.filter(({ segment }) => shadow.history === 'all' || !segment.history).map((entry) => ({ ...entry, results: shadowSees(entry) }));
+    const screened = { ...whole, segments };
+    const { action, triggered_rules, degraded } = this.#decideAs(shadow, screened, this.#factsFor(shadow, screened, direction, context));
+    return { policy: nameOf(shadow), action, triggered_rules, degraded };
   }
 
-  /** With the language of a prompt, that of its longest text, where a rule asks for it. */
-  #withLanguage(segments: readonly SegmentResults[], direction: Direction, context: Context): Context {
-    if (direction !== 'input' || Object.hasOwn(context, LANGUAGE) || !readsContext(this.policy, LANGUAGE)) return context;
-    const texts = segments.filter(({ segment }) => segment.contentType === 'text').map(({ segment }) => segment.content);
-    const longest = texts.reduce((a, b) => (b.length > a.length ? b : a), '');
-    return { ...context, [LANGUAGE]: languageOf(longest).tag };
+  factsOf(screened: Screened, direction: Direction, context: Context): Facts {
+    return this.#factsFor(this.policy, screened, direction, context);
+  }
+
+  #factsFor(policy: Policy, { segments, classifiers, deferred }: Screened, direction: Direction, context: Context): Facts {
+    const contentTypes = [...new Set(segments.map(({ segment }) => segment.contentType))];
+    const results = segments.flatMap((entry) => entry.results);
+    return { direction, results, classifiers, deferred, context: withLanguage(policy, segments, direction, context), contentTypes, reads: this.#reads };
   }
 
   recordFacts(screened: Screened, direction: Direction, context: Context): RecordedFacts {
-    return recordFacts(this.policy, this.factsOf(screened, direction, context));
+    return recordFacts(this.policy, this.factsOf(screened, direction, context), undefined, this.#claims);
   }
 
   get failMode(): FailMode {
@@ -320,10 +355,12 @@ class Plan implements ScreeningPlan {
 
   edits(results: readonly ClassifierResult[], decision: PolicyDecision, segment: Pick<Segment, 'content' | 'json'>, pseudonyms?: Pseudonyms): readonly TextEdit[] {
     const { content } = segment;
-    const spans = results.filter((result) => isMatched(result, decision)).flatMap((result, rank) => spansOf(result, rank));
     const textOf = (start: number, end: number): string => (segment.json === true ? decodedJson(content.slice(start, end)) : content.slice(start, end));
-    const known = pseudonyms ?? (decision.rule?.redact?.style === 'pseudonym' ? new Pseudonyms(literalTokens([segment])) : undefined);
-    const edits = redactionEdits(spans, decision.rule?.redact, this.#own.hashKey, textOf, known);
+    const edits = redactionsOf(decision).map(({ matched, rule }) => {
+      const spans = results.filter((result) => isMatched(result, matched)).flatMap((result, rank) => spansOf(result, rank));
+      const known = pseudonyms ?? (rule?.redact?.style === 'pseudonym' ? new Pseudonyms(literalTokens([segment])) : undefined);
+      return redactionEdits(spans, rule?.redact, this.#own.hashKey, textOf, known);
+    }).reduce(joinedEdits, []);
     if (segment.json !== true) return edits;
     const inString = inStringAt(content);
     return edits.map((edit) => writtenInJson(edit, inString(edit.start), content.slice(edit.start, edit.end), (back) => content[edit.start - back] ?? ''));
@@ -333,9 +370,10 @@ class Plan implements ScreeningPlan {
     let contentTypes: readonly ContentType[] = ['text'];
     let texts = 0;
     const factsWith = (results: readonly ClassifierResult[], deferred?: ReadonlySet<string>): Facts => ({ direction: 'output', results, classifiers: this.#classifiers, deferred, context, contentTypes, reads: this.#reads });
-    const decideWith = (results: readonly ClassifierResult[], deferred?: ReadonlySet<string>): PolicyDecision => decide(this.policy, factsWith(results, deferred), this.#own.failMode);
+    const decideWith = (results: readonly ClassifierResult[], deferred?: ReadonlySet<string>): PolicyDecision => decideWithClaims(this.policy, factsWith(results, deferred), this.#own.failMode, this.#claims);
     const deferred = late && this.#deferral?.deferred;
     const decideOn: DecideOn = (results) => decideWith(results, deferred);
+    const shadow = this.#shadowOfOutput((results) => factsWith(results, deferred));
     return {
       patterns: this.patterns,
       initial: decideOn([]),
@@ -344,14 +382,28 @@ class Plan implements ScreeningPlan {
       ...(pseudonyms === undefined || pseudonyms.size === 0 ? {} : { restore: (token) => pseudonyms.valueOf(token) }),
       openChannel: () => {
         texts += 1;
-        return new OutputChannel(decideOn, (results) => decideWith(results), this.#own.hashKey);
+        return new OutputChannel(decideOn, (results) => decideWith(results), this.#own.hashKey, shadow?.open());
       },
       meets: (contentType) => {
         if (!contentTypes.includes(contentType)) contentTypes = [...contentTypes, contentType];
+        shadow?.meets();
         return decideOn([]);
       },
-      recordFacts: () => ({ ...recordFacts(this.policy, factsWith([], deferred), this.#askedOfOutput), ...(texts > 1 ? { texts } : {}) }),
+      recordFacts: () => ({ ...recordFacts(this.policy, factsWith([], deferred), this.#askedOfOutput, this.#claims), ...(texts > 1 ? { texts } : {}) }),
+      ...(shadow === undefined ? {} : { shadowed: () => shadow.record() }),
     };
+  }
+
+  /** The shadow decides when the policy does. What nobody asked for about answers is unknown to it. */
+  #shadowOfOutput(factsWith: (results: readonly ClassifierResult[]) => Facts): ShadowAnswer | undefined {
+    const { shadow } = this.#compiled;
+    if (shadow === undefined) return undefined;
+    const asked = this.#askedOfOutput;
+    const combined = this.#combinedOfOutput();
+    const missing = this.#ensemble.combinations.filter((combination) => !combined.includes(combination))
+      .map(({ category }): ClassifierResult => ({ classifier_id: ENSEMBLE, category, unknown: true, reason: 'unavailable', latency_ms: 0 }));
+    const classifiers = new Map([...this.#classifiers.keys()].map((id) => [id, asked.includes(id) || id === ENSEMBLE ? 'ok' as const : 'unavailable' as const]));
+    return new ShadowAnswer(nameOf(shadow), (results) => decideWithClaims(shadow, { ...factsWith([...results, ...missing]), classifiers }, this.#own.failMode, this.#claims));
   }
 
   /** Those whose silence about an answer means that they found nothing: patterns, and classifiers that a rule reads. */
@@ -458,6 +510,18 @@ class Plan implements ScreeningPlan {
 /** A context key that is told from the text. */
 const LANGUAGE = 'language';
 
+/** With the language of a prompt, that of its longest text, where a rule asks for it. */
+function withLanguage(policy: Policy, segments: readonly SegmentResults[], direction: Direction, context: Context): Context {
+  if (direction !== 'input' || Object.hasOwn(context, LANGUAGE) || !readsContext(policy, LANGUAGE)) return context;
+  const texts = segments.filter(({ segment }) => segment.contentType === 'text').map(({ segment }) => segment.content);
+  const longest = texts.reduce((a, b) => (b.length > a.length ? b : a), '');
+  return { ...context, [LANGUAGE]: languageOf(longest).tag };
+}
+
+function nameOf({ id, revision }: Policy): string {
+  return `${id}@${revision}`;
+}
+
 const NO_RESULTS: readonly ClassifierResult[] = [];
 
 /** Where there is not time for everything, there is time for what is acted on. */
@@ -486,14 +550,16 @@ class OutputChannel implements ChannelJudge {
   readonly #decide: DecideOn;
   readonly #decideLate: DecideOn;
   readonly #hashKey: Buffer;
+  readonly #shadow: ShadowText | undefined;
   #results: ScoredResult[] = [];
   /** Those that came after the fact; what was found in time counts with them, never the other way round. */
   #late: ScoredResult[] = [];
 
-  constructor(decideOn: DecideOn, decideLate: DecideOn, hashKey: Buffer) {
+  constructor(decideOn: DecideOn, decideLate: DecideOn, hashKey: Buffer, shadow: ShadowText | undefined) {
     this.#decide = decideOn;
     this.#decideLate = decideLate;
     this.#hashKey = hashKey;
+    this.#shadow = shadow;
   }
 
   judgeLate(results: readonly ClassifierResult[]): LateVerdict {
@@ -512,20 +578,24 @@ class OutputChannel implements ChannelJudge {
   }
 
   #decideOn(scores: readonly ClassifierResult[], components: readonly Component[], window: TextWindow | undefined, textOf: (component: Component) => string | undefined, tally: ResultTally | undefined): OutputRuling {
-    const found = components.map((component) => ({ component, results: resultsOf(component.findings, 0) }));
+    const all = components.map((component) => ({ component, ...splitFound(resultsOf(component.findings, 0)) }));
+    this.#shadow?.take(all.flatMap(({ own, observed }) => [...own, ...observed]), scores);
+    const found = all.map(({ component, own }) => ({ component, results: own }));
     for (const { component, results } of found) if (!component.continued) tally?.add(results);
     this.#results = merged(this.#results, [...found.flatMap(({ results }) => results), ...scores.filter(isScored)]);
     // What one window does not know, the next may: an unknown result counts for its window alone.
     const decision = this.#decide([...this.#results, ...scores.filter((result) => !isScored(result))]);
     if (decision.action === 'block' || decision.action === 'replace') return { blocked: true, decision };
-    if (decision.action !== 'redact') return { blocked: false, decision, edits: [] };
-    const patternEdits = found.flatMap(({ component, results }) => this.#componentEdits(component, results, decision, textOf(component)));
-    const scoreEdits = window === undefined ? [] : this.#windowEdits(window, scores, decision);
-    return { blocked: false, decision, edits: scoreEdits.length === 0 ? patternEdits : withoutOverlap([...patternEdits, ...scoreEdits]) };
+    const edits = redactionsOf(decision).map((redacting) => {
+      const patternEdits = found.flatMap(({ component, results }) => this.#componentEdits(component, results, redacting, textOf(component)));
+      const scoreEdits = window === undefined ? [] : this.#windowEdits(window, scores, redacting);
+      return scoreEdits.length === 0 ? patternEdits : withoutOverlap([...patternEdits, ...scoreEdits]);
+    }).reduce(joinedEdits, []);
+    return { blocked: false, decision, edits };
   }
 
   #componentEdits(component: Component, results: readonly ScoredResult[], decision: PolicyDecision, text: string | undefined): readonly TextEdit[] {
-    const spans = results.filter((result) => isMatched(result, decision)).flatMap((result, rank) => spansOf(result, rank));
+    const spans = results.filter((result) => isMatched(result, decision.matched)).flatMap((result, rank) => spansOf(result, rank));
     const clipped = spans.map((span) => ({ ...span, start: Math.max(span.start, component.start) })).filter((span) => span.start < span.end);
     const edits = redactionEdits(clipped, decision.rule?.redact, this.#hashKey, (start, end) => text?.slice(start - component.start, end - component.start));
     return component.continued ? edits.map((edit) => ({ ...edit, text: '' })) : edits;
@@ -533,7 +603,7 @@ class OutputChannel implements ChannelJudge {
 
   /** Spans of matched scores; a score without spans stands for its whole window. */
   #windowEdits(window: TextWindow, scores: readonly ClassifierResult[], decision: PolicyDecision): readonly TextEdit[] {
-    const spans = scores.filter((result) => isMatched(result, decision)).flatMap((result, rank): LabelledSpan[] => {
+    const spans = scores.filter((result) => isMatched(result, decision.matched)).flatMap((result, rank): LabelledSpan[] => {
       const whole: LabelledSpan = { start: 0, end: window.text.length, label: result.label, rank };
       return result.spans.length === 0 ? [whole] : spansOf(result, rank);
     });
@@ -553,12 +623,31 @@ function withoutOverlap(edits: readonly TextEdit[]): readonly TextEdit[] {
   return out;
 }
 
-function isScored(result: ClassifierResult): result is ScoredResult {
-  return !('unknown' in result);
+function compileSets(policy: Policy, shadow: Policy | undefined, classifiers: readonly Classifier[], file: string): ScanSets {
+  const source = (classifier: string, definition: PatternDefinition): PatternSource => ({ classifier, definition, holds: mayAct(policy, classifier, definition.category) });
+  const ownSources = definitionsOf(policy).map((definition) => source(POLICY_PATTERNS, definition));
+  // The shadow's only observe: nothing waits for them.
+  const shadowSources = shadow === undefined ? [] : definitionsOf(shadow).map((definition): PatternSource => ({ classifier: SHADOW_PATTERNS, definition, holds: false }));
+  const viewed = (sources: readonly PatternSource[], { patterns }: Policy): readonly PatternSource[] => sources.filter((_, index) => patterns[index]!.category === undefined && patterns[index]!.views !== false);
+  try {
+    const set = compilePatterns([...classifiers.flatMap((c) => (c.patterns ?? []).map((definition) => source(c.id, definition))), ...ownSources, ...shadowSources]);
+    // Each is compiled by itself for this, so only those that state something.
+    const failing = failingExamples(ownSources.filter(({ definition: { matches = [], ignores = [] } }) => matches.length + ignores.length > 0));
+    if (failing.length > 0) throw new PatternSetError(failing);
+    return { patterns: set, ...disguisedSets([...viewed(ownSources, policy), ...(shadow === undefined ? [] : viewed(shadowSources, shadow))]) };
+  } catch (error) {
+    if (!(error instanceof PatternSetError)) throw error;
+    throw new ConfigError(error.issues.map((issue): ConfigIssue => ({
+      file, line: 1, column: 1, severity: 'error',
+      path: issue.classifier === POLICY_PATTERNS ? `patterns.${issue.id}` : `${issue.classifier}.${issue.id}`,
+      message: issue.position === undefined ? `pattern ${issue.id}: ${issue.message}` : `pattern ${issue.id}, character ${issue.position + 1}: ${issue.message}`,
+    })));
+  }
 }
 
-function compileSets(policy: Policy, classifiers: readonly Classifier[], file: string): ScanSets {
-  const own = policy.patterns.map((pattern): PatternDefinition => ({
+/** A policy's own patterns as they are compiled. */
+function definitionsOf(policy: Policy): readonly PatternDefinition[] {
+  return policy.patterns.map((pattern): PatternDefinition => ({
     id: pattern.id,
     category: pattern.category ?? pattern.id,
     label: pattern.label,
@@ -571,25 +660,9 @@ function compileSets(policy: Policy, classifiers: readonly Classifier[], file: s
     ignores: pattern.ignores,
     ...(pattern.regex === undefined ? { literal: pattern.literal ?? [] } : { regex: pattern.regex }),
   }));
-  const source = (classifier: string, definition: PatternDefinition): PatternSource => ({ classifier, definition, holds: mayAct(policy, classifier, definition.category) });
-  const ownSources = own.map((definition) => source(POLICY_PATTERNS, definition));
-  try {
-    const set = compilePatterns([...classifiers.flatMap((c) => (c.patterns ?? []).map((definition) => source(c.id, definition))), ...ownSources]);
-    // Each is compiled by itself for this, so only those that state something.
-    const failing = failingExamples(ownSources.filter(({ definition: { matches = [], ignores = [] } }) => matches.length + ignores.length > 0));
-    if (failing.length > 0) throw new PatternSetError(failing);
-    return { patterns: set, ...disguisedSets(ownSources.filter((_, index) => policy.patterns[index]!.category === undefined && policy.patterns[index]!.views !== false)) };
-  } catch (error) {
-    if (!(error instanceof PatternSetError)) throw error;
-    throw new ConfigError(error.issues.map((issue): ConfigIssue => ({
-      file, line: 1, column: 1, severity: 'error',
-      path: issue.classifier === POLICY_PATTERNS ? `patterns.${issue.id}` : `${issue.classifier}.${issue.id}`,
-      message: issue.position === undefined ? `pattern ${issue.id}: ${issue.message}` : `pattern ${issue.id}, character ${issue.position + 1}: ${issue.message}`,
-    })));
-  }
 }
 
-/** The policy's own patterns for views in which words are disguised, and their literals as such words may be written. */
+/** Policies' own patterns for views in which words are disguised, and their literals as such words may be written. */
 function disguisedSets(sources: readonly PatternSource[]): Omit<ScanSets, 'patterns'> {
   if (sources.length === 0) return {};
   const upright = sources.flatMap((source): readonly PatternSource[] => {
@@ -630,21 +703,12 @@ function reads(condition: Condition, classifier: string, category: string): bool
 const names = (wanted: string, actual: string): boolean => wanted === '*' || wanted === actual;
 
 /** A result that made the deciding rule true: its spans are what the rule redacts. */
-function isMatched(result: ClassifierResult, decision: PolicyDecision): result is ScoredResult {
-  return isScored(result) && decision.matched.some((m) => isScored(m) && m.classifier_id === result.classifier_id && m.category === result.category && m.score === result.score);
+function isMatched(result: ClassifierResult, matched: readonly ClassifierResult[]): result is ScoredResult {
+  return isScored(result) && matched.some((m) => isScored(m) && m.classifier_id === result.classifier_id && m.category === result.category && m.score === result.score);
 }
 
 function spansOf(result: ScoredResult, rank: number): LabelledSpan[] {
   return result.spans.map(({ start, end }) => ({ start, end, label: result.label, rank }));
-}
-
-/** Results of a channel so far: scores and labels once, spans not kept, so that long answers cost no memory. */
-function merged(known: readonly ScoredResult[], found: readonly ScoredResult[]): ScoredResult[] {
-  const out = [...known];
-  for (const result of found) {
-    if (!out.some((r) => r.classifier_id === result.classifier_id && r.category === result.category && r.score === result.score)) out.push({ ...result, spans: [] });
-  }
-  return out;
 }
 
 /** A stretch of JSON text as it reads: a value is the same value however its letters are escaped. */

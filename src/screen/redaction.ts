@@ -34,6 +34,25 @@ export function redactionEdits(spans: readonly LabelledSpan[], redaction: Redact
   return edits;
 }
 
+/**
+ * Both as one, sorted and not overlapping. Where they touch the same text it is covered as a whole, and what stands there
+ * is what the first say: it shows no more than they do alone.
+ */
+export function joinedEdits(first: readonly TextEdit[], second: readonly TextEdit[]): readonly TextEdit[] {
+  if (first.length === 0 || second.length === 0) return first.length === 0 ? second : first;
+  const joined: { start: number; end: number; text: string; isFirst: boolean }[] = [];
+  const all = [...first.map((edit) => ({ ...edit, isFirst: true })), ...second.map((edit) => ({ ...edit, isFirst: false }))];
+  for (const edit of all.sort((a, b) => a.start - b.start || b.end - a.end)) {
+    const last = joined[joined.length - 1];
+    if (last === undefined || edit.start >= last.end) joined.push({ ...edit });
+    else {
+      last.end = Math.max(last.end, edit.end);
+      if (edit.isFirst && !last.isFirst) Object.assign(last, { text: edit.text, isFirst: true });
+    }
+  }
+  return joined.map(({ start, end, text }) => ({ start, end, text }));
+}
+
 function replacement(label: string, text: string | undefined, redaction: Redaction, key: Buffer, pseudonyms: Pseudonyms | undefined): string {
   if (text === undefined || redaction.style === 'label') return `[${label}]`;
   if (redaction.style === 'pseudonym') return pseudonyms?.tokenOf(label, text) ?? `[${label}]`;

@@ -33,6 +33,19 @@ function addSpan(spans: Spans, start: number, end: number): void {
   else spans.push({ start, end });
 }
 
+export function isScored(result: ClassifierResult): result is ScoredResult {
+  return !('unknown' in result);
+}
+
+/** Results of a text so far: scores and labels once, spans not kept, so that long answers cost no memory. */
+export function merged(known: readonly ScoredResult[], found: readonly ScoredResult[]): ScoredResult[] {
+  const out = [...known];
+  for (const result of found) {
+    if (!out.some((r) => r.classifier_id === result.classifier_id && r.category === result.category && r.score === result.score)) out.push({ ...result, spans: [] });
+  }
+  return out;
+}
+
 type Summary = DecisionRecord['classifier_results'][number];
 
 /** Counts results by classifier and category, without their spans: the highest score, how many places, and why there is no score. */

@@ -5,9 +5,10 @@
  * given strictly: an unknown or ill-typed field is refused, since a misspelt `direction` must not screen the wrong way.
  */
 import { WeirError } from '../contract/errors.ts';
-import type { DecisionRecord, RecordedFacts, Segment } from '../contract/exchange.ts';
+import type { DecisionRecord, Segment } from '../contract/exchange.ts';
 import { CONTENT_TYPES, DIRECTIONS, type Context, type ContextValue, type ScreeningDecision, type ScreeningRequest, type Unread } from '../contract/screening.ts';
 import { applyEdits } from '../text/edits.ts';
+import { planUnder } from './canary.ts';
 import { coverageOf, isMedia, partOf } from './coverage.ts';
 import type { ScreeningPlan } from './plan.ts';
 import { ResultTally } from './results.ts';
@@ -18,6 +19,8 @@ export interface ScreeningDefaults {
   readonly requestId: string;
   /** The tenant that the caller's credential names; another one in the body is refused. */
   readonly tenantId: string;
+  /** The tenant's key that was used. */
+  readonly keyId?: string | undefined;
   readonly now: Date;
 }
 
@@ -93,8 +96,9 @@ async function screenItem(...[value, ...rest]: Parameters<typeof screenValue>): 
 
 async function screenValue(value: unknown, defaults: ScreeningDefaults, planFor: (policyId: string | undefined) => ScreeningPlan, signal: AbortSignal | undefined): Promise<Screening> {
   const request = readScreeningRequest(value, defaults);
-  const { decision, redactions, facts } = await screenAndCount(request, planFor(request.policy_set_id), defaults.now, signal);
-  return { decision, record: { direction: request.direction, policy: decision.policy, record: { ...recordOf(decision, redactions), facts } } };
+  const plan = planUnder(planFor(request.policy_set_id), { sessionId: request.session_id, userId: request.user_id, keyId: defaults.keyId, requestId: request.request_id });
+  const { decision, redactions, ...recorded } = await screenAndCount(request, plan, defaults.now, signal);
+  return { decision, record: { direction: request.direction, policy: decision.policy, record: { ...recordOf(decision, redactions), ...recorded } } };
 }
 
 /** The decision as a closing entry says it: without content, without spans. */
@@ -171,7 +175,7 @@ export async function screenOnce(request: ScreeningRequest, plan: ScreeningPlan,
   return (await screenAndCount(request, plan, now, signal)).decision;
 }
 
-async function screenAndCount(request: ScreeningRequest, plan: ScreeningPlan, now: Date, signal?: AbortSignal): Promise<{ readonly decision: ScreeningDecision; readonly redactions: number; readonly facts: RecordedFacts }> {
+async function screenAndCount(request: ScreeningRequest, plan: ScreeningPlan, now: Date, signal?: AbortSignal): Promise<{ readonly decision: ScreeningDecision; readonly redactions: number } & Pick<DecisionRecord, 'facts' | 'shadow'>> {
   const { direction, content } = request;
   const segment: Segment = { path: 'content', carrier: 'content', contentType: request.content_type, content, history: false };
   const context = screeningContext(request, now);
@@ -193,7 +197,8 @@ async function screenAndCount(request: ScreeningRequest, plan: ScreeningPlan, no
     ...(decision.degraded.length === 0 ? {} : { degraded: decision.degraded }),
     created_at: now.toISOString(),
   };
-  return { decision: answer, redactions: edits?.length ?? 0, facts: plan.recordFacts(screened, direction, context) };
+  const shadow = plan.shadowed?.(screened, direction, context);
+  return { decision: answer, redactions: edits?.length ?? 0, facts: plan.recordFacts(screened, direction, context), ...(shadow === undefined ? {} : { shadow }) };
 }
 
 /** The facts about the caller win over the context it gives. */

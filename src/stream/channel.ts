@@ -96,7 +96,7 @@ abstract class ScanningChannel {
   protected get decided(): number {
     if (this.#blockedAt >= 0) return this.#blockedAt;
     const { gate } = this.#options;
-    return gate === undefined ? this.scan.boundary : Math.min(this.scan.boundary, gate.reach, this.#pending[0]?.start ?? Infinity);
+    return gate === undefined ? this.scan.boundary : Math.min(this.scan.boundary, gate.reach, this.#pending.find(({ holds }) => holds)?.start ?? Infinity);
   }
 
   protected get allowed(): boolean {

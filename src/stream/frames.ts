@@ -89,7 +89,7 @@ class SocketGuard implements FrameGuard {
 
   constructor(options: FrameGuardOptions) {
     this.#options = options;
-    this.#tally = new Tally(options.plan.initial);
+    this.#tally = new Tally(options.plan);
     this.#queue = new EventQueue({
       reader: options.reader,
       repeats: true,

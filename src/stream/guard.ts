@@ -99,7 +99,7 @@ class AnswerGuard implements Guard {
     this.#options = options;
     this.#reader = options.dialect.createReader(options.request);
     this.#framer = new SseFramer(options.limits.eventBytesMax);
-    this.#tally = new Tally(options.plan.initial);
+    this.#tally = new Tally(options.plan);
     this.#findOpaque = opaqueFinder(options.dialect.answerRules);
     this.#queue = new EventQueue({
       reader: this.#reader,

@@ -5,6 +5,7 @@
 import type { DecisionRecord, OpaquePart } from '../contract/exchange.ts';
 import type { PolicyDecision } from '../contract/policy.ts';
 import type { Treatment, Unread } from '../contract/screening.ts';
+import type { OutputPlan } from '../screen/plan.ts';
 import { ResultTally } from '../screen/results.ts';
 
 export class Tally {
@@ -18,8 +19,10 @@ export class Tally {
   #blocking: PolicyDecision;
   readonly #rules = new Set<string>();
   readonly #degraded = new Set<string>();
+  readonly #shadowed: OutputPlan['shadowed'];
 
-  constructor(initial: PolicyDecision) {
+  constructor({ initial, shadowed }: Pick<OutputPlan, 'initial' | 'shadowed'>) {
+    this.#shadowed = shadowed;
     this.#worst = this.#blocking = initial;
     this.decided(initial);
   }
@@ -59,6 +62,7 @@ export class Tally {
       degraded: [...this.#degraded],
       redactions,
       latency_ms: 0,
+      ...(this.#shadowed === undefined ? {} : { shadow: this.#shadowed() }),
     };
   }
 }

@@ -4,7 +4,7 @@
  */
 import pino from 'pino';
 import { CHANNELS, type ConfigReloaded, type ExchangeClosed, type HealthChanged, type StageEnded } from '../contract/channels.ts';
-import type { DecisionRecord, LateRecord } from '../contract/exchange.ts';
+import type { DecisionRecord, LateRecord, ShadowRecord } from '../contract/exchange.ts';
 import { nameOf } from './label.ts';
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
@@ -94,7 +94,13 @@ function decisionFields(direction: string, decision: DecisionRecord | undefined)
     [`${direction}_rules`]: decision.triggered_rules.map(nameOf).join(',') || undefined,
     [`${direction}_redactions`]: decision.redactions || undefined,
     [`${direction}_degraded`]: decision.degraded.map(nameOf).join(',') || undefined,
+    ...shadowFields(`${direction}_shadow`, decision.shadow),
   };
+}
+
+function shadowFields(name: string, shadow: ShadowRecord | undefined): LogFields {
+  if (shadow === undefined) return {};
+  return { [name]: nameOf(shadow.policy), [`${name}_action`]: shadow.action, [`${name}_rules`]: shadow.triggered_rules.map(nameOf).join(',') || undefined, [`${name}_degraded`]: shadow.degraded.map(nameOf).join(',') || undefined };
 }
 
 function lateFields(late: LateRecord | undefined): LogFields {

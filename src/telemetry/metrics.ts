@@ -12,7 +12,7 @@ import { MeterProvider, PeriodicExportingMetricReader, type IMetricReader } from
 import { BREAKER_STATES, CHANNELS, type BreakerChanged, type BreakerState, type ClassifierCalled, type ConfigReloaded, type ExchangeClosed, type HealthChanged, type PoliciesHeld, type PolicyHeld, type StageEnded } from '../contract/channels.ts';
 import type { DecisionRecord, ExchangeRecord } from '../contract/exchange.ts';
 import { POLICY_ORIGINS } from '../contract/policy.ts';
-import { ACTIONS, type Action, type Direction } from '../contract/screening.ts';
+import { ACTIONS, DIRECTIONS, type Action, type Direction } from '../contract/screening.ts';
 import { BoundedLabel, nameOf } from './label.ts';
 import { SERVICE_NAME } from './names.ts';
 
@@ -30,6 +30,7 @@ const CHARACTERS = [0, 1, 4, 16, 64, 256, 1024, 4096, 16384, 65536];
 export const METRICS = {
   weir_exchanges_total: { kind: 'counter', labels: ['tenant', 'action', 'outcome'], help: 'Exchanges that ended, by their strongest action' },
   weir_decisions_total: { kind: 'counter', labels: ['direction', 'tenant', 'action'], help: 'Decisions' },
+  weir_shadow_decisions_total: { kind: 'counter', labels: ['policy', 'shadow', 'direction', 'action', 'shadow_action'], help: 'Decisions of policies with a shadow, and what the shadow would have decided' },
   weir_violations_total: { kind: 'counter', labels: ['category', 'direction'], help: 'Findings with a score of 0.5 or more' },
   weir_unknown_scores_total: { kind: 'counter', labels: ['classifier', 'reason'], help: 'Scores that did not arrive, once for each category of an exchange' },
   weir_late_verdicts_total: { kind: 'counter', labels: ['tenant', 'act'], help: 'Exchanges that were judged after the fact, by what was done about them: cut, barred, flagged, none' },
@@ -109,10 +110,10 @@ class Recorder {
   readonly #counters = new Map<MetricName, Counter>();
   readonly #histograms = new Map<MetricName, Histogram>();
   readonly #tenants = new BoundedLabel(TENANTS_MAX);
+  readonly #policies = new BoundedLabel(POLICIES_MAX);
   readonly #categories = new BoundedLabel(CATEGORIES_MAX);
   readonly #classifiers = new BoundedLabel(CLASSIFIERS_MAX);
   readonly #health = new Map<string, boolean>();
-  readonly #policies = new BoundedLabel(POLICIES_MAX);
   #held: readonly PolicyHeld[] = [];
   /** By label. */
   readonly #breakers = new Map<string, BreakerState>();
@@ -224,6 +225,7 @@ class Recorder {
     this.#count('weir_exchanges_total', 1, { tenant, action: strongestAction(record), outcome: record.outcome });
     this.#record('weir_exchange_duration_seconds', record.duration_ms / 1000, { outcome: record.outcome });
     if (record.input !== undefined) this.#decision('input', tenant, record.input);
+    for (const direction of DIRECTIONS) this.#shadow(direction, record);
     if (record.output !== undefined) {
       this.#decision('output', tenant, record.output);
       this.#record('weir_hold_seconds', record.held_ms_total / 1000, {});
@@ -246,6 +248,12 @@ class Recorder {
     }
   }
 
+  #shadow(direction: Direction, { policy, [direction]: decision }: ExchangeRecord): void {
+    if (policy === undefined || decision?.shadow === undefined) return;
+    const { action, shadow } = decision;
+    this.#count('weir_shadow_decisions_total', 1, { policy: this.#policies.of(idOf(policy)), shadow: this.#policies.of(idOf(shadow.policy)), direction, action, shadow_action: shadow.action });
+  }
+
   #count(name: MetricName, amount: number, attributes: Attributes): void {
     this.#counters.get(name)!.add(amount, attributes);
   }
@@ -253,6 +261,11 @@ class Recorder {
   #record(name: MetricName, value: number, attributes: Attributes): void {
     this.#histograms.get(name)!.record(value, attributes);
   }
+}
+
+/** Of `id@revision`: every change of a policy would be a series of its own. */
+function idOf(policy: string): string {
+  return policy.slice(0, policy.lastIndexOf('@'));
 }
 
 const LOOP_RESOLUTION_MS = 10;

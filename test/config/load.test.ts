@@ -99,6 +99,15 @@ const refused: readonly (readonly [name: string, files: Readonly<Record<string, 
   ['two tenants of one name, without keys', { 'weir.yaml': `${CONFIG}${ONE}\n`, 'policies/main.yaml': POLICY }, ['weir.yaml:4:11 a second tenant one', ...[3, 4].map((line) => `weir.yaml:${line}:5 tenant one has no keys, so its requests cannot be told from others (give every tenant keys, or keep a single one)`)]],
   ['keys given twice', { 'weir.yaml': CONFIG.replace('up }\n', `up, keys: [${KEY('a', '1')}, ${KEY('b', '1')}, ${KEY('a', '2')}] }\n`), 'policies/main.yaml': POLICY }, ['weir.yaml:3:155 a second key with this sha256', 'weir.yaml:3:231 a second key a']],
   ['two classifiers of one name', { 'weir.yaml': `${CONFIG}classifiers: [ { id: pii, plugin: pii }, { id: pii, plugin: pii } ]`, 'policies/main.yaml': POLICY }, ['weir.yaml:4:48 a second classifier pii']],
+  ['a shadow that is not there', { 'weir.yaml': CONFIG, 'policies/main.yaml': `${POLICY}shadow: othr\n`, 'policies/other.yaml': 'policy: other\n' }, ['policies/main.yaml:4:9 no policy othr (did you mean other?)']],
+  ['a canary that is not there', { 'weir.yaml': CONFIG, 'policies/main.yaml': `${POLICY}canary: { policy: zzz, share: 5% }\n` }, ['policies/main.yaml:4:19 no policy zzz']],
+  ['a policy as its own shadow and canary', { 'weir.yaml': CONFIG, 'policies/main.yaml': `${POLICY}shadow: main\ncanary: { policy: main, share: 5% }\n` }, ['policies/main.yaml:4:9 a policy is not its own shadow (name another policy)', 'policies/main.yaml:5:19 a policy is not its own canary (name another policy)']],
+  ['a shadow in a policy that nobody is under', { 'weir.yaml': CONFIG, 'policies/main.yaml': POLICY, 'policies/other.yaml': 'policy: other\nshadow: gone\n' }, ['policies/other.yaml:2:9 no policy gone']],
+  ['context headers that are no names, known or named twice', { 'weir.yaml': CONFIG.replace('up }\n', 'up, context: { headers: [Surface, user_trust, tenant, plan], trusted: [plan] } }\n'), 'policies/main.yaml': POLICY }, [
+    'weir.yaml:3:65 expected a name of lower-case letters, digits, `.` and `-`, since headers have no case', 'weir.yaml:3:74 expected a name of lower-case letters, digits, `.` and `-`, since headers have no case', 'weir.yaml:3:86 tenant is known without the caller (give the header another name)',
+  ]],
+  ['a context header named twice', { 'weir.yaml': CONFIG.replace('up }\n', 'up, context: { headers: [plan, plan], trusted: [age, plan] } }\n'), 'policies/main.yaml': POLICY }, ['weir.yaml:3:71 a second context header plan', 'weir.yaml:3:93 a second context header plan']],
+  ['too many context headers', { 'weir.yaml': CONFIG.replace('up }\n', `up, context: { trusted: [${Array.from({ length: 65 }, (_, i) => `n${i}`).join(', ')}] } }\n`), 'policies/main.yaml': POLICY }, ['weir.yaml:3:64 65 entries, the limit is 64']],
   ['traces to nowhere', { 'weir.yaml': `${CONFIG}telemetry: { traces: { exporter: otlp } }`, 'policies/main.yaml': POLICY }, ['weir.yaml:4:34 exporter otlp needs an endpoint (add endpoint: http://127.0.0.1:4318/v1/traces)']],
 ];
 
@@ -121,9 +130,15 @@ t.test('files outside the working directory are named whole', async (t) => {
 
 t.test('several tenants with keys, and warnings that do not refuse', async (t) => {
   const tenants = ['a', 'b'].map((id, index) => `  - { id: ${id}, policy: main, upstream: up, keys: [${KEY('k', String(index))}] }`).join('\n');
-  const dir = folder(t, { 'weir.yaml': `upstreams: { up: { url: https://api.example.com/v1 } }\ntenants:\n${tenants}\nreview: {}\n`, 'policies/main.yaml': `${POLICY}shadow: other\n` });
+  const dir = folder(t, { 'weir.yaml': `upstreams: { up: { url: https://api.example.com/v1 } }\ntenants:\n${tenants}\nreview: {}\n`, 'policies/main.yaml': `${POLICY}shadow: other\n`, 'policies/other.yaml': 'policy: other\nshadow: main\n' });
   const snapshot = await loadConfig('weir.yaml', {}, { workingDir: dir });
-  t.same(snapshot.warnings.map(({ path, severity }) => [path, severity]), [['review', 'warning'], ['shadow', 'warning']]);
+  t.same(snapshot.warnings.map(({ path, severity }) => [path, severity]), [['review', 'warning'], ['shadow', 'warning'], ['shadow', 'warning']]);
+});
+
+t.test('as many context headers as there may be', async (t) => {
+  const names = Array.from({ length: 64 }, (_, i) => `n${i}`);
+  const dir = folder(t, { 'weir.yaml': CONFIG.replace('up }\n', `up, context: { headers: [user.trust], trusted: [${names.join(', ')}] } }\n`), 'policies/main.yaml': POLICY });
+  t.match((await loadConfig('weir.yaml', {}, { workingDir: dir })).config.tenants[0]!.context, { headers: ['user.trust'], trusted: names });
 });
 
 t.test('of policies that nobody is under, warnings are not told; descriptions for editors are no policies', async (t) => {
@@ -132,7 +147,7 @@ t.test('of policies that nobody is under, warnings are not told; descriptions fo
   const snapshot = await loadConfig('weir.yaml', {}, { workingDir: dir, classifiers: PII });
   t.same([...snapshot.policies.keys()], ['main', 'second', 'third', 'unused']);
   t.same(snapshot.warnings.map(({ file, message }) => `${file} ${message}`).sort(), [
-    'policies/main.yaml shadow is not available yet', 'policies/second.yaml canary is not available yet',
+    'policies/main.yaml second has a canary of its own, which does not count where it is the shadow',
     'policies/second.yaml no classifier toxicity is configured', 'policies/third.yaml no classifier toxicity is configured',
   ]);
 });

@@ -19,7 +19,7 @@ export const README = join(ROOT, 'README.md');
 
 /** Own headers, with their meaning. Where the code sets them is `proxy/`; the test reads it. */
 export const OWN_HEADERS: Readonly<Record<string, string>> = {
-  'x-weir-session-id': 'on a request: the conversation it belongs to, 256 characters at most; reversible pseudonyms stay the same within it, and a late violation can bar it',
+  'x-weir-session-id': 'on a request: the conversation it belongs to, 256 characters at most; reversible pseudonyms stay the same within it, a canary takes it or leaves it as a whole, and a late violation can bar it',
   'x-weir-request-id': 'id of the exchange, as in the audit log and traces',
   'x-weir-policy': 'the policy that decided, `id@revision`',
   'x-weir-action': 'the decision on the input',

@@ -49,7 +49,7 @@ t.test('log lines are single, short, and hold no text of callers', async (t) => 
   lines.length = 0;
   CHANNELS.exchangeClosed.publish({ record: record({ model: SECRET, route: `/v1/${SECRET}`, session_id: SECRET, request_id: SECRET }) });
   CHANNELS.exchangeClosed.publish({ record: record({ outcome: 'failed', status: 500, input: undefined, output: undefined, model: undefined, policy: undefined }) });
-  CHANNELS.exchangeClosed.publish({ record: record({ outcome: 'upstream_failed', status: 502, error_code: 'upstream_timeout' }) });
+  CHANNELS.exchangeClosed.publish({ record: record({ outcome: 'upstream_failed', status: 502, error_code: 'upstream_timeout', input: decision({ shadow: { policy: 'next@2', action: 'block', triggered_rules: ['a', 'b'], degraded: ['b'] } }) }) });
   CHANNELS.stageEnded.publish({ requestId: 'request-1', stage: 'identify', startMs: 1, endMs: 3.5, error: SECRET });
   CHANNELS.configReloaded.publish({ ok: false, hash: 'abc', issues: 2, message: 'weir.yaml:3:1 unknown key' });
   CHANNELS.configReloaded.publish({ ok: true, hash: 'abd', issues: 0 });
@@ -58,7 +58,7 @@ t.test('log lines are single, short, and hold no text of callers', async (t) => 
   t.notMatch(lines.join(''), /4111/);
   t.match(lines.map((line) => JSON.parse(line)), [
     { level: 'info', event: 'exchange', request_id: 'other', model: 'other', route: 'other', output_action: 'redact', output_redactions: 3, duration_ms: 100 },
-    { level: 'error', outcome: 'failed' }, { level: 'warn', error_code: 'upstream_timeout' }, { level: 'debug', event: 'stage', duration_ms: 2.5, error: 'other' },
+    { level: 'error', outcome: 'failed' }, { level: 'warn', error_code: 'upstream_timeout', input_shadow: 'next@2', input_shadow_action: 'block', input_shadow_rules: 'a,b', input_shadow_degraded: 'b' }, { level: 'debug', event: 'stage', duration_ms: 2.5, error: 'other' },
     { level: 'error', event: /old one stays/, message: /unknown key/ }, { level: 'info', event: 'configuration loaded', hash: 'abd' },
     { level: 'warn', part: 'audit' }, { level: 'info', part: 'audit' },
   ]);
@@ -156,7 +156,7 @@ t.test('every metric is told, with its labels and no others', async (t) => {
   openExchange();
   openExchange();
   CHANNELS.stageEnded.publish({ requestId: 'request-1', stage: 'identify', startMs: 0, endMs: 5 });
-  CHANNELS.exchangeClosed.publish({ record: record({ late: { direction: 'output', action: 'block', triggered_rules: ['r'], classifier_results: [], degraded: [], acted: ['cut'], latency_ms: 9 }, input: decision({ action: 'warn', coverage: { screened: [], exempt: [], opaque: [{ carrier: 'file', kind: 'file', treatment: 'pass' }] } }) }) });
+  CHANNELS.exchangeClosed.publish({ record: record({ late: { direction: 'output', action: 'block', triggered_rules: ['r'], classifier_results: [], degraded: [], acted: ['cut'], latency_ms: 9 }, input: decision({ action: 'warn', shadow: { policy: 'next@2', action: 'block', triggered_rules: ['r'], degraded: [] }, coverage: { screened: [], exempt: [], opaque: [{ carrier: 'file', kind: 'file', treatment: 'pass' }] } }) }) });
   const text = await metrics.prometheusText();
   for (const [name, { labels, kind }] of Object.entries(METRICS)) {
     t.match(text, new RegExp(`# TYPE ${name} ${kind}\n`), name);
@@ -171,7 +171,7 @@ t.test('every metric is told, with its labels and no others', async (t) => {
     'weir_policy_source{policy="acme",source="disk"} 7', 'weir_policy_source{policy="acme",source="redis"} 0', 'weir_policy_stale{policy="acme"} 1', 'weir_policy_age_seconds{policy="bravo@2"} 0',
     'weir_classifier_results_total{classifier="vendor",outcome="timeout"} 1', 'weir_classifier_results_total{classifier="vendor",outcome="cached"} 1', 'weir_classifier_results_total{classifier="ours",outcome="unavailable"} 1',
     'weir_classifier_late_total{classifier="vendor"} 1', 'weir_classifier_latency_seconds_sum{classifier="vendor"} 0.06', 'weir_classifier_latency_seconds_count{classifier="vendor"} 2',
-    'weir_late_verdicts_total{tenant="acme",act="cut"} 1',
+    'weir_late_verdicts_total{tenant="acme",act="cut"} 1', 'weir_shadow_decisions_total{policy="demo",shadow="next",direction="input",action="warn",shadow_action="block"} 1',
     'weir_classifier_breaker_state{classifier="vendor"} 0', 'weir_classifier_breaker_state{classifier="ours"} 2',
     'weir_config_info{hash="aaa"} 0', 'weir_config_info{hash="bbb"} 1', 'weir_config_last_reload_success 0', 'weir_healthy{part="audit"} 0',
     'weir_exchange_duration_seconds_bucket{outcome="completed",le="0.16"} 1', 'weir_exchange_duration_seconds_bucket{outcome="completed",le="0.08"} 0', 'weir_held_characters_sum 12', 'weir_hold_seconds_sum 0.034',

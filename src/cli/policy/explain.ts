@@ -9,6 +9,7 @@ import { DIRECTIONS, type Context, type Direction } from '../../contract/screeni
 import { assumedFacts, assumedResults, type AssumedScores } from '../../policy/cases.ts';
 import { explain, type Explanation } from '../../policy/explain.ts';
 import { recordedDecisions, redecide, type RecordedDecision } from '../../policy/recorded.ts';
+import { decisiveFacts } from '../../policy/stricter.ts';
 import { screenText } from '../../rehearsal.ts';
 import { ClassifierPool } from '../../runtime.ts';
 import type { ScreeningPlan } from '../../screen/plan.ts';
@@ -109,7 +110,8 @@ interface ExplainedRecord {
 function explainRecorded(recorded: RecordedDecision, { policy, failMode }: ScreeningPlan): ExplainedRecord {
   const { gap } = redecide(policy, recorded, [policy], failMode);
   if (recorded.facts === undefined) return { recorded, problem: 'the entry holds several decisions, or was written before facts were recorded' };
-  const explanation = explain(policy, recorded.facts.facts, failMode);
+  const { facts, claims } = recorded.facts;
+  const explanation = explain(policy, decisiveFacts(policy, facts, failMode, claims), failMode);
   if (gap === 'other decision') return { recorded, explanation, problem: 'on the recorded scores the policy decides otherwise: the decision was made on more than its entry holds' };
   return gap === undefined ? { recorded, explanation } : { recorded, explanation, problem: `the entry does not hold all that the policy reads: ${gap}` };
 }
