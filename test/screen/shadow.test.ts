@@ -95,7 +95,7 @@ t.test('a pattern of it that goes on in the next window does not keep the text o
   const released = async (shadow: string | undefined): Promise<number> => {
     const out: Buffer[] = [];
     const guard = createGuard({
-      dialect: openaiChat, request: STREAM_REQUEST, plan: planOf(policy, shadow, [judge]).forOutput({}), requestId: 'r', status: 200, mediaType: 'text/event-stream', limits: { eventBytesMax: 1 << 20, responseBytesMax: 1 << 20 },
+      dialect: openaiChat, request: STREAM_REQUEST, plan: planOf(policy, shadow, [judge], { deadlineMs: 60_000 }).forOutput({}), requestId: 'r', status: 200, mediaType: 'text/event-stream', limits: { eventBytesMax: 1 << 20, responseBytesMax: 1 << 20 },
       onBytes: (bytes) => void out.push(Buffer.from(bytes)), onDone: () => undefined,
     });
     guard.feed(chat('abcdBlue', 'bird').subarray(0, -'data: [DONE]\n\n'.length));
