@@ -12,6 +12,7 @@ import { decide } from '../../src/policy/decide.ts';
 import { DiffTally, EXAMPLES_MAX } from '../../src/policy/diff.ts';
 import { requirePolicy } from '../../src/policy/parse.ts';
 import { readsContext, recordedDecisions, recordFacts, redecide, type RecordedDecision } from '../../src/policy/recorded.ts';
+import { decideWithClaims } from '../../src/policy/stricter.ts';
 import { ResultTally } from '../../src/screen/results.ts';
 
 const score = (classifier_id: string, category: string, value: number): ClassifierResult => ({ classifier_id, category, score: value, label: category, spans: [], latency_ms: 1 });
@@ -45,6 +46,25 @@ const decided = (policy: Policy, record: ExchangeRecord, by: readonly Policy[] =
   const { decision, gap } = redecide(policy, recordedDecisions(record)[0]!, [...by, policy], 'closed');
   return gap ?? decision!.action;
 };
+
+t.test('what callers claimed is recorded, and decided without and with', async (t) => {
+  const kids = one('{ context: surface, eq: kids }');
+  const adults = one('{ not: { context: surface, eq: kids } }');
+  /** Decided by `policy` with these claims. */
+  const claimed = (policy: Policy, claims: Context): ExchangeRecord => {
+    const record = recordOf(policy, facts([]));
+    const { action, triggered_rules, degraded } = decideWithClaims(policy, facts([]), 'closed', claims);
+    return { ...record, input: { ...record.input!, action, triggered_rules, degraded, facts: recordFacts(policy, facts([]), undefined, claims) } };
+  };
+  t.same(claimed(kids, { surface: 'kids', other: 1 }).input!.facts, { classifiers: ['tox', 'pii', 'patterns'], content_types: ['text'], context: { surface: null }, claims: { surface: 'kids' } }, 'what no rule reads is not recorded');
+  t.equal(decided(kids, claimed(kids, { surface: 'kids' })), 'block');
+  t.equal(decided(kids, claimed(kids, { surface: 'web' })), 'allow');
+  t.equal(decided(adults, claimed(kids, { surface: 'kids' })), 'block', 'without the claim it would have been');
+  t.equal(decided(kids, claimed(kids, { surface: 'k'.repeat(65) })), 'context', 'what is too long to be recorded is not known');
+  t.equal(decided(one('{ score: gone.x, gte: 0.5 }'), claimed(kids, { surface: 'kids' })), 'score');
+  const either = rulesOf('  - { id: a, when: { context: surface, eq: kids }, action: block }\n  - { id: b, when: { score: gone.x, gte: 0.5 }, action: block }\n');
+  t.equal(decided(either, claimed(kids, { surface: 'kids' })), 'score', 'without the claim another rule decides, and its score is not known');
+});
 
 t.test('what the log tells and what it does not', async (t) => {
   const hate = facts([score('tox', 'hate', 0.6)]);
