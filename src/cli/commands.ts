@@ -12,4 +12,5 @@ export const COMMANDS: Readonly<Record<string, () => Promise<CliCommand>>> = {
   redact: async () => (await import('./redact.ts')).redact,
   policy: async () => (await import('./policy.ts')).policy,
   classifier: async () => (await import('./classifier.ts')).classifier,
+  learn: async () => (await import('./learn.ts')).learn,
 };
