@@ -9,6 +9,7 @@ import { CHANNELS, type CallOutcome } from '../contract/channels.ts';
 import type { Classifier, ClassifierFeed } from '../contract/classifier.ts';
 import type { ClassifierResult, ScreeningRequest, UnknownReason } from '../contract/screening.ts';
 import { languageOf } from '../text/language.ts';
+import { viewsOf } from '../text/views.ts';
 import { unknowns } from './answer.ts';
 import type { VerdictMemory } from './cache.ts';
 import { ClassifierCalls, type CallSettings, type Classify } from './call.ts';
@@ -55,6 +56,8 @@ export interface EnsembleFeed {
 export const DEADLINE_MS = 80;
 /** A language told with less confidence excludes no classifier. */
 const LANGUAGE_CONFIDENCE_MIN = 0.8;
+/** So much of a text is looked at for disguises that would change its language. */
+const DISGUISE_CHARS_MAX = 16_384;
 /** Shared memory is asked only where this is left after its own longest wait. */
 const SHARED_LEFT_MS = 50;
 
@@ -205,9 +208,12 @@ function languageFor({ content, content_type: type }: ScreeningRequest): () => s
   return () => (found ??= { language: type === 'text' ? confidentLanguage(content) : undefined }).language;
 }
 
+/** A text in disguise has no language that would excuse a classifier from reading it. */
 function confidentLanguage(content: string): string | undefined {
   const { tag, confidence } = languageOf(content);
-  return tag === 'und' || confidence < LANGUAGE_CONFIDENCE_MIN ? undefined : primaryTag(tag);
+  if (tag === 'und' || confidence < LANGUAGE_CONFIDENCE_MIN) return undefined;
+  const disguised = viewsOf(content, { names: ['plain', 'folded'], charsMax: DISGUISE_CHARS_MAX }).some(({ text }) => languageOf(text).tag !== tag);
+  return disguised ? undefined : primaryTag(tag);
 }
 
 function speaks({ languages }: Classifier, language: string | undefined): boolean {

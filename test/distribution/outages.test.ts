@@ -7,7 +7,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
-import { blocking, blocks, control, freshFolder, proxy, readyProxy, until } from '../helpers/house.ts';
+import { blocking, blocks, control, freshFolder, held, proxy, readyProxy, until } from '../helpers/house.ts';
 import { REDIS_MISSING, freePort, startRedis } from '../helpers/redis-server.ts';
 
 const frozenMs = 4_000 * Math.min(15, Number(process.env.WEIR_TEST_RUNS ?? 1));
@@ -29,7 +29,7 @@ t.test('killed: all goes on; restarted empty: the store fills it; started meanwh
 
   const again = await proxy(t, port, dir);
   t.same([await again.chat('Heron'), await again.chat('fine')], [400, 200]);
-  await until(async () => (await again.metrics()).includes('weir_policy_source{policy="acme",source="disk"} 1'), 'the metric');
+  await held(t, ({ policy, origin, revision }) => policy === 'acme' && origin === 'disk' && revision === 1, 'a policy from the disk');
 
   await startRedis(t, port);
   const ms = await until(blocks(again, 'Osprey'), 'the change from before');

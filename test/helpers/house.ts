@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Test } from 'tap';
 import { createApp, type App } from '../../src/app.ts';
+import { CHANNELS, type PoliciesHeld, type PolicyHeld } from '../../src/contract/channels.ts';
 
 export interface HouseOptions {
   /** Default: a folder of its own. */
@@ -97,6 +98,15 @@ export async function until(condition: () => boolean | Promise<boolean>, what: s
     await delay(10);
   }
   return performance.now() - startMs;
+}
+
+/** Waits until a house tells that it holds such a policy. Houses of one process share the channel, and so their metrics. */
+export async function held(t: Test, matches: (policy: PolicyHeld) => boolean, what: string): Promise<void> {
+  let seen = false;
+  const onHeld = (message: unknown): void => { seen ||= (message as PoliciesHeld).policies.some(matches); };
+  CHANNELS.policiesHeld.subscribe(onHeld);
+  t.teardown(() => CHANNELS.policiesHeld.unsubscribe(onHeld));
+  await until(() => seen, what);
 }
 
 /** The control plane, with its store and a policy file. */

@@ -258,3 +258,18 @@ t.test('the plan feeds an answer\'s windows, so that it is read once', async (t)
   await score({ start: 3, end: 6, text: ' cd', before: 'a b' });
   t.same(read, ['a b', ' cd']);
 });
+
+t.test('letters that are disguised change no language, so they excuse no classifier', async (t) => {
+  const ensemble = ensembleOf([classifierOf('english', () => [scored('english', 0.5)], { languages: ['en'] })]);
+  const words = 'the quick brown fox jumps over the lazy dog and then it was not there when we came to look for it';
+  const lookalikes: Readonly<Record<string, string>> = { a: 'а', c: 'с', e: 'е', o: 'о', p: 'р', x: 'х', y: 'у', i: 'і', s: 'ѕ', j: 'ј', h: 'һ', d: 'ԁ' };
+  const disguises = [
+    [...words].map((letter) => lookalikes[letter] ?? letter).join(''),
+    [...words].join('\u200b'),
+    [...words].join('\u2060'),
+    words.replaceAll('e', 'e\u0301\u0300'),
+  ];
+  for (const disguise of disguises) t.same(said(await ensemble.ask(requestOf(disguise))), [0.5]);
+  t.same(said(await ensemble.ask(requestOf('Это обычное предложение на русском языке, и в нём нет ничего скрытого.'))), ['unsupported']);
+  t.same(said(await ensemble.ask(requestOf('Das ist ein ganz gewöhnlicher Satz, und es ist nichts darin verborgen, was nicht da wäre.'))), ['unsupported']);
+});
