@@ -3,7 +3,7 @@
  * through the guard as a streamed chat completion, whole and in pieces, since a decision must not depend on how a
  * provider cuts. What a policy hears after the fact is heard in time here.
  */
-import type { ClassifierResult, Context, Direction } from './contract/screening.ts';
+import { ACTION_WEIGHT, type ClassifierResult, type Context, type Direction } from './contract/screening.ts';
 import type { Screened, Segment } from './contract/exchange.ts';
 import type { PolicyDecision } from './contract/policy.ts';
 import { openaiChat } from './dialect/openai-chat.ts';
@@ -91,8 +91,6 @@ async function answerOutcome(plan: ScreeningPlan, text: string, pieceChars: numb
   return { way, action: worst.action, rules: worst.triggered_rules, ...(out === undefined ? {} : { text: out }) };
 }
 
-const WEIGHT = { allow: 0, warn: 1, escalate: 2, redact: 3, replace: 4, block: 5 } as const;
-
 /** Listens to what an answer is decided, to tell the decision that did most; of equal ones the last, which knew most. */
 class Decisions {
   worst: PolicyDecision;
@@ -114,7 +112,7 @@ class Decisions {
   }
 
   #heard<T extends { readonly decision: PolicyDecision }>(ruling: T): T {
-    if (WEIGHT[ruling.decision.action] >= WEIGHT[this.worst.action]) this.worst = ruling.decision;
+    if (ACTION_WEIGHT[ruling.decision.action] >= ACTION_WEIGHT[this.worst.action]) this.worst = ruling.decision;
     return ruling;
   }
 }

@@ -15,6 +15,9 @@ export type ContentType = (typeof CONTENT_TYPES)[number];
 export const ACTIONS = ['allow', 'warn', 'redact', 'replace', 'block', 'escalate'] as const;
 export type Action = (typeof ACTIONS)[number];
 
+/** What an action does to the text, for the one that is named where several were taken: an escalated text leaves as it is. */
+export const ACTION_WEIGHT: Readonly<Record<Action, number>> = { allow: 0, warn: 1, escalate: 2, redact: 3, replace: 4, block: 5 };
+
 export const SEVERITIES = ['low', 'medium', 'high', 'critical'] as const;
 export type Severity = (typeof SEVERITIES)[number];
 

@@ -4,9 +4,8 @@
  * many events there are. Pure.
  */
 import type { DecisionRecord, RecordedFacts, ShadowRecord } from '../contract/exchange.ts';
-import type { Unread } from '../contract/screening.ts';
+import { ACTION_WEIGHT, type Unread } from '../contract/screening.ts';
 
-const WEIGHT = { allow: 0, warn: 1, escalate: 2, redact: 3, replace: 4, block: 5 } as const;
 /** A client can name as many fields as it likes. */
 const NAMES_MAX = 1_000;
 
@@ -31,7 +30,7 @@ export class RecordTally {
     if (shadow !== undefined) this.#shadow = this.#shadow === undefined ? shadow : joined(this.#shadow, shadow);
     this.#facts = this.#any ? undefined : facts;
     this.#any = true;
-    if (WEIGHT[action] > WEIGHT[this.#action]) this.#action = action;
+    if (ACTION_WEIGHT[action] > ACTION_WEIGHT[this.#action]) this.#action = action;
     for (const rule of triggered_rules) this.#rules.add(rule);
     for (const rule of degraded) this.#degraded.add(rule);
     for (const carrier of coverage.screened) if (this.#screened.size < NAMES_MAX) this.#screened.add(carrier);
@@ -70,7 +69,7 @@ export class RecordTally {
 function joined(before: ShadowRecord, { policy, action, triggered_rules: rules, degraded }: ShadowRecord): ShadowRecord {
   return {
     policy,
-    action: WEIGHT[action] > WEIGHT[before.action] ? action : before.action,
+    action: ACTION_WEIGHT[action] > ACTION_WEIGHT[before.action] ? action : before.action,
     triggered_rules: [...new Set([...before.triggered_rules, ...rules])],
     degraded: [...new Set([...before.degraded, ...degraded])],
   };

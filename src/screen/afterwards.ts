@@ -6,7 +6,7 @@
  */
 import type { LateAct, LateRecord } from '../contract/exchange.ts';
 import type { Policy, PolicyDecision } from '../contract/policy.ts';
-import type { Action, Direction } from '../contract/screening.ts';
+import { ACTION_WEIGHT, type Action, type Direction } from '../contract/screening.ts';
 import type { LateVerdict, LateVerdicts } from './plan.ts';
 import { ResultTally } from './results.ts';
 
@@ -17,8 +17,6 @@ export interface AfterwardsOptions {
   /** Tells that something was found: once for each verdict that does more than all before. */
   tell(record: LateRecord): void;
 }
-
-const WEIGHT: Readonly<Record<Action, number>> = { allow: 0, warn: 1, escalate: 2, redact: 3, replace: 4, block: 5 };
 
 export class Afterwards implements LateVerdicts {
   readonly #options: AfterwardsOptions;
@@ -107,7 +105,7 @@ export class Afterwards implements LateVerdicts {
     for (const rule of decision.degraded) this.#degraded.add(rule);
     if (!isNews) return;
     for (const rule of decision.triggered_rules) this.#rules.add(rule);
-    if (WEIGHT[decision.action] <= WEIGHT[this.#worst]) return;
+    if (ACTION_WEIGHT[decision.action] <= ACTION_WEIGHT[this.#worst]) return;
     this.#worst = decision.action;
     this.#direction = direction;
     if (decision.action === 'block' || decision.action === 'replace') this.#act(decision);

@@ -5,7 +5,7 @@
  */
 import type { SegmentResults, ShadowRecord } from '../contract/exchange.ts';
 import type { PolicyDecision } from '../contract/policy.ts';
-import type { Action, ClassifierResult, ScoredResult } from '../contract/screening.ts';
+import { ACTION_WEIGHT, type Action, type ClassifierResult, type ScoredResult } from '../contract/screening.ts';
 import { isScored, merged } from './results.ts';
 
 /** `classifier_id` of a policy's own patterns. */
@@ -26,9 +26,6 @@ function isObserved({ classifier_id: id }: ClassifierResult): boolean {
 export function shadowSees({ results, observed = [] }: Pick<SegmentResults, 'results' | 'observed'>): readonly ClassifierResult[] {
   return [...results.filter(({ classifier_id: id }) => id !== POLICY_PATTERNS), ...observed.map((result) => ({ ...result, classifier_id: POLICY_PATTERNS }))];
 }
-
-/** As in the tally of an answer that is enforced. */
-const WEIGHT: Readonly<Record<Action, number>> = { allow: 0, warn: 1, escalate: 2, redact: 3, replace: 4, block: 5 };
 
 /** What the shadow says of one answer: asked whenever the policy is, and the decision that would have done most counts. */
 export class ShadowAnswer {
@@ -56,7 +53,7 @@ export class ShadowAnswer {
 
   decide(results: readonly ClassifierResult[]): PolicyDecision {
     const decision = this.#decide(results);
-    if (WEIGHT[decision.action] > WEIGHT[this.#action]) this.#action = decision.action;
+    if (ACTION_WEIGHT[decision.action] > ACTION_WEIGHT[this.#action]) this.#action = decision.action;
     for (const rule of decision.triggered_rules) this.#rules.add(rule);
     for (const rule of decision.degraded) this.#degraded.add(rule);
     return decision;

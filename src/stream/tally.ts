@@ -4,7 +4,7 @@
  */
 import type { DecisionRecord, OpaquePart } from '../contract/exchange.ts';
 import type { PolicyDecision } from '../contract/policy.ts';
-import type { Treatment, Unread } from '../contract/screening.ts';
+import { ACTION_WEIGHT, type Treatment, type Unread } from '../contract/screening.ts';
 import type { OutputPlan } from '../screen/plan.ts';
 import { ResultTally } from '../screen/results.ts';
 
@@ -41,7 +41,7 @@ export class Tally {
     if (decision.action === 'block' || decision.action === 'replace') this.#blocking = decision;
     for (const rule of decision.triggered_rules) this.#rules.add(rule);
     for (const rule of decision.degraded) this.#degraded.add(rule);
-    if (WEIGHT[decision.action] > WEIGHT[this.#worst.action]) this.#worst = decision;
+    if (ACTION_WEIGHT[decision.action] > ACTION_WEIGHT[this.#worst.action]) this.#worst = decision;
   }
 
   unread({ carrier, kind }: OpaquePart, treatment: Treatment): void {
@@ -66,5 +66,3 @@ export class Tally {
     };
   }
 }
-
-const WEIGHT = { allow: 0, warn: 1, escalate: 2, redact: 3, replace: 4, block: 5 } as const;
