@@ -3,11 +3,23 @@
  * proxy, admin listener, audit log and telemetry. A reload is all or nothing: until every plan of the new configuration
  * stands, the old one runs. Used by `start`, the demo and tests; several may run in one process.
  */
+import { createHmac } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import packageFile from '../package.json' with { type: 'json' };
+import { AccessChanges } from './admin/changes.ts';
+import type { Trial, TriedPolicy } from './admin/desk.ts';
+import { Door } from './admin/door.ts';
+import type { KeyDesk } from './admin/keys.ts';
+import { createLogin, type Login } from './admin/login.ts';
+import type { PeopleDesk } from './admin/people.ts';
 import { createAdminServer } from './admin/server.ts';
+import { Sessions } from './admin/sessions.ts';
 import { openAdminToken, type AdminToken } from './admin/token.ts';
+import { newestEntries } from './audit/entries.ts';
+import { newestExchanges } from './audit/exchanges.ts';
 import { openAuditLog, type AuditLog } from './audit/log.ts';
+import { proveEntryApart } from './audit/proof.ts';
 import type { Environment } from './config/environment.ts';
 import { loadConfig, withStored, type InlineConfig, type ReadStored } from './config/load.ts';
 import type { Config } from './config/schema.ts';
@@ -17,23 +29,32 @@ import { CHANNELS } from './contract/channels.ts';
 import type { Classifier } from './contract/classifier.ts';
 import { WeirError } from './contract/errors.ts';
 import type { LateViolation } from './contract/notification.ts';
-import { PolicyDistribution } from './distribution.ts';
+import type { FailMode } from './contract/policy.ts';
+import { openDatabase, PolicyDistribution, type DistributionOptions } from './distribution.ts';
 import type { ParsedPolicy } from './policy/parse.ts';
 import { policyKey } from './policy/source.ts';
 import type { ProxyDependencies } from './proxy/dependencies.ts';
 import { ProxyServer } from './proxy/server.ts';
+import { explainOn, rehearse, rehearsePolicy, stageOf } from './rehearsal.ts';
 import { ClassifierPool, compileRuntime, ensureHashKey, judgePolicy, planOf, readHashKey, type Runtime } from './runtime.ts';
 import { Webhook } from './notify/webhook.ts';
 import { SessionBars } from './screen/bars.ts';
 import { PseudonymVault } from './screen/pseudonyms.ts';
 import { answerScreening } from './screen/service.ts';
+import { SqlAdminStore } from './store/admins.ts';
 import type { PolicyPut, PutReply } from './store/policies.ts';
 import { openRedis, type RedisDoor } from './store/redis.ts';
+import { SHARED_KEYS } from './store/shared-documents.ts';
 import { RedisText } from './store/shared-text.ts';
+import { SqlKeyStore } from './store/sql-keys.ts';
+import { SqlUsageStore } from './store/sql-usage.ts';
 import { createLog, logChannels, type Log } from './telemetry/log.ts';
 import { startMetrics, type Metrics } from './telemetry/metrics.ts';
 import { startTraces } from './telemetry/traces.ts';
+import { KeyWatch } from './tenant/key-watch.ts';
 import { TenantLimits } from './tenant/limits.ts';
+import { Replicas } from './tenant/replicas.ts';
+import { UsageMeter } from './tenant/usage-meter.ts';
 
 export interface AppOptions {
   /** A file, or the configuration itself; absent: the file found when none is named. */
@@ -89,26 +110,33 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
   opened.defer(() => pool.close());
   const classifiers = (config: Config): Promise<readonly Classifier[]> => pool.known(config);
   let distribution: PolicyDistribution | undefined;
+  let keyMessages: KeyWatch | undefined;
   opened.defer(() => distribution?.close());
-  const stored: ReadStored = async (config, written) => (distribution ??= await openDistribution(config, redis, pool, () => void house.renew())).follow(config, written);
+  const stored: ReadStored = async (config, written) => (distribution ??= await openDistribution(config, redis, pool, { onChange: () => void house.renew(), others: { channel: SHARED_KEYS.channel, onMessage: (text) => keyMessages?.heard(text) } })).follow(config, written);
   const first = await loadConfig(options.config, options.env, { classifiers, stored });
   const { config } = first;
   const house = new RunningHouse(await compileRuntime(first, pool), { pool, redis, distribution: distribution! });
   opened.defer(() => house.settled());
 
   const metrics = startTelemetry(config, options, opened);
+  redis.door?.announce(); // it was opened before anybody listened
   CHANNELS.configReloaded.publish({ ok: true, hash: first.hash, issues: first.warnings.length });
-  const audit = await openAuditLog({ dir: config.audit.dir, origin: `weir/${hostname()}`, clock: Date.now });
+  const audit = await openAuditLog({ dir: config.audit.dir, keyFile: config.audit.key_file, origin: `weir/${hostname()}`, clock: Date.now });
   opened.defer(() => audit.close());
   const token = openAdminToken(config.data_dir, new Date());
-  const adminUrl = await listenAdmin(house, audit, token, metrics, opened);
-  const limits = new TenantLimits({ redis: () => redis.door });
+  const tenants = await openTenants(house, audit, redis, opened);
+  keyMessages = tenants.watch;
+  const replicas = new Replicas(() => redis.door);
+  if (config.roles.includes('proxy')) replicas.start();
+  opened.defer(() => replicas.close());
+  const adminUrl = await listenAdmin(house, audit, token, metrics, tenants.desk, opened);
+  const limits = new TenantLimits({ redis: () => redis.door, replicas: () => replicas.count });
   const pseudonyms = new PseudonymVault({ shared });
   const bars = new SessionBars({ shared });
   const webhook = new Webhook({ settings: () => house.runtime.snapshot.config.notifications?.webhook });
   opened.defer(() => webhook.close());
   const notify = (found: LateViolation): void => void webhook.notify(found);
-  const proxyUrl = await listenProxy(house, { audit, limits, pseudonyms, bars, notify }, opened);
+  const proxyUrl = await listenProxy(house, { audit: metered(audit, tenants.meter), storedKeys: tenants.watch.keys, limits, pseudonyms, bars, notify }, opened);
 
   const watch = watchConfig({
     file: options.config,
@@ -123,7 +151,7 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
   return { proxyUrl, adminUrl, adminToken: token.fresh, snapshot: first };
 }
 
-async function openDistribution(config: Config, redis: SharedRedis, pool: ClassifierPool, onChange: () => void): Promise<PolicyDistribution> {
+async function openDistribution(config: Config, redis: SharedRedis, pool: ClassifierPool, heard: Pick<DistributionOptions, 'onChange' | 'others'>): Promise<PolicyDistribution> {
   ensureHashKey(config.data_dir);
   await redis.follow(config);
   return new PolicyDistribution(config, {
@@ -133,8 +161,39 @@ async function openDistribution(config: Config, redis: SharedRedis, pool: Classi
       const { policy } = await judgePolicy(source, { id, place }, judgedFor, pool);
       return policy && Object.freeze({ ...policy, revision: String(number) });
     },
-    onChange,
+    ...heard,
   });
+}
+
+/** Keys and usage of tenants, as far as the store has them. */
+interface TenantParts {
+  readonly watch: KeyWatch;
+  readonly meter: UsageMeter;
+  /** Absent where this process has no store. */
+  readonly desk?: KeyDesk;
+}
+
+async function openTenants(house: RunningHouse, audit: AuditLog, redis: SharedRedis, opened: AsyncDisposableStack): Promise<TenantParts> {
+  const { config } = house.runtime.snapshot;
+  const database = openDatabase(config);
+  opened.defer(() => database?.close());
+  const store = database && new SqlKeyStore(database);
+  const usage = database && new SqlUsageStore(database);
+  const watch = new KeyWatch({
+    dataDir: config.data_dir,
+    key: readHashKey(config.data_dir),
+    store,
+    storeIsLocal: config.store.url.startsWith('sqlite:') && store !== undefined,
+    redis: () => redis.door,
+    tenants: () => [...house.runtime.tenants.keys()],
+    audit: (change) => audit.append({ kind: 'key_change', ...change }, 'strict'),
+  });
+  opened.defer(() => watch.close());
+  await watch.start();
+  const meter = new UsageMeter({ store: usage, isTenant: (id) => house.runtime.tenants.has(id) });
+  opened.defer(() => meter.close());
+  if (store === undefined || usage === undefined) return { watch, meter };
+  return { watch, meter, desk: { store, usage, tenants: () => house.runtime.tenants, changed: () => watch.catchUp().then(() => watch.record()), flush: () => meter.flush(), now: () => new Date() } };
 }
 
 /** What runs, replaced whole when files or stored policies change: one replacement after the other. */
@@ -184,6 +243,14 @@ class RunningHouse {
 
   judge(source: string, id: string): Promise<ParsedPolicy> {
     return judgePolicy(source, { id, place: id }, this.runtime.snapshot.config, this.#pool);
+  }
+
+  /** A policy as it would run here, to be tried. */
+  async trial(policy: TriedPolicy, failMode: FailMode): Promise<Trial> {
+    const tools = await this.#pool.rehearsal(this.runtime.snapshot.config);
+    const { file } = policy;
+    const { plan, issues } = 'text' in policy ? rehearse(policy, tools, failMode) : rehearsePolicy(policy.policy, { file }, tools, failMode);
+    return { file, issues, ...(plan === undefined ? {} : { stage: { ...stageOf(plan), explain: (on) => explainOn(plan, on) } }) };
   }
 
   settled(): Promise<void> {
@@ -246,27 +313,76 @@ function startTelemetry(config: Config, options: AppOptions, opened: AsyncDispos
   return metrics;
 }
 
-async function listenAdmin(house: RunningHouse, audit: AuditLog, token: AdminToken, metrics: Metrics, opened: AsyncDisposableStack): Promise<string> {
-  const { admin, telemetry } = house.runtime.snapshot.config;
+async function listenAdmin(house: RunningHouse, audit: AuditLog, token: AdminToken, metrics: Metrics, keys: KeyDesk | undefined, opened: AsyncDisposableStack): Promise<string> {
+  const { admin, telemetry, audit: { dir } } = house.runtime.snapshot.config;
+  const now = (): Date => new Date();
+  const { door, people } = openDoor(house, audit, token, opened);
   const server = createAdminServer({
     version: VERSION,
-    token,
+    door,
+    ...(admin.tls === undefined ? {} : { tls: { certFile: admin.tls.cert_file!, keyFile: admin.tls.key_file! } }),
+    ...(people === undefined ? {} : { people }),
+    ...(keys === undefined ? {} : { keys }),
+    tenants: { tenants: () => [...house.runtime.tenants.values()].map(({ id, policy, upstream, fail_mode, keys, product }) => ({ id, policy, upstream, fail_mode, keys: keys.length, ...(product === undefined ? {} : { product }) })) },
+    records: {
+      entries: (filter) => newestEntries(dir, filter),
+      checkpoint: () => audit.checkpoint(),
+      prove: (index) => proveEntryApart(dir, index, audit.checkpoint()),
+    },
     metricsText: telemetry.metrics.prometheus ? () => metrics.prometheusText() : undefined,
     status: () => adminStatus(house.runtime, audit),
     policies: {
       store: house.distribution.store,
       put: (change) => house.put(change),
       judge: (source, id) => house.judge(source, id),
+      trial: (policy, failMode) => house.trial(policy, failMode),
+      failModeOf: (tenantId) => house.runtime.tenants.get(tenantId)?.fail_mode,
+      exchanges: () => newestExchanges(dir),
       written: () => house.runtime.snapshot.written,
       tenantsOf: (policy) => [...house.runtime.tenants.values()].filter((tenant) => tenant.policy === policy).map(({ id }) => id),
       audit: (record) => audit.append(record, 'strict'),
-      now: () => new Date(),
+      now,
     },
   });
   opened.defer(() => server.close());
   await server.listen({ host: admin.host, port: admin.port });
   const address = server.server.address();
-  return listenerUrl(admin.host, typeof address === 'object' && address !== null ? address.port : admin.port);
+  return listenerUrl(admin.host, typeof address === 'object' && address !== null ? address.port : admin.port, admin.tls === undefined ? 'http' : 'https');
+}
+
+/** Who is let in to the admin port, and the desk of the routes about them where this process has a store. */
+function openDoor(house: RunningHouse, audit: AuditLog, token: AdminToken, opened: AsyncDisposableStack): { readonly door: Door; readonly people?: PeopleDesk } {
+  const { config } = house.runtime.snapshot;
+  const { tls, hosts, public_url: publicUrl, host, session } = config.admin;
+  const now = (): Date => new Date();
+  const isSecure = tls !== undefined || publicUrl?.startsWith('https:') === true;
+  const names = [...hosts, host.toLowerCase(), ...(publicUrl === undefined ? [] : [new URL(publicUrl).hostname])];
+  const database = openDatabase(config);
+  const common = { token, hosts: names, ...(publicUrl === undefined ? {} : { publicUrl }), isSecure, now };
+  if (database === undefined) return { door: new Door(common) };
+  opened.defer(() => database.close());
+  const store = new SqlAdminStore(database);
+  const sessions = new Sessions(store, { idleMs: session.idle_ms, totalMs: session.total_ms }, now, token.id);
+  const door = new Door({ ...common, people: { store, sessions } });
+  const login = loginOf(config);
+  const people: PeopleDesk = {
+    store, sessions, door, isSecure, sessionMs: session.total_ms, ...(login === undefined ? {} : { login }), now,
+    tenants: () => [...house.runtime.tenants.keys()],
+    audit: (record) => audit.append(record, 'strict'),
+  };
+  const changes = new AccessChanges(people);
+  opened.defer(() => changes.close());
+  return { door, people };
+}
+
+/** Throws when the file of the secret cannot be read. */
+function loginOf({ admin: { oidc, public_url: publicUrl }, data_dir: dataDir }: Config): Login | undefined {
+  if (oidc === undefined) return undefined;
+  const clientSecret = oidc.client_secret ?? (oidc.client_secret_file === undefined ? undefined : readFileSync(oidc.client_secret_file, 'utf8').trim());
+  const key = createHmac('sha256', readHashKey(dataDir)).update('admin login').digest();
+  return createLogin({
+    issuer: oidc.issuer, clientId: oidc.client_id, ...(clientSecret === undefined ? {} : { clientSecret }), scopes: oidc.scopes, nameClaim: oidc.name_claim, roleClaim: oidc.role_claim, roles: oidc.roles.map(({ value, role, tenants = [] }) => ({ value, role, tenants })),
+  }, key, publicUrl);
 }
 
 function adminStatus({ snapshot, plans, classifiers }: Runtime, audit: AuditLog) {
@@ -279,10 +395,11 @@ function adminStatus({ snapshot, plans, classifiers }: Runtime, audit: AuditLog)
     policies: [...new Set([...plans.values()].flatMap(({ policyName, canary }) => (canary === undefined ? [policyName] : [policyName, canary.plan.policyName])))],
     classifiers: classifiers.map((classifier) => `${classifier.id}@${classifier.version}`),
     auditHead: audit.head(),
+    auditCheckpoint: audit.checkpoint(),
   };
 }
 
-async function listenProxy(house: RunningHouse, parts: Pick<ProxyDependencies, 'audit' | 'limits' | 'pseudonyms' | 'bars' | 'notify'>, opened: AsyncDisposableStack): Promise<string> {
+async function listenProxy(house: RunningHouse, parts: Pick<ProxyDependencies, 'audit' | 'storedKeys' | 'limits' | 'pseudonyms' | 'bars' | 'notify'>, opened: AsyncDisposableStack): Promise<string> {
   const dependencies: ProxyDependencies = {
     snapshot: () => house.runtime.snapshot,
     plan: (tenantId) => {
@@ -301,7 +418,17 @@ async function listenProxy(house: RunningHouse, parts: Pick<ProxyDependencies, '
   return listenerUrl(house.runtime.snapshot.config.proxy.host, port);
 }
 
-function listenerUrl(host: string, port: number): string {
+/** Every closing entry is counted, whatever becomes of it in the log. */
+function metered(audit: AuditLog, meter: UsageMeter): ProxyDependencies['audit'] {
+  return {
+    append: (record, durability) => {
+      meter.count(record);
+      return audit.append(record, durability);
+    },
+  };
+}
+
+function listenerUrl(host: string, port: number, scheme = 'http'): string {
   const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
-  return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
+  return `${scheme}://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
 }

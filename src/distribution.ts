@@ -14,12 +14,14 @@ import type { Policy, PolicyRevision } from './contract/policy.ts';
 import { PolicySeal } from './policy/seal.ts';
 import { pinnedNumber, policyKey, policyOfKey, PolicySource, type PolicyQuestion, type PolicyReply } from './policy/source.ts';
 import type { PolicyPut, PolicyStore, PutReply } from './store/policies.ts';
-import { PolicyCopies } from './store/policy-copies.ts';
-import { PostgresPolicyStore } from './store/postgres.ts';
+import { SealedCopies } from './store/sealed-copies.ts';
+import { PostgresDatabase, PostgresPolicyStore } from './store/postgres.ts';
 import { RedisMessages } from './store/redis-messages.ts';
 import type { RedisDoor } from './store/redis.ts';
-import { POLICY_CHANNEL, readPolicyMessage, RedisPolicies } from './store/shared-policies.ts';
-import { openSqlite } from './store/sqlite.ts';
+import { SteadyHealth } from './store/steady-health.ts';
+import { readDocumentMessage, RedisDocuments, SHARED_POLICIES } from './store/shared-documents.ts';
+import type { StoreDatabase } from './store/sql.ts';
+import { openSqlite, openSqliteDatabase } from './store/sqlite.ts';
 
 /** Between two looks at what is due. */
 const TURN_MS = 100;
@@ -48,6 +50,8 @@ export interface DistributionOptions {
   readonly judge: (revision: PolicyRevision & { readonly source: string }, place: string, config: Config) => Promise<Policy | undefined>;
   /** What counts has changed. */
   readonly onChange: () => void;
+  /** Messages about something else, over the same connection; without a text it hears from now on. */
+  readonly others?: { readonly channel: string; readonly onMessage: (text?: string) => void };
   readonly clock?: () => number;
   readonly random?: () => number;
 }
@@ -61,11 +65,11 @@ interface Counted {
 export class PolicyDistribution {
   /** Absent where this process has none: a proxy beside a SQLite store of another process. */
   readonly store: PolicyStore | undefined;
-  readonly #options: Required<DistributionOptions>;
+  readonly #options: Required<Omit<DistributionOptions, 'others'>> & Pick<DistributionOptions, 'others'>;
   readonly #source: PolicySource;
   readonly #seal: PolicySeal;
-  readonly #copies: PolicyCopies;
-  readonly #shared: RedisPolicies;
+  readonly #copies: SealedCopies;
+  readonly #shared: RedisDocuments;
   /** A store of this process alone is its own copy. */
   readonly #storeIsLocal: boolean;
   #config: Config;
@@ -87,7 +91,9 @@ export class PolicyDistribution {
   #polling = false;
   #pollDueMs = -Infinity;
   #toldMs = -Infinity;
-  #healthy = true;
+  readonly #health = new SteadyHealth('policies');
+  /** Redis took calls at the last turn. */
+  #admitted = true;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
@@ -97,8 +103,8 @@ export class PolicyDistribution {
     this.#config = config;
     this.#source = new PolicySource(this.#options.random);
     this.#seal = new PolicySeal(options.key);
-    this.#copies = new PolicyCopies(config.data_dir);
-    this.#shared = new RedisPolicies(options.redis);
+    this.#copies = new SealedCopies(config.data_dir, 'policies');
+    this.#shared = new RedisDocuments(options.redis, SHARED_POLICIES);
     const { store, isLocal } = openStore(config);
     this.store = store;
     this.#storeIsLocal = isLocal;
@@ -149,6 +155,7 @@ export class PolicyDistribution {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
+    this.#health.close();
     this.#messages?.close();
     this.#answered.resolve();
     await this.#counting;
@@ -192,6 +199,12 @@ export class PolicyDistribution {
 
   #schedule(): void {
     this.#timer = setTimeout(() => {
+      const admits = this.#options.redis()?.admits === true;
+      if (admits && !this.#admitted) {
+        this.#source.retry(this.#options.clock());
+        this.#pollDueMs = -Infinity;
+      }
+      this.#admitted = admits;
       if (this.#options.clock() >= this.#pollDueMs) void this.#poll();
       this.#ask();
       this.#tell();
@@ -256,14 +269,17 @@ export class PolicyDistribution {
   #hear(url: string | undefined): void {
     if (url === this.#redisUrl) return;
     this.#redisUrl = url;
+    const { others } = this.#options;
     this.#messages?.close();
-    this.#messages = url === undefined || this.#closed ? undefined : new RedisMessages(url, POLICY_CHANNEL, {
+    this.#messages = url === undefined || this.#closed ? undefined : new RedisMessages(url, [SHARED_POLICIES.channel, ...(others === undefined ? [] : [others.channel])], {
       onHearing: () => {
+        others?.onMessage();
         this.#source.suspectAll(this.#options.clock());
         void this.#poll();
       },
-      onMessage: (text) => {
-        const told = readPolicyMessage(text);
+      onMessage: (text, channel) => {
+        if (channel === others?.channel) return others.onMessage(text);
+        const told = readDocumentMessage(text);
         if (told === undefined) return;
         this.#source.invalidate(told.id, told.number, this.#options.clock());
         this.#ask();
@@ -351,14 +367,12 @@ export class PolicyDistribution {
     const states = this.#source.states();
     const failed = states.filter(({ last }) => last === 'failed').length;
     const faults = [
-      ...(failed > 0 ? [`${failed} of ${states.length} policies cannot be confirmed, the last good ones count`] : []),
-      ...(this.#unsealed.size > 0 ? [`refused without our seal: ${[...this.#unsealed].slice(0, 3).join(', ')}`] : []),
-      ...(this.#unusable.size > 0 ? [`cannot be used here: ${[...this.#unusable].slice(0, 3).map(([key, number]) => `${policyOfKey(key)}@${number}`).join(', ')}`] : []),
+      ...(failed > 0 ? [['unconfirmed', `${failed} of ${states.length} policies cannot be confirmed, the last good ones count`] as const] : []),
+      ...(this.#unsealed.size > 0 ? [['unsealed', `refused without our seal: ${[...this.#unsealed].slice(0, 3).join(', ')}`] as const] : []),
+      ...(this.#unusable.size > 0 ? [['unusable', `cannot be used here: ${[...this.#unusable].slice(0, 3).map(([key, number]) => `${policyOfKey(key)}@${number}`).join(', ')}`] as const] : []),
     ];
-    if (this.#healthy !== (faults.length === 0)) {
-      this.#healthy = faults.length === 0;
-      CHANNELS.healthChanged.publish({ part: 'policies', healthy: this.#healthy, detail: this.#healthy ? 'all policies are confirmed again' : faults.join('; ') });
-    }
+    if (faults.length > 0) this.#health.ill(faults.map(([, detail]) => detail).join('; '), faults.map(([kind]) => kind));
+    else this.#health.well(() => 'all policies are confirmed again');
     if (performance.now() - this.#toldMs < TELL_MS || !CHANNELS.policiesHeld.hasSubscribers) return;
     this.#toldMs = performance.now();
     const policies = states.flatMap(({ key, revision, origin }) => (revision === undefined ? [] : [{ policy: key, origin: origin!, revision: revision.number, confirmedMs: this.#source.confirmedMs(key) }]));
@@ -382,6 +396,12 @@ function matches(key: string, { policy, number }: PolicyRevision): boolean {
 function openStore({ store: { url }, roles, data_dir: dataDir }: Config): { readonly store: PolicyStore | undefined; readonly isLocal: boolean } {
   if (!url.startsWith('sqlite:')) return { store: new PostgresPolicyStore(url), isLocal: false };
   return { store: roles.includes('control') ? openSqlite(sqliteFile(url, dataDir)) : undefined, isLocal: true };
+}
+
+/** The same store, for the other ports; undefined where this process has none. */
+export function openDatabase({ store: { url }, roles, data_dir: dataDir }: Config): StoreDatabase | undefined {
+  if (!url.startsWith('sqlite:')) return new PostgresDatabase(url);
+  return roles.includes('control') ? openSqliteDatabase(sqliteFile(url, dataDir)) : undefined;
 }
 
 export function sqliteFile(url: string, dataDir: string): string {

@@ -1,25 +1,90 @@
 /**
  * A plan as a stage for a policy's cases: prompts are screened, decided and redacted as the proxy does it; answers go
  * through the guard as a streamed chat completion, whole and in pieces, since a decision must not depend on how a
- * provider cuts. What a policy hears after the fact is heard in time here.
+ * provider cuts. What a policy hears after the fact is heard in time here. Commands and the API try policies through it.
  */
+import type { Classifier } from './contract/classifier.ts';
+import { ConfigError, type ConfigIssue } from './contract/errors.ts';
 import { ACTION_WEIGHT, type ClassifierResult, type Context, type Direction } from './contract/screening.ts';
 import type { Screened, Segment } from './contract/exchange.ts';
-import type { PolicyDecision } from './contract/policy.ts';
+import type { FailMode, Policy, PolicyDecision } from './contract/policy.ts';
 import { openaiChat } from './dialect/openai-chat.ts';
-import { withAssumed, type CaseOutcome, type CaseStage } from './policy/cases.ts';
-import type { OutputPlan, ScreeningPlan } from './screen/plan.ts';
+import { assumedFacts, assumedResults, withAssumed, type AssumedScores, type CaseOutcome, type CaseStage, type IsNamed } from './policy/cases.ts';
+import { explain, type Explanation } from './policy/explain.ts';
+import { parsePolicy, type LiteralFile } from './policy/parse.ts';
+import type { Ensemble } from './screen/ensemble.ts';
+import type { OutputPlan } from './screen/output.ts';
+import { compilePlan, type ScreeningPlan } from './screen/plan.ts';
 import { createGuard } from './stream/guard.ts';
 import { applyEdits } from './text/edits.ts';
+import type { ViewOptions } from './text/views.ts';
 
 /** Characters of a piece; a text is cut into no more pieces than this. */
 const CUTS = [1, 3, 16];
 const PIECES_MAX = 4_000;
 
+/** What a policy is tried with. */
+export interface RehearsalTools {
+  readonly classifiers: readonly Classifier[];
+  /** All that `score:` may name. */
+  readonly known: readonly Classifier[];
+  readonly ensemble: Ensemble;
+  readonly views: ViewOptions;
+}
+
+export interface PolicyText {
+  readonly text: string;
+  /** For messages. */
+  readonly file: string;
+  /** A number that the store gave it. */
+  readonly revision?: number;
+  readonly literalFiles?: ReadonlyMap<string, LiteralFile>;
+}
+
+export interface Rehearsed {
+  readonly file: string;
+  readonly issues: readonly ConfigIssue[];
+  /** Absent where an issue is an error. */
+  readonly plan?: ScreeningPlan;
+}
+
+/** A policy compiled as a proxy compiles it. `failMode`: for rules and policies that do not say `on_unknown`. */
+export function rehearse({ text, file, revision, literalFiles }: PolicyText, tools: RehearsalTools, failMode: FailMode): Rehearsed {
+  const { policy, issues } = parsePolicy(text, file, tools.known, literalFiles);
+  if (policy === undefined) return { file, issues };
+  return rehearsePolicy(revision === undefined ? policy : Object.freeze({ ...policy, revision: String(revision) }), { file, issues }, tools, failMode);
+}
+
+export function rehearsePolicy(policy: Policy, { file, issues = [] }: { readonly file: string; readonly issues?: readonly ConfigIssue[] }, { classifiers, ensemble, views }: RehearsalTools, failMode: FailMode): Rehearsed {
+  try {
+    return { file, issues, plan: compilePlan(policy, classifiers, { file, ensemble, failMode, views }) };
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return { file, issues: [...issues, ...error.issues] };
+  }
+}
+
+/** Without a text nothing but the scores that are given was found; with one, they stand in place of their classifiers'. */
+export interface ExplainedOn {
+  readonly text?: string | undefined;
+  readonly scores?: AssumedScores | undefined;
+  readonly direction: Direction;
+  readonly context: Context;
+}
+
+export async function explainOn(plan: ScreeningPlan, { text, scores = {}, direction, context: given }: ExplainedOn): Promise<Explanation> {
+  const isNamed: IsNamed = (classifier, category) => plan.isNamed(classifier, category);
+  if (text === undefined) return explain(plan.policy, assumedFacts(plan.policy, scores, direction, given, isNamed), plan.failMode);
+  const context: Context = { content_type: 'text', ...given, direction };
+  const facts = plan.factsOf(await screenText(plan, text, direction, context, assumedResults(scores, isNamed)), direction, context);
+  return explain(plan.policy, facts, plan.failMode);
+}
+
 export function stageOf(plan: ScreeningPlan): CaseStage {
   return {
     policy: plan.policy,
     failMode: plan.failMode,
+    isNamed: (classifier, category) => plan.isNamed(classifier, category),
     async screen(text, direction, given, assumed) {
       const context: Context = { tenant: 'cases', request_id: 'case', content_type: 'text', ...given, direction };
       const screened = await screenText(plan, text, direction, context, assumed);

@@ -21,7 +21,7 @@ import { VerdictMemory } from './screen/cache.ts';
 import { ensembleOf, type Combination } from './screen/combine.ts';
 import { Ensemble, type EnsembleMember } from './screen/ensemble.ts';
 import { LoopWatch } from './screen/overload.ts';
-import { compilePlan, type ScreeningPlan } from './screen/plan.ts';
+import { compilePlan, type PlanOptions, type ScreeningPlan } from './screen/plan.ts';
 import type { SharedText } from './screen/pseudonyms.ts';
 
 export interface Runtime {
@@ -128,6 +128,16 @@ export function planOf({ tenants, plans }: Runtime, tenantId: string, policyId?:
   return plan;
 }
 
+/** What is measured is the policy, not the machine. A classifier's own deadline stays. */
+const REHEARSAL_MS = 10_000;
+
+export interface Rehearsal {
+  readonly classifiers: readonly Classifier[];
+  readonly known: readonly Classifier[];
+  readonly ensemble: Ensemble;
+  readonly views: NonNullable<PlanOptions['views']>;
+}
+
 export interface ClassifierPoolOptions {
   /** Where replicas share what slow classifiers said. */
   readonly shared?: SharedText;
@@ -178,6 +188,15 @@ export class ClassifierPool {
       overloaded: () => watch.overloaded,
       former: this.#ensemble,
     });
+  }
+
+  /** The classifiers for policies that are tried: nobody waits for them, and they share no state with those that run. */
+  async rehearsal(config: Config): Promise<Rehearsal> {
+    const { screening: { views } } = config;
+    const classifiers = await this.provision(config);
+    const combine = requireCombinations(config, classifiers);
+    const ensemble = new Ensemble({ classifiers: classifiers.map((classifier, index) => memberOf(classifier, config.classifiers[index]!)), deadlineMs: REHEARSAL_MS, combine });
+    return { classifiers, known: await this.known(config), ensemble, views: { names: views.names, charsMax: views.chars_max } };
   }
 
   /** These run from now on: closes what neither they nor those before need, which may still have calls under way. */

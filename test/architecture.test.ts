@@ -47,7 +47,7 @@ const ENTRANCES: Readonly<Record<string, readonly string[]>> = { runtime: ['app'
 /** Folders and files without I/O, clock or chance: they take these as arguments. `hash` computes, so node:crypto is allowed there. */
 const PURE: readonly RegExp[] = [
   /^src\/contract\//, /^src\/match\//, /^src\/text\//, /^src\/model\//, /^src\/dialect\//, /^src\/policy\/(condition|parse|rules|decide|stricter|explain|diff|truth|time|recorded|cases|seal|source)\.ts$/,
-  /^src\/audit\/(entry|tree|verify)\.ts$/, /^src\/risk\/estimate\.ts$/, /^src\/review\/agreement\.ts$/, /^src\/tenant\/gcra\.ts$/, /^src\/config\/(nearest|shape|json-schema|combine)\.ts$/, /^src\/screen\/(answer|breaker|canary|combine|shadow)\.ts$/,
+  /^src\/audit\/(checkpoint|entry|tree|verify)\.ts$/, /^src\/risk\/estimate\.ts$/, /^src\/review\/agreement\.ts$/, /^src\/tenant\/gcra\.ts$/, /^src\/config\/(nearest|shape|json-schema|combine)\.ts$/, /^src\/screen\/(answer|breaker|canary|combine|shadow)\.ts$/,
 ];
 const PURE_MODULES: readonly string[] = ['node:crypto', 'node:buffer', 'node:string_decoder', 'node:diagnostics_channel'];
 const IMPURE_GLOBALS = /\b(?:Date\.now\(|new Date\(\)|Math\.random\(|setTimeout\(|setInterval\(|setImmediate\(|process\.|fetch\(|performance\.|randomUUID|randomBytes|randomInt)/;
@@ -64,7 +64,9 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   'node:sqlite': ['src/store/sqlite.ts'],
   pino: ['src/telemetry/log.ts'],
   fastify: ['src/admin/server.ts'],
+  'openid-client': ['src/admin/oidc.ts'],
   'libphonenumber-js': ['plugins/pii/validators.ts'],
+  '@faker-js/faker': ['plugins/pii/train/identities.ts'],
   '@grpc/grpc-js': ['plugins/grpc/channel.ts', 'src/cli/classifier/server.ts'],
   '@grpc/proto-loader': ['plugins/grpc/wire.ts'],
   'onnxruntime-common': ['plugins/onnx/inference.ts'],

@@ -1,11 +1,11 @@
 /**
  * The pii classifier: personal data and secrets that have a form, found by patterns in the shared automaton and
- * accepted by validators. The patterns are data, in config/patterns; the host reads the files that the configuration
- * names and hands them over. It asks no model and opens no connection; all of its answers come from the scan.
- *
- * It does not find what has no form: names, street addresses.
+ * accepted by validators; and what has none, names of people, addresses and places, found by a small trained tagger
+ * (names.ts). The patterns are data, in config/patterns; the host reads the files that the configuration names and hands
+ * them over. It opens no connection. `names: false` leaves the tagger out. Only a rule that names them reaches the three without a form.
  */
-import type { CategoryDefinition, CreateClassifier, PatternDefinition } from '#contract/classifier.ts';
+import type { CategoryDefinition, Classifier, CreateClassifier, PatternDefinition } from '#contract/classifier.ts';
+import { NAME_CATEGORIES, Names } from './names.ts';
 import { PHONE_VALIDATORS } from './validators.ts';
 
 /** The shipped sets that it gets where the configuration names none. */
@@ -20,21 +20,30 @@ interface PatternFile {
   readonly patterns: readonly PatternDefinition[];
 }
 
-const createPii: CreateClassifier = ({ id, files }) => {
+const createPii: CreateClassifier = ({ id, files, names: wanted = true, ...others }) => {
+  const [unknown] = Object.keys(others);
+  if (unknown !== undefined) throw new Error(`unknown option ${unknown}; this classifier has names (true or false)`);
+  if (typeof wanted !== 'boolean') throw new Error(`names is true or false, got ${JSON.stringify(wanted)}`);
   if (!Array.isArray(files)) throw new Error('the host gave no pattern files');
   const sets = files as readonly PatternFile[];
-  const categories = new Map(sets.flatMap((file) => file.categories.map((category) => [category.id, category])));
+  const categories = new Map([...sets.flatMap((file) => file.categories), ...(wanted ? NAME_CATEGORIES : [])].map((category) => [category.id, category]));
   return {
     id,
-    version: '1.1.0',
+    version: '1.2.0',
     categories: [...categories.values()],
     directions: ['input', 'output'],
     contentTypes: ['text'],
     languages: ['*'],
     cost: 'fast',
     needsContext: false,
+    idempotent: true,
     patterns: sets.flatMap((file) => file.patterns),
+    ...(wanted ? readingOf(new Names(id)) : {}),
   };
 };
+
+function readingOf(names: Names): Pick<Classifier, 'classify' | 'stream'> {
+  return { classify: ({ content }) => names.read(content), stream: () => names.open() };
+}
 
 export default createPii;

@@ -196,5 +196,5 @@ export const PHONE_VALIDATORS: Readonly<Record<string, Validator>> = {
   'phone-international': isInternationalPhone,
   'phone-north-america': isNorthAmericanPhone,
   'phone-local': isLocalPhone,
-  'phone-announced': isAnnouncedPhone,
+  'phone-announced': Object.assign(isAnnouncedPhone, { behind: isAnnounced }),
 };

@@ -8,8 +8,7 @@ import { join } from 'node:path';
 import type { CategoryDefinition, CreateClassifier } from '#contract/classifier.ts';
 import type { ClassifierResult } from '#contract/screening.ts';
 import { readModel, type TextModel } from '#model/text-model.ts';
-import { languageOf } from '#text/language.ts';
-import { viewsOf } from '#text/views.ts';
+import { LANGUAGE_SURE, languageOf, type Language } from '#text/language.ts';
 
 /** What can be said of a text from the model's scores and from signs in the text. */
 interface Judgement {
@@ -18,8 +17,8 @@ interface Judgement {
 }
 
 interface Judged extends CategoryDefinition {
-  /** Learnt from texts in languages other than English too. */
-  readonly everywhere: boolean;
+  /** Languages besides English in which it was learnt and is better than chance. */
+  readonly beyond?: readonly string[];
   readonly score: (judgement: Judgement) => number;
 }
 
@@ -32,24 +31,21 @@ const MINOR = /\b(?:child(?:ren)?|kids?|minors?|underage|pre-?teens?|teen(?:s|ag
 const GRAPHIC = /\b(?:blood(?:y|ied)?|bleeding|gor[ey]|guts|intestines?|entrails|corpses?|severed|decapitat\w+|dismember\w+|mutilat\w+|disembowel\w+|organs|skull|flesh|torn|wounds?|gouged?|scream(?:ed|ing|s))\b/i;
 
 const CATEGORIES: readonly Judged[] = [
-  { id: 'harassment', definition: 'insults, mocks or demeans somebody', everywhere: true, score: ({ of }) => of('harassment') },
-  { id: 'harassment/threatening', definition: 'harassment with a threat of violence', everywhere: false, score: ({ of }) => Math.min(of('harassment'), Math.max(of('threat'), of('violence'))) },
-  { id: 'hate', definition: 'attacks people for what they are: race, religion, origin, sex, orientation, disability', everywhere: true, score: ({ of }) => of('hate') },
-  { id: 'hate/threatening', definition: 'hate with violence or a threat of it', everywhere: false, score: ({ of }) => Math.min(of('hate'), Math.max(of('threat'), of('violence'))) },
-  { id: 'illicit', definition: 'asks for or gives help with a crime or other serious wrong', everywhere: false, score: ({ of }) => of('illicit') },
-  { id: 'illicit/violent', definition: 'the same with violence or weapons', everywhere: false, score: ({ of }) => Math.min(of('illicit'), of('violence')) },
-  { id: 'self-harm', definition: 'suicide, self-injury, eating disorders: shown, wanted or encouraged', everywhere: false, score: ({ of }) => of('self_harm') },
-  { id: 'self-harm/intent', definition: 'somebody says that they hurt themselves or mean to', everywhere: false, score: ({ of, has }) => of('self_harm') * (has(FIRST_PERSON) ? 1 : UNSIGNED) },
-  { id: 'self-harm/instructions', definition: 'asks for or gives ways to do it', everywhere: false, score: ({ of, has }) => of('self_harm') * (has(METHOD) ? 1 : UNSIGNED) },
-  { id: 'sexual', definition: 'meant to arouse, or describes or offers sex', everywhere: false, score: ({ of }) => of('sexual') },
-  { id: 'sexual/minors', definition: 'sexual content about somebody under eighteen', everywhere: false, score: ({ of, has }) => of('sexual') * (has(MINOR) ? 1 : UNSIGNED) },
-  { id: 'violence', definition: 'shows, threatens or praises death or injury', everywhere: false, score: ({ of }) => of('violence') },
-  { id: 'violence/graphic', definition: 'the same in gruesome detail', everywhere: false, score: ({ of, has }) => of('violence') * (has(GRAPHIC) ? 1 : UNSIGNED) },
-  { id: 'profanity', definition: 'swear words and obscenities', everywhere: false, score: ({ of }) => of('profanity') },
+  { id: 'harassment', definition: 'insults, mocks or demeans somebody', beyond: ['de', 'fr', 'pt', 'zh'], score: ({ of }) => of('harassment') },
+  { id: 'harassment/threatening', definition: 'harassment with a threat of violence', score: ({ of }) => Math.min(of('harassment'), Math.max(of('threat'), of('violence'))) },
+  { id: 'hate', definition: 'attacks people for what they are: race, religion, origin, sex, orientation, disability', beyond: ['de', 'pt', 'zh'], score: ({ of }) => of('hate') },
+  { id: 'hate/threatening', definition: 'hate with violence or a threat of it', score: ({ of }) => Math.min(of('hate'), Math.max(of('threat'), of('violence'))) },
+  { id: 'illicit', definition: 'asks for or gives help with a crime or other serious wrong', score: ({ of }) => of('illicit') },
+  { id: 'illicit/violent', definition: 'the same with violence or weapons', score: ({ of }) => Math.min(of('illicit'), of('violence')) },
+  { id: 'self-harm', definition: 'suicide, self-injury, eating disorders: shown, wanted or encouraged', score: ({ of }) => of('self_harm') },
+  { id: 'self-harm/intent', definition: 'somebody says that they hurt themselves or mean to', score: ({ of, has }) => of('self_harm') * (has(FIRST_PERSON) ? 1 : UNSIGNED) },
+  { id: 'self-harm/instructions', definition: 'asks for or gives ways to do it', score: ({ of, has }) => of('self_harm') * (has(METHOD) ? 1 : UNSIGNED) },
+  { id: 'sexual', definition: 'meant to arouse, or describes or offers sex', score: ({ of }) => of('sexual') },
+  { id: 'sexual/minors', definition: 'sexual content about somebody under eighteen', score: ({ of, has }) => of('sexual') * (has(MINOR) ? 1 : UNSIGNED) },
+  { id: 'violence', definition: 'shows, threatens or praises death or injury', score: ({ of }) => of('violence') },
+  { id: 'violence/graphic', definition: 'the same in gruesome detail', score: ({ of, has }) => of('violence') * (has(GRAPHIC) ? 1 : UNSIGNED) },
+  { id: 'profanity', definition: 'swear words and obscenities', score: ({ of }) => of('profanity') },
 ];
-
-/** As sure must the language be before a category is left out for it. */
-const LANGUAGE_SURE = 0.8;
 
 /** One reading for the process: the model has no state of a classifier. */
 let shipped: TextModel | undefined;
@@ -65,29 +61,34 @@ const createToxicity: CreateClassifier = ({ id, ...options }) => {
     categories: CATEGORIES.map(({ id: name, definition }) => ({ id: name, definition })),
     directions: ['input', 'output'],
     contentTypes: ['text'],
-    languages: model.parts.languages,
+    // It says itself what it cannot judge in a language, with its guess.
+    languages: ['*'],
     cost: 'fast',
     needsContext: false,
     idempotent: true,
 
-    classify({ content }) {
-      const texts = [content, ...viewsOf(content).map(({ text }) => text)];
+    classify({ content }, _signal, readings) {
+      const views = readings.views().map(({ text }) => text);
+      const texts = [content, ...views];
+      const language = readings.language();
       // Letters that stand apart look like another language; the text that they spell does not.
-      const foreign = texts.every((text) => {
-        const { tag, confidence } = languageOf(text);
-        return tag !== 'en' && tag !== 'und' && confidence >= LANGUAGE_SURE;
-      });
+      const foreign = isForeign(language) && views.every((view) => isForeign(languageOf(view)));
       const judgements = texts.map((text): Judgement => {
         const scores = model.scores(text);
         return { of: (category) => scores[heads.get(category)!], has: (sign) => sign.test(text) };
       });
-      return CATEGORIES.map(({ id: category, everywhere, score }): ClassifierResult => {
+      return CATEGORIES.map(({ id: category, beyond, score }): ClassifierResult => {
         const common = { classifier_id: id, category, latency_ms: 0 };
-        if (foreign && !everywhere) return { ...common, unknown: true, reason: 'unsupported' };
-        return { ...common, score: Math.max(...judgements.map(score)), label: category.toUpperCase(), spans: [] };
+        const highest = Math.max(...judgements.map(score));
+        if (foreign && beyond?.includes(language.tag) !== true) return { ...common, unknown: true, reason: 'unsupported', guess: highest };
+        return { ...common, score: highest, label: category.toUpperCase(), spans: [] };
       });
     },
   };
 };
+
+function isForeign({ tag, confidence }: Language): boolean {
+  return tag !== 'en' && tag !== 'und' && confidence >= LANGUAGE_SURE;
+}
 
 export default createToxicity;

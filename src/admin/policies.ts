@@ -3,81 +3,70 @@
  * stored, names the revision that its author had before them, and is written to the audit log, without its text. A
  * rollback and a retirement are changes too: nothing is ever removed.
  */
-import type { WrittenPolicy } from '../config/snapshot.ts';
 import type { PolicyChangeRecord } from '../audit/entry.ts';
-import { WeirError, type ConfigIssue } from '../contract/errors.ts';
+import type { ConfigIssue } from '../contract/errors.ts';
+import { ROLES, sees, seesAll, type Actor } from '../contract/people.ts';
 import type { PolicyRevision } from '../contract/policy.ts';
-import { POLICY_LIMITS, type ParsedPolicy } from '../policy/parse.ts';
+import { POLICY_LIMITS } from '../policy/parse.ts';
 import { policyFromRules, ruleInFile } from '../policy/rules.ts';
 import { sourceHash } from '../policy/seal.ts';
-import type { PolicyPut, PolicyStore, PutReply, RevisionSummary } from '../store/policies.ts';
+import type { PolicyStore, RevisionSummary } from '../store/policies.ts';
+import { fault, issueOf, missing, refused, type DeskAnswer, type DeskRequest, type DeskRoute, type PolicyDesk } from './desk.ts';
 import { diffLines } from './lines.ts';
-
-/** What the routes are given. */
-export interface PolicyDesk {
-  /** Absent where another process has the store. */
-  readonly store: PolicyStore | undefined;
-  /** Resolves when the change counts in this process. */
-  put(change: PolicyPut): Promise<PutReply>;
-  judge(source: string, id: string): Promise<ParsedPolicy>;
-  /** The policies of files, by id. */
-  written(): ReadonlyMap<string, WrittenPolicy>;
-  /** Ids of the tenants under a policy. */
-  tenantsOf(id: string): readonly string[];
-  /** Resolves when the entry is on disk. */
-  audit(record: PolicyChangeRecord): Promise<void>;
-  now(): Date;
-}
-
-export interface DeskRequest {
-  readonly id: string;
-  readonly query: Readonly<Record<string, string | number | undefined>>;
-  /** As it was sent. */
-  readonly text: string;
-  readonly isJson: boolean;
-  /** Name of the credential. */
-  readonly author: string;
-}
-
-export interface DeskAnswer {
-  readonly status: number;
-  readonly body: unknown;
-}
-
-interface DeskRoute {
-  readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE';
-  readonly path: string;
-  readonly meaning: string;
-  /** JSON Schema of the query; what is not in it is refused. */
-  readonly query: Readonly<Record<string, object>>;
-  readonly run: (desk: PolicyDesk, store: PolicyStore, request: DeskRequest) => Promise<DeskAnswer>;
-}
+import { ref } from './schemas.ts';
 
 export const POLICY_BYTES_MAX = POLICY_LIMITS.bytesMax;
+/** The types in which a policy may be sent. */
+export const POLICY_TYPES = ['application/json', 'application/yaml', 'application/x-yaml', 'text/yaml', 'text/plain'] as const;
 const HISTORY_MAX = 1_000;
 const COMMENT_CHARS_MAX = 1_000;
+
+const READERS = ROLES;
+const CHANGERS = ['admin', 'policy'] as const;
 
 const number = { type: 'integer', minimum: 0, maximum: 1_000_000_000 } as const;
 const comment = { type: 'string', maxLength: COMMENT_CHARS_MAX } as const;
 
+const MISSING = { 404: { meaning: 'there is no such policy or revision' } } as const;
+const CONFLICT = { 409: { meaning: 'somebody else has changed it; `current` is the newest revision' } } as const;
+const INVALID = { 422: { meaning: 'the policy cannot be used, with every reason' } } as const;
+const CHANGED = { 200: { meaning: 'the new revision, which counts', schema: ref('Changed') } } as const;
+
 export const POLICY_ROUTES: readonly DeskRoute[] = [
-  { method: 'GET', path: '/api/v1/policies', meaning: 'all policies, of store and files', query: {}, run: list },
-  { method: 'GET', path: '/api/v1/policies/:id', meaning: 'a stored policy with its text; `?revision=` for an earlier one', query: { revision: number }, run: read },
-  { method: 'PUT', path: '/api/v1/policies/:id', meaning: 'store a policy: YAML, the same as JSON, or a list of rules; `?parent=` names the revision it follows, `?comment=` says why', query: { parent: number, comment }, run: put },
-  { method: 'DELETE', path: '/api/v1/policies/:id', meaning: 'retire a stored policy; a file of the same id counts again; `?parent=`, `?comment=`', query: { parent: number, comment }, run: retire },
-  { method: 'POST', path: '/api/v1/policies/:id/rollback', meaning: 'store the text of an earlier revision again: `?revision=`; `?parent=`, `?comment=`', query: { revision: number, parent: number, comment }, run: rollBack },
-  { method: 'GET', path: '/api/v1/policies/:id/history', meaning: 'revisions, newest first; `?limit=`, `?before=`', query: { limit: { ...number, minimum: 1, maximum: HISTORY_MAX }, before: number }, run: history },
-  { method: 'GET', path: '/api/v1/policies/:id/diff', meaning: 'the difference of two revisions by lines; `?from=`, `?to=`', query: { from: number, to: number }, run: compare },
+  { method: 'GET', path: '/api/v1/policies', name: 'listPolicies', access: READERS, meaning: 'all policies, of store and files', query: {}, answers: { 200: { meaning: 'the newest of each', schema: ref('PolicyList') } }, run: list },
+  { method: 'GET', path: '/api/v1/policies/:id', name: 'readPolicy', access: READERS, meaning: 'a stored policy with its text; `?revision=` for an earlier one', query: { revision: number }, answers: { 200: { meaning: 'the revision', schema: ref('Revision') }, ...MISSING }, run: read },
+  {
+    method: 'PUT', path: '/api/v1/policies/:id', name: 'storePolicy', access: CHANGERS, meaning: 'store a policy: YAML, the same as JSON, or a list of rules; `?parent=` names the revision it follows, `?comment=` says why', query: { parent: number, comment },
+    body: { schema: { oneOf: [ref('Policy'), ref('Rules')] }, types: POLICY_TYPES, bytesMax: POLICY_BYTES_MAX }, answers: { ...CHANGED, 201: { meaning: 'the first revision, which counts', schema: ref('Changed') }, ...CONFLICT, ...INVALID }, run: put,
+  },
+  { method: 'DELETE', path: '/api/v1/policies/:id', name: 'retirePolicy', access: CHANGERS, meaning: 'retire a stored policy; a file of the same id counts again; `?parent=`, `?comment=`', query: { parent: number, comment }, answers: { ...CHANGED, ...MISSING, 409: { meaning: 'somebody else has changed it, or tenants would be without a policy' } }, run: retire },
+  { method: 'POST', path: '/api/v1/policies/:id/rollback', name: 'rollBackPolicy', access: CHANGERS, meaning: 'store the text of an earlier revision again: `?revision=`; `?parent=`, `?comment=`', query: { revision: number, parent: number, comment }, answers: { ...CHANGED, ...MISSING, ...CONFLICT, ...INVALID }, run: rollBack },
+  { method: 'GET', path: '/api/v1/policies/:id/history', name: 'listRevisions', access: READERS, meaning: 'revisions, newest first; `?limit=`, `?before=`', query: { limit: { ...number, minimum: 1, maximum: HISTORY_MAX }, before: number }, answers: { 200: { meaning: 'without their texts', schema: ref('History') }, ...MISSING }, run: history },
+  { method: 'GET', path: '/api/v1/policies/:id/diff', name: 'diffRevisions', access: READERS, meaning: 'the difference of two revisions by lines; `?from=`, `?to=`', query: { from: number, to: number }, answers: { 200: { meaning: 'by default what the newest changed', schema: ref('LineDiff') }, ...MISSING }, run: compare },
 ];
 
-async function list({ written, tenantsOf }: PolicyDesk, store: PolicyStore): Promise<DeskAnswer> {
-  const stored = await store.list();
+async function list(desk: PolicyDesk, store: PolicyStore, { actor }: DeskRequest): Promise<DeskAnswer> {
+  const { written } = desk;
+  const tenantsOf = (policy: string): readonly string[] => desk.tenantsOf(policy).filter((tenant) => sees(actor, tenant));
+  const stored = (await store.list()).filter(({ policy }) => isSeen(desk, policy, actor));
   const counting = new Set(stored.filter(({ retired }) => !retired).map(({ policy }) => policy));
-  const files = [...written()].map(([policy, { file }]) => ({ policy, from: 'file', file, overruled: counting.has(policy), tenants: counting.has(policy) ? [] : tenantsOf(policy) }));
+  const files = [...written()].filter(([policy]) => isSeen(desk, policy, actor)).map(([policy, { file }]) => ({ policy, from: 'file', file, overruled: counting.has(policy), tenants: counting.has(policy) ? [] : tenantsOf(policy) }));
   return { status: 200, body: { policies: [...stored.map((summary) => ({ from: 'store', ...summary, tenants: summary.retired ? [] : tenantsOf(summary.policy) })), ...files] } };
 }
 
-async function read({ written }: PolicyDesk, store: PolicyStore, { id, query }: DeskRequest): Promise<DeskAnswer> {
+/** A tenant-viewer sees the policies that tenants of theirs are under. */
+function isSeen({ tenantsOf }: PolicyDesk, policy: string, actor: Actor): boolean {
+  return seesAll(actor) || tenantsOf(policy).some((tenant) => sees(actor, tenant));
+}
+
+/** The same for a policy that is not theirs and for one that nobody has. */
+function unseen(id: string): DeskAnswer {
+  return missing(`no policy ${id} is yours to see`);
+}
+
+async function read(desk: PolicyDesk, store: PolicyStore, { id, query, actor }: DeskRequest): Promise<DeskAnswer> {
+  if (!isSeen(desk, id, actor)) return unseen(id);
+  const { written } = desk;
   const revision = await store.get(id, query.revision as number | undefined);
   if (revision !== undefined) return { status: 200, body: revision };
   const file = written().get(id)?.file;
@@ -112,12 +101,14 @@ async function retire(desk: PolicyDesk, store: PolicyStore, { id, query, author 
   return change(desk, 'retire', { id, source: null, parent: (query.parent as number | undefined) ?? newest.number, comment: commentOf(query), author }, []);
 }
 
-async function history(_: PolicyDesk, store: PolicyStore, { id, query: { limit = 100, before } }: DeskRequest): Promise<DeskAnswer> {
+async function history(desk: PolicyDesk, store: PolicyStore, { id, query: { limit = 100, before }, actor }: DeskRequest): Promise<DeskAnswer> {
+  if (!isSeen(desk, id, actor)) return unseen(id);
   const revisions: readonly RevisionSummary[] = await store.history(id, { limit: limit as number, before: before as number | undefined });
   return { status: 200, body: { policy: id, revisions } };
 }
 
-async function compare(_: PolicyDesk, store: PolicyStore, { id, query }: DeskRequest): Promise<DeskAnswer> {
+async function compare(desk: PolicyDesk, store: PolicyStore, { id, query, actor }: DeskRequest): Promise<DeskAnswer> {
+  if (!isSeen(desk, id, actor)) return unseen(id);
   const to = await store.get(id, query.to as number | undefined);
   const from = to && await store.get(id, (query.from as number | undefined) ?? to.parent);
   if (to === undefined || (from === undefined && query.from !== undefined)) return missing(`policy ${id} has no such revision`);
@@ -169,36 +160,6 @@ function summaryOf({ source, ...revision }: PolicyRevision): RevisionSummary {
   return { ...revision, retired: source === null };
 }
 
-// Answers.
-
-function fault(code: string, message: string): { readonly error: { readonly code: string; readonly message: string } } {
-  return { error: { code, message } };
-}
-
-function missing(message: string): DeskAnswer {
-  return { status: 404, body: fault('not_found', message) };
-}
-
-function refused(issues: readonly ConfigIssue[]): DeskAnswer {
-  const errors = issues.filter(({ severity }) => severity === 'error');
-  return { status: 422, body: { ...fault('invalid_policy', `${errors.length} ${errors.length === 1 ? 'error' : 'errors'} in the policy; the first: ${errors[0]?.message}`), issues: issues.map(issueOf) } };
-}
-
-function issueOf({ line, column, path, message, suggestion, severity }: ConfigIssue): object {
-  return { line, column, path, message, ...(suggestion === undefined ? {} : { suggestion }), severity };
-}
-
 function issue(path: string, message: string): ConfigIssue {
   return { file: '(rules)', line: 1, column: 1, path, message, severity: 'error' };
-}
-
-/** Answers one request, or says why not. Throws what is no WeirError. */
-export async function answerPolicies(route: DeskRoute, desk: PolicyDesk, request: DeskRequest): Promise<DeskAnswer> {
-  if (desk.store === undefined) return { status: 501, body: fault('no_store', 'this process has no store of policies; ask the one with the role control') };
-  try {
-    return await route.run(desk, desk.store, request);
-  } catch (error) {
-    if (!(error instanceof WeirError)) throw error;
-    return { status: error.status, body: fault(error.code, error.message) };
-  }
 }

@@ -1,19 +1,39 @@
 /**
- * The admin listener: metrics, health, and the state of the configuration, on a port of its own, so that what operators
- * see is never reachable through the port that applications call. `/metrics` and health hold no secrets and are open;
- * everything else asks for the admin token.
+ * The admin listener: metrics, health, and the API, on a port of its own, so that what operators see is never reachable
+ * through the port that applications call. `/metrics`, health and the ways to log in are open; every other route names the
+ * roles of which it asks for one, and nothing is read of a body before the caller is known to have it.
  */
+import { readFileSync } from 'node:fs';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { answerPolicies, POLICY_BYTES_MAX, POLICY_ROUTES, type PolicyDesk } from './policies.ts';
-import { ADMIN_NAME, type AdminToken } from './token.ts';
+import { WeirError } from '../contract/errors.ts';
+import { bindPolicyRoutes, bindRoutes, fault, type BoundRoute, type DeskAnswer, type PolicyDesk, type RouteDoc } from './desk.ts';
+import type { Admitted, Door } from './door.ts';
+import { KEY_ROUTES, type KeyDesk } from './keys.ts';
+import { LOGIN_ROUTES } from './login.ts';
+import { openApiDocument, PATH_NAMES } from './openapi.ts';
+import { PEOPLE_ROUTES, type PeopleDesk } from './people.ts';
+import { POLICY_BYTES_MAX, POLICY_ROUTES, POLICY_TYPES } from './policies.ts';
+import { AUDIT_ROUTES, type AuditDesk } from './records.ts';
+import { ref } from './schemas.ts';
+import { readCookies } from './sessions.ts';
+import { TENANT_ROUTES, type TenantDesk } from './tenants.ts';
+import { TRIAL_ROUTES } from './trials.ts';
 
 export interface AdminDependencies {
   readonly version: string;
-  readonly token: AdminToken;
+  readonly door: Door;
+  /** PEM files; absent: plain HTTP. */
+  readonly tls?: { readonly certFile: string; readonly keyFile: string };
   /** Absent: `/metrics` is not served. */
   metricsText?(): Promise<string>;
   status(): AdminStatus;
   readonly policies: PolicyDesk;
+  /** Absent where this process has no store. */
+  readonly people?: PeopleDesk;
+  readonly tenants: TenantDesk;
+  /** Absent where this process has no store. */
+  readonly keys?: KeyDesk;
+  readonly records: AuditDesk;
 }
 
 export interface AdminStatus {
@@ -25,78 +45,119 @@ export interface AdminStatus {
   readonly policies: readonly string[];
   readonly classifiers: readonly string[];
   readonly auditHead: { readonly index: number; readonly hash: string };
+  /** The newest, a signed note. */
+  readonly auditCheckpoint: string;
 }
 
-/** Own routes of the admin port, for the documentation. */
-export const ADMIN_ROUTES = [
-  { method: 'GET', path: '/metrics', meaning: 'metrics in the Prometheus text format' },
-  { method: 'GET', path: '/api/v1/health', meaning: 'liveness as JSON' },
-  { method: 'GET', path: '/api/v1/status', meaning: 'configuration, policies, classifiers and the head of the audit log; asks for the admin token' },
-  ...POLICY_ROUTES.map(({ method, path, meaning }) => ({ method, path: path.replace(':id', '{id}'), meaning: `${meaning}; asks for the admin token` })),
-] as const;
+const METRICS: RouteDoc = { method: 'GET', path: '/metrics', name: 'metrics', access: 'open', meaning: 'metrics in the Prometheus text format', answers: { 200: { meaning: 'the metrics', schema: { type: 'string' }, type: 'text/plain' }, 404: { meaning: 'metrics are switched off' } } };
+const HEALTH: RouteDoc = { method: 'GET', path: '/api/v1/health', name: 'health', access: 'open', meaning: 'liveness as JSON', answers: { 200: { meaning: 'it runs', schema: ref('Health') } } };
+const OPENAPI: RouteDoc = { method: 'GET', path: '/api/v1/openapi.json', name: 'openapi', access: 'open', meaning: 'this API as an OpenAPI 3.1 document', answers: { 200: { meaning: 'the document', schema: { type: 'object' } } } };
+const STATUS: RouteDoc = { method: 'GET', path: '/api/v1/status', name: 'status', access: ['admin', 'policy', 'reviewer', 'auditor'], meaning: 'configuration, policies, classifiers and the head of the audit log', answers: { 200: { meaning: 'the state', schema: ref('Status') } } };
+
+/** All that is served here. The listener, the OpenAPI document and the README are made from it. */
+export const ADMIN_ROUTES: readonly RouteDoc[] = [METRICS, HEALTH, OPENAPI, STATUS, ...POLICY_ROUTES, ...TRIAL_ROUTES, ...TENANT_ROUTES, ...KEY_ROUTES, ...AUDIT_ROUTES, ...LOGIN_ROUTES, ...PEOPLE_ROUTES];
+
+function boundRoutes({ version, metricsText, status, policies, people, tenants, keys, records }: AdminDependencies): readonly BoundRoute[] {
+  const document = openApiDocument(ADMIN_ROUTES, version);
+  const metrics = async (): Promise<DeskAnswer> => (metricsText === undefined
+    ? { status: 404, body: fault('not_found', 'metrics are switched off by telemetry.metrics.prometheus') }
+    : { status: 200, body: await metricsText(), type: 'text/plain; version=0.0.4; charset=utf-8' });
+  return [
+    { route: METRICS, answer: metrics },
+    { route: HEALTH, answer: async () => ({ status: 200, body: { status: 'ok', version } }) },
+    { route: OPENAPI, answer: async () => ({ status: 200, body: document }) },
+    { route: STATUS, answer: async () => ({ status: 200, body: { version, ...statusBody(status()) } }) },
+    ...bindPolicyRoutes([...POLICY_ROUTES, ...TRIAL_ROUTES], policies),
+    ...bindRoutes(TENANT_ROUTES, tenants),
+    ...bindRoutes(KEY_ROUTES, keys),
+    ...bindRoutes(AUDIT_ROUTES, records),
+    ...bindRoutes([...LOGIN_ROUTES, ...PEOPLE_ROUTES], people),
+  ];
+}
 
 const BODY_BYTES_MAX = 64 * 1024;
 
+/** What no page of ours needs; a page that needs more says so itself. */
+const HEADERS: Readonly<Record<string, string>> = {
+  'cache-control': 'no-store', 'x-content-type-options': 'nosniff', 'x-frame-options': 'DENY', 'referrer-policy': 'no-referrer', 'content-security-policy': "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+};
+
+/** Throws when a file of `tls` cannot be read. */
 export function createAdminServer(dependencies: AdminDependencies): FastifyInstance {
-  const server = fastify({ logger: false, bodyLimit: BODY_BYTES_MAX, requestTimeout: 10_000, forceCloseConnections: true });
+  const { door, tls } = dependencies;
+  // An unknown key of a query is refused, not left out.
+  const options = { logger: false, bodyLimit: BODY_BYTES_MAX, requestTimeout: 10_000, forceCloseConnections: true, ajv: { customOptions: { removeAdditional: false } } } as const;
+  const https = tls && { cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile) };
+  const server = fastify(https === undefined ? options : ({ ...options, https } as typeof options));
+  server.addHook('onRequest', async (request, reply) => (door.originOf(request.raw) === undefined ? send(reply, MISDIRECTED) : undefined));
   server.addHook('onSend', async (_request, reply) => {
-    reply.header('cache-control', 'no-store').header('x-content-type-options', 'nosniff');
+    for (const [name, value] of Object.entries(HEADERS)) if (!reply.hasHeader(name)) reply.header(name, value);
   });
   server.setNotFoundHandler((_request, reply) => reply.code(404).send(fault('not_found', 'no such page')));
   server.setErrorHandler((error: Partial<FastifyError>, _request, reply) => {
+    if (error instanceof WeirError) return reply.code(error.status).send(fault(error.code, error.message));
     const status = error.statusCode ?? 500;
     if (status >= 500) return reply.code(500).send(fault('internal', 'a fault in weir itself'));
-    return reply.code(status).send(fault(CLIENT_FAULTS[status] ?? 'invalid_request', error.validation === undefined ? 'the request cannot be read' : `the query ${error.message}`));
+    return reply.code(status).send(fault(CLIENT_FAULTS[status] ?? 'invalid_request', error.validation === undefined ? 'the request cannot be read' : `the ${error.validationContext ?? 'query'} ${error.message}`));
   });
-
-  server.get('/metrics', async (_request, reply) => {
-    if (dependencies.metricsText === undefined) return reply.code(404).send(fault('not_found', 'metrics are switched off by telemetry.metrics.prometheus'));
-    return reply.type('text/plain; version=0.0.4; charset=utf-8').send(await dependencies.metricsText());
-  });
-  server.get('/api/v1/health', async () => ({ status: 'ok', version: dependencies.version }));
-  server.get('/api/v1/status', async (request, reply) => {
-    if (!isAdmin(request, dependencies.token)) return unauthorized(reply);
-    return { version: dependencies.version, ...statusBody(dependencies.status()) };
-  });
-  server.register(async (scope) => mountPolicies(scope, dependencies));
+  // Bodies reach the routes as they were sent, so that errors have their places.
+  server.removeAllContentTypeParsers();
+  server.addContentTypeParser([...POLICY_TYPES], { parseAs: 'string', bodyLimit: POLICY_BYTES_MAX }, (_request, body, done) => done(null, body));
+  const bound = boundRoutes(dependencies);
+  // A route that is added elsewhere comes after the hooks.
+  server.register(async (scope) => bound.forEach((one) => mount(scope, one, door)));
   return server;
 }
 
 const CLIENT_FAULTS: Readonly<Record<number, string>> = { 413: 'body_too_large', 415: 'unsupported_media_type' };
+const MISDIRECTED: DeskAnswer = { status: 421, body: fault('misdirected', 'the Host field names no host of ours; use an address, or list the name under admin.hosts') };
+const CROSS_SITE: DeskAnswer = { status: 403, body: fault('cross_site', 'the request comes from a page of another origin') };
+const NOBODY: Admitted = { actor: { name: '', roles: [], tenants: [] } };
 
-/** Bodies reach the routes as they were sent, so that errors have their places. */
-function mountPolicies(scope: FastifyInstance, { token, policies }: AdminDependencies): void {
-  scope.removeAllContentTypeParsers();
-  scope.addContentTypeParser(['application/json', 'application/yaml', 'application/x-yaml', 'text/yaml', 'text/plain'], { parseAs: 'string', bodyLimit: POLICY_BYTES_MAX }, (_request, body, done) => done(null, body));
-  for (const route of POLICY_ROUTES) {
-    scope.route<{ Params: { id: string }; Querystring: Record<string, string | number> }>({
-      method: route.method,
-      url: route.path,
-      bodyLimit: POLICY_BYTES_MAX,
-      schema: { querystring: { type: 'object', properties: route.query }, params: { type: 'object', properties: { id: { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$' } } } },
-      // Before the body is read.
-      onRequest: async (request, reply) => (isAdmin(request, token) ? undefined : unauthorized(reply)),
-      handler: async (request, reply) => {
-        const { status, body } = await answerPolicies(route, policies, {
-          id: request.params.id, query: request.query, text: typeof request.body === 'string' ? request.body : '', isJson: request.headers['content-type']?.startsWith('application/json') === true, author: ADMIN_NAME,
-        });
-        return reply.code(status).send(body);
-      },
-    });
-  }
+interface Shapes {
+  readonly Params: Readonly<Record<string, string>>;
+  readonly Querystring: Readonly<Record<string, string | number>>;
 }
 
-function unauthorized(reply: FastifyReply): FastifyReply {
-  return reply.code(401).header('www-authenticate', 'Bearer').send(fault('unauthorized', 'send Authorization: Bearer <admin token>'));
+function mount(scope: FastifyInstance, { route, answer }: BoundRoute, door: Door): void {
+  const { access, query = {}, body } = route;
+  const admitted = new WeakMap<object, Admitted>();
+  scope.route<Shapes>({
+    method: route.method,
+    url: route.path,
+    bodyLimit: body?.bytesMax ?? BODY_BYTES_MAX,
+    schema: { querystring: { type: 'object', properties: query, additionalProperties: route.isQueryOpen === true }, params: { type: 'object', properties: PATH_NAMES } },
+    // Before the body is read.
+    onRequest: async (request, reply) => {
+      const found = access === 'open' ? (door.isCrossSite(request.raw) ? CROSS_SITE : NOBODY) : await door.admit(request.raw, access);
+      if ('status' in found) return send(reply, found);
+      admitted.set(request, found);
+      return isTaken(request, body?.types) ? undefined : send(reply, { status: 415, body: fault('unsupported_media_type', `send it as ${body?.types.join(' or ')}`) });
+    },
+    handler: async (request, reply) => {
+      const { actor, sessionId } = admitted.get(request)!;
+      return send(reply, await answer({
+        id: request.params['id'] ?? '', names: request.params, query: request.query, text: typeof request.body === 'string' ? request.body : '', isJson: mediaType(request) === 'application/json', actor, author: actor.name,
+        visit: { cookies: readCookies(request.headers.cookie), origin: door.originOf(request.raw)!, path: request.url, ...(sessionId === undefined ? {} : { sessionId }) },
+      }));
+    },
+  });
 }
 
-function fault(code: string, message: string): { readonly error: { readonly code: string; readonly message: string } } {
-  return { error: { code, message } };
+/** A body in a type that the route does not take is no body of it. A browser's page elsewhere may send some types unasked. */
+function isTaken(request: FastifyRequest<any>, types: readonly string[] | undefined): boolean {
+  const type = mediaType(request);
+  return types === undefined || type === undefined || types.includes(type);
 }
 
-function isAdmin(request: FastifyRequest, token: AdminToken): boolean {
-  const given = /^Bearer (\S{1,200})$/.exec(request.headers.authorization ?? '')?.[1];
-  return given !== undefined && token.matches(given);
+function mediaType(request: FastifyRequest<any>): string | undefined {
+  return request.headers['content-type']?.split(';', 1)[0]!.trim().toLowerCase();
+}
+
+function send(reply: FastifyReply, { status, body, type, headers = {} }: DeskAnswer): FastifyReply {
+  for (const [name, value] of Object.entries(headers)) reply.header(name, value);
+  if (type !== undefined) reply.type(type);
+  return reply.code(status).send(body);
 }
 
 function statusBody(status: AdminStatus): Record<string, unknown> {
@@ -106,5 +167,6 @@ function statusBody(status: AdminStatus): Record<string, unknown> {
     policies: status.policies,
     classifiers: status.classifiers,
     audit_head: status.auditHead,
+    audit_checkpoint: status.auditCheckpoint,
   };
 }

@@ -1,7 +1,8 @@
 /**
  * One entry of the audit log: a record with its place in the chain, as one line of canonical JSON (sorted keys, no
- * blanks) that ends with its own hash. The hash is SHA-256 over the line without its `hash` member, so a verifier needs
- * the bytes and nothing else. Pure. Entries hold decisions and commitments, never content; that is their maker's duty.
+ * blanks) that ends with its own hash. The hash is SHA-256 over a zero byte and the line without its `hash` member, which
+ * is also its leaf hash in the Merkle tree: one hash serves the chain and the tree. Entries of older logs leave the zero
+ * byte out. Pure. Entries hold decisions and commitments, never content; that is their maker's duty.
  */
 import { hash } from 'node:crypto';
 import type { ExchangeRecord } from '../contract/exchange.ts';
@@ -32,7 +33,58 @@ export interface PolicyChangeRecord {
   readonly sha256: string;
 }
 
-export type AuditRecord = ExchangeRecord | PolicyChangeRecord | RecoveredRecord | LostRecord;
+export const ACCESS_CHANGES = ['token_created', 'token_revoked', 'session_opened', 'session_ended', 'session_revoked', 'login_refused'] as const;
+
+/** Somebody gave or took access to the admin port, or used it to come in. */
+export interface AccessChangeRecord {
+  readonly kind: 'access_change';
+  readonly change: (typeof ACCESS_CHANGES)[number];
+  /** Who did it. */
+  readonly author: string;
+  /** Of the token, or the person. */
+  readonly name: string;
+  /** Of the token or the session. */
+  readonly id?: string;
+  readonly roles: readonly string[];
+  readonly tenants: readonly string[];
+  /** How somebody came in. */
+  readonly via?: 'token' | 'oidc';
+}
+
+/** Somebody made or revoked a tenant's key. Nothing of the key is here. */
+export interface KeyChangeRecord {
+  readonly kind: 'key_change';
+  readonly change: 'create' | 'revoke';
+  /** The change's number in the store: where an entry is there twice, it is one change. */
+  readonly number: number;
+  readonly tenant_id: string;
+  readonly key_id: string;
+  readonly author: string;
+  /** When it was made; the entry may be later. */
+  readonly created_at: string;
+}
+
+/** The log is signed with another key from this entry on. */
+export interface KeyRotationRecord {
+  readonly kind: 'key_rotation';
+  /** Says so, signed with both keys. */
+  readonly note: string;
+}
+
+/** Written on an operator's word: the log goes on although entries are missing, or the key was lost. */
+export interface LossAcceptedRecord {
+  readonly kind: 'loss_accepted';
+  /** What was found, with its place. */
+  readonly reason: string;
+  /** Entries of the newest checkpoint that are not in the log any more, this one's index being the first. */
+  readonly count: number;
+  /** That checkpoint, as it was signed; absent: there was none. */
+  readonly checkpoint?: string;
+  /** Folder beside the log that keeps the files as they were; absent: they are unchanged. */
+  readonly set_aside?: string;
+}
+
+export type AuditRecord = ExchangeRecord | PolicyChangeRecord | AccessChangeRecord | KeyChangeRecord | KeyRotationRecord | LossAcceptedRecord | RecoveredRecord | LostRecord;
 
 /** Where an entry stands. `prev` is the hash of the entry before it, `GENESIS` for the first. */
 export interface Link {
@@ -51,43 +103,13 @@ export interface SealedEntry {
 
 export const GENESIS = '0'.repeat(64);
 
-/** `,"hash":"` + 64 hex digits + `"}` */
-const SEAL_CHARS = 9 + 64 + 2;
-const CLOSE = Buffer.from('}');
+/** What a line ends with: `,"hash":"`, 64 hex digits, `"}`. */
+export const SEAL_CHARS = 9 + 64 + 2;
 
 export function sealEntry(link: Link, record: AuditRecord): SealedEntry {
   const body = canonicalJson({ ...record, index: link.index, time: link.time, origin: link.origin, prev: link.prev });
-  const digest = hash('sha256', body, 'hex');
+  const digest = hash('sha256', `\0${body}`, 'hex');
   return { line: `${body.slice(0, -1)},"hash":"${digest}"}`, hash: digest };
-}
-
-/** What the chain needs of an entry. */
-export interface OpenedEntry {
-  readonly index: number;
-  readonly prev: string;
-  readonly hash: string;
-}
-
-/** Checks a line against its own hash. Takes bytes: decoding first could map two different lines to one text. */
-export function openEntry(line: Buffer): OpenedEntry | { readonly fault: string } {
-  const cut = line.length - SEAL_CHARS;
-  const seal = cut > 0 ? /^,"hash":"([0-9a-f]{64})"\}$/.exec(line.toString('latin1', cut)) : null;
-  if (seal === null) return { fault: 'the line does not end with its hash' };
-  const digest = hash('sha256', Buffer.concat([line.subarray(0, cut), CLOSE]), 'hex');
-  if (digest !== seal[1]) return { fault: 'the line does not match its hash' };
-  // The hash held, so this is what some writer wrote; whether that was us is what the chain and the types below tell.
-  const entry = parseObject(line);
-  if (entry === undefined || typeof entry.index !== 'number' || typeof entry.prev !== 'string') return { fault: 'the line is no entry' };
-  return { index: entry.index, prev: entry.prev, hash: digest };
-}
-
-function parseObject(line: Buffer): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(line.toString('utf8'));
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /** JSON with keys in code-unit order and without blanks; members that are undefined are left out. */

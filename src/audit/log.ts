@@ -1,24 +1,25 @@
 /**
  * The audit log's one writer. Entries get their place in the chain in the order of `append`, and reach the disk in
  * groups: `strict` resolves when its group is synced, `relaxed` at once, and is written within 100 ms or 256 entries.
- * A write that fails ends the log until the next start: after a failed sync the kernel may call lost pages clean, so
- * trying again would claim what is not there. Strict appends then reject, relaxed ones are counted as lost and told.
+ * Every second or 1,000 entries a checkpoint of all that is synced is signed; strict never waits for it. A write that
+ * fails ends the log until the next start: after a failed sync the kernel may call lost pages clean, so trying again
+ * would claim what is not there. Strict appends then reject, relaxed ones are counted as lost and told.
  */
 import { mkdir, open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CHANNELS } from '../contract/channels.ts';
 import { WeirError } from '../contract/errors.ts';
+import { signCheckpoint, type Signer } from './checkpoint.ts';
 import { sealEntry, type AuditRecord } from './entry.ts';
 import { lockFolder } from './lock.ts';
-import { listSegments, readSegment, segmentName, syncFolder } from './segments.ts';
-import { EMPTY_HEAD, verifySegment, type Head } from './verify.ts';
+import { recoverLog, type LogPlace, type Recovered } from './recovery.ts';
+import { CHECKPOINTS_FILE, EDGE_FILE, replaceFile, segmentName, syncFolder, writeAt } from './segments.ts';
+import { TreeEdge } from './tree.ts';
+import type { Head } from './verify.ts';
 
 export type Durability = 'strict' | 'relaxed';
 
-export interface AuditLogOptions {
-  readonly dir: string;
-  /** Who writes: `<cluster>/<instance>`. */
-  readonly origin: string;
+export interface AuditLogOptions extends LogPlace {
   /** Milliseconds since 1970. */
   readonly clock: () => number;
   /** A segment that reached this size is followed by a new one. Default 64 MiB. */
@@ -32,67 +33,41 @@ export interface AuditLog {
   append(record: AuditRecord, durability: Durability): Promise<void>;
   /** The newest entry that `append` placed; index -1 when there is none. */
   head(): Head;
+  /** The newest checkpoint, a signed note. */
+  checkpoint(): string;
+  /** Appends the rotation that names this key, and signs with it from that entry on. Nothing may be appended meanwhile. */
+  rotate(note: string, signer: Signer): Promise<void>;
   /** All that was appended before this call is synced. */
   flush(): Promise<void>;
+  /** Syncs and signs what was appended. */
   close(): Promise<void>;
 }
 
 const RELAXED_DELAY_MS = 100;
 const RELAXED_ENTRIES_MAX = 256;
+const CHECKPOINT_DELAY_MS = 1_000;
+const CHECKPOINT_ENTRIES_MAX = 1_000;
 
-/** Opens the log in `dir`, which it creates, and repairs an unfinished last line. Throws when the log is damaged. */
+/** Opens the log in `dir`, which it creates, repairs an unfinished last line, and signs what is there. Throws when the log is damaged. */
 export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> {
   await mkdir(options.dir, { recursive: true, mode: 0o700 });
-  const unlock = lockFolder(options.dir);
+  const opened = new AsyncDisposableStack();
+  opened.defer(lockFolder(options.dir));
   try {
-    const { head, file, bytes, tornBytes } = await recover(options.dir);
-    const log = new SegmentedLog(options, unlock, head, file, bytes);
+    const recovered = await recoverLog(options);
+    const { segment, tornBytes } = recovered;
+    const checkpoints = opened.use(await open(join(options.dir, CHECKPOINTS_FILE), recovered.checkpointBytes === 0 ? 'w+' : 'r+', 0o600));
+    await syncFolder(options.dir);
+    const file = segment === undefined ? undefined : await open(join(options.dir, segment), 'r+');
+    const log = new SegmentedLog(options, recovered, checkpoints, file, opened);
+    opened.defer(() => log.closeSegment());
     if (tornBytes > 0) await log.append({ kind: 'recovered', bytes: tornBytes }, 'strict');
+    await log.signNow();
     return log;
   } catch (error) {
-    unlock();
+    await opened.disposeAsync().catch(() => undefined); // the first error is the one to tell
     throw error;
   }
-}
-
-interface Recovered {
-  readonly head: Head;
-  readonly file?: FileHandle;
-  readonly bytes: number;
-  readonly tornBytes: number;
-}
-
-/** Verifies the newest segment and its joint to the one before; `weir audit verify` reads them all. */
-async function recover(dir: string): Promise<Recovered> {
-  const segments = await listSegments(dir);
-  const last = segments.at(-1);
-  if (last === undefined) return { head: EMPTY_HEAD, bytes: 0, tornBytes: 0 };
-  const before = segments.at(-2);
-  const start = before === undefined ? EMPTY_HEAD : await headOf(dir, before);
-  const content = await readSegment(dir, last);
-  const { head, damage, tornBytes } = verifySegment(last, content, start);
-  if (damage !== undefined) throw damaged(`${damage.segment} line ${damage.line}: ${damage.reason}`);
-  const file = await open(join(dir, last), 'a', 0o600);
-  const bytes = content.length - tornBytes;
-  if (tornBytes > 0) {
-    await file.truncate(bytes);
-    await file.datasync();
-  }
-  return { head, file, bytes, tornBytes };
-}
-
-async function headOf(dir: string, segment: string): Promise<Head> {
-  const content = await readSegment(dir, segment);
-  const firstIndex = Number.parseInt(segment, 10);
-  const firstPrev = /"prev":"([0-9a-f]{64})"/.exec(content.toString('latin1', 0, Math.max(0, content.indexOf(0x0a))))?.[1] ?? '';
-  const { head, damage, tornBytes } = verifySegment(segment, content, { index: firstIndex - 1, hash: firstPrev });
-  if (damage !== undefined) throw damaged(`${segment} line ${damage.line}: ${damage.reason}`);
-  if (tornBytes > 0) throw damaged(`${segment} ends with an unfinished line and another segment follows`);
-  return head;
-}
-
-function damaged(place: string): WeirError {
-  return new WeirError('audit_unavailable', `the audit log is damaged: ${place}`);
 }
 
 interface Waiter {
@@ -100,17 +75,40 @@ interface Waiter {
   readonly reject: (error: unknown) => void;
 }
 
+/** A line that has its place, and its leaf in the tree. */
+interface PlacedLine {
+  readonly line: string;
+  readonly leaf: string;
+}
+
 class SegmentedLog implements AuditLog {
-  readonly #options: Required<AuditLogOptions>;
-  readonly #unlock: () => void;
+  readonly #options: Required<Omit<AuditLogOptions, 'acceptKey'>>;
+  /** What is open: the lock, the files. */
+  readonly #opened: AsyncDisposableStack;
+  #signer: Signer;
+  /** Of this log: the name of the key that signed it first. */
+  readonly #origin: string;
   /** The newest entry that has a place, on disk or not. */
   #head: Head;
   /** The newest segment; absent before the first entry. */
   #file: FileHandle | undefined;
   /** Its size as written. */
   #fileBytes: number;
-  /** Lines that have a place and wait for the disk. */
-  #pending: string[] = [];
+  readonly #checkpoints: FileHandle;
+  #checkpointBytes: number;
+  /** Over the entries that are written. */
+  readonly #edge: TreeEdge;
+  /** The newest checkpoint, and how many entries it covers; -1: there is none yet. */
+  #note: string;
+  #signedSize: number;
+  /** The next group is synced and signed. */
+  #isSignatureDue = false;
+  /** Runs while there are entries that no checkpoint covers. */
+  #signTimer: NodeJS.Timeout | undefined;
+  /** The checkpoint being written, one at a time, beside the next group. */
+  #signing: Promise<void> | undefined;
+  /** Lines that wait for the disk. */
+  #pending: PlacedLine[] = [];
   /** Index of the first line in `#pending`: names the segment it may begin. */
   #pendingFrom: number;
   /** Who waits for the sync of `#pending`. */
@@ -125,13 +123,20 @@ class SegmentedLog implements AuditLog {
   #lost = 0;
   #closed = false;
 
-  constructor(options: AuditLogOptions, unlock: () => void, head: Head, file: FileHandle | undefined, fileBytes: number) {
+  constructor(options: AuditLogOptions, recovered: Recovered, checkpoints: FileHandle, file: FileHandle | undefined, opened: AsyncDisposableStack) {
     this.#options = { segmentBytesMax: 64 * 1024 * 1024, pendingMax: 65_536, ...options };
-    this.#unlock = unlock;
-    this.#head = head;
+    this.#opened = opened;
+    this.#signer = recovered.signer;
+    this.#origin = recovered.checkpoint?.origin ?? recovered.signer.public.name;
+    this.#head = recovered.head;
     this.#file = file;
-    this.#fileBytes = fileBytes;
-    this.#pendingFrom = head.index + 1;
+    this.#fileBytes = recovered.segmentBytes;
+    this.#checkpoints = checkpoints;
+    this.#checkpointBytes = recovered.checkpointBytes;
+    this.#edge = recovered.edge;
+    this.#note = recovered.checkpoint?.note ?? '';
+    this.#signedSize = recovered.checkpoint?.size ?? -1;
+    this.#pendingFrom = recovered.head.index + 1;
   }
 
   append(record: AuditRecord, durability: Durability): Promise<void> {
@@ -152,6 +157,24 @@ class SegmentedLog implements AuditLog {
     return this.#head;
   }
 
+  checkpoint(): string {
+    return this.#note;
+  }
+
+  async rotate(note: string, signer: Signer): Promise<void> {
+    await this.signNow();
+    this.#signer = signer;
+    await this.append({ kind: 'key_rotation', note }, 'strict');
+  }
+
+  /** A checkpoint of all that was appended, unless there is one. */
+  async signNow(): Promise<void> {
+    await this.flush();
+    await this.#signing;
+    if (this.#signedSize < this.#edge.size) await this.#sign(this.#edge.copy());
+    if (this.#dead !== undefined) throw this.#dead;
+  }
+
   async flush(): Promise<void> {
     if (this.#dead !== undefined) throw this.#dead;
     await this.#synced();
@@ -161,12 +184,18 @@ class SegmentedLog implements AuditLog {
     if (this.#closed) return;
     this.#closed = true;
     try {
-      if (this.#dead === undefined) await this.#synced();
+      if (this.#dead === undefined) await this.signNow();
     } finally {
-      clearTimeout(this.#timer);
-      await this.#file?.close().catch(() => undefined);
-      this.#unlock();
+      await this.#opened.disposeAsync();
     }
+  }
+
+  async closeSegment(): Promise<void> {
+    clearTimeout(this.#timer);
+    clearTimeout(this.#signTimer);
+    await this.#writing;
+    await this.#signing;
+    await this.#file?.close();
   }
 
   #refusal(): WeirError | undefined {
@@ -188,7 +217,14 @@ class SegmentedLog implements AuditLog {
     const link = { index: this.#head.index + 1, time: new Date(this.#options.clock()).toISOString(), origin: this.#options.origin, prev: this.#head.hash };
     const entry = sealEntry(link, record);
     this.#head = { index: link.index, hash: entry.hash };
-    this.#pending.push(`${entry.line}\n`);
+    this.#pending.push({ line: entry.line, leaf: entry.hash });
+    this.#signTimer ??= setTimeout(() => this.#askSignature(), CHECKPOINT_DELAY_MS);
+  }
+
+  #askSignature(): void {
+    this.#signTimer = undefined;
+    this.#isSignatureDue = true;
+    this.#write();
   }
 
   /** Resolves when all that has a place now is synced. One turn of the loop lets the appends of other exchanges join the group. */
@@ -202,52 +238,93 @@ class SegmentedLog implements AuditLog {
   #write(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#writing !== undefined || (this.#pending.length === 0 && this.#waiters.length === 0)) return;
+    const isSigned = this.#signing === undefined && (this.#isSignatureDue || this.#pendingFrom + this.#pending.length - this.#signedSize >= CHECKPOINT_ENTRIES_MAX);
+    if (this.#writing !== undefined || (this.#pending.length === 0 && this.#waiters.length === 0 && !isSigned)) return;
     const lines = this.#pending;
     const waiters = this.#waiters;
     const from = this.#pendingFrom;
     this.#pending = [];
     this.#waiters = [];
     this.#pendingFrom = from + lines.length;
-    this.#writing = this.#writeGroup(lines, from, waiters.length > 0).then(
-      () => this.#written(waiters),
+    if (isSigned) this.#isSignatureDue = false;
+    this.#writing = this.#writeGroup(lines, from, waiters.length > 0 || isSigned).then(
+      () => this.#written(waiters, isSigned),
       (error: unknown) => this.#failed(error, lines.length, waiters),
     );
   }
 
-  async #writeGroup(lines: readonly string[], from: number, sync: boolean): Promise<void> {
+  async #writeGroup(lines: readonly PlacedLine[], from: number, sync: boolean): Promise<void> {
     if (lines.length > 0) {
-      const bytes = Buffer.from(lines.join(''), 'utf8');
+      const bytes = Buffer.from(lines.map(({ line }) => `${line}\n`).join(''), 'utf8');
       if (this.#file === undefined || this.#fileBytes >= this.#options.segmentBytesMax) await this.#nextSegment(from);
-      for (let at = 0; at < bytes.length; ) at += (await this.#file!.write(bytes, at, bytes.length - at)).bytesWritten;
-      this.#fileBytes += bytes.length;
+      this.#fileBytes = await writeAt(this.#file!, bytes, this.#fileBytes);
+      for (const { leaf } of lines) this.#edge.append(leaf);
     }
     if (sync) await this.#file?.datasync();
   }
 
+  /** A segment begins with a checkpoint of all before it, and with the tree as it stands there. */
   async #nextSegment(from: number): Promise<void> {
     await this.#file?.datasync();
     await this.#file?.close();
-    this.#file = await open(join(this.#options.dir, segmentName(from)), 'ax', 0o600);
+    this.#file = undefined;
+    await this.#signing;
+    if (this.#signedSize < from) await this.#writeCheckpoint(this.#edge);
+    await replaceFile(join(this.#options.dir, EDGE_FILE), JSON.stringify(this.#edge.nodes));
+    this.#file = await open(join(this.#options.dir, segmentName(from)), 'wx', 0o600);
     this.#fileBytes = 0;
     await syncFolder(this.#options.dir);
   }
 
-  #written(waiters: readonly Waiter[]): void {
+  /** Never rejects. */
+  #sign(edge: TreeEdge): Promise<void> {
+    this.#signing = this.#writeCheckpoint(edge).then(
+      () => {
+        this.#signing = undefined;
+        if (this.#isSignatureDue) this.#write();
+      },
+      (error: unknown) => {
+        this.#signing = undefined;
+        this.#end(error);
+      },
+    );
+    return this.#signing;
+  }
+
+  async #writeCheckpoint(edge: TreeEdge): Promise<void> {
+    const { size } = edge;
+    const note = signCheckpoint({ origin: this.#origin, size, root: edge.root() }, this.#signer);
+    this.#checkpointBytes = await writeAt(this.#checkpoints, Buffer.from(`${note}\n`), this.#checkpointBytes);
+    await this.#checkpoints.datasync();
+    this.#note = note;
+    this.#signedSize = size;
+  }
+
+  #written(waiters: readonly Waiter[], isSigned: boolean): void {
     this.#writing = undefined;
     for (const { resolve } of waiters) resolve();
-    if (this.#waiters.length > 0 || this.#pending.length >= RELAXED_ENTRIES_MAX) this.#write();
+    if (isSigned && this.#signedSize < this.#edge.size) void this.#sign(this.#edge.copy());
+    if (this.#waiters.length > 0 || this.#pending.length >= RELAXED_ENTRIES_MAX || (this.#isSignatureDue && this.#signing === undefined)) this.#write();
     else if (this.#pending.length > 0 && !this.#closed) this.#timer ??= setTimeout(() => this.#write(), RELAXED_DELAY_MS);
   }
 
   #failed(cause: unknown, linesInGroup: number, waiters: readonly Waiter[]): void {
     this.#writing = undefined;
+    this.#lost += linesInGroup;
+    this.#end(cause);
+    for (const { reject } of waiters) reject(this.#dead);
+  }
+
+  /** Nothing is written any more; the cause that came first is told. */
+  #end(cause: unknown): void {
+    if (this.#dead !== undefined) return;
+    clearTimeout(this.#signTimer);
     const code = (cause as NodeJS.ErrnoException).code ?? 'unknown error';
     this.#dead = new WeirError('audit_unavailable', `the audit log could not be written (${code})`, { cause });
-    this.#lost += linesInGroup + this.#pending.length;
+    this.#lost += this.#pending.length;
     this.#pending = [];
     CHANNELS.healthChanged.publish({ part: 'audit', healthy: false, detail: `write failed (${code}); nothing more is recorded until weir starts again` });
-    for (const { reject } of [...waiters, ...this.#waiters]) reject(this.#dead);
+    for (const { reject } of this.#waiters) reject(this.#dead);
     this.#waiters = [];
   }
 }

@@ -1,9 +1,16 @@
 /**
- * The files of the audit log: `<index of the first entry, 12 digits>.jsonl` in one folder, read in order of name. Knows
- * names and bytes, nothing of entries.
+ * The files of the audit log: `<index of the first entry, 12 digits>.jsonl` in one folder, read in order of name, with
+ * `checkpoints` and `key.pub` beside them. Knows names and bytes, nothing of entries.
  */
-import { open, readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { open, readdir, readFile, rename, type FileHandle } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+
+/** Signed checkpoints, oldest first. */
+export const CHECKPOINTS_FILE = 'checkpoints';
+/** The public keys that have signed, oldest first. */
+export const PUBLIC_KEYS_FILE = 'key.pub';
+/** Where the tree stood when the newest segment began; spares reading all others at the start, and may be lost. */
+export const EDGE_FILE = 'edge.json';
 
 const SEGMENT_NAME = /^\d{12}\.jsonl$/;
 
@@ -23,6 +30,40 @@ export async function listSegments(dir: string): Promise<readonly string[]> {
 
 export function readSegment(dir: string, name: string): Promise<Buffer> {
   return readFile(join(dir, name));
+}
+
+export function firstIndexOf(segment: string): number {
+  return Number.parseInt(segment, 10);
+}
+
+/** The file's bytes; none when there is no file. */
+export async function readIfThere(path: string): Promise<Buffer | undefined> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** Puts a file in place whole and durable, or leaves the former one. */
+export async function replaceFile(path: string, content: string, mode = 0o600): Promise<void> {
+  const fresh = `${path}.tmp`;
+  const file = await open(fresh, 'w', mode);
+  try {
+    await writeAt(file, Buffer.from(content), 0);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(fresh, path);
+  await syncFolder(dirname(path));
+}
+
+/** Returns where the bytes end. A position is given, so that what a partial write left is written over. */
+export async function writeAt(file: FileHandle, bytes: Buffer, position: number): Promise<number> {
+  for (let at = 0; at < bytes.length; ) at += (await file.write(bytes, at, bytes.length - at, position + at)).bytesWritten;
+  return position + bytes.length;
 }
 
 /** Makes a new file's name durable: without this a crash may forget the file though its bytes were synced. */

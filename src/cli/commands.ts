@@ -11,6 +11,9 @@ export const COMMANDS: Readonly<Record<string, () => Promise<CliCommand>>> = {
   screen: async () => (await import('./screen.ts')).screen,
   redact: async () => (await import('./redact.ts')).redact,
   policy: async () => (await import('./policy.ts')).policy,
+  keys: async () => (await import('./keys.ts')).keys,
+  admin: async () => (await import('./admin.ts')).admin,
   classifier: async () => (await import('./classifier.ts')).classifier,
+  audit: async () => (await import('./audit.ts')).audit,
   learn: async () => (await import('./learn.ts')).learn,
 };

@@ -6,12 +6,12 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { readRows } from '../learn/dataset.ts';
-import { evaluateModel, type CategoryReport } from '../learn/evaluate.ts';
-import { renderEvaluation } from '../learn/page.ts';
-import { trainModel } from '../learn/train.ts';
-import type { Recipe } from '../model/recipe.ts';
-import { readModel, writeModel, type TextModel } from '../model/text-model.ts';
+import { pairs } from '../learn/pairs.ts';
+import { nearest } from '../learn/nearest.ts';
+import type { LearningTask } from '../learn/task.ts';
+import { spans } from '../learn/spans.ts';
+import { texts } from '../learn/texts.ts';
+import type { NearestRecipe, PairsRecipe, Recipe, SpansRecipe } from '../model/recipe.ts';
 import { parseCall, UsageError, type CliCommand, type Io } from './command.ts';
 
 const PLUGINS = join(import.meta.dirname, '../../plugins');
@@ -51,7 +51,7 @@ exit code: 0 done, 1 the data or the model cannot be read, 2 wrong call
     const seed = numberOf('seed', options.seed ?? String(DEFAULTS.seed), (value) => Number.isSafeInteger(value) && value >= 0, 'a whole number from 0');
     const rate = numberOf('fpr', options.fpr ?? String(DEFAULTS.fpr), (value) => value > 0 && value < 1, 'a number between 0 and 1');
     try {
-      const { recipe } = (await import(pathToFileURL(join(PLUGINS, plugin, 'train/recipe.ts')).href)) as { readonly recipe: Recipe };
+      const { recipe } = (await import(pathToFileURL(join(PLUGINS, plugin, 'train/recipe.ts')).href)) as { readonly recipe: AnyRecipe };
       const file = join(PLUGINS, plugin, 'model.bin');
       if (verb === 'train') await train(recipe, { data, out: options.out ?? file, seed, json: options.json }, io);
       else await evaluate(recipe, { data, part: options.part ?? DEFAULTS.part, model: options.model ?? file, rate, seed, html: options.html, json: options.json }, io);
@@ -64,41 +64,27 @@ exit code: 0 done, 1 the data or the model cannot be read, 2 wrong call
   },
 };
 
-async function train(recipe: Recipe, { data, out, seed, json }: { readonly data: string; readonly out: string; readonly seed: number; readonly json: boolean }, io: Io): Promise<void> {
-  const [rows, dev] = [await readRows(data, recipe.task, 'train'), await readRows(data, recipe.task, 'dev')];
-  const model = await trainModel({ recipe, train: rows, dev, dataFolder: data, seed, progress: bars(io) });
-  const bytes = writeModel(model.parts);
+async function train(recipe: AnyRecipe, { data, out, seed, json }: { readonly data: string; readonly out: string; readonly seed: number; readonly json: boolean }, io: Io): Promise<void> {
+  const { bytes, rows, calibratedOn } = await taskOf(recipe).train(recipe, { data, seed, progress: bars(io) });
   await mkdir(dirname(out), { recursive: true });
   await writeFile(out, bytes);
-  const told = { model: out, bytes: bytes.length, rows: rows.length, calibrated_on: dev.length, seed };
-  io.stdout(json ? `${JSON.stringify(told)}\n` : `${out}: ${(bytes.length / 1e6).toFixed(1)} MB from ${rows.length} rows, calibrated on ${dev.length}\n`);
+  const told = { model: out, bytes: bytes.length, rows, calibrated_on: calibratedOn, seed };
+  io.stdout(json ? `${JSON.stringify(told)}\n` : `${out}: ${(bytes.length / 1e6).toFixed(1)} MB from ${rows} rows, calibrated on ${calibratedOn}\n`);
 }
 
-interface EvaluateOptions {
-  readonly data: string;
-  readonly part: string;
-  readonly model: string;
-  readonly rate: number;
-  readonly seed: number;
-  readonly html: string | undefined;
-  readonly json: boolean;
+async function evaluate(recipe: AnyRecipe, { model, html, json, ...options }: { readonly data: string; readonly part: string; readonly model: string; readonly rate: number; readonly seed: number; readonly html: string | undefined; readonly json: boolean }, io: Io): Promise<void> {
+  const evaluation = await taskOf(recipe).evaluate(recipe, { ...options, model: await readFile(model), progress: bars(io) });
+  if (html !== undefined) await writeFile(html, evaluation.html);
+  io.stdout(json ? `${JSON.stringify(evaluation.json)}\n` : evaluation.table);
 }
 
-async function evaluate(recipe: Recipe, { data, part, model: file, rate, seed, html, json }: EvaluateOptions, io: Io): Promise<void> {
-  const model: TextModel = readModel(await readFile(file));
-  const reports = evaluateModel(model, await readRows(data, recipe.task, part), { falsePositiveRate: rate, seed, progress: bars(io) });
-  const title = `${model.parts.id} ${model.parts.version} on ${recipe.task}/${part}`;
-  if (html !== undefined) await writeFile(html, renderEvaluation(title, rate, reports));
-  io.stdout(json ? `${JSON.stringify({ model: model.parts.id, version: model.parts.version, part, false_positive_rate: rate, seed, categories: reports })}\n` : tableOf(title, rate, reports));
-}
+type AnyRecipe = NearestRecipe | Recipe | SpansRecipe | PairsRecipe;
 
-function tableOf(title: string, rate: number, reports: readonly CategoryReport[]): string {
-  const cell = ({ value, low, high }: CategoryReport['auprc']): string => `${value.toFixed(3)} (${low.toFixed(2)}–${high.toFixed(2)})`;
-  const lines = reports.flatMap(({ category, n, positives, auprc, auroc, recallAt1, calibrationError, threshold, sources }) => [
-    `${category.padEnd(12)} ${String(positives).padStart(6)} of ${String(n).padEnd(6)} ${cell(auprc).padEnd(20)} ${cell(auroc).padEnd(20)} ${cell(recallAt1).padEnd(20)} ${cell(calibrationError).padEnd(20)} ${threshold.toFixed(3)}`,
-    ...sources.map((one) => `  ${one.source.padEnd(22)} caught ${one.caught} of ${one.positives}, wrongly flagged ${one.wronglyFlagged} of ${one.n - one.positives}${Number.isFinite(one.auroc) ? `, AUPRC ${one.auprc.toFixed(3)}, AUROC ${one.auroc.toFixed(3)}` : ''}`),
-  ]);
-  return `${title}\n${'category'.padEnd(12)} ${'positives'.padStart(16)} ${'AUPRC'.padEnd(20)} ${'AUROC'.padEnd(20)} ${'recall at 1 % FP'.padEnd(20)} ${'calibration error'.padEnd(20)} threshold at ${rate * 100} %\n${lines.join('\n')}\n`;
+/** By kind of recipe. */
+const TASKS = { nearest, texts, spans, pairs } as const;
+
+function taskOf(recipe: AnyRecipe): LearningTask<AnyRecipe> {
+  return TASKS[recipe.kind as keyof typeof TASKS] as LearningTask<AnyRecipe>;
 }
 
 /** A bar for each step on a terminal; a line for each step where there is none. */

@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { text } from 'node:stream/consumers';
 import { ClassifierPool, loadRuntime, planOf } from '../runtime.ts';
 import { WeirError } from '../contract/errors.ts';
-import type { ClassifierResult, Context, ContextValue, Coverage, ScreeningDecision } from '../contract/screening.ts';
+import type { ClassifierResult, Context, ContextValue, Coverage, ScoredResult, ScreeningDecision, UnknownResult } from '../contract/screening.ts';
 import { readScreeningRequest, screenOnce } from '../screen/service.ts';
 import { parseCall, UsageError, type CliCommand, type Io } from './command.ts';
 import { readStored } from './stored.ts';
@@ -79,7 +79,7 @@ function decisionText(decision: ScreeningDecision, io: Io): string {
     ...(decision.degraded === undefined ? [] : [`degraded ${decision.degraded.join(', ')}`]),
     ...coverageLines(decision.coverage),
     `took     ${decision.decision_latency_ms.toFixed(2)} ms`,
-    ...decision.classifier_results.map((result, index) => `${index === 0 ? 'results ' : '        '} ${resultText(result)}`),
+    ...resultLines(decision.classifier_results).map((line, index) => `${index === 0 ? 'results ' : '        '} ${line}`),
     ...(decision.modified_content === undefined ? [] : ['', decision.modified_content]),
   ];
   return `${lines.join('\n')}\n`;
@@ -91,9 +91,27 @@ function coverageLines({ opaque, nothing_to_screen: nothing }: Coverage): readon
   return [...unread, ...(nothing === true ? ['nothing to screen'] : [])].map((line) => `coverage ${line}`);
 }
 
-function resultText(result: ClassifierResult): string {
-  const name = `${result.classifier_id}.${result.category}`;
-  if ('unknown' in result) return `${name} unknown (${result.reason})`;
-  const spans = result.spans.map((span) => `${span.start}–${span.end}`).join(' ');
-  return `${name} ${result.score.toFixed(2)}${spans === '' ? '' : ` at ${spans}`}`;
+/** The highest first; what is hardly there, and what nobody could judge, in one line each. */
+function resultLines(results: readonly ClassifierResult[]): readonly string[] {
+  const scored = results.filter((result) => 'score' in result);
+  const told = scored.filter(({ score }) => score >= SCORE_TOLD).sort((a, b) => b.score - a.score);
+  const low = scored.filter(({ score }) => score < SCORE_TOLD);
+  const unknown = results.filter((result) => 'unknown' in result);
+  return [
+    ...told.map(resultText),
+    ...(unknown.length === 0 ? [] : [`unknown: ${unknownText(unknown)}`]),
+    ...(low.length === 0 ? [] : [`${low.length} below ${SCORE_TOLD} (--json has them)`]),
+  ];
+}
+
+const SCORE_TOLD = 0.1;
+
+/** `13 of toxicity (unsupported)` */
+function unknownText(results: readonly UnknownResult[]): string {
+  const counts = Map.groupBy(results, ({ classifier_id: id, reason }) => `${id} (${reason})`);
+  return [...counts].map(([name, own]) => `${own.length} of ${name}`).join(', ');
+}
+
+function resultText({ classifier_id: id, category, score, spans }: ScoredResult): string {
+  return `${id}.${category} ${score.toFixed(2)}${spans.length === 0 ? '' : ` at ${spans.map(({ start, end }) => `${start}–${end}`).join(' ')}`}`;
 }

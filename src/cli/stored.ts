@@ -1,12 +1,14 @@
 /**
  * Stored policies as a command sees them: the newest of the store at this moment. What is not there, or cannot be a
- * policy here, leaves the files as they are; a store that does not answer leaves its policies undecided.
+ * policy here, leaves the files as they are. A store that does not answer leaves its policies undecided to whoever starts
+ * or checks, and stops whoever works on them.
  */
 import { existsSync } from 'node:fs';
 import type { ReadStored } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import type { WrittenPolicy } from '../config/snapshot.ts';
 import { WeirError } from '../contract/errors.ts';
+import type { PolicyRevision } from '../contract/policy.ts';
 import { sqliteFile, wantedKeys } from '../distribution.ts';
 import { pinnedNumber, policyOfKey } from '../policy/source.ts';
 import { judgePolicy, type ClassifierPool } from '../runtime.ts';
@@ -49,6 +51,47 @@ async function readOne(key: string, store: PolicyStore | undefined, config: Conf
     if (!(error instanceof WeirError)) throw error;
     return 'undecided';
   }
+}
+
+/** The store does not tell which policies count. The message says what to do. */
+export class StoreSilent extends Error {
+  constructor(what: string) {
+    super(`${what}, so nobody can say which policies count; repair it, or name policy files, which need no store`);
+    this.name = 'StoreSilent';
+  }
+}
+
+/** Texts of the store, as the proxy would take them. Each throws StoreSilent. */
+export interface StoredTexts {
+  /** The newest of each policy that is not retired. */
+  newest(): Promise<readonly (PolicyRevision & { readonly source: string })[]>;
+  revision(policy: string, number: number): Promise<PolicyRevision | undefined>;
+  close(): Promise<void>;
+}
+
+/** Without a store there is nothing in it. Throws StoreSilent where it is that of another process. */
+export function openStored(config: Config): StoredTexts {
+  const { store: { url }, roles, redis } = config;
+  const isOurs = !url.startsWith('sqlite:') || roles.includes('control');
+  if (!isOurs && redis !== undefined) throw new StoreSilent('policies come through redis from the store of another process');
+  const store = isOurs ? openToRead(config) : undefined;
+  const ask = async <T>(question: Promise<T>): Promise<T> => {
+    try {
+      return await question;
+    } catch (error) {
+      if (!(error instanceof WeirError)) throw error;
+      throw new StoreSilent('the store that store.url names does not answer');
+    }
+  };
+  return {
+    async newest() {
+      const known = store === undefined ? [] : await ask(store.list());
+      const revisions = await Promise.all(known.filter(({ retired }) => !retired).map(({ policy, number }) => ask(store!.get(policy, number))));
+      return revisions.map((revision) => ({ ...revision!, source: revision!.source! }));
+    },
+    revision: async (policy, number) => store && ask(store.get(policy, number)),
+    close: async () => store?.close(),
+  };
 }
 
 /** Undefined: there is none yet. */

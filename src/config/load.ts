@@ -322,7 +322,7 @@ function crossCheck(config: Config, document: YamlDocument, { policies, undecide
     const { headers = [], trusted = [] } = tenant.context ?? {};
     refuseTwice([...headers, ...trusted], 'context header', (position) => ['tenants', index, 'context', ...(position < headers.length ? ['headers', position] : ['trusted', position - headers.length])], report);
     refuseTwice(tenant.keys.map((key) => key.id), 'key', (position) => ['tenants', index, 'keys', position, 'id'], report);
-    if (tenant.keys.length === 0 && config.tenants.length > 1) report(['tenants', index], `tenant ${tenant.id} has no keys, so its requests cannot be told from others`, 'give every tenant keys, or keep a single one');
+    if (tenant.keys.length === 0 && !tenant.require_key && config.tenants.length > 1) report(['tenants', index], `tenant ${tenant.id} has no keys, so its requests cannot be told from others`, 'give every tenant keys, or set require_key where they are made with weir keys create, or keep a single tenant');
   }
   if (config.telemetry.traces.exporter === 'otlp' && config.telemetry.traces.endpoint === undefined) report(['telemetry', 'traces', 'exporter'], 'exporter otlp needs an endpoint', 'add endpoint: http://127.0.0.1:4318/v1/traces');
   return issues;

@@ -224,11 +224,14 @@ class DefinitionReader {
       if (known === undefined) this.#refuse([...path, 'validate'], `no validator ${wanted.slice(0, 80)}`, meant(wanted, Object.keys(this.#validators)));
       else all.push(known);
     }
-    const accepts = all.length < 2 ? all[0] : (candidate: Candidate): boolean => all.every((one) => one(candidate));
-    if (context === undefined) return accepts;
+    if (context === undefined && all.length < 2) return all[0];
+    const accepts = (candidate: Candidate): boolean => all.every((one) => one(candidate));
+    const behinds = all.flatMap(({ behind }) => behind ?? []);
+    if (context === undefined) return Object.assign(accepts, { behind: (before: string) => behinds.every((behind) => behind(before)) });
     // The words first: all lengths of a candidate and all patterns of the file ask about one context.
     const isBehind = this.#contextWords.add(context.before, context.chars);
-    return accepts === undefined ? ({ before }) => isBehind(before) : (candidate) => isBehind(candidate.before) && accepts(candidate);
+    const behind = (before: string): boolean => isBehind(before) && behinds.every((one) => one(before));
+    return Object.assign((candidate: Candidate): boolean => isBehind(candidate.before) && accepts(candidate), { behind });
   }
 
   #refuse(path: Path, message: string, suggestion?: string): void {

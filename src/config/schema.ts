@@ -5,10 +5,12 @@
  * Keys whose machinery is not built yet are read and checked, and reported as not available, never silently ignored.
  */
 import { isAbsolute, resolve } from 'node:path';
+import { ROLES } from '../contract/people.ts';
 import { FAIL_MODES } from '../contract/policy.ts';
 import { MODERATION_CATEGORIES, SOURCE_PLACE, VIEWS } from '../contract/screening.ts';
 import { combination } from './combine.ts';
 import { schemaOf } from './json-schema.ts';
+import { countsAfterRestart } from './restart.ts';
 import { choice, custom, documentKeys, flag, free, isMapping, kindOf, list, mapping, meant, name, number, readShape, record, text, url, whole, type JsonSchema, type KeyDoc, type Shape, type Site, type TypeOf } from './shape.ts';
 
 const KIB = 1024;
@@ -78,10 +80,57 @@ const proxy = mapping('The listener that applications call.', {
   moderations: choice('Whether /v1/moderations is answered here, by the configured classifiers, or by the upstream.', ['local', 'forward'] as const, { default: 'local' }),
 }, { default: {} });
 
-const admin = mapping('The listener for the console, its API and /metrics.', {
-  host: host('Address to listen on; keep it on loopback or behind an authenticating proxy.'),
+const oidc = mapping('People log in through an OpenID Connect provider; absent: with a token.', {
+  issuer: custom('URL', 'Issuer of the provider; its document is read at the first login.', readIssuer, { required: true, example: 'https://login.example.com', schema: { type: 'string', pattern: '^(?:https?:|\\$\\{)' } }),
+  client_id: text('Name of Weir at the provider, with the redirect URI <admin address>/api/v1/login/callback.', { required: true, lengthMax: 1000, example: 'weir' }),
+  client_secret: text('Its secret; without one the client is public, and PKCE alone protects the login.', { example: '${WEIR_OIDC_SECRET:-}', lengthMax: 4096 }),
+  client_secret_file: path('A file with the secret, in place of client_secret.', { example: './oidc-secret' }),
+  scopes: list('What is asked for.', text('A scope.', { lengthMax: 200, pattern: /^[!-~]+$/, patternMeaning: 'a word without spaces' }), { default: ['openid', 'email', 'profile'], countMin: 1, countMax: 50 }),
+  name_claim: text('Claim that names the person in histories and in the audit log; where it is not there, `sub`.', { default: 'email', lengthMax: 200 }),
+  role_claim: text('Claim that holds what `roles` lists, as text or a list; dots lead into objects.', { default: 'groups', lengthMax: 200, example: 'realm_access.roles' }),
+  roles: list('Which value of the claim gives which role; who has none is refused.', mapping('One value.', {
+    value: text('As it stands in the claim.', { required: true, lengthMax: 1000, example: 'acme-staff' }),
+    role: choice('What it gives.', ROLES, { required: true, example: 'tenant-viewer' }),
+    tenants: list('For tenant-viewer: ids of the tenants that are seen.', name('A tenant.'), { countMax: 1000, example: ['acme'] }),
+  }), { required: true, countMin: 1, countMax: 1000 }),
+});
+
+const adminFields = mapping('The listener for the console, its API and /metrics.', {
+  host: host('Address to listen on; another one than loopback asks for tls or allow_plain_http.'),
   port: port('Port to listen on; 0 picks a free one.', 8081),
+  tls: mapping('A certificate, so that it speaks HTTPS.', {
+    cert_file: path('PEM file with the certificate and its chain.', { example: './admin.crt' }),
+    key_file: path('PEM file with its key.', { example: './admin.key' }),
+  }),
+  allow_plain_http: flag('Listen without tls on another address than loopback: what is in front, or the network, keeps tokens from being read.', { default: false }),
+  public_url: url('Where browsers find it, when something stands in front that speaks HTTPS.', { schemes: ['http', 'https'], example: 'https://weir.example.com' }),
+  hosts: list('Names that a Host field may give, besides addresses, localhost and that of public_url: a page elsewhere could point its own name here.', text('A name.', { lengthMax: 253, pattern: /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/, patternMeaning: 'a host name in lower case, without port' }), { default: [], countMax: 100, example: ['weir.internal.example.com'] }),
+  session: mapping('How long somebody stays logged in.', {
+    idle_ms: ms('A session ends when it was not used for so long.', 1_800_000, 1000),
+    total_ms: ms('It ends after so long, used or not.', 43_200_000, 1000),
+  }, { default: {} }),
+  oidc,
 }, { default: {} });
+
+const admin: typeof adminFields = {
+  ...adminFields,
+  read(value, site) {
+    const fields = adminFields.read(value, site);
+    if (fields === undefined) return fields as never;
+    const { tls, oidc: provider } = fields;
+    if (tls === undefined && !fields.allow_plain_http && !isLoopback(fields.host)) site.child('host').refuse('another address than loopback without tls: tokens and cookies could be read on the way', 'name a certificate under admin.tls, or set admin.allow_plain_http: true when what is in front protects them');
+    if (tls !== undefined && (tls.cert_file === undefined || tls.key_file === undefined)) site.child('tls').refuse('a certificate needs cert_file and key_file');
+    if (provider?.client_secret !== undefined && provider.client_secret_file !== undefined) site.child('oidc').child('client_secret').refuse('the secret is given twice', 'keep client_secret or client_secret_file');
+    for (const [index, { role, tenants = [] }] of (provider?.roles ?? []).entries()) {
+      if ((role === 'tenant-viewer') !== tenants.length > 0) site.child('oidc').child('roles').child(index).refuse(role === 'tenant-viewer' ? 'a tenant-viewer needs tenants' : 'tenants are for the role tenant-viewer alone');
+    }
+    return fields;
+  },
+};
+
+function isLoopback(address: string): boolean {
+  return address === 'localhost' || address === '::1' || /^127(?:\.\d{1,3}){3}$/.test(address);
+}
 
 // Where it goes.
 
@@ -114,11 +163,12 @@ const tenant = mapping('One tenant.', {
   policy_stale_max_s: whole('For how long a policy from the store counts that nobody can confirm to be the newest; after it fail_mode decides: closed refuses every request.', { default: 86_400, min: 120, max: 31_536_000, unit: 's' }),
   upstream: name('Upstream its requests go to.', { required: true, example: 'openai' }),
   product: text('Product name for reports.', { example: 'Help centre', lengthMax: 200 }),
-  keys: list('API keys that reach this tenant; a single tenant may have none, and then callers’ own credentials pass through.', mapping('One key.', {
+  keys: list('API keys that reach this tenant, beside those of the store (`weir keys create`); a single tenant may have none of either, and then callers’ own credentials pass through.', mapping('One key.', {
     id: name('Name of the key.', { required: true, example: 'backend' }),
     sha256: text('SHA-256 of the key, in hex; the key itself is stored nowhere.', { required: true, pattern: /^[0-9a-f]{64}$/, patternMeaning: '64 lower-case hex digits', example: 'ab'.repeat(32) }),
     expires_at: text('When the key stops working, as an ISO 8601 date with time and zone.', { pattern: /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?(?:Z|[+-]\d\d:\d\d)$/, patternMeaning: 'a time such as 2030-01-31T00:00:00Z', example: '2030-01-31T00:00:00Z' }),
   }), { default: [], countMax: 10_000 }),
+  require_key: flag('Refuse callers without a key, even where it is the only tenant and no key stands here: for keys of the store, before the first is made and where no copy of them is at hand.', { default: false }),
   fail_mode: choice('What a missing score does where the policy does not say: closed blocks, open skips the rule and counts it.', FAIL_MODES, { default: 'closed' }),
   context: mapping('Headers `x-weir-context-<name>` of callers, which rules read as `context: <name>`; others are ignored, and none goes upstream.', {
     headers: list('Names whose values are the caller’s own word: a policy is asked without and with them, and the stricter decision counts.', contextName, { default: [], countMax: CONTEXT_NAMES_MAX, example: ['surface', 'plan'] }),
@@ -221,6 +271,7 @@ export const CONFIG = mapping('The configuration.', {
   audit: mapping('The audit log.', {
     durability: choice('strict: an answer ends only when its entry is on disk; relaxed: within a tenth of a second.', DURABILITIES, { default: 'relaxed' }),
     dir: path('Where it is written; by default `audit` in data_dir.', { example: './data/audit' }),
+    key_file: path('Private key that signs its checkpoints, made on the first start; by default `keys/audit.key` in data_dir. Keep it apart from copies of the log.', { example: './data/keys/audit.key' }),
   }, { default: {} }),
   telemetry: mapping('What is seen from outside.', {
     log_level: choice('Least severe log line that is written.', ['debug', 'info', 'warn', 'error', 'silent'] as const, { default: 'info' }),
@@ -236,10 +287,10 @@ export const CONFIG = mapping('The configuration.', {
       interval_ms: ms('Time between two pushes.', 60_000, 1000),
     }, { default: {} }),
   }, { default: {} }),
-  redis: mapping('What replicas share: rate limits, and policies from the store; absent or down: each process counts for itself, and goes on with the policies that it has.', {
+  redis: mapping('What replicas share: rate limits, and policies and keys from the store; absent or down: each process counts for itself, and goes on with the policies that it has.', {
     url: url('Where it listens.', { schemes: ['redis', 'rediss'], userinfo: true, required: true, example: 'redis://127.0.0.1:6379' }),
   }),
-  store: mapping('Where policies are kept that are changed through the API; a policy there counts in place of a file with the same id.', {
+  store: mapping('Where policies, keys and usage of tenants are kept; a policy there counts in place of a file with the same id.', {
     url: url('sqlite: and a path in data_dir, which one process with the role control has for itself, or postgres: for several.', { schemes: ['sqlite', 'postgres', 'postgresql'], userinfo: true, default: 'sqlite:weir.db' }),
   }, { default: {} }),
   analytics: mapping('Where decisions are counted for reports.', {
@@ -260,7 +311,7 @@ type Upstream = ReadConfig['upstreams'][string] & { readonly provider: string };
 export interface Config extends Omit<ReadConfig, 'data_dir' | 'policies' | 'audit' | 'upstreams' | 'classifiers'> {
   readonly data_dir: string;
   readonly policies: readonly string[];
-  readonly audit: ReadConfig['audit'] & { readonly dir: string };
+  readonly audit: ReadConfig['audit'] & { readonly dir: string; readonly key_file: string };
   readonly upstreams: Readonly<Record<string, Upstream>>;
   readonly classifiers: readonly (NonNullable<ReadConfig['classifiers']>[number] & { readonly patternFiles: readonly PatternSource[] })[];
 }
@@ -270,7 +321,7 @@ export type UpstreamConfig = Config['upstreams'][string];
 export type ClassifierConfig = Config['classifiers'][number];
 
 /** The reference, one row per key. */
-export const CONFIG_KEYS: readonly KeyDoc[] = documentKeys(CONFIG as Shape<unknown>);
+export const CONFIG_KEYS: readonly KeyDoc[] = documentKeys(CONFIG as Shape<unknown>).map((row) => (countsAfterRestart(row.path) && row.type !== 'mapping' ? { ...row, description: `${row.description} A change counts after a restart.` } : row));
 
 /** The configuration as JSON Schema, for editors. */
 export function configSchema(): JsonSchema {
@@ -285,8 +336,13 @@ export function resolveConfig(config: ReadConfig, dir: string, workingDir: strin
   return Object.freeze({
     ...config,
     data_dir: dataDir,
+    admin: withAdminPaths(config.admin, dir),
     policies: Object.freeze((config.policies ?? ['policies']).map((entry) => (isAbsolute(entry) ? entry : resolve(dir, entry)))),
-    audit: Object.freeze({ ...config.audit, dir: config.audit.dir === undefined ? resolve(dataDir, 'audit') : resolve(dir, config.audit.dir) }),
+    audit: Object.freeze({
+      ...config.audit,
+      dir: config.audit.dir === undefined ? resolve(dataDir, 'audit') : resolve(dir, config.audit.dir),
+      key_file: config.audit.key_file === undefined ? resolve(dataDir, 'keys/audit.key') : resolve(dir, config.audit.key_file),
+    }),
     upstreams: Object.freeze(upstreams),
     classifiers: Object.freeze((config.classifiers ?? EMBEDDED_CLASSIFIERS).map((entry) => Object.freeze({
       ...entry,
@@ -298,6 +354,15 @@ export function resolveConfig(config: ReadConfig, dir: string, workingDir: strin
   });
 }
 
+function withAdminPaths(fields: ReadConfig['admin'], dir: string): ReadConfig['admin'] {
+  const { tls, oidc: provider } = fields;
+  return Object.freeze({
+    ...fields,
+    ...(tls === undefined ? {} : { tls: Object.freeze({ cert_file: resolve(dir, tls.cert_file!), key_file: resolve(dir, tls.key_file!) }) }),
+    ...(provider?.client_secret_file === undefined ? {} : { oidc: Object.freeze({ ...provider, client_secret_file: resolve(dir, provider.client_secret_file) }) }),
+  });
+}
+
 /** Options of a plugin, where text that begins with `./` or `../` is a path: a plugin does not know where the file is. */
 function withPaths(value: unknown, dir: string): unknown {
   if (typeof value === 'string') return /^\.\.?\//.test(value) ? resolve(dir, value) : value;
@@ -306,7 +371,7 @@ function withPaths(value: unknown, dir: string): unknown {
 }
 
 /** What runs when `classifiers` is absent. */
-export const EMBEDDED_CLASSIFIERS: readonly ReadClassifier[] = Object.freeze([embedded('pii')]);
+export const EMBEDDED_CLASSIFIERS: readonly ReadClassifier[] = Object.freeze(['pii', 'toxicity', 'prompt-injection', 'jailbreak', 'grounding', 'brand-safety'].map(embedded));
 
 /** As an entry that says no more. */
 function embedded(plugin: string): ReadClassifier {
@@ -347,6 +412,14 @@ function readUpstreamUrl(value: unknown, site: Site): string | undefined {
   if (address === undefined) return undefined;
   if (address.includes('?')) return site.refuse('a base URL has no query');
   return address.replace(/\/+$/, '');
+}
+
+/** Plain HTTP to a provider on this machine alone. */
+function readIssuer(value: unknown, site: Site): string | undefined {
+  const address = url('', { schemes: ['http', 'https'] }).read(value, site);
+  if (address === undefined) return undefined;
+  const { protocol, hostname } = new URL(address);
+  return protocol === 'https:' || isLoopback(hostname.replace(/^\[|\]$/g, '')) ? address : site.refuse('an issuer that is not on this machine has an https: URL');
 }
 
 function readContextName(value: unknown, site: Site): string | undefined {

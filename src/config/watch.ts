@@ -4,12 +4,14 @@
  * symbolic link, which file watchers miss. A `subPath` mount never changes, and no watcher can tell.
  *
  * Guarantees: one change is judged once; a snapshot is adopted whole or not at all; every outcome is published on
- * CHANNELS.configReloaded; nothing is adopted after `close` returned. The timer does not keep the process alive.
+ * CHANNELS.configReloaded, with the keys that wait for a restart; nothing is adopted after `close` returned. The timer
+ * does not keep the process alive.
  */
 import { CHANNELS } from '../contract/channels.ts';
 import { ConfigError, type ConfigIssue } from '../contract/errors.ts';
 import type { Environment } from './environment.ts';
 import { buildSnapshot, readSources, type InlineConfig, type LoadOptions } from './load.ts';
+import { waitingForRestart } from './restart.ts';
 import type { Snapshot } from './snapshot.ts';
 
 const INTERVAL_MS = 1500;
@@ -60,7 +62,8 @@ export function watchConfig(options: WatchOptions): ConfigWatch {
       if (snapshot.hash !== current.hash) await options.onSnapshot(snapshot);
       current = snapshot;
       healthy = true;
-      CHANNELS.configReloaded.publish({ ok: true, hash: current.hash, issues: snapshot.warnings.length });
+      const waiting = waitingForRestart(options.snapshot.config, snapshot.config);
+      CHANNELS.configReloaded.publish({ ok: true, hash: current.hash, issues: snapshot.warnings.length, ...(waiting.length === 0 ? {} : { waiting }) });
     } catch (error) {
       healthy = false;
       const issues = error instanceof ConfigError ? error.issues : [];

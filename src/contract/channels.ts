@@ -42,6 +42,8 @@ export interface ConfigReloaded {
   readonly hash: string;
   readonly issues: number;
   readonly message?: string;
+  /** Keys whose change was read and counts after a restart. */
+  readonly waiting?: readonly string[];
 }
 
 /** A change of state worth a log line and a gauge: something works less well than configured, or well again. */

@@ -3,7 +3,7 @@
  * answers at run time (scores finite and in 0–1, spans inside the text, categories declared) and treats anything else
  * as unknown. A plugin never decides: it scores.
  */
-import type { ClassifierResult, ContentType, Direction, ScreeningRequest } from './screening.ts';
+import type { ClassifierResult, ContentType, Direction, ScreeningRequest, Span } from './screening.ts';
 
 export const COST_CLASSES = ['fast', 'slow'] as const;
 export type CostClass = (typeof COST_CLASSES)[number];
@@ -17,7 +17,11 @@ export interface Candidate {
 }
 
 /** Accepts (true) or refuses a candidate. Pure and bounded by the candidate's length. */
-export type Validator = (candidate: Candidate) => boolean;
+export interface Validator {
+  (candidate: Candidate): boolean;
+  /** Whether it may accept anything behind `before`. Where present it is asked first, once for all candidates of one start. */
+  readonly behind?: (before: string) => boolean;
+}
 
 /** One pattern of a classifier or a tenant, in the language of `src/match/README.md`. Exactly one of `regex`, `literal`. */
 export interface PatternDefinition {
@@ -46,6 +50,8 @@ export interface PatternDefinition {
 export interface CategoryDefinition {
   readonly id: string;
   readonly definition: string;
+  /** Reached only by rules that name it, never by `*`. */
+  readonly named?: true;
 }
 
 /**
@@ -55,6 +61,21 @@ export interface CategoryDefinition {
 export interface ClassifierFeed {
   /** The next window of the text; results for it. */
   feed(text: string): readonly ClassifierResult[];
+}
+
+/** The text as it reads to one who sees through a disguise or an encoding (src/text/README.md). */
+export interface TextView {
+  readonly text: string;
+  /** The span of the text that the non-empty range `[start, end)` of the view was made from. */
+  spanOf(start: number, end: number): Span;
+}
+
+/** Made by the host once for a text and all classifiers that are asked about it, when the first of them wants it. */
+export interface Readings {
+  /** Every view that differs from the text; ordinary text has none. */
+  views(): readonly TextView[];
+  /** BCP 47 primary tag or `und`, and from 0 to 1 how sure that is. */
+  language(): { readonly tag: string; readonly confidence: number };
 }
 
 /** A classifier plugin. Life cycle: create → provision → validate → classify … → close. */
@@ -82,7 +103,7 @@ export interface Classifier {
   /** Throws when the plugin cannot work as configured. */
   validate?(): void;
   /** May answer at once or later; must give up when `signal` is aborted. What it throws makes its scores unknown (error). */
-  classify?(request: ScreeningRequest, signal: AbortSignal): readonly ClassifierResult[] | Promise<readonly ClassifierResult[]>;
+  classify?(request: ScreeningRequest, signal: AbortSignal, readings: Readings): readonly ClassifierResult[] | Promise<readonly ClassifierResult[]>;
   /** Asked for each text of an answer, in place of `classify` for each of its windows. `request` is the first window's. */
   stream?(request: ScreeningRequest): ClassifierFeed;
   close?(): Promise<void>;

@@ -10,7 +10,8 @@ export const ERROR_CODES = {
   missing_api_key: { status: 401, type: 'authentication_error', meaning: 'no API key in the request', next: 'send Authorization: Bearer <key>' },
   invalid_api_key: { status: 401, type: 'authentication_error', meaning: 'the API key is unknown, expired or revoked', next: 'check the key; weir keys list shows the active ones' },
   two_credentials: { status: 400, type: 'invalid_request_error', meaning: 'the request carries two credentials', next: 'send exactly one of authorization, api-key, x-api-key' },
-  rate_limited: { status: 429, type: 'rate_limit_error', meaning: "the tenant's request, token or concurrency limit is reached", next: 'wait for Retry-After, or raise the limit of the tenant' },
+  key_scope: { status: 403, type: 'invalid_request_error', meaning: 'the API key is not for this endpoint', next: 'use a key with that scope; weir keys list shows the scopes' },
+  rate_limited: { status: 429, type: 'rate_limit_error', meaning: 'a request, token or concurrency limit of the tenant or the key is reached', next: 'wait for Retry-After, or raise the limit' },
   no_policy: { status: 503, type: 'server_error', meaning: 'the tenant has no usable policy, and a tenant without a policy is never allowed', next: 'run weir check and correct the policy' },
   policy_stale: { status: 503, type: 'server_error', meaning: "the tenant's stored policy could not be confirmed for longer than tenants[].policy_stale_max_s, and the tenant fails closed", next: 'repair Redis or the store; /metrics tells the age of each policy' },
   // where

@@ -80,6 +80,8 @@ export interface RecordedFacts {
   readonly context?: Readonly<Record<string, ContextValue | null>>;
   /** Those of the caller's own word, of the same keys: it was decided without and with them, and the stricter counts. */
   readonly claims?: Readonly<Record<string, ContextValue>>;
+  /** What was decided on by who said it, where several did and a rule asks. Without a role: of the texts of which nobody says whose they are. */
+  readonly roles?: readonly { readonly role?: string; readonly content_types: readonly ContentType[]; readonly results: DecisionRecord['classifier_results'] }[];
   /** The scores that were decided on, where the record lists those of earlier turns too. */
   readonly results?: DecisionRecord['classifier_results'];
 }
@@ -88,7 +90,7 @@ export interface RecordedFacts {
 export interface DecisionRecord {
   readonly action: Action;
   readonly triggered_rules: readonly string[];
-  readonly classifier_results: readonly { readonly classifier_id: string; readonly category: string; readonly score?: number; readonly unknown?: UnknownReason; readonly count: number }[];
+  readonly classifier_results: readonly { readonly classifier_id: string; readonly category: string; readonly score?: number; readonly unknown?: UnknownReason; readonly named?: true; readonly count: number }[];
   readonly coverage: Coverage;
   readonly degraded: readonly string[];
   readonly redactions: number;
@@ -125,11 +127,20 @@ export interface LateRecord {
   readonly latency_ms: number;
 }
 
+/** `estimated`: the upstream told none, so they are reckoned from the length of the texts. */
+export interface TokenUsage {
+  readonly prompt_tokens: number;
+  readonly completion_tokens: number;
+  readonly estimated?: true;
+}
+
 /** The one closing entry of an exchange, as telemetry and the audit log receive it. */
 export interface ExchangeRecord {
   readonly kind: 'exchange';
   readonly request_id: string;
   readonly tenant_id: string;
+  /** The tenant's key that was used; its name, which opens nothing. */
+  readonly key_id?: string;
   readonly session_id?: string;
   readonly policy?: string;
   readonly method: string;
@@ -147,6 +158,8 @@ export interface ExchangeRecord {
   /** Largest number of characters held back at once, and the sum over events of the time they waited. */
   readonly held_chars_max: number;
   readonly held_ms_total: number;
+  /** Of what the upstream answered. */
+  readonly usage?: TokenUsage;
   readonly request_bytes: number;
   readonly response_bytes: number;
   readonly started_at: string;

@@ -143,6 +143,16 @@ export interface Facts {
   readonly contentTypes?: readonly ContentType[];
   /** The content types that each classifier reads; one that is not in the map reads all. */
   readonly reads?: ReadonlyMap<string, readonly ContentType[]>;
+  /** The same by who said it, where several did and a rule asks (`context: role`). Absent: one did, and the context says who. */
+  readonly roles?: readonly RoleFacts[];
+}
+
+/** What is known of the texts of one role. */
+export interface RoleFacts {
+  /** Undefined: of the texts of which nobody says whose they are. */
+  readonly role: string | undefined;
+  readonly results: readonly ClassifierResult[];
+  readonly contentTypes: readonly ContentType[];
 }
 
 /** What a policy says about facts. Pure data: `policy/decide` returns the same decision for the same facts. */
@@ -152,6 +162,8 @@ export interface PolicyDecision {
   readonly rule?: Rule;
   /** Results that made score conditions of the deciding rule true: whose spans a redaction uses. */
   readonly matched: readonly ClassifierResult[];
+  /** Of a rule that asks who said it, where several did: those about whose texts it holds. Only theirs are redacted. */
+  readonly roles?: readonly (string | undefined)[];
   readonly triggered_rules: readonly string[];
   /** Rules that could not be evaluated: skipped (`open`), or the last one decided (`closed`). */
   readonly degraded: readonly string[];

@@ -51,6 +51,8 @@ export interface ScoredResult {
   readonly label: string;
   readonly spans: readonly Span[];
   readonly latency_ms: number;
+  /** Of a category that `*` does not stand for. */
+  readonly named?: true;
 }
 
 /** No answer, and why. What then happens is written in the policy (`on_unknown`). */
@@ -60,6 +62,9 @@ export interface UnknownResult {
   readonly unknown: true;
   readonly reason: UnknownReason;
   readonly latency_ms: number;
+  readonly named?: true;
+  /** The score that a classifier would give that does not trust it (unsupported). For where a number must stand; no rule reads it. */
+  readonly guess?: number;
 }
 
 export type ClassifierResult = ScoredResult | UnknownResult;

@@ -52,6 +52,8 @@ export interface ModerationRequest {
 /** One category of one result; `score` is absent where nobody judged it. */
 export interface ModeratedCategory {
   readonly score?: number;
+  /** In place of a score, from a classifier that does not trust itself in that language. */
+  readonly guess?: number;
   readonly flagged?: boolean;
   /** The types of input that the score is about. */
   readonly judged: readonly ContentType[];
@@ -95,7 +97,7 @@ export function moderationAnswer(requestId: string, results: readonly ReadonlyMa
       return {
         flagged: [...categories.values()].some(({ flagged }) => flagged === true),
         categories: each(({ flagged }) => flagged ?? null),
-        category_scores: each(({ score }) => score ?? null),
+        category_scores: each(({ score, guess }) => score ?? guess ?? null),
         category_applied_input_types: each(({ judged }) => judged),
       };
     }),

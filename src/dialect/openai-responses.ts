@@ -80,7 +80,8 @@ function isOfModel(item: unknown): boolean {
   return isObject(item) && (item.role === 'assistant' || OF_MODEL.has(item.type));
 }
 
-function roleOf(item: unknown): string | undefined {
+/** Who an item is of: a tool's result is the tool's. */
+export function roleOf(item: unknown): string | undefined {
   if (!isObject(item)) return undefined;
   return textOf(item.role) ?? (OF_MODEL.has(item.type) ? 'assistant' : textOf(item.type)?.endsWith('_output') === true ? 'tool' : undefined);
 }

@@ -7,6 +7,7 @@
 import { ERROR_CODES, WeirError, type ErrorCode } from '../contract/errors.ts';
 import type { Dependent, Piece } from './dialect.ts';
 import type { JsonDocument, JsonPath } from './json.ts';
+import { roleOf } from './openai-responses.ts';
 import { numberOf, objectOf, textOf } from './openai.ts';
 import type { ClientEvent, CutReason, OpaqueLeaf, SocketCut, SocketDialect, SocketReader, SocketReading } from './socket.ts';
 import { isObject, readLeaves, readSegments, type ExemptReason, type JsonObject, type Leaf, type LeafRules } from './walk.ts';
@@ -80,7 +81,8 @@ function readClientEvent(document: JsonDocument): ClientEvent {
   const about = (path: JsonPath): { readonly role?: string; readonly history: boolean } => {
     const isInput = path[0] === 'response' && path[1] === 'input';
     const item = isInput ? ((response as JsonObject).input as readonly unknown[])[path[2] as number] : event.item;
-    return { role: isObject(item) && (isInput || path[0] === 'item') ? textOf(item.role) : undefined, history: isInput && (path[2] as number) <= latest };
+    const role = path[1] === 'instructions' ? 'system' : isInput || path[0] === 'item' ? roleOf(item) : undefined;
+    return { role, history: isInput && (path[2] as number) <= latest };
   };
   return {
     ...readSegments(event, REQUEST_RULES, about),

@@ -17,16 +17,23 @@ export interface Row {
   readonly weight: number;
 }
 
-/** All rows of a part, in order. */
-export async function readRows(folder: string, task: string, part: string): Promise<readonly Row[]> {
+/** One line of a file, as it stands there. */
+export type RawRow = Readonly<Record<string, unknown>>;
+
+/** All rows of a part, in order. `labelsOf` makes the labels where a row says them in other words; undefined leaves it out. */
+export async function readRows(folder: string, task: string, part: string, labelsOf: (row: RawRow) => Row['labels'] | undefined = ownLabels): Promise<readonly Row[]> {
+  return (await readRawRows(folder, task, part)).flatMap(({ row, place }) => rowOf(row, place, labelsOf(row)));
+}
+
+/** All lines of a part, in order, each with its place for messages. */
+export async function readRawRows(folder: string, task: string, part: string): Promise<readonly { readonly row: RawRow; readonly place: string }[]> {
   const file = await fileOf(join(folder, task, part));
   const bytes = await readFile(file);
-  const rows: Row[] = [];
   // Not node:readline, which also ends lines at U+2028, and a JSON string may hold that.
-  for (const [at, line] of (file.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString('utf8').split('\n').entries()) {
-    if (line.trim() !== '') rows.push(rowOf(line, `${file}:${at + 1}`));
-  }
-  return rows;
+  return (file.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString('utf8').split('\n').flatMap((line, at) => {
+    const place = `${file}:${at + 1}`;
+    return line.trim() === '' ? [] : [{ row: objectOf(line, place), place }];
+  });
 }
 
 async function fileOf(stem: string): Promise<string> {
@@ -36,8 +43,15 @@ async function fileOf(stem: string): Promise<string> {
   throw new Error(`no rows at ${stem}.jsonl.gz or ${stem}.jsonl; give the folder that holds them with --data`);
 }
 
+function ownLabels({ labels }: RawRow): Row['labels'] | undefined {
+  return typeof labels === 'object' && labels !== null ? (labels as Row['labels']) : NO_LABELS;
+}
+
+/** Says that a row has none, which is an error; undefined would leave it out. */
+const NO_LABELS: Row['labels'] = Object.freeze({});
+
 /** Messages name the place, never the text. */
-function rowOf(line: string, place: string): Row {
+function objectOf(line: string, place: string): RawRow {
   if (line.length > ROW_CHARS_MAX) throw new Error(`${place} has ${line.length} characters; a row has at most ${ROW_CHARS_MAX}`);
   let value: unknown;
   try {
@@ -45,10 +59,16 @@ function rowOf(line: string, place: string): Row {
   } catch {
     throw new Error(`${place} is no JSON`);
   }
-  const { text, labels, lang = 'und', source = 'unnamed', weight = 1 } = value as Partial<Row>;
-  if (typeof text !== 'string' || typeof labels !== 'object' || labels === null) throw new Error(`${place} has no text or no labels; a row is {text, labels: {category: 0 or 1}}`);
+  if (typeof value !== 'object' || value === null || typeof (value as RawRow)['text'] !== 'string') throw new Error(`${place} has no text or no labels; a row is {text, labels: {category: 0 or 1}}`);
+  return value as RawRow;
+}
+
+function rowOf(row: RawRow, place: string, labels: Row['labels'] | undefined): readonly Row[] {
+  const { text, lang = 'und', source = 'unnamed', weight = 1 } = row as Partial<Row> & { readonly text: string };
+  if (labels === undefined) return [];
+  if (labels === NO_LABELS) throw new Error(`${place} has no text or no labels; a row is {text, labels: {category: 0 or 1}}`);
   for (const [category, label] of Object.entries(labels)) {
     if (typeof label !== 'number' || !(label >= 0 && label <= 1)) throw new Error(`${place} labels ${category} with something other than a number from 0 to 1`);
   }
-  return { text, labels, lang, source, weight };
+  return [{ text, labels, lang, source, weight }];
 }

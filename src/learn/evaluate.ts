@@ -63,7 +63,8 @@ export function evaluateModel(model: TextModel, rows: readonly TrainingRow[], { 
   });
 }
 
-function reportOf(category: string, rows: readonly (Judged & { readonly source: string })[], rate: number, random: () => number): CategoryReport {
+/** All of it for one category. */
+export function reportOf(category: string, rows: readonly (Judged & { readonly source: string })[], rate: number, random: () => number): CategoryReport {
   const { threshold, recall } = atFalsePositiveRate(rows, rate);
   const estimate = (measure: (rows: readonly Judged[]) => number): Estimate => {
     const [low, high] = intervalOf(rows, measure, random, rows.length > 3000 ? 100 : 300);

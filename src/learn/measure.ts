@@ -98,6 +98,7 @@ export function* stepsOf(rows: readonly Judged[]): Generator<Step> {
   let hit = 0;
   for (let at = 0; at < sorted.length;) {
     const { score } = sorted[at];
+    if (Number.isNaN(score)) throw new Error('a score is NaN; leave out rows that have none');
     const from = at;
     let truths = 0;
     for (; at < sorted.length && sorted[at].score === score; at += 1) truths += sorted[at].truth;

@@ -3,9 +3,9 @@
  * characters cost one look-up. The scan keeps the start positions, the automaton says how they move.
  *
  * A text that is made to be costly meets a new combination of threads at nearly every character. States for these would
- * be made, kept and never met again. So the number of states that may be made grows with the characters read
- * (`CHARS_PER_STATE`); beyond it the scan steps the threads one by one, with the same results. States take a quarter
- * of `stateBytesMax` and threads the rest; a full table is emptied and filled again.
+ * be made, kept and never met again. So an entry is made when it is asked for a second time, and how many entries and states
+ * may be made grows with the characters read (`CHARS_PER_STATE`); otherwise the scan steps the threads one by one, with
+ * the same results. States take a quarter of `stateBytesMax` and threads the rest; a full table is emptied and filled again.
  */
 import type { Program } from './program.ts';
 import { Front, Threads, type Thread } from './threads.ts';
@@ -31,24 +31,30 @@ export interface Transition {
 }
 
 /**
- * A table entry is UNKNOWN, or the next row with flags above it. No flag: the threads stay as they are, or none is left.
- * STARTS: one thread is left, which starts at the character read. MOVES: the rest is the index of a Transition, which says
- * how the threads move and what has matched. Text without matches meets the first two only.
+ * A table entry is UNKNOWN; or the next row with a move above it, an index into MOVES; or, where something has matched or
+ * the threads are too many for a move, SPECIAL less the index of a Transition. Text without matches meets the moves STAY
+ * and STARTS only: the threads stay as they are, or none is left; or one is left, which starts at the character read.
  */
 export const UNKNOWN = -1;
-export const STARTS_BIT = 29;
-export const MOVES_BIT = 30;
-export const ROW_MASK = (1 << 28) - 1;
-export const STARTS = 1 << STARTS_BIT;
-export const MOVES = 1 << MOVES_BIT;
+export const SPECIAL = -2;
+export const MOVE_BIT = 26;
+export const ROW_MASK = (1 << MOVE_BIT) - 1;
+const STAY = 0;
+/** A move says of each of the first four threads which of four it was, in three bits; HERE where it starts at the character read. */
+const MOVED_MAX = 4;
+export const HERE = 7;
+export const MOVES: Int32Array = everyMove();
 
 /** Bytes that a state takes beside its row, and each thread in it; and a transition. */
 const STATE_BYTES = 300;
 const STATE_THREAD_BYTES = 16;
 const TRANSITION_BYTES = 200;
-/** One state of several threads may be made for so many characters read, and so many may be saved up. */
+/** For so many characters read one state of several threads, or one entry, may be made; so many may be saved up. */
 const CHARS_PER_STATE = 256;
-const STATES_SAVED = 1024;
+const CHARS_PER_ENTRY = 32;
+const CHARS_SAVED = 1 << 18;
+/** Entries that were asked for once and are remembered, at most. */
+const MET_MASK = (1 << 13) - 1;
 /** So many states are kept whatever they take. */
 const STATES_MIN = 16;
 const NO_EPOCH = -1;
@@ -58,17 +64,21 @@ export class Automaton {
   readonly stride: number;
   /** Scratch: the threads that are being stepped. */
   readonly front = new Front();
+  /** Scratch: which thread before `advance` each was, or -1 where it begins at the character read. */
+  readonly #from: number[] = [];
+  /** Entries that were asked for and not made, each in its place. */
+  readonly #met = new Int32Array(MET_MASK + 1).fill(UNKNOWN);
   readonly #threads: Threads;
   /** `table[state.row + class]`: an entry as above. Read it again after `advance`. */
   table: Int32Array;
   #states: State[] = [];
-  /** States without thread, by look-behind kind; of one, by the thread's row; of several, by their rows. */
+  /** States without thread, by look-behind kind; of one, by the thread's id; of several, by their ids. */
   #empty: (State | undefined)[] = [];
-  #single = new Map<number, State>();
+  #single: (State | undefined)[] = [];
   #several = new Map<string, State>();
   #transitions: Transition[] = [];
-  /** Characters read that no state has been made for. */
-  #credit = STATES_SAVED * CHARS_PER_STATE;
+  /** Characters read that no state and no entry has been made for. */
+  #credit = CHARS_SAVED;
   readonly #bytesMax: number;
   /** What states and transitions take. */
   #bytes = 0;
@@ -78,7 +88,7 @@ export class Automaton {
   constructor(program: Program, stateBytesMax: number) {
     this.program = program;
     this.stride = program.classes + 1;
-    this.#bytesMax = stateBytesMax / 4;
+    this.#bytesMax = Math.min(stateBytesMax / 4, 4 * ROW_MASK);
     this.#threads = new Threads(program, (stateBytesMax * 3) / 4);
     this.table = new Int32Array(this.stride * 64).fill(UNKNOWN);
   }
@@ -106,23 +116,26 @@ export class Automaton {
     return this.#states[row / this.stride] as State;
   }
 
-  /** The transition behind an entry with MOVES. */
+  /** The transition behind a SPECIAL entry. */
   transition(entry: number): Transition {
-    return this.#transitions[entry & ROW_MASK] as Transition;
+    return this.#transitions[SPECIAL - entry] as Transition;
   }
 
   /** `chars` more characters are about to be read. */
   allow(chars: number): void {
-    this.#credit = Math.min(this.#credit + chars, STATES_SAVED * CHARS_PER_STATE);
+    this.#credit = Math.min(this.#credit + chars, CHARS_SAVED);
   }
 
   /**
-   * The entry for `state` and `cls`, filled. UNKNOWN where no state may be made for what follows: then `front` has made
-   * the step. May empty the table: read `table` again, and rows of before mean nothing.
+   * The entry for `state`, which has a row, and `cls`, filled. UNKNOWN where it may not be made: then the threads are to be
+   * stepped. May empty the table: read `table` again, and rows of before mean nothing.
    */
   advance(state: State, cls: number): number {
+    if (!this.#recurs(state.row + cls)) return UNKNOWN;
+    this.#credit -= CHARS_PER_ENTRY;
     this.load(state);
-    this.step(cls);
+    for (let g = 0; g < state.threads.length; g += 1) this.#from[g] = g;
+    this.step(cls, this.#from, -1);
     const epoch = this.#epoch;
     const next = this.present();
     if (next === undefined) return UNKNOWN;
@@ -131,64 +144,69 @@ export class Automaton {
     return entry;
   }
 
+  /** An entry is worth making: it was asked for before, not long ago, and not too many were made of late. */
+  #recurs(entry: number): boolean {
+    if (this.#credit < CHARS_PER_ENTRY) return false;
+    const at = entry & MET_MASK;
+    if (this.#met[at] === entry) return true;
+    this.#met[at] = entry;
+    return false;
+  }
+
   /** Makes `front` the threads of `state`. */
   load({ threads, behind }: State): void {
     const { front } = this;
     front.behind = behind;
-    front.count = threads.length;
-    for (let i = 0; i < threads.length; i += 1) front.rows[i] = this.#threads.rowOf(threads[i] as Thread);
+    front.count = 0;
+    for (let i = 0; i < threads.length; i += 1) {
+      front.withRoom().ids[i] = this.#threads.idOf(threads[i] as Thread);
+      front.count = i + 1;
+    }
   }
 
-  /** Moves `front` over a character of class `cls`. May empty the table. */
-  step(cls: number): void {
+  /** Moves `front` over the character of class `cls` at `position`, and `starts` with it. May empty the table. */
+  step(cls: number, starts: number[], position: number): void {
     if (this.#threads.isFull) this.#resetThreads();
-    this.#threads.advance(this.front, cls);
+    this.#threads.advance(this.front, cls, starts, position);
   }
 
-  /**
-   * Drops from `front` what is too old: of each thread, `age(thread)` characters old, the patterns whose limit is less. Sets
-   * `from` as a step does.
-   */
-  dropOld(age: (thread: number) => number): void {
+  /** Drops from `front` what is too old at `position`: of each thread the patterns whose limit is less than its age. Moves `starts` with it. */
+  dropOld(starts: number[], position: number): void {
     const { front } = this;
+    const { ids, count } = front;
     let kept = 0;
-    for (let g = 0; g < front.count; g += 1) {
-      const thread = this.#threads.at(front.rows[g] as number);
-      const row = age(g) > thread.ageMax ? this.#threads.withoutOld(thread, age(g)) : front.rows[g] as number;
-      if (row === 0) continue;
-      front.rows[kept] = row;
-      front.from[kept] = g;
+    for (let g = 0; g < count; g += 1) {
+      const start = starts[g] as number;
+      const thread = this.#threads.at(ids[g] as number);
+      const id = position - start > thread.ageMax ? this.#threads.withoutOld(thread, position - start) : thread.id;
+      if (id === 0) continue;
+      ids[kept] = id;
+      starts[kept] = start;
       kept += 1;
     }
-    front.was = front.count;
     front.count = kept;
   }
 
   /** Index of the oldest thread of `front` that can still complete a holding pattern, or -1. */
   firstHolding(): number {
-    const { rows, count } = this.front;
-    for (let g = 0; g < count; g += 1) if (this.#threads.at(rows[g] as number).holds) return g;
+    const { ids, count } = this.front;
+    for (let g = 0; g < count; g += 1) if (this.#threads.at(ids[g] as number).holds) return g;
     return -1;
   }
 
   /** The age at which the `thread`-th thread of `front` loses something. */
   ageMaxOf(thread: number): number {
-    return this.#threads.at(this.front.rows[thread] as number).ageMax;
+    return this.#threads.at(this.front.ids[thread] as number).ageMax;
   }
 
   /** The state with a row that `front` is, or undefined where none may be made. */
   present(): State | undefined {
-    const { rows, count, behind } = this.front;
+    const { ids, count, behind } = this.front;
     this.#makeRoom();
     if (count === 0) return this.#stateWithout(behind);
-    if (count === 1) {
-      const row = rows[0] as number;
-      let state = this.#single.get(row);
-      if (state === undefined) this.#single.set(row, (state = this.#make(this.#alive(), behind)));
-      return state;
-    }
+    if (count === 1) return (this.#single[ids[0] as number] ??= this.#make(this.#alive(), behind));
     if (this.#credit < CHARS_PER_STATE) return undefined;
-    const key = rows.slice(0, count).join();
+    const key = ids.subarray(0, count).join();
     let state = this.#several.get(key);
     if (state === undefined) {
       this.#credit -= CHARS_PER_STATE;
@@ -208,8 +226,8 @@ export class Automaton {
   }
 
   #alive(): readonly Thread[] {
-    const { rows, count } = this.front;
-    return Array.from({ length: count }, (_, g) => this.#threads.at(rows[g] as number));
+    const { ids, count } = this.front;
+    return Array.from({ length: count }, (_, g) => this.#threads.at(ids[g] as number));
   }
 
   #stateWithout(behind: number): State {
@@ -232,9 +250,10 @@ export class Automaton {
   /** What `front` did on its last step, as an entry. */
   #entryTo(next: State): number {
     const { front } = this;
-    if (front.isSilent) return front.isNew ? STARTS | next.row : next.row;
+    const move = front.matched > 0 ? -1 : front.isSilent && !front.isNew ? STAY : MOVES.indexOf(moveOf(this.#from, front.count));
+    if (move >= 0) return (move << MOVE_BIT) | next.row;
     this.#bytes += TRANSITION_BYTES;
-    return MOVES | (this.#transitions.push({ next, from: front.from.slice(0, front.count), matches: front.matches.slice(0, front.matched) }) - 1);
+    return SPECIAL - this.#transitions.push({ next, from: this.#from.slice(0, front.count), matches: front.matches.slice(0, front.matched) }) + 1;
   }
 
   /** Empties the table of states where it is full, or where its threads are of another epoch. */
@@ -246,7 +265,7 @@ export class Automaton {
     this.#bytes = 0;
     this.#states = [];
     this.#empty = [];
-    this.#single = new Map();
+    this.#single = [];
     this.#several = new Map();
     this.#transitions = [];
     this.table.fill(UNKNOWN);
@@ -255,10 +274,32 @@ export class Automaton {
   #resetThreads(): void {
     const alive = this.#alive();
     this.#threads.reset();
-    alive.forEach((thread, g) => { this.front.rows[g] = this.#threads.rowOf(thread); });
+    alive.forEach((thread, g) => { this.front.ids[g] = this.#threads.idOf(thread); });
   }
 }
 
 function stateOf(threads: readonly Thread[], behind: number, row: number, epoch: number): State {
   return { threads, behind, firstHolding: threads.findIndex(({ holds }) => holds), row, epoch };
+}
+
+/** STAY and STARTS first. */
+function everyMove(): Int32Array {
+  const moves = new Set([moveOf([], 0), moveOf([-1], 1)]);
+  for (let kept = 0; kept < 1 << MOVED_MAX; kept += 1) {
+    const from = [0, 1, 2, 3].filter((thread) => (kept & (1 << thread)) !== 0);
+    moves.add(moveOf(from, from.length));
+    if (from.length < MOVED_MAX) moves.add(moveOf([...from, -1], from.length + 1));
+  }
+  return Int32Array.from(moves);
+}
+
+/** The move that brings `count` threads from where `from` says. More than four, or from farther, and it is in no list. */
+function moveOf(from: readonly number[], count: number): number {
+  let move = 0;
+  for (let i = 0; i < Math.max(count, MOVED_MAX); i += 1) {
+    const source = i < count ? from[i] as number : i;
+    if (i >= MOVED_MAX || source >= MOVED_MAX) return -1;
+    move |= (source < 0 ? HERE : source) << (3 * i);
+  }
+  return move;
 }

@@ -12,6 +12,8 @@ export interface CompiledPattern {
   /** Most characters that can be undecided because of it. */
   readonly holdChars: number;
   readonly validate: Validator | undefined;
+  /** What the validator says to all candidates of a start at once. */
+  readonly behind: Validator['behind'];
   /** Most characters of a match; Infinity where only the pattern itself says. */
   readonly maxChars: number;
 }

@@ -6,9 +6,11 @@
  * Matches that overlap form one component, handed out when no live start lies inside it any more, so that one decision
  * and one replacement covers it. INVARIANT: what is handed out is final. No I/O; time is linear in the text.
  */
-import { MOVES, MOVES_BIT, ROW_MASK, STARTS, STARTS_BIT, UNKNOWN, type Automaton, type State } from './automaton.ts';
+import { HERE, MOVE_BIT, MOVES, ROW_MASK, UNKNOWN, type Automaton, type State } from './automaton.ts';
 import { Pieces } from '../text/pieces.ts';
 import type { CompiledPattern, PatternSet } from './compiled.ts';
+import type { Validator } from '../contract/classifier.ts';
+import type { Thread } from './threads.ts';
 
 /** A match; offsets in UTF-16 code units from where the scan began. Overlapping matches of one pattern are joined. */
 export interface Finding {
@@ -46,15 +48,19 @@ const NOTHING: readonly Component[] = [];
 const FORGET_EVERY = 64;
 /** Fewer open findings than this are not sorted out while reading. */
 const OPEN_FINDINGS_MAX = 16;
+/** Refusals that are remembered. */
+const REFUSED_MAX = 8;
 /** So often it is asked whether several threads have a state again. */
 const PRESENT_EVERY = 64;
+/** So many characters are read as moves after the last that was one. */
+const MOVING_CHARS = 16;
 
 export class Scan {
   readonly #set: PatternSet;
   readonly #automaton: Automaton;
   #state: State;
   /** Start of each thread of the state; entries beyond its threads mean nothing. */
-  readonly #starts: number[] = [];
+  readonly #starts: number[] = new Array<number>(HERE + 1).fill(0);
   /** Characters fed so far. */
   #position = 0;
   /** Findings that a live start may still touch. */
@@ -65,6 +71,10 @@ export class Scan {
   #openStart = Infinity;
   /** Candidates whose start is alive: a longer one may come, and the longest that is valid covers the others. */
   #candidates: OpenCandidate[] = [];
+  /** The latest refusals of all that begins at one place: the patterns, and where; the next takes the place of the oldest. */
+  readonly #refused: CompiledPattern[] = [];
+  readonly #refusedStarts: number[] = [];
+  #refusedNext = 0;
   #settled: Component[] = [];
   /** Where a component that was handed out in parts has ended so far; -1 when there is none. */
   #partEnd = -1;
@@ -137,8 +147,9 @@ export class Scan {
       for (; i < end; i += 1) {
         cls = classOf[text.charCodeAt(i)] as number;
         entry = table[row + cls] as number;
-        if (entry >>> MOVES_BIT !== 0) break;
-        const here = (entry << (31 - STARTS_BIT)) >> 31;
+        // Neither STAY nor STARTS.
+        if (entry >>> (MOVE_BIT + 1) !== 0) break;
+        const here = (entry << (31 - MOVE_BIT)) >> 31;
         begun = (begun & ~here) | (i & here);
         row = entry & ROW_MASK;
       }
@@ -148,65 +159,72 @@ export class Scan {
       if (entry === UNKNOWN) {
         entry = automaton.advance(automaton.stateAt(row), cls);
         if (entry === UNKNOWN) {
-          this.#moved(base + i);
-          return this.#walkOn(text, i + 1);
+          this.#state = automaton.stateAt(row);
+          return this.#walk(text, i);
         }
       }
-      if (entry < MOVES) {
-        row = entry & ROW_MASK;
-        if (entry >= STARTS) begun = i;
-      } else {
+      if (entry < 0) {
         const { next, from: sources, matches } = automaton.transition(entry);
         this.#apply(matches, matches.length, sources, sources.length, base + i);
         if (this.#open.length > 0) this.#handOutLong(next.firstHolding, sources.length, base + i + 1);
         row = next.row;
+      } else {
+        const due = this.#dueAt() - base;
+        if (i >= due) {
+          move(starts, entry, base + i);
+          row = entry & ROW_MASK;
+          const { threads, firstHolding } = automaton.stateAt(row);
+          if (this.#candidates.length > 0) this.#judgeDead(threads.length);
+          if (this.#open.length > 0) this.#handOutLong(firstHolding, threads.length, base + i + 1);
+          continue;
+        }
+        // Where threads move there are more moves to come: for a while all entries are taken as moves, and none needs a branch.
+        const { table: moving } = automaton;
+        const stop = Math.min(end, due) | 0;
+        for (let last = i; ;) {
+          move(starts, entry, base + i);
+          row = entry & ROW_MASK;
+          const moves = -(entry >>> (MOVE_BIT + 1)) >> 31;
+          last = (last & ~moves) | (i & moves);
+          if (i + 1 >= stop || i - last >= MOVING_CHARS) break;
+          entry = moving[row + (classOf[text.charCodeAt(i + 1)] as number)] as number;
+          if (entry < 0) break;
+          i += 1;
+        }
       }
     }
-    if (end < length) {
-      if (begun >= 0) starts[0] = base + begun;
-      this.#state = automaton.stateAt(row);
-      return this.#walk(text, end);
-    }
-    if (begun >= 0) starts[0] = base + begun;
     this.#state = automaton.stateAt(row);
-    return length;
+    return end < length && this.#isTooOld(base + end) ? this.#walk(text, end) : end;
   }
 
-  /** Reads on from the `from`-th character, thread by thread, until a state has a row again; where it stopped. */
+  /** Reads on from the `from`-th character, thread by thread, one character or more, until a state has a row again; where it stopped. */
   #walk(text: string, from: number): number {
-    this.#automaton.load(this.#state);
-    return this.#walkOn(text, from);
-  }
-
-  #walkOn(text: string, from: number): number {
     const automaton = this.#automaton;
     const { front, program: { classOf } } = automaton;
     const base = this.#position;
-    let i = from;
-    for (; i < text.length; i += 1) {
+    const starts = this.#starts;
+    automaton.load(this.#state);
+    for (let i = from; i < text.length;) {
       if (base + i === this.#checkAt) this.#dropOld(base + i);
-      if (front.count < 2 || i % PRESENT_EVERY === 0) {
-        const state = automaton.present();
-        if (state !== undefined) {
-          this.#state = state;
-          return i;
-        }
-      }
-      automaton.step(classOf[text.charCodeAt(i)] as number);
-      this.#moved(base + i);
+      automaton.step(classOf[text.charCodeAt(i)] as number, starts, base + i);
+      if (!front.isSilent) this.#moved(base + i);
+      i += 1;
+      if (front.count > 1 && (base + i) % PRESENT_EVERY !== 0) continue;
+      const state = automaton.present();
+      if (state === undefined) continue;
+      this.#state = state;
+      return i;
     }
     this.#state = automaton.keep();
-    return i;
+    return text.length;
   }
 
-  /** Does what the last step of `front` says, at the character at `position`. */
+  /** Notes what matched in the last step of `front`, at the character at `position`. */
   #moved(position: number): void {
     const { front } = this.#automaton;
-    if (front.isSilent) {
-      if (front.isNew) this.#starts[0] = position;
-      return;
-    }
-    this.#apply(front.matches, front.matched, front.from, front.count, position);
+    const { matches, matched } = front;
+    for (let i = 0; i < matched; i += 3) this.#accept(matches[i] as number, position + (matches[i + 2] as number), matches[i + 1] as number);
+    if (this.#candidates.length > 0) this.#judgeDead(front.count);
     if (this.#open.length > 0) this.#handOutLong(this.#automaton.firstHolding(), front.count, position + 1);
   }
 
@@ -214,8 +232,8 @@ export class Scan {
   flush(): void {
     const automaton = this.#automaton;
     automaton.load(this.#state);
-    automaton.step(automaton.program.classes);
-    this.#moved(this.#position);
+    automaton.step(automaton.program.classes, this.#starts, this.#position);
+    if (!automaton.front.isSilent) this.#moved(this.#position);
     this.#state = automaton.start();
     this.#checkAt = this.#position + this.#set.ageMin + 1;
     this.#settle();
@@ -232,9 +250,10 @@ export class Scan {
   /** The components decided since the last call, by start. */
   take(): readonly Component[] {
     if (this.#settled.length === 0) return NOTHING;
-    const taken = this.#settled.sort((a, b) => a.start - b.start);
+    const taken = this.#settled;
     this.#settled = [];
-    return taken;
+    // One is the usual number, and sorting it would cost as much as finding it.
+    return taken.length === 1 ? taken : taken.sort((a, b) => a.start - b.start);
   }
 
   /** At the character at `position`: what matches is noted, then the starts move. */
@@ -252,19 +271,34 @@ export class Scan {
     if (this.#candidates.length > 0) this.#judgeDead(count);
   }
 
+  /** Where a move may have more to do than to move the starts. */
+  #dueAt(): number {
+    if (this.#candidates.length > 0 || this.#open.length > this.#openMax) return 0;
+    return this.#open.length === 0 ? Infinity : Math.max(this.#openStart, this.#partEnd) + this.#set.holdChars;
+  }
+
   /** What is open is sorted out when it is much, or longer than any match. Asked where something matches or moves only, so by the text alone. */
   #handOutLong(firstHolding: number, count: number, position: number): void {
     const tooLong = position - Math.max(this.#openStart, this.#partEnd) > this.#set.holdChars;
     if (tooLong || this.#open.length > this.#openMax) this.#handOut(this.#startOr(firstHolding, position), this.#startOr(count === 0 ? -1 : 0, position), position, tooLong);
   }
 
+  /** Whether something in the state is too old at `position`; where not, finds out where something may be next. */
+  #isTooOld(position: number): boolean {
+    const { threads } = this.#state;
+    let at = position + this.#set.ageMin + 1;
+    for (let i = 0; i < threads.length; i += 1) at = Math.min(at, (this.#starts[i] as number) + (threads[i] as Thread).ageMax + 1);
+    if (at <= position) return true;
+    this.#checkAt = at;
+    return false;
+  }
+
   /** Drops what is too old at `position`, and finds out where something may be next. */
   #dropOld(position: number): void {
     const automaton = this.#automaton;
     const starts = this.#starts;
-    automaton.dropOld((thread) => position - (starts[thread] as number));
-    const { from, count } = automaton.front;
-    for (let i = 0; i < count; i += 1) starts[i] = starts[from[i] as number] as number;
+    automaton.dropOld(starts, position);
+    const { count } = automaton.front;
     if (this.#candidates.length > 0) this.#judgeDead(count);
     this.#checkAt = position + this.#set.ageMin + 1;
     for (let i = 0; i < count; i += 1) this.#checkAt = Math.min(this.#checkAt, (starts[i] as number) + automaton.ageMaxOf(i) + 1);
@@ -289,7 +323,18 @@ export class Scan {
       if (other.ends[other.ends.length - 1] !== end) other.ends.push(end);
       return;
     }
-    this.#candidates.push({ pattern, start, ends: [end] });
+    if (pattern.behind === undefined || !this.#isRefused(pattern, start)) this.#candidates.push({ pattern, start, ends: [end] });
+  }
+
+  /** Whether no end of a match of `pattern` from `start` can be accepted: asked once, as long as few others were refused since. */
+  #isRefused(pattern: CompiledPattern, start: number): boolean {
+    const refused = this.#refused;
+    for (let i = 0; i < refused.length; i += 1) if (refused[i] === pattern && this.#refusedStarts[i] === start) return true;
+    if ((pattern.behind as NonNullable<Validator['behind']>)(this.#contextOf(start))) return false;
+    refused[this.#refusedNext] = pattern;
+    this.#refusedStarts[this.#refusedNext] = start;
+    this.#refusedNext = (this.#refusedNext + 1) % REFUSED_MAX;
+    return true;
   }
 
   /** Has the candidates judged whose start is none of the first `count` live ones. */
@@ -421,4 +466,18 @@ export class Scan {
     const liveStart = this.#state.threads.length === 0 ? this.#position : (this.#starts[0] as number);
     this.#recent.forget(Math.min(liveStart, this.#boundary) - CONTEXT_CHARS);
   }
+}
+
+/** Moves the first threads as `entry` says, at the character at `position`. Without a branch: how threads move cannot be foretold. */
+function move(starts: number[], entry: number, position: number): void {
+  const sources = MOVES[entry >> MOVE_BIT] as number;
+  starts[HERE] = position;
+  const first = starts[sources & 7] as number;
+  const second = starts[(sources >> 3) & 7] as number;
+  const third = starts[(sources >> 6) & 7] as number;
+  const fourth = starts[sources >> 9] as number;
+  starts[0] = first;
+  starts[1] = second;
+  starts[2] = third;
+  starts[3] = fourth;
 }

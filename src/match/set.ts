@@ -71,6 +71,7 @@ export function compilePatterns(sources: readonly PatternSource[], options: Comp
     holds: source.holds,
     holdChars: read[index]!.holdChars,
     validate: source.definition.validate,
+    behind: source.definition.validate?.behind,
     maxChars: source.definition.maxChars ?? Infinity,
   }));
   const set: PatternSet = {

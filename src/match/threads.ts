@@ -20,14 +20,14 @@ export interface Thread {
   readonly holds: boolean;
   /** The least age at which some of its instructions are dropped, or Infinity. */
   readonly ageMax: number;
-  /** Where its row begins in the table of `epoch`. */
-  readonly row: number;
+  /** Which of the threads of `epoch` it is. */
+  readonly id: number;
   readonly epoch: number;
 }
 
 /** A step on which something matches. */
 interface Step {
-  /** The entry without MATCHES. */
+  /** The entry without SPECIAL. */
   readonly entry: number;
   /** Patterns that end before the character read, and those that end after it. */
   readonly before: readonly number[];
@@ -43,13 +43,17 @@ interface Birth {
   readonly once: number;
 }
 
-/** A table entry is UNKNOWN, or the next row, NOWHERE where the thread ends. MATCHES: the rest is the index of a Step. */
+/**
+ * A table entry is UNKNOWN, or the next thread's id, NOWHERE where the thread ends. SPECIAL: the rest is the index of a
+ * Step; where something begins, of a Birth. Both are told from the others by one comparison.
+ */
 const UNKNOWN = -1;
 const NOWHERE = 0;
 /** The next thread has endless loops. */
 const LOOPS_BIT = 28;
-const ROW_MASK = (1 << LOOPS_BIT) - 1;
-const MATCHES = 1 << 29;
+const ID_MASK = (1 << LOOPS_BIT) - 1;
+const SPECIAL_BIT = 29;
+const SPECIAL = 1 << SPECIAL_BIT;
 
 /** Bytes that a thread takes beside its row: the object and its key; each instruction in it; a remembered answer. */
 const THREAD_BYTES = 400;
@@ -62,14 +66,16 @@ const KEY_ITEMS = 4096;
 
 export class Threads {
   readonly program: Program;
-  /** Entries in a row: one for each class, the edge, and the bits of the patterns in it that begin once. */
+  /** Entries of a thread: one for each class, and the edge. */
   readonly width: number;
   readonly #bytesMax: number;
   #table: Int32Array;
   #threads: (Thread | undefined)[] = [undefined];
+  /** By thread: the bits of the patterns in it that begin once. */
+  #onceOf = new Int32Array(THREADS_MIN);
   #index = new Map<string, Thread>();
   #steps: Step[] = [];
-  /** By look-behind kind and class: index of a birth, 0 where nothing begins. */
+  /** By look-behind kind and class: what begins, as an entry. SPECIAL where something matches at once or begins once. */
   readonly #birthTable: Int32Array;
   #births: Birth[] = [];
   #birthsAmid = new Map<number, Birth>();
@@ -89,7 +95,7 @@ export class Threads {
 
   constructor(program: Program, bytesMax: number) {
     this.program = program;
-    this.width = program.classes + 2;
+    this.width = program.classes + 1;
     this.#bytesMax = bytesMax;
     this.#table = new Int32Array(this.width * THREADS_MIN).fill(UNKNOWN);
     this.#seen = new Int32Array(program.kind.length).fill(-1);
@@ -126,98 +132,97 @@ export class Threads {
     this.#bytes = 0;
   }
 
-  at(row: number): Thread {
-    return this.#threads[row / this.width] as Thread;
+  at(id: number): Thread {
+    return this.#threads[id] as Thread;
   }
 
-  /** The row of `thread` in the present table. */
-  rowOf(thread: Thread): number {
-    return thread.epoch === this.epoch ? thread.row : this.#intern(thread.items, thread.behind).row;
+  /** The id of `thread` in the present table. */
+  idOf(thread: Thread): number {
+    return thread.epoch === this.epoch ? thread.id : this.#intern(thread.items, thread.behind).id;
   }
 
-  /** Moves `front` over a character of class `cls`. May not be full. */
-  advance(front: Front, cls: number): void {
+  /**
+   * Moves `front` over the character of class `cls` at `position`, and `starts` with it, where its threads began. May not
+   * be full. What most threads do at most characters takes no branch: where they end cannot be foretold.
+   */
+  advance(front: Front, cls: number, starts: number[], position: number): void {
+    const { ids, count } = front.withRoom();
+    const { width } = this;
     let table = this.#table;
-    const { rows, from } = front;
-    const onceSlot = this.width - 1;
     let kept = 0;
     let loops = 0;
-    let once = 0;
     front.matched = 0;
-    for (let g = 0; g < front.count; g += 1) {
-      const row = rows[g] as number;
-      let entry = table[row + cls] as number;
-      if (entry === UNKNOWN) {
-        entry = this.#step(row, cls);
+    for (let g = 0; g < count; g += 1) {
+      const start = starts[g] as number;
+      let entry = table[(ids[g] as number) * width + cls] as number;
+      if (entry >>> SPECIAL_BIT !== 0) {
+        entry = this.#unusual(front, start, ids[g] as number, cls, entry);
         table = this.#table;
       }
-      if (entry >= MATCHES) entry = this.#matched(front, g, this.#steps[entry - MATCHES] as Step);
-      if (entry === NOWHERE) continue;
-      const next = entry & ROW_MASK;
+      ids[kept] = entry & ID_MASK;
+      starts[kept] = start;
       loops += entry >> LOOPS_BIT;
-      once |= table[next + onceSlot] as number;
-      rows[kept] = next;
-      from[kept] = g;
-      kept += 1;
+      // One more, unless it is NOWHERE.
+      kept -= -entry >> 31;
     }
-    const key = front.behind * this.width + cls;
+    const key = front.behind * width + cls;
     let born = this.#birthTable[key] as number;
-    if (born === UNKNOWN) {
-      born = this.#birthAt(key);
-      table = this.#table;
-    }
-    if (born !== 0) {
-      let birth = this.#births[born - 1] as Birth;
-      if ((birth.once & once) !== 0) birth = this.#birthAmid(key, birth.once & once);
-      this.#note(front, -1, birth.after, 1);
-      if (birth.entry !== NOWHERE) {
-        rows[kept] = birth.entry & ROW_MASK;
-        from[kept] = -1;
-        kept += 1;
-        loops += birth.entry >> LOOPS_BIT;
-      }
+    if (born !== NOWHERE) {
+      if (born >>> SPECIAL_BIT !== 0) born = this.#begin(front, kept, key, born, position);
+      ids[kept] = born & ID_MASK;
+      starts[kept] = position;
+      loops += born >> LOOPS_BIT;
+      kept -= -born >> 31;
     }
     front.behind = this.program.behindKind[cls] as number;
-    if (loops > 1) kept = this.#claim(front, kept);
-    front.was = front.count;
+    if (loops > 1) kept = this.#claim(front, kept, starts);
     front.count = kept;
+    front.isBorn = kept > 0 && starts[kept - 1] === position;
+    front.isFewer = kept < count + (front.isBorn ? 1 : 0);
   }
 
-  /** `thread`, which is `age` characters old, without the patterns whose age limit is less: its row, or NOWHERE. */
+  /** `thread`, which is `age` characters old, without the patterns whose age limit is less: its id, or NOWHERE. */
   withoutOld(thread: Thread, age: number): number {
     const { patternOf, maxChars } = this.program;
     const young = thread.items.filter((item) => {
       const limit = maxChars[patternOf[item] as number] as number;
       return limit === 0 || age <= limit;
     });
-    return young.length === 0 ? NOWHERE : this.#intern(young, thread.behind).row;
+    return young.length === 0 ? NOWHERE : this.#intern(young, thread.behind).id;
   }
 
-  #matched(front: Front, source: number, { entry, before, after }: Step): number {
-    this.#note(front, source, before, 0);
-    this.#note(front, source, after, 1);
+  /** Does what an UNKNOWN or SPECIAL entry stands for; the entry without it. */
+  #unusual(front: Front, start: number, id: number, cls: number, known: number): number {
+    const special = known === UNKNOWN ? this.#step(id, cls) : known;
+    if (special < SPECIAL) return special;
+    const { entry, before, after } = this.#steps[special - SPECIAL] as Step;
+    front.note(start, before, 0);
+    front.note(start, after, 1);
     return entry;
   }
 
-  #note(front: Front, source: number, patterns: readonly number[], after: 0 | 1): void {
-    const { matches } = front;
-    for (let i = 0; i < patterns.length; i += 1) {
-      const at = front.matched;
-      matches[at] = source;
-      matches[at + 1] = patterns[i] as number;
-      matches[at + 2] = after;
-      front.matched = at + 3;
+  /** The same for what begins at a character, when `count` threads are alive. */
+  #begin(front: Front, count: number, key: number, known: number, position: number): number {
+    const special = known === UNKNOWN ? this.#birthAt(key) : known;
+    if (special < SPECIAL) return special;
+    let birth = this.#births[special - SPECIAL] as Birth;
+    if (birth.once !== 0) {
+      let once = 0;
+      for (let g = 0; g < count; g += 1) once |= this.#onceOf[front.ids[g] as number] as number;
+      if ((birth.once & once) !== 0) birth = this.#birthAmid(key, birth.once & once);
     }
+    front.note(position, birth.after, 1);
+    return birth.entry;
   }
 
   /** Takes from each thread the endless loops that an older one stands in too. */
-  #claim(front: Front, count: number): number {
-    const { rows, from } = front;
+  #claim(front: Front, count: number, starts: number[]): number {
+    const { ids } = front;
     const { loops } = this.program;
     this.#stamp += 1;
     let kept = 0;
     for (let g = 0; g < count; g += 1) {
-      const { items, behind, row } = this.at(rows[g] as number);
+      const { items, behind, id } = this.at(ids[g] as number);
       let left: number[] | undefined;
       for (let i = 0; i < items.length; i += 1) {
         const item = items[i] as number;
@@ -229,24 +234,24 @@ export class Threads {
         }
       }
       if (left?.length === 0) continue;
-      rows[kept] = left === undefined ? row : this.#intern(left, behind).row;
-      from[kept] = from[g] as number;
+      ids[kept] = left === undefined ? id : this.#intern(left, behind).id;
+      starts[kept] = starts[g] as number;
       kept += 1;
     }
     return kept;
   }
 
-  #step(row: number, cls: number): number {
-    const { items, behind } = this.at(row);
+  #step(id: number, cls: number): number {
+    const { items, behind } = this.at(id);
     const before: number[] = [];
     const after: number[] = [];
     const reached = this.#resolve(items, behind, cls, before);
     let entry = this.#enter(this.#consume(reached, cls, after), cls);
     if (before.length > 0 || after.length > 0) {
-      entry = MATCHES + this.#steps.push({ entry, before, after }) - 1;
+      entry = SPECIAL + this.#steps.push({ entry, before, after }) - 1;
       this.#bytes += MEMO_BYTES;
     }
-    this.#table[row + cls] = entry;
+    this.#table[id * this.width + cls] = entry;
     return entry;
   }
 
@@ -254,15 +259,15 @@ export class Threads {
   #enter(items: readonly number[], cls: number): number {
     if (items.length === 0) return NOWHERE;
     const { loops, behindKind } = this.program;
-    const { row } = this.#intern(items, behindKind[cls] as number);
-    return items.some((item) => loops[item] === 1) ? row + (1 << LOOPS_BIT) : row;
+    const { id } = this.#intern(items, behindKind[cls] as number);
+    return items.some((item) => loops[item] === 1) ? id + (1 << LOOPS_BIT) : id;
   }
 
   #birthAt(key: number): number {
     const birth = this.#makeBirth(key, 0);
-    const known = birth.entry === NOWHERE && birth.after.length === 0 ? 0 : this.#births.push(birth);
-    this.#birthTable[key] = known;
-    return known;
+    const entry = birth.once === 0 && birth.after.length === 0 ? birth.entry : SPECIAL + this.#births.push(birth) - 1;
+    this.#birthTable[key] = entry;
+    return entry;
   }
 
   /** The birth at `key` without the patterns of `under way`, which begin once. */
@@ -361,18 +366,17 @@ export class Threads {
     const known = this.#index.get(key);
     if (known !== undefined) return known;
     const { holds, maxChars, patternOf } = this.program;
-    const row = this.#threads.length * this.width;
+    const id = this.#threads.length;
     const thread: Thread = {
-      items, behind, row, epoch: this.epoch,
+      items, behind, id, epoch: this.epoch,
       holds: items.some((item) => holds[item] === 1),
       ageMax: items.reduce((least, item) => Math.min(least, maxChars[patternOf[item] as number] || Infinity), Infinity),
     };
-    if (row + this.width > this.#table.length) {
-      const grown = new Int32Array(this.#table.length * 2).fill(UNKNOWN);
-      grown.set(this.#table);
-      this.#table = grown;
+    if ((id + 1) * this.width > this.#table.length) {
+      this.#table = grownTo(new Int32Array(this.#table.length * 2).fill(UNKNOWN), this.#table);
+      this.#onceOf = grownTo(new Int32Array(this.#onceOf.length * 2), this.#onceOf);
     }
-    this.#table[row + this.width - 1] = items.reduce((bits, item) => bits | (this.#onceBit[patternOf[item] as number] as number), 0);
+    this.#onceOf[id] = items.reduce((bits, item) => bits | (this.#onceBit[patternOf[item] as number] as number), 0);
     this.#threads.push(thread);
     this.#index.set(key, thread);
     this.#bytes += THREAD_BYTES + this.width * 4 + items.length * ITEM_BYTES;
@@ -383,28 +387,49 @@ export class Threads {
 /** The threads that are alive after a character, oldest first, and what the last step did to them. */
 export class Front {
   count = 0;
-  /** Before the last step. */
-  was = 0;
-  /** Rows of the threads. */
-  readonly rows: number[] = [];
-  /** For each: which thread before the step it was, or -1 where it begins at the character read. */
-  readonly from: number[] = [];
-  /** Triples of what matched: the source as in `from`, the pattern, and 0 where it ends before the character, 1 where after. */
+  /** The threads, by id. */
+  ids = new Int32Array(THREADS_MIN);
+  /** Triples of what matched: where it began, the pattern, and 0 where it ends before the character, 1 where after. */
   readonly matches: number[] = [];
   /** Numbers in `matches` that count: the array is never cut, since that costs more than all the rest of a step. */
   matched = 0;
   behind = 0;
+  /** The last thread begins at the character read. */
+  isBorn = false;
+  /** A thread of before the step is gone. */
+  isFewer = false;
 
   /** One thread is alive, which began at the character read. */
   get isNew(): boolean {
-    return this.count === 1 && this.from[0] === -1;
+    return this.count === 1 && this.isBorn;
   }
 
   /** Nothing matched, and the starts need no moving: the threads are the same, none is left, or a new one alone. */
   get isSilent(): boolean {
-    if (this.matched > 0) return false;
-    return this.count === 0 || this.isNew || (this.count === this.was && this.from[this.count - 1] === this.count - 1);
+    return this.matched === 0 && (this.count === 0 || (this.isBorn ? this.count === 1 : !this.isFewer));
   }
+
+  /** Itself, with room for one thread more. */
+  withRoom(): this {
+    if (this.count >= this.ids.length) this.ids = grownTo(new Int32Array(this.ids.length * 2), this.ids);
+    return this;
+  }
+
+  note(start: number, patterns: readonly number[], after: 0 | 1): void {
+    const { matches } = this;
+    for (let i = 0; i < patterns.length; i += 1) {
+      const at = this.matched;
+      matches[at] = start;
+      matches[at + 1] = patterns[i] as number;
+      matches[at + 2] = after;
+      this.matched = at + 3;
+    }
+  }
+}
+
+function grownTo(larger: Int32Array<ArrayBuffer>, table: Int32Array): Int32Array<ArrayBuffer> {
+  larger.set(table);
+  return larger;
 }
 
 /** Instructions in ascending order, so that one set is one thread. */

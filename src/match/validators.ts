@@ -244,9 +244,23 @@ const hasSecretName = remembering(/(?:secret|token|passw(?:or)?d|passwd|pwd|pass
 const PLACEHOLDER = /example|placeholder|changeme|your|xxxx|\*\*\*|<|>|\$\{|\{\{|^\$|^%|test123|1234567|process\.env|os\.environ|getenv/i;
 const ORDINARY_VALUE = /^(?:[\d.,:/+-]+|v?\d+(?:\.\d+)+|[a-z]+[._-]?\d{1,2}|https?:.*|.*[([].*[)\]].*)$/i;
 
+/** Most text ends in no way that leads from a name to its value, which is seen from its last characters. */
+function isBehindSecretName(before: string): boolean {
+  const last = before.length - 1;
+  let at = QUOTES.includes(before.charAt(last)) ? last - 1 : last;
+  while (at >= last - 3 && isAsciiSpace(before.charCodeAt(at))) at -= 1;
+  const code = before.charCodeAt(at);
+  return (code > 0x7f || ASSIGNMENT_ENDS.includes(before.charAt(at))) && hasSecretName(before);
+}
+
+const QUOTES = '"\'`';
+/** Of `:`, `=>`, `is`, `ist`; above ASCII there are others. */
+const ASSIGNMENT_ENDS = ':=>sStT';
+const isAsciiSpace = (code: number): boolean => code === 0x20 || (code >= 0x09 && code <= 0x0d);
+
 /** What stands behind `password:`, `token=` and the like, and is neither a placeholder, a number nor code. */
 function isNamedSecret({ text, before }: Candidate): boolean {
-  return text.length >= 8 && hasSecretName(before) && !PLACEHOLDER.test(text) && !ORDINARY_VALUE.test(text) && entropyBits(text) >= 2.5;
+  return text.length >= 8 && isBehindSecretName(before) && !PLACEHOLDER.test(text) && !ORDINARY_VALUE.test(text) && entropyBits(text) >= 2.5;
 }
 
 /** `password=value` with a value that is no placeholder. */
@@ -348,7 +362,7 @@ export const VALIDATORS: Readonly<Record<string, Validator>> = {
   date: isDate,
   random: isRandom,
   'aws-secret': isAwsSecret,
-  'named-secret': isNamedSecret,
+  'named-secret': Object.assign(isNamedSecret, { behind: isBehindSecretName }),
   'assigned-password': isAssignedPassword,
   'url-credentials': hasCredentials,
   'carries-data': carriesData,

@@ -1,17 +1,19 @@
 /**
- * A text as numbers: hashed character 3–5-grams and word 1–3-grams, the classes of its words in a lexicon, and what
- * classes follow each other. One pass, into buffers that are used again, each feature once per text.
+ * A text as numbers: its n-grams (src/model/grams.ts), and what a lexicon sees in it: how many words of each class there
+ * are and what share they make up, which classes follow each other, and the frames of its sentences, in which a word
+ * stands for its class, a short word for itself and any other for nothing in particular: "GROUP are VILE".
  *
  * INVARIANT: the same text and lexicon give the same features on every machine; a model is worth nothing under other
- * features, so `FEATURES_VERSION` changes with every line here that changes one. Pure; keeps nothing of a text.
+ * features, so `FEATURES_VERSION` changes with every line here or in grams.ts that changes one. Pure.
  */
+import { FEATURE_CHARS_MAX, gramsOf, SEED_PAIR, SEED_TRIPLE, type Grams } from './grams.ts';
+import { mix, wordHash } from './hash.ts';
 import type { Lexicon } from './lexicon.ts';
-import { wordHash, mix } from './hash.ts';
 
 /** Written into every model; a model of another version is refused. */
-export const FEATURES_VERSION = 1;
-/** Characters of one text that are read; the rest must be given as further texts (windows). */
-export const FEATURE_CHARS_MAX = 16_384;
+export const FEATURES_VERSION = 2;
+/** Buckets of the frames and of the sequences of classes; a power of two. */
+export const FRAME_BUCKETS = 1 << 16;
 
 /** Counts and shares of a class from which its steps are set. */
 const COUNT_STEPS: readonly number[] = [1, 2, 4, 8];
@@ -27,103 +29,162 @@ export function stepRows(classes: number): number {
 export const WORDS_MORE = 20;
 /** Words that may stand between two of a class for these to be neighbours. */
 const GAP_WORDS = 4;
-/** Characters of a word that are read; what is longer is data, not language. */
-const WORD_CHARS_MAX = 40;
+/** Longest frame, in words. */
+const FRAME_WORDS_MAX = 5;
 
-const SPACE = 0x20;
-const SEED_PAIR = 0x51ed27;
-const SEED_TRIPLE = 0x2c1b3c;
-const SEED_GRAM = 0x7a3d91;
 const SEED_CLASS = 0x19e377;
+const SEED_FRAME = 0x3f84d5;
+/** In a frame: where a piece begins, and any word that is long and of no class. */
+const BEGIN = 0x5bd1e9;
+const OTHER = 0x1b8735;
 
-/** The features of the text that was read last: `hashed[0 … hashedCount)` are buckets, `steps` dense ones. */
-export class Features {
-  readonly hashed = new Int32Array(8 * FEATURE_CHARS_MAX);
-  hashedCount = 0;
+/** What a lexicon sees in a text or in one of its pieces. */
+export class Sight {
+  /** Buckets of frames and sequences, each once. */
+  readonly frames: Int32Array;
+  frameCount = 0;
   readonly steps: Int32Array;
   stepCount = 0;
   words = 0;
-  readonly #buckets: number;
+  readonly counts: Int32Array;
+
+  constructor(classes: number, frames: number) {
+    this.frames = new Int32Array(frames);
+    this.steps = new Int32Array(stepRows(classes));
+    this.counts = new Int32Array(classes);
+  }
+
+  clear(): void {
+    this.frameCount = this.stepCount = this.words = 0;
+    this.counts.fill(0);
+  }
+
+  /** The steps that follow from the counts. */
+  finish(): void {
+    const classes = this.counts.length;
+    for (let one = 0; one < classes; one += 1) {
+      const count = this.counts[one];
+      if (count === 0) continue;
+      const share = count / (this.words + WORDS_MORE);
+      const first = one * STEPS_PER_CLASS;
+      for (let step = 0; step < COUNT_STEPS.length && count >= COUNT_STEPS[step]; step += 1) this.steps[this.stepCount++] = first + step;
+      for (let step = 0; step < SHARE_STEPS.length && share >= SHARE_STEPS[step]; step += 1) this.steps[this.stepCount++] = first + COUNT_STEPS.length + step;
+      const pairs = classes * STEPS_PER_CLASS + (one * (one - 1)) / 2;
+      for (let other = 0; other < one; other += 1) if (this.counts[other] > 0) this.steps[this.stepCount++] = pairs + other;
+    }
+  }
+}
+
+/** The features of the text that was read last. */
+export class Features {
+  readonly grams: Grams;
+  readonly whole: Sight;
+  /** The piece that was read last. */
+  readonly piece: Sight;
   readonly #lexicon: Lexicon;
-  /** When a bucket was last set: in the reading of that number. Saves emptying a table for each text. */
-  readonly #setIn: Uint32Array;
+  readonly #metInText: Uint32Array;
+  readonly #metInPiece: Uint32Array;
   #reading = 0;
-  readonly #classCounts: Int32Array;
-  /** The last two classes seen and how many words ago, for the sequences of classes. */
+  #pieceReading = 0;
+  /** The last classes seen and how many words ago, for the sequences of classes. */
   #lastClass = -1;
   #classBefore = -1;
   #sinceClass = 0;
+  /** The frame under way: hashes of its last words, the last first, and how long ago one had a class. */
+  #f1 = 0;
+  #f2 = 0;
+  #f3 = 0;
+  #f4 = 0;
+  #sinceFramed = 0;
 
   /** `buckets` is a power of two. */
   constructor(buckets: number, lexicon: Lexicon) {
-    this.#buckets = buckets;
+    this.grams = gramsOf(buckets);
     this.#lexicon = lexicon;
-    this.#setIn = new Uint32Array(buckets);
-    this.#classCounts = new Int32Array(lexicon.classes.length);
-    this.steps = new Int32Array(stepRows(lexicon.classes.length));
+    this.whole = new Sight(lexicon.classes.length, 8 * FEATURE_CHARS_MAX);
+    this.piece = new Sight(lexicon.classes.length, 8 * FEATURE_CHARS_MAX);
+    this.#metInText = new Uint32Array(FRAME_BUCKETS);
+    this.#metInPiece = new Uint32Array(FRAME_BUCKETS);
   }
 
-  read(text: string): void {
-    this.#begin();
-    const lower = text.slice(0, FEATURE_CHARS_MAX).toLowerCase();
-    let c1 = 0, c2 = 0, c3 = 0, c4 = SPACE;
-    let word = 0, wordChars = 0, w1 = 0, w2 = 0;
-    for (let at = 0; at <= lower.length; at += 1) {
-      let code = at < lower.length ? lower.charCodeAt(at) : SPACE;
-      const kind = kindOf(code);
-      if (kind === BETWEEN) {
-        if (c4 === SPACE) continue;
-        code = SPACE;
-      } else if (code === c4 && code === c3) continue;
-      if (wordChars > 0 && (kind !== LETTER || wordChars >= WORD_CHARS_MAX)) {
-        this.#word(word, w1, w2);
-        w2 = w1; w1 = word; word = 0; wordChars = 0;
-      }
-      if (kind === LETTER) { word = wordHash(word, code); wordChars += 1; }
-      else if (kind === ALONE) { const whole = wordHash(0, code); this.#word(whole, w1, w2); w2 = w1; w1 = whole; }
-      const gram3 = mix(mix(SEED_GRAM ^ code, c4), c3);
-      const gram4 = mix(gram3, c2);
-      if (c3 !== 0) this.#set(gram3);
-      if (c2 !== 0) { this.#set(gram4 ^ SEED_PAIR); if (c1 !== 0) this.#set(mix(gram4, c1) ^ SEED_TRIPLE); }
-      c1 = c2; c2 = c3; c3 = c4; c4 = code;
-    }
-    this.#finish();
-  }
-
-  /** How many words and phrases of a class the text has. */
-  count(one: number): number {
-    return this.#classCounts[one];
-  }
-
-  #begin(): void {
-    this.hashedCount = 0;
-    this.stepCount = 0;
-    this.words = 0;
-    this.#lastClass = -1;
-    this.#classBefore = -1;
-    this.#sinceClass = 0;
-    this.#classCounts.fill(0);
+  /** Reads the text; `eachPiece` is called with the number of each piece as soon as `piece` is what it has. */
+  read(text: string, eachPiece: (piece: number) => void = NOTHING): void {
+    const { grams, whole, piece } = this;
+    grams.read(text);
+    whole.clear();
     this.#reading += 1;
+    for (let number = 0, from = 0; number < grams.pieces; number += 1) {
+      piece.clear();
+      this.#pieceReading += 1;
+      this.#walk(from, (from = grams.tokenEnds[number]));
+      whole.words += piece.words;
+      for (let one = 0; one < whole.counts.length; one += 1) whole.counts[one] += piece.counts[one];
+      piece.finish();
+      eachPiece(number);
+    }
+    whole.finish();
   }
 
-  #word(word: number, w1: number, w2: number): void {
-    this.words += 1;
-    this.#sinceClass += 1;
-    this.#set(word);
-    this.#classed(this.#lexicon.classOf(word));
-    if (w1 === 0) return;
-    const pair = mix(mix(SEED_PAIR, w1), word);
-    this.#set(pair);
-    this.#classed(this.#lexicon.classOf(pair));
-    if (w2 === 0) return;
-    const triple = mix(mix(mix(SEED_TRIPLE, w2), w1), word);
-    this.#set(triple);
-    this.#classed(this.#lexicon.classOf(triple));
+  /** The words of one piece. */
+  #walk(from: number, to: number): void {
+    const { tokens, short } = this.grams;
+    this.#lastClass = this.#classBefore = -1;
+    this.#sinceClass = 0;
+    this.#f1 = BEGIN;
+    this.#f2 = this.#f3 = this.#f4 = 0;
+    this.#sinceFramed = FRAME_WORDS_MAX;
+    let w1 = 0, w2 = 0;
+    for (let at = from; at < to; at += 1) {
+      const word = tokens[at];
+      if (word >= 1 && word <= 3) { this.#frame(word, false); continue; }
+      this.piece.words += 1;
+      this.#sinceClass += 1;
+      const own = this.#lexicon.classOf(word);
+      if (own >= 0) this.#classed(own);
+      let framed = own;
+      if (w1 !== 0) {
+        const pair = mix(mix(SEED_PAIR, w1), word);
+        const both = this.#lexicon.classOf(pair);
+        if (both >= 0) { this.#classed(both); framed = both; }
+        if (w2 !== 0) {
+          const all = this.#lexicon.classOf(mix(mix(mix(SEED_TRIPLE, w2), w1), word));
+          if (all >= 0) { this.#classed(all); framed = all; }
+        }
+      }
+      if (framed >= 0) this.#frame(mix(SEED_CLASS, framed + 1), true);
+      else if (short[at] === 1) this.#frame(word, false);
+      else if (this.#f1 !== OTHER) this.#frame(OTHER, false);
+      w2 = w1;
+      w1 = word;
+    }
+    this.#frame(BEGIN, false);
+  }
+
+  /** One more word of a frame: the frames of two to five words that end with it and have a class in them. */
+  #frame(word: number, classed: boolean): void {
+    this.#sinceFramed = classed ? 0 : this.#sinceFramed + 1;
+    const since = this.#sinceFramed;
+    if (since < FRAME_WORDS_MAX) {
+      let frame = mix(SEED_FRAME, word);
+      if (this.#f1 !== 0) {
+        frame = mix(frame, this.#f1);
+        if (since < 2) this.#set(frame);
+        if (this.#f2 !== 0) {
+          frame = mix(frame, this.#f2);
+          if (since < 3) this.#set(frame);
+          if (this.#f3 !== 0) {
+            frame = mix(frame, this.#f3);
+            if (since < 4) this.#set(frame);
+            if (this.#f4 !== 0) this.#set(mix(frame, this.#f4));
+          }
+        }
+      }
+    }
+    this.#f4 = this.#f3; this.#f3 = this.#f2; this.#f2 = this.#f1; this.#f1 = word;
   }
 
   #classed(one: number): void {
-    if (one < 0) return;
-    this.#classCounts[one] += 1;
+    this.piece.counts[one] += 1;
     if (this.#sinceClass > GAP_WORDS + 1) this.#lastClass = this.#classBefore = -1;
     if (this.#lastClass >= 0) {
       const pair = mix(mix(SEED_CLASS, this.#lastClass), one);
@@ -135,27 +196,19 @@ export class Features {
     this.#sinceClass = 0;
   }
 
-  #finish(): void {
-    const classes = this.#classCounts.length;
-    for (let one = 0; one < classes; one += 1) {
-      const count = this.#classCounts[one];
-      if (count === 0) continue;
-      const share = count / (this.words + WORDS_MORE);
-      const first = one * STEPS_PER_CLASS;
-      for (let step = 0; step < COUNT_STEPS.length && count >= COUNT_STEPS[step]; step += 1) this.steps[this.stepCount++] = first + step;
-      for (let step = 0; step < SHARE_STEPS.length && share >= SHARE_STEPS[step]; step += 1) this.steps[this.stepCount++] = first + COUNT_STEPS.length + step;
-      for (let other = 0; other < one; other += 1) if (this.#classCounts[other] > 0) this.steps[this.stepCount++] = classes * STEPS_PER_CLASS + (one * (one - 1)) / 2 + other;
-    }
-  }
-
   #set(hash: number): void {
     const spread = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
-    const bucket = (spread ^ (spread >>> 13)) & (this.#buckets - 1);
-    if (this.#setIn[bucket] === this.#reading) return;
-    this.#setIn[bucket] = this.#reading;
-    this.hashed[this.hashedCount++] = bucket;
+    const bucket = (spread ^ (spread >>> 13)) & (FRAME_BUCKETS - 1);
+    if (this.#metInPiece[bucket] === this.#pieceReading) return;
+    this.#metInPiece[bucket] = this.#pieceReading;
+    this.piece.frames[this.piece.frameCount++] = bucket;
+    if (this.#metInText[bucket] === this.#reading) return;
+    this.#metInText[bucket] = this.#reading;
+    this.whole.frames[this.whole.frameCount++] = bucket;
   }
 }
+
+const NOTHING = (): void => undefined;
 
 /** The hash under which a phrase of one to three words stands in a lexicon. */
 export function phraseHash(phrase: string): number {
@@ -168,17 +221,4 @@ export function phraseHash(phrase: string): number {
   if (words.length === 1) return first;
   if (words.length === 2) return mix(mix(SEED_PAIR, first), second);
   return mix(mix(mix(SEED_TRIPLE, first), second), third);
-}
-
-const BETWEEN = 0;
-const LETTER = 1;
-const ALONE = 2;
-
-/** A character of a word, one that is a word by itself (ideographs), or one between words. */
-function kindOf(code: number): number {
-  if (code < 0x80) return (code >= 0x61 && code <= 0x7a) || (code >= 0x30 && code <= 0x39) ? LETTER : BETWEEN;
-  if (code < 0xc0) return BETWEEN;
-  if (code < 0x2000) return LETTER;
-  if (code < 0x2070 || (code >= 0x3000 && code < 0x3040) || (code >= 0xff00 && code < 0xff20)) return BETWEEN;
-  return (code >= 0x3040 && code < 0xa000) || (code >= 0xac00 && code < 0xd7b0) ? ALONE : LETTER;
 }

@@ -1,36 +1,64 @@
 /**
  * One matrix of small whole numbers for several categories at once: a row for each feature, a column for each category,
- * a scale for each column. All categories of a feature stand side by side, so that a feature costs one cache line.
- * Pure.
+ * a scale for each column. All categories of a feature stand side by side, four to a word of 32 bits, and are added two
+ * at a time, so that a feature costs one cache line and few steps. Pure.
  */
-import type { Features } from './features.ts';
 
 /** What a step of a class weighs against the hashed features, whose share is one over the root of their number. */
 export const STEP_VALUE = 0.3;
 
 export interface Weights {
   readonly columns: number;
-  /** Rows of the hashed features, then of the steps; `columns` each. */
+  /** Rows of the n-grams, of the frames, of the steps, of the signs; `columns` each. */
   readonly rows: Int8Array;
   readonly scales: Float32Array;
   readonly biases: Float32Array;
 }
 
-/** The log-odds of each category, into `out`. `shares`: by category, how much the hashed features count against the steps. */
-export function logitsOf(features: Features, { columns, rows, scales, biases }: Weights, buckets: number, shares: readonly number[], out: Float64Array): void {
-  const { hashed, hashedCount, steps, stepCount } = features;
-  const sums = new Int32Array(columns);
-  for (let at = 0; at < hashedCount; at += 1) {
-    const row = hashed[at] * columns;
-    for (let column = 0; column < columns; column += 1) sums[column] += rows[row + column];
+/** So many sums of a byte fit into sixteen bits. */
+const ROWS_AT_ONCE = 256;
+const LOW_BYTES = 0x00ff00ff;
+/** What is added to a weight so that it is no less than 0. */
+const RAISED = 128;
+
+/** The rows of a matrix as they are added fastest. */
+export class RowSums {
+  readonly columns: number;
+  readonly #wordsPerRow: number;
+  readonly #words: Int32Array;
+
+  constructor(rows: Int8Array, columns: number) {
+    this.columns = columns;
+    this.#wordsPerRow = Math.ceil(columns / 4);
+    const count = rows.length / columns;
+    const bytes = new Uint8Array(count * this.#wordsPerRow * 4).fill(RAISED);
+    for (let row = 0, from = 0; row < count; row += 1) for (let column = 0, to = row * this.#wordsPerRow * 4; column < columns; column += 1, from += 1, to += 1) bytes[to] = rows[from] + RAISED;
+    this.#words = new Int32Array(bytes.length / 4);
+    for (let word = 0, at = 0; word < this.#words.length; word += 1, at += 4) this.#words[word] = bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24);
   }
-  const share = hashedCount === 0 ? 0 : 1 / Math.sqrt(hashedCount);
-  for (let column = 0; column < columns; column += 1) out[column] = sums[column] * share * shares[column];
-  for (let at = 0; at < stepCount; at += 1) {
-    const row = (buckets + steps[at]) * columns;
-    for (let column = 0; column < columns; column += 1) out[column] += rows[row + column] * STEP_VALUE;
+
+  /** Adds to `sums` the rows that `list` names from `from` to before `to`; the first of all is row `first`. */
+  add(list: Int32Array, from: number, to: number, first: number, sums: Float64Array): void {
+    const words = this.#words, wordsPerRow = this.#wordsPerRow, { columns } = this;
+    for (let begin = from; begin < to; begin += ROWS_AT_ONCE) {
+      const end = Math.min(to, begin + ROWS_AT_ONCE);
+      const raised = RAISED * (end - begin);
+      for (let part = 0; part < wordsPerRow; part += 1) {
+        const base = first * wordsPerRow + part;
+        let even = 0, odd = 0;
+        for (let at = begin; at < end; at += 1) {
+          const word = words[base + list[at] * wordsPerRow];
+          even = (even + (word & LOW_BYTES)) | 0;
+          odd = (odd + ((word >>> 8) & LOW_BYTES)) | 0;
+        }
+        const column = 4 * part;
+        sums[column] += (even & 0xffff) - raised;
+        if (column + 1 < columns) sums[column + 1] += (odd & 0xffff) - raised;
+        if (column + 2 < columns) sums[column + 2] += (even >>> 16) - raised;
+        if (column + 3 < columns) sums[column + 3] += (odd >>> 16) - raised;
+      }
+    }
   }
-  for (let column = 0; column < columns; column += 1) out[column] = out[column] * scales[column] + biases[column];
 }
 
 /** Weights as whole numbers from -127 to 127. The step is chosen so that only one weight in ten thousand is cut off. */

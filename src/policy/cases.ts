@@ -3,6 +3,7 @@
  * as an exchange would be. A case passes when the action, the rules that decided and, where it says so, the text are
  * those expected: the right action for the wrong reason fails. Pure but for the stage; a case knows nothing of another.
  */
+import type { ConfigIssue } from '../contract/errors.ts';
 import type { FailMode, Facts, Policy, PolicyCase, Rule } from '../contract/policy.ts';
 import type { Action, ClassifierResult, Context, Direction, UnknownReason } from '../contract/screening.ts';
 import { decide } from './decide.ts';
@@ -31,10 +32,14 @@ export interface StagedCase {
 }
 
 /** Where a policy's cases are run. */
+/** Whether only rules reach the category that name it. */
+export type IsNamed = (classifier: string, category: string) => boolean;
+
 export interface CaseStage {
   readonly policy: Policy;
   /** For rules and policies that do not say `on_unknown`. */
   readonly failMode: FailMode;
+  readonly isNamed: IsNamed;
   /** `assumed`: results in place of those that their classifiers would give. */
   screen(text: string, direction: Direction, context: Context, assumed: readonly ClassifierResult[] | undefined): Promise<StagedCase>;
 }
@@ -67,6 +72,28 @@ export interface CaseOptions {
   readonly clock: () => number;
 }
 
+/** One policy's cases, or why they could not be run. */
+export interface PolicyTest {
+  /** Where the policy stands. */
+  readonly file: string;
+  readonly issues: readonly ConfigIssue[];
+  readonly report?: CaseReport;
+}
+
+/** Something that whoever runs them must look at. `coverage`: a rule that no case makes decide is one. */
+export function hasFindings(tests: readonly PolicyTest[], coverage = false): boolean {
+  return tests.some(({ report }) => report === undefined || report.cases.some(({ state }) => state !== 'PASS') || (coverage && (report.uncovered ?? []).length > 0));
+}
+
+/** What commands print with `--json`, and what the API answers. */
+export function testJson(tests: readonly PolicyTest[], coverage = false): object {
+  return { ok: !hasFindings(tests, coverage), policies: tests.map(({ file, issues, report }) => ({ file, issues, ...(report === undefined ? {} : { ...report, cases: report.cases.map(caseJson) }) })) };
+}
+
+function caseJson({ explanation, ...result }: CaseResult): object {
+  return { ...result, ...(explanation === undefined ? {} : { explanation: explanation.rules.map(({ rule, ...traced }) => ({ rule: rule.id, ...traced })) }) };
+}
+
 export async function runCases(stage: CaseStage, { only = () => true, onResult, clock }: CaseOptions): Promise<CaseReport> {
   const { policy } = stage;
   const all = policy.cases ?? [];
@@ -86,7 +113,7 @@ type Untimed = Omit<CaseResult, 'took_ms'>;
 
 async function runCase(stage: CaseStage, entry: PolicyCase): Promise<Untimed> {
   try {
-    const { facts, outcomes } = entry.text === undefined ? assumedCase(stage, entry) : await stage.screen(entry.text, entry.direction, entry.context, assumedResults(entry.scores));
+    const { facts, outcomes } = entry.text === undefined ? assumedCase(stage, entry) : await stage.screen(entry.text, entry.direction, entry.context, assumedResults(entry.scores, stage.isNamed));
     const problems = outcomes.map((outcome, index) => problemsOf(outcome, entry.expect).map((problem) => (index === 0 ? problem : `${outcome.way}: ${problem}`)));
     // Where it fails as a whole, the other ways say the same again.
     const first = problems.find((found) => found.length > 0) ?? [];
@@ -100,8 +127,8 @@ async function runCase(stage: CaseStage, entry: PolicyCase): Promise<Untimed> {
 
 // Assumed scores.
 
-function assumedCase({ policy, failMode }: CaseStage, { scores = {}, direction, context }: PolicyCase): StagedCase {
-  const facts = assumedFacts(policy, scores, direction, context);
+function assumedCase({ policy, failMode, isNamed }: CaseStage, { scores = {}, direction, context }: PolicyCase): StagedCase {
+  const facts = assumedFacts(policy, scores, direction, context, isNamed);
   const { action, triggered_rules: rules } = decide(policy, facts, failMode);
   return { facts, outcomes: [{ way: 'assumed', action, rules }] };
 }
@@ -109,8 +136,8 @@ function assumedCase({ policy, failMode }: CaseStage, { scores = {}, direction, 
 export type AssumedScores = NonNullable<PolicyCase['scores']>;
 
 /** The facts when every classifier that the policy reads has answered: with these scores, and with nothing found besides. */
-export function assumedFacts(policy: Policy, scores: AssumedScores, direction: Direction, context: Context): Facts {
-  const results = assumedResults(scores);
+export function assumedFacts(policy: Policy, scores: AssumedScores, direction: Direction, context: Context, isNamed: IsNamed): Facts {
+  const results = assumedResults(scores, isNamed);
   const asked = [...policy.rules.flatMap(({ when }) => scoreNames(when)), ...results.map(({ classifier_id: classifier }) => ({ classifier }))];
   const classifiers = new Map<string, 'ok' | UnknownReason>(asked.filter(({ classifier }) => classifier !== '*').map(({ classifier }) => [classifier, 'ok']));
   return { direction, results, classifiers, context: { direction, ...context }, contentTypes: [contentTypeOf(context)] };
@@ -118,13 +145,14 @@ export function assumedFacts(policy: Policy, scores: AssumedScores, direction: D
 
 const contentTypeOf = ({ content_type: type }: Context): 'text' | 'image' | 'audio' => (type === 'image' || type === 'audio' ? type : 'text');
 
-export function assumedResults(scores: AssumedScores): readonly ClassifierResult[];
-export function assumedResults(scores: AssumedScores | undefined): readonly ClassifierResult[] | undefined;
-export function assumedResults(scores: AssumedScores | undefined): readonly ClassifierResult[] | undefined {
+export function assumedResults(scores: AssumedScores, isNamed: IsNamed): readonly ClassifierResult[];
+export function assumedResults(scores: AssumedScores | undefined, isNamed: IsNamed): readonly ClassifierResult[] | undefined;
+export function assumedResults(scores: AssumedScores | undefined, isNamed: IsNamed): readonly ClassifierResult[] | undefined {
   if (scores === undefined) return undefined;
   return Object.entries(scores).map(([name, score]): ClassifierResult => {
     const dot = name.indexOf('.');
-    const result = { classifier_id: name.slice(0, dot), category: name.slice(dot + 1), latency_ms: 0 };
+    const [classifier, category] = [name.slice(0, dot), name.slice(dot + 1)];
+    const result = { classifier_id: classifier, category, latency_ms: 0, ...(isNamed(classifier, category) ? { named: true as const } : {}) };
     return score === 'unknown' ? { ...result, unknown: true, reason: 'unavailable' } : { ...result, score, label: result.category, spans: [] };
   });
 }

@@ -5,6 +5,7 @@
 import { OPERATORS, type Condition, type Operator, type OperatorValue } from '../contract/policy.ts';
 import { CONTENT_TYPES, type ContentType } from '../contract/screening.ts';
 import { isMapping, kindOf, meant, type JsonSchema, type Site } from '../config/shape.ts';
+import { ROLE, ROLES } from './roles.ts';
 import { TIME_WEEKDAY, WEEKDAYS } from './time.ts';
 import { CONTENT_TYPE } from './truth.ts';
 
@@ -96,7 +97,7 @@ function readContext(value: Readonly<Record<string, unknown>>, site: Site): Cond
   const key = value.context;
   const named = typeof key === 'string' && CONTEXT_KEY.test(key);
   if (!named) site.child('context').refuse('expected a context key such as surface or user.trust');
-  const test = readTest(value, site, key === CONTENT_TYPE ? readContentType : key === TIME_WEEKDAY ? readWeekday : readContextValue);
+  const test = readTest(value, site, (named ? READ_CONTEXT[key] : undefined) ?? readContextValue);
   return named && test ? Object.freeze({ kind: 'context', key, ...test }) : undefined;
 }
 
@@ -134,6 +135,15 @@ function readContentType(operator: Operator, value: unknown, site: Site): Operat
   return type ?? site.refuse(`expected one of ${CONTENT_TYPES.join(', ')}`, typeof value === 'string' ? meant(value, CONTENT_TYPES) : undefined);
 }
 
+/** A dialect may have other roles, so one that is not known is only warned of. */
+function readRole(operator: Operator, value: unknown, site: Site): OperatorValue | undefined {
+  if (operator === 'exists') return readFlag(value, site);
+  if (operator !== 'eq') return site.refuse(`${ROLE} is compared by eq, or by exists`, undefined, 'key');
+  if (typeof value !== 'string') return site.refuse(`expected a role such as ${ROLES.join(', ')}, got ${kindOf(value)}`);
+  if (!ROLES.some((role) => role === value)) site.warn('a role that no wire format here has', meant(value, ROLES));
+  return value;
+}
+
 /** Days by name or by number. */
 function readWeekday(operator: Operator, value: unknown, site: Site): OperatorValue | undefined {
   const numbered = (day: unknown): unknown => (typeof day === 'string' ? WEEKDAYS.findIndex((name) => name === day) + 1 || day : day);
@@ -142,6 +152,9 @@ function readWeekday(operator: Operator, value: unknown, site: Site): OperatorVa
   if (unknown !== undefined) return site.refuse('expected a day, monday to sunday or 1 to 7', typeof unknown === 'string' ? meant(unknown, WEEKDAYS) : undefined);
   return readContextValue(operator, days, site);
 }
+
+/** Context keys whose values are not any text or number. */
+const READ_CONTEXT: Readonly<Record<string, ReadValue>> = Object.assign(Object.create(null), { [CONTENT_TYPE]: readContentType, [ROLE]: readRole, [TIME_WEEKDAY]: readWeekday });
 
 function readFlag(value: unknown, site: Site): boolean | undefined {
   return typeof value === 'boolean' ? value : site.refuse(`expected true or false, got ${kindOf(value)}`);

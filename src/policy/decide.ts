@@ -11,6 +11,7 @@
  */
 import type { Condition, FailMode, Facts, Policy, PolicyDecision, Rule } from '../contract/policy.ts';
 import type { Action, ClassifierResult, ContentType, Direction } from '../contract/screening.ts';
+import { readsRole, viewsByRole } from './roles.ts';
 import { withTimeOfDay } from './time.ts';
 import { FALSE, TRUE, UNKNOWN, askedTypes, compileContext, compileScore, factsFor, greatest, knownScores, least, leastScore, opposite, satisfies, truthOf, type ContextLeaf, type Known, type ScoreLeaf, type Truth } from './truth.ts';
 
@@ -24,11 +25,10 @@ export function decide(policy: Policy, facts: Facts, tenantFailMode: FailMode): 
   const matters = mattering(program, facts);
   for (let at = 0; at < rules.length; at++) {
     if (matters[at] === 0) continue;
-    const { rule, asked, evaluate } = rules[at];
-    const seen = asked.length === 0 ? facts : factsFor(asked, facts);
-    const truth = evaluate(seen === facts ? run : new Run(program, seen));
-    if (truth === TRUE) return { action: actionOf(rule), rule, matched: matchedBy(rule.when, seen), triggered_rules: [rule.id], degraded };
-    if (truth === UNKNOWN && !waits(evaluate, program, seen)) {
+    const { rule, asked } = rules[at];
+    const truth = tryRule(rules[at], program, run);
+    if (truth === TRUE) return { action: actionOf(rule), rule, ...heldBy(rule.when, asked, facts), triggered_rules: [rule.id], degraded };
+    if (truth === UNKNOWN) {
       degraded.push(rule.id);
       if (failModeOf(rule, policy, tenantFailMode) === 'closed') return { action: 'block', rule, matched: [], triggered_rules: [rule.id], degraded };
     }
@@ -36,9 +36,19 @@ export function decide(policy: Policy, facts: Facts, tenantFailMode: FailMode): 
   return { action: policy.defaultAction, matched: [], triggered_rules: [], degraded };
 }
 
-/** Whether the rule would be known if those that are heard later had found nothing: then it is for them to decide it. */
-function waits(evaluate: Evaluate, program: Program, facts: Facts): boolean {
-  return facts.deferred !== undefined && evaluate(new Run(program, { ...facts, deferred: undefined })) !== UNKNOWN;
+/** False where the rule is unknown, and would be known if those that are heard later had found nothing: then it is for them to decide it. */
+function tryRule({ asked, byRole, evaluate }: CompiledRule, program: Program, run: Run): Truth {
+  const { facts } = run;
+  if (byRole && facts.roles !== undefined) {
+    const views = viewsByRole(facts, asked);
+    const truth = views.reduce<Truth>((most, view) => greatest(most, evaluate(new Run(program, view.facts))), FALSE);
+    const waits = truth === UNKNOWN && facts.deferred !== undefined && views.every((view) => evaluate(new Run(program, { ...view.facts, deferred: undefined })) !== UNKNOWN);
+    return waits ? FALSE : truth;
+  }
+  const seen = asked.length === 0 ? facts : factsFor(asked, facts);
+  const truth = evaluate(seen === facts ? run : new Run(program, seen));
+  const waits = truth === UNKNOWN && seen.deferred !== undefined && evaluate(new Run(program, { ...seen, deferred: undefined })) !== UNKNOWN;
+  return waits ? FALSE : truth;
 }
 
 /** What a rule that is true does. Nobody waits for a person yet, so a hold ends at once. */
@@ -60,6 +70,8 @@ interface CompiledRule {
   readonly rule: Rule;
   /** Content types that the rule names. */
   readonly asked: readonly ContentType[];
+  /** It asks who said it. */
+  readonly byRole: boolean;
   readonly evaluate: Evaluate;
 }
 
@@ -98,6 +110,8 @@ function compile(policy: Policy): Program {
   const leaves: Leaf[] = [];
   const slots: { readonly classifier: string; readonly category: string }[] = [];
   const leafIndex = new Map<string, number>();
+  const enabled = policy.rules.filter((rule) => rule.enabled);
+  const uses = leafUses(enabled.map(({ when }) => when));
   const slotIndex = new Map<string, number>();
 
   const slotOf = (leaf: ScoreLeaf): number =>
@@ -125,13 +139,15 @@ function compile(policy: Policy): Program {
       }
       case 'score':
       case 'context': {
-        const leaf = indexOf(leafIndex, JSON.stringify(condition), () => leaves.push(compileLeaf(condition)) - 1);
+        const key = JSON.stringify(condition);
+        if (uses.get(key) === 1) return compileLeaf(condition);
+        const leaf = indexOf(leafIndex, key, () => leaves.push(compileLeaf(condition)) - 1);
         return (run) => run.truthOf(leaf);
       }
     }
   };
 
-  const compiled = policy.rules.filter((rule) => rule.enabled).map((rule): CompiledRule => ({ rule, asked: askedTypes(rule.when), evaluate: compileCondition(rule.when) }));
+  const compiled = enabled.map((rule): CompiledRule => ({ rule, asked: askedTypes(rule.when), byRole: readsRole(rule.when), evaluate: compileCondition(rule.when) }));
   const facing = (direction: Direction) => compiled.filter(({ rule }) => rule.direction === direction || rule.direction === 'both');
   const rules = { input: facing('input'), output: facing('output') };
   const indexed = (facingRules: readonly CompiledRule[]): RuleIndex => {
@@ -180,13 +196,13 @@ function neededScores(condition: Condition): readonly NeededScore[] | undefined 
 function mattering({ index, slots, slotsOf }: Program, facts: Facts): Uint8Array {
   const { always, bySlot } = index[facts.direction];
   const highs = new Float64Array(slots.length);
-  const raise = (named: ReadonlyMap<string, number> | undefined, category: string, score: number): void => {
-    for (const slot of [named?.get(category), named?.get('*')]) if (slot !== undefined && score > highs[slot]) highs[slot] = score;
+  const raise = (own: ReadonlyMap<string, number> | undefined, { category, named }: ClassifierResult, score: number): void => {
+    for (const slot of [own?.get(category), named === true ? undefined : own?.get('*')]) if (slot !== undefined && score > highs[slot]) highs[slot] = score;
   };
   for (const result of facts.results) {
     const score = 'unknown' in result || !facts.classifiers.has(result.classifier_id) ? Infinity : result.score;
-    raise(slotsOf.get(result.classifier_id), result.category, score);
-    raise(slotsOf.get('*'), result.category, score);
+    raise(slotsOf.get(result.classifier_id), result, score);
+    raise(slotsOf.get('*'), result, score);
   }
   for (const [classifier, named] of slotsOf) {
     if (isMissing(classifier, facts)) for (const slot of named.values()) highs[slot] = Infinity;
@@ -211,7 +227,29 @@ function indexOf(index: Map<string, number>, key: string, create: () => number):
   return found;
 }
 
+/** How often each leaf stands in these conditions: the truth of one that stands there once is not kept. */
+function leafUses(conditions: readonly Condition[]): ReadonlyMap<string, number> {
+  const uses = new Map<string, number>();
+  const count = (condition: Condition): void => {
+    if (condition.kind === 'all' || condition.kind === 'any') return condition.of.forEach(count);
+    if (condition.kind === 'not') return count(condition.of);
+    const key = JSON.stringify(condition);
+    uses.set(key, (uses.get(key) ?? 0) + 1);
+  };
+  conditions.forEach(count);
+  return uses;
+}
+
+// Most conditions have two branches, and those are spared the loop.
+
 function allOf(branches: readonly Evaluate[]): Evaluate {
+  const [first, second] = branches as readonly [Evaluate, Evaluate];
+  if (branches.length === 2) {
+    return (run) => {
+      const truth = first(run);
+      return truth === FALSE ? FALSE : least(truth, second(run));
+    };
+  }
   return (run) => {
     let truth: Truth = TRUE;
     for (let i = 0; i < branches.length && truth !== FALSE; i++) truth = least(truth, branches[i](run));
@@ -220,6 +258,13 @@ function allOf(branches: readonly Evaluate[]): Evaluate {
 }
 
 function anyOf(branches: readonly Evaluate[]): Evaluate {
+  const [first, second] = branches as readonly [Evaluate, Evaluate];
+  if (branches.length === 2) {
+    return (run) => {
+      const truth = first(run);
+      return truth === TRUE ? TRUE : greatest(truth, second(run));
+    };
+  }
   return (run) => {
     let truth: Truth = FALSE;
     for (let i = 0; i < branches.length && truth !== TRUE; i++) truth = greatest(truth, branches[i](run));
@@ -260,6 +305,13 @@ class Run {
 }
 
 // What a redaction uses.
+
+/** What makes a true condition true, and about whose texts it is where it asks that. */
+function heldBy(when: Condition, asked: readonly ContentType[], facts: Facts): Pick<PolicyDecision, 'matched' | 'roles'> {
+  if (facts.roles === undefined || !readsRole(when)) return { matched: matchedBy(when, factsFor(asked, facts)) };
+  const held = viewsByRole(facts, asked).filter((view) => truthOf(when, view.facts) === TRUE);
+  return { matched: held.flatMap((view) => matchedBy(when, view.facts)), roles: held.map(({ role }) => role) };
+}
 
 /**
  * Results that make score leaves of a true condition true, in the order of the facts: through every branch that is true

@@ -1,15 +1,19 @@
 /**
  * The decision with its reasons: for every rule what became of it, for every leaf what was compared. Pure.
  *
+ * A rule that asks who said it was tried once for each role; the trace is of the one that it holds about, else of one of
+ * which it is not known, else of the first.
+ *
  * INVARIANT: `explain(…).decision` is what `decide(…)` returns; each rule that was tried has the value decide saw.
  * The trace holds names, scores and context values, and no text of the exchange. It is made for people who ask and is
  * not on the path.
  */
 import type { Condition, FailMode, Facts, OperatorValue, Policy, PolicyDecision, Rule } from '../contract/policy.ts';
-import type { ContentType, ContextValue } from '../contract/screening.ts';
+import type { Action, ContentType, ContextValue } from '../contract/screening.ts';
 import { decide, failModeOf } from './decide.ts';
+import { readsRole, viewsByRole } from './roles.ts';
 import { withTimeOfDay } from './time.ts';
-import { CONTENT_TYPE, FALSE, TRUE, UNKNOWN, askedTypes, factsFor, knownScores, truthOf, type Truth } from './truth.ts';
+import { CONTENT_TYPE, FALSE, TRUE, UNKNOWN, askedTypes, knownScores, truthOf, type Truth } from './truth.ts';
 
 export const RULE_STATES = ['true', 'false', 'unknown', 'not_reached', 'other_direction', 'disabled'] as const;
 export type RuleState = (typeof RULE_STATES)[number];
@@ -45,15 +49,30 @@ export function explain(policy: Policy, facts: Facts, tenantFailMode: FailMode):
     if (rule.direction !== 'both' && rule.direction !== facts.direction) return { rule, state: 'other_direction', reason: `the rule looks at ${rule.direction}` };
     if (decided) return { rule, state: 'not_reached', reason: 'an earlier rule decided' };
     const asked = askedTypes(rule.when);
-    const seen = factsFor(asked, facts);
+    const views = viewsByRole(readsRole(rule.when) ? facts : { ...facts, roles: undefined }, asked).map((view) => view.facts);
+    const seen = views.reduce((most, view) => (truthOf(rule.when, view) > truthOf(rule.when, most) ? view : most));
     const trace = traceOf(rule.when, seen);
     const failMode = failModeOf(rule, policy, tenantFailMode);
-    if (trace.value === 'unknown' && waits(rule.when, seen)) return { rule, state: 'unknown', reason: 'it waits for scores that are heard later', trace };
+    if (trace.value === 'unknown' && views.every((view) => waits(rule.when, view))) return { rule, state: 'unknown', reason: 'it waits for scores that are heard later', trace };
     decided = trace.value === 'true' || (trace.value === 'unknown' && failMode === 'closed');
-    const missing = seen === facts ? 'a score is missing' : `a score is missing, since not every classifier reads ${asked.join(' and ')},`;
+    const missing = seen.classifiers === facts.classifiers ? 'a score is missing' : `a score is missing, since not every classifier reads ${asked.join(' and ')},`;
     return { rule, state: trace.value, reason: reasonOf(trace.value, failMode, missing), trace };
   });
   return { decision, rules };
+}
+
+/** What commands print with `--json`, and what the API answers. */
+export interface ExplanationJson {
+  /** `id@revision` */
+  readonly policy: string;
+  readonly action: Action;
+  readonly triggered_rules: readonly string[];
+  readonly degraded: readonly string[];
+  readonly rules: readonly (Omit<RuleTrace, 'rule'> & { readonly rule: string; readonly action: Action })[];
+}
+
+export function explanationJson({ id, revision }: Pick<Policy, 'id' | 'revision'>, { decision: { action, triggered_rules, degraded }, rules }: Explanation): ExplanationJson {
+  return { policy: `${id}@${revision}`, action, triggered_rules, degraded, rules: rules.map(({ rule, ...traced }) => ({ rule: rule.id, action: rule.action, ...traced })) };
 }
 
 /** Known if those that are heard later had found nothing: theirs to decide. */

@@ -266,13 +266,16 @@ function refuseSetIds({ patterns, pattern_sets: sets }: { readonly patterns?: re
 
 // Cases.
 
-const caseShape = withCheck(
+export const assumedScores = custom('mapping', 'Scores in place of the classifiers’.', readScores, { schema: { type: 'object', additionalProperties: { anyOf: [{ type: 'number', minimum: 0, maximum: 1 }, { const: 'unknown' }] } } });
+export const assumedContext = custom('mapping', 'What context: reads.', readContextValues, { default: {} as Context, schema: { type: 'object', additionalProperties: { type: ['string', 'number', 'boolean'] } } });
+
+export const caseShape = withCheck(
   mapping('A case.', {
     name: text('For people.', { required: true, lengthMax: 300 }),
     direction: choice('What is screened.', DIRECTIONS, { required: true }),
     text: text('The text.', { lengthMax: 100_000 }),
-    scores: custom('mapping', 'Scores in place of the classifiers’.', readScores, { schema: { type: 'object', additionalProperties: { anyOf: [{ type: 'number', minimum: 0, maximum: 1 }, { const: 'unknown' }] } } }),
-    context: custom('mapping', 'What context: reads.', readContextValues, { default: {}, schema: { type: 'object', additionalProperties: { type: ['string', 'number', 'boolean'] } } }),
+    scores: assumedScores,
+    context: assumedContext,
     expect: mapping('What must come out.', {
       action: choice('The action.', ACTIONS, { required: true }),
       rules: list('The rules that decided.', name(''), { countMax: RULES_MAX }),
@@ -326,7 +329,7 @@ function readShare(value: unknown, site: Site): number | undefined {
 // Checks across keys.
 
 /** A shape with one more check, run on what could be read even when parts were refused. */
-function withCheck<T extends object | undefined>(shape: Shape<T>, check: (value: Partial<NonNullable<T>>, site: Site) => void): Shape<T> {
+export function withCheck<T extends object | undefined>(shape: Shape<T>, check: (value: Partial<NonNullable<T>>, site: Site) => void): Shape<T> {
   return {
     ...shape,
     read(value, site) {

@@ -11,9 +11,10 @@ import type { Condition, FailMode, Facts, Policy, PolicyDecision, PolicyPattern 
 import { DIRECTIONS, type Action, type ClassifierResult, type Context, type ContextValue, type Direction } from '../contract/screening.ts';
 import { failModeOf } from './decide.ts';
 import { PATTERNS_CLASSIFIER } from './parse.ts';
+import { readsRole, ROLE, viewsByRole } from './roles.ts';
 import { decideWithClaims, withClaims } from './stricter.ts';
 import { TIME, TIME_HOUR, TIME_WEEKDAY, withTimeOfDay } from './time.ts';
-import { CONTENT_TYPE, FALSE, TRUE, UNKNOWN, askedTypes, contextTruth, factsFor, greatest, knownScores, least, opposite, scoreTruth, type ContextLeaf, type ScoreLeaf, type Truth } from './truth.ts';
+import { CONTENT_TYPE, FALSE, TRUE, UNKNOWN, askedTypes, contextTruth, greatest, knownScores, least, opposite, scoreTruth, type ContextLeaf, type ScoreLeaf, type Truth } from './truth.ts';
 
 // Writing.
 
@@ -27,6 +28,8 @@ export function recordFacts(policy: Policy, facts: Facts, asked: readonly string
   const context: Record<string, ContextValue | null> = {};
   const claimed: Record<string, ContextValue> = {};
   for (const key of contextKeys(policy)) {
+    // The roles of several texts are no value of one.
+    if (key === ROLE && facts.roles !== undefined) continue;
     if (Object.hasOwn(claims, key)) {
       if (String(claims[key]).length > VALUE_CHARS_MAX) continue;
       claimed[key] = claims[key]!;
@@ -110,10 +113,7 @@ function readDecision(record: ExchangeRecord, policy: string, direction: Directi
 }
 
 function readFacts(record: ExchangeRecord, direction: Direction, recorded: RecordedFacts, lines: DecisionRecord['classifier_results']): RecordedFactsRead {
-  const results = lines.flatMap(({ classifier_id, category, score, unknown }): ClassifierResult[] => [
-    ...(score === undefined ? [] : [{ classifier_id, category, score, label: category, spans: [], latency_ms: 0 }]),
-    ...(unknown === undefined ? [] : [{ classifier_id, category, unknown: true as const, reason: unknown, latency_ms: 0 }]),
-  ]);
+  const results = readResults(lines);
   return {
     facts: {
       direction,
@@ -122,12 +122,20 @@ function readFacts(record: ExchangeRecord, direction: Direction, recorded: Recor
       ...(recorded.deferred === undefined ? {} : { deferred: new Set(recorded.deferred) }),
       context: contextOf(record, direction, recorded),
       contentTypes: recorded.content_types,
+      ...(recorded.roles === undefined ? {} : { roles: recorded.roles.map(({ role, content_types: contentTypes, results: own }) => ({ role, contentTypes, results: readResults(own) })) }),
     },
     several: new Set(lines.filter(({ count }) => count > 1).map(({ classifier_id, category }) => `${classifier_id}.${category}`)),
     mixed: (recorded.texts ?? 1) > 1 && results.length > 0,
     absent: new Set([...Object.entries(recorded.context ?? {}).flatMap(([key, value]) => (value === null ? [key] : [])), ...(isOwn(record) ? [] : ['endpoint', 'stream', 'session', 'model'])]),
     ...(recorded.claims === undefined ? {} : { claims: recorded.claims }),
   };
+}
+
+function readResults(lines: DecisionRecord['classifier_results']): readonly ClassifierResult[] {
+  return lines.flatMap(({ classifier_id, category, score, unknown, named }): ClassifierResult[] => {
+    const own = { classifier_id, category, latency_ms: 0, ...(named === true ? { named } : {}) };
+    return [...(score === undefined ? [] : [{ ...own, score, label: category, spans: [] }]), ...(unknown === undefined ? [] : [{ ...own, unknown: true as const, reason: unknown }])];
+  });
 }
 
 /** What the screening service is told, it is told in its body. */
@@ -137,7 +145,7 @@ function isOwn({ route }: ExchangeRecord): boolean {
 
 function contextOf(record: ExchangeRecord, direction: Direction, { context = {} }: RecordedFacts): Context {
   const { request_id, tenant_id: tenant, session_id: session, route: endpoint, model, stream, started_at: time } = record;
-  const values: Readonly<Record<string, ContextValue | null | undefined>> = { ...(isOwn(record) ? {} : { endpoint, stream, session, model }), ...context, request_id, tenant, direction, time };
+  const values: Readonly<Record<string, ContextValue | null | undefined>> = { ...(isOwn(record) ? {} : { endpoint, stream, session, model, ...(direction === 'output' ? { [ROLE]: 'assistant' } : {}) }), ...context, request_id, tenant, direction, time };
   return Object.fromEntries(Object.entries(values).filter((entry): entry is [string, ContextValue] => entry[1] !== undefined && entry[1] !== null));
 }
 
@@ -175,9 +183,11 @@ export function redecide(policy: Policy, recorded: RecordedDecision, recordedBy:
 function gapOf(policy: Policy, facts: Facts, known: Known, failMode: FailMode): Gap | undefined {
   for (const rule of policy.rules) {
     if (!rule.enabled || (rule.direction !== 'both' && rule.direction !== facts.direction)) continue;
-    const seen = factsFor(askedTypes(rule.when), facts);
+    const byRole = readsRole(rule.when);
+    if (byRole && !known.tellsRole()) return 'context';
     known.gap = undefined;
-    const truth = known.truthOf(rule.when, seen);
+    const views = viewsByRole(byRole ? facts : { ...facts, roles: undefined }, askedTypes(rule.when));
+    const truth = views.reduce<Truth>((most, view) => greatest(most, known.truthOf(rule.when, view.facts)), FALSE);
     if (truth === TRUE) return undefined;
     if (truth === FALSE) continue;
     if (known.gap !== undefined) return known.gap;
@@ -225,6 +235,12 @@ class Known {
     }
   }
 
+  /** Who said it is known, or that nobody is said to have. */
+  tellsRole(): boolean {
+    const { facts: { context, roles }, absent } = this.#read;
+    return roles !== undefined || Object.hasOwn(context, ROLE) || absent.has(ROLE);
+  }
+
   #open(gap: Gap): Truth {
     this.gap ??= gap;
     return UNKNOWN;
@@ -241,7 +257,7 @@ class Known {
     // Who reads what is not recorded.
     if (contentTypes.some((type) => type !== 'text')) return 'score';
     const exact = leaf.operator === 'gt' || leaf.operator === 'gte' || leaf.operator === 'exists' || truth === TRUE;
-    const lower = results.some(({ classifier_id: id, category }) => (leaf.classifier === '*' || leaf.classifier === id) && (leaf.category === '*' || leaf.category === category) && several.has(`${id}.${category}`));
+    const lower = results.some(({ classifier_id: id, category, named }) => (leaf.classifier === '*' || leaf.classifier === id) && (leaf.category === '*' ? named !== true : leaf.category === category) && several.has(`${id}.${category}`));
     return exact || !lower ? undefined : 'score';
   }
 
@@ -254,7 +270,7 @@ class Known {
   }
 
   #tellsContext({ key }: ContextLeaf, facts: Facts): boolean {
-    return ALWAYS_RECORDED.has(key) || Object.hasOwn(facts.context, key) || this.#read.absent.has(key);
+    return ALWAYS_RECORDED.has(key) || key === ROLE || Object.hasOwn(facts.context, key) || this.#read.absent.has(key);
   }
 }
 

@@ -131,6 +131,15 @@ export class PolicySource {
     }
   }
 
+  /** Somebody answers again: those who had no answer are asked anew, at once where what is held is known to be old. */
+  retry(nowMs: number): void {
+    for (const entry of this.#entries.values()) {
+      if (entry.last !== 'failed') continue;
+      const isOld = entry.leastNumber > (entry.revision?.number ?? 0);
+      entry.dueMs = Math.min(entry.dueMs, isOld ? nowMs : nowMs + SPREAD_MS * this.#random());
+    }
+  }
+
   states(): readonly PolicyState[] {
     return [...this.#entries].map(([key, { revision, origin, confirmedMs, last }]) => ({ key, revision, origin, confirmedMs, last }));
   }

@@ -7,6 +7,7 @@
  * - A result without a score, and a classifier that failed or was never asked, are unknown. `*` asks all that were
  *   asked; if none was, it is unknown.
  * - A classifier that is heard later is unknown until then, and so is whether it has a score.
+ * - `*` in place of a category stands for all but those that are reached by name alone (`named`).
  * - A leaf is true when any score makes it true; else unknown when anything is unknown; else false.
  * - `exists` asks whether any score is known, so it is never unknown itself.
  * - A context value that is absent is a known absence: it compares false, never unknown. `content_type` has as many
@@ -218,7 +219,7 @@ export function satisfies(leaf: ScoreLeaf, result: ClassifierResult): result is 
 }
 
 function covers(classifier: string, category: string, result: ClassifierResult): boolean {
-  return (classifier === '*' || classifier === result.classifier_id) && (category === '*' || category === result.category);
+  return (classifier === '*' || classifier === result.classifier_id) && (category === '*' ? result.named !== true : category === result.category);
 }
 
 type Comparable = number | string | boolean;

@@ -11,6 +11,7 @@ import type { PseudonymVault } from '../screen/pseudonyms.ts';
 import type { ServiceAnswer } from '../screen/service.ts';
 import type { Guard, GuardOptions } from '../stream/guard.ts';
 import type { TenantLimits } from '../tenant/limits.ts';
+import type { StoredKeys } from '../tenant/stored-keys.ts';
 
 /** Takes the one closing entry of each exchange. */
 export interface AuditPort {
@@ -37,6 +38,8 @@ export interface ProxyDependencies {
   plan(tenantId: string): ScreeningPlan | undefined;
   readonly audit: AuditPort;
   readonly screeningService: ScreeningService;
+  /** Keys of tenants beside those of the configuration; they change by themselves. */
+  readonly storedKeys?: StoredKeys;
   /** Default: limits counted in this process. */
   readonly limits?: TenantLimits;
   /** Keeps the pseudonyms of sessions; without it they last for one exchange. */

@@ -17,8 +17,9 @@ import type { ScreeningPlan } from '../screen/plan.ts';
 import type { ServiceRecord } from '../screen/service.ts';
 import { sourceReader, type SourceReader } from '../screen/sources.ts';
 import { createGuard } from '../stream/guard.ts';
-import { createDirectory, identify, type Identified, type TenantDirectory } from '../tenant/identify.ts';
+import { createDirectory, identify, requireScope, type Identified, type TenantDirectory } from '../tenant/identify.ts';
 import type { TenantLimits } from '../tenant/limits.ts';
+import type { KeyLimits } from '../tenant/stored-keys.ts';
 import { planOfCaller, readCallerContext } from './caller.ts';
 import type { ProxyDependencies } from './dependencies.ts';
 import { checkJsonType, checkRequestHeaders, fieldValue, forwardedRequestHeaders, headerSafe, type ForwardOptions } from './headers.ts';
@@ -86,13 +87,15 @@ async function walk(exchange: OpenExchange, site: ExchangeSite): Promise<void> {
   checkRequestHeaders(req.rawHeaders, req.httpVersion, proxy.limits.headers_max);
   const target = readTarget(req.url!, proxy.limits.url_bytes_max);
   const identified = await exchange.stage('identify', async () => {
-    const found = identify(req.rawHeaders, target.query, directoryOf(snapshot), exchange.now());
+    const found = identify(req.rawHeaders, target.query, directoryOf(snapshot, site.dependencies), exchange.now());
     facts.tenant = found.tenant;
-    exchange.admission = await site.limits.admit(found.tenant);
+    facts.keyId = found.keyId;
+    exchange.admission = await site.limits.admit(found.tenant, keyLimits(found));
     return found;
   });
   const route = matchRoute(req.method!, target, proxy);
   facts.route = route.name;
+  requireScope(identified, SCOPES[route.kind]);
   switch (route.kind) {
     case 'screened': return screenedRoute(exchange, site, identified, route);
     case 'pass_through': return passThroughRoute(exchange, site, identified, route);
@@ -100,6 +103,9 @@ async function walk(exchange: OpenExchange, site: ExchangeSite): Promise<void> {
     case 'moderations': return moderationRoute(exchange, site, identified);
   }
 }
+
+/** What a key must be for, by kind of route. */
+const SCOPES = { screened: 'models', pass_through: 'pass_through', screening_service: 'screening', moderations: 'screening' } as const;
 
 async function screenedRoute(exchange: OpenExchange, site: ExchangeSite, identified: Identified, route: ScreenedRoute): Promise<void> {
   const { req, facts, signal, snapshot: { config: { proxy } } } = exchange;
@@ -263,10 +269,16 @@ const SESSION_CHARS_MAX = 256;
 
 const directories = new WeakMap<Snapshot, TenantDirectory>();
 
-export function directoryOf(snapshot: Snapshot): TenantDirectory {
+/** With the keys of the store, which change while a snapshot stays. */
+export function directoryOf(snapshot: Snapshot, { storedKeys }: Pick<ProxyDependencies, 'storedKeys'>): TenantDirectory {
   let directory = directories.get(snapshot);
-  if (directory === undefined) directories.set(snapshot, directory = createDirectory(snapshot.config.tenants));
+  if (directory === undefined) directories.set(snapshot, directory = createDirectory(snapshot.config.tenants, storedKeys));
   return directory;
+}
+
+/** The limits that the key has beside its tenant's. */
+export function keyLimits({ keyId, key }: Identified): { readonly keyId: string; readonly limits: KeyLimits } | undefined {
+  return keyId === undefined || key === undefined ? undefined : { keyId, limits: key.limits };
 }
 
 export function upstreamOf(exchange: OpenExchange, site: ExchangeSite, identified: Identified): ReturnType<Upstreams['of']> {

@@ -9,7 +9,7 @@ import type { TenantConfig } from '../config/schema.ts';
 import type { Snapshot } from '../config/snapshot.ts';
 import { CHANNELS, type Stage, type StageEnded } from '../contract/channels.ts';
 import { WeirError } from '../contract/errors.ts';
-import type { DecisionRecord, ExchangeRecord, Outcome } from '../contract/exchange.ts';
+import type { DecisionRecord, ExchangeRecord, Outcome, TokenUsage } from '../contract/exchange.ts';
 import type { Afterwards } from '../screen/afterwards.ts';
 import type { Admission } from '../tenant/limits.ts';
 import type { ProxyDependencies } from './dependencies.ts';
@@ -26,6 +26,7 @@ export class ClientLeft extends Error {
 /** What the closing entry says, filled in along the walk. */
 export interface Facts {
   tenant?: TenantConfig;
+  keyId?: string;
   policy?: string;
   route: string;
   model?: string;
@@ -39,6 +40,7 @@ export interface Facts {
   upstreamStatus?: number;
   heldCharsMax: number;
   heldMsTotal: number;
+  usage?: TokenUsage;
   requestBytes: number;
   responseBytes: number;
   /** `performance.now()` of the first byte of the answer. */
@@ -178,6 +180,7 @@ export class OpenExchange {
       kind: 'exchange',
       request_id: this.requestId,
       tenant_id: facts.tenant?.id ?? NO_TENANT,
+      key_id: facts.keyId,
       session_id: facts.sessionId,
       policy: facts.policy,
       method: this.req.method!,
@@ -193,6 +196,7 @@ export class OpenExchange {
       late: this.afterwards?.record,
       held_chars_max: facts.heldCharsMax,
       held_ms_total: facts.heldMsTotal,
+      usage: facts.usage,
       request_bytes: facts.requestBytes,
       response_bytes: facts.responseBytes,
       started_at: new Date(this.startedAtMs).toISOString(),

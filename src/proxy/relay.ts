@@ -4,11 +4,12 @@
  * leaves ends the upstream's work; under strict durability the last bytes of an answer wait for its audit entry.
  */
 import { WeirError, type ErrorCode } from '../contract/errors.ts';
-import type { Outcome } from '../contract/exchange.ts';
+import type { Outcome, TokenUsage } from '../contract/exchange.ts';
 import type { PolicyDecision } from '../contract/policy.ts';
 import type { Dialect, RequestReading } from '../dialect/dialect.ts';
-import type { OutputPlan } from '../screen/plan.ts';
+import type { OutputPlan } from '../screen/output.ts';
 import { mediaOf, type Guard, type GuardOptions, type GuardSummary } from '../stream/guard.ts';
+import { estimateTokens } from '../tenant/limits.ts';
 import { Client } from './client.ts';
 import { addStreamHeaders, forwardedAnswerHeaders, mediaType } from './headers.ts';
 import type { OpenExchange } from './opened.ts';
@@ -241,7 +242,8 @@ class Relay implements BodyTaker {
     facts.output = { ...summary.decision, facts: this.#options.plan.recordFacts() };
     facts.heldCharsMax = summary.heldCharsMax;
     facts.heldMsTotal = summary.heldMsTotal;
-    if (summary.usage !== undefined) exchange.admission?.settleTokens((summary.usage.inputTokens ?? 0) + (summary.usage.outputTokens ?? 0));
+    facts.usage = usageOf(exchange, summary);
+    exchange.admission?.settleTokens(facts.usage.prompt_tokens + facts.usage.completion_tokens);
     exchange.stageEnded({ stage: 'upstream', startMs: this.#options.sentMs, error: facts.errorCode, attributes: upstreamAttributes(summary) });
     exchange.stageEnded({ stage: 'guard', startMs: this.#startMs, attributes: { 'weir.held_characters': summary.heldCharsMax } });
   }
@@ -252,6 +254,13 @@ class Relay implements BodyTaker {
     if (this.#isStream) addStreamHeaders(fields);
     return [...fields, ...exchange.ownHeaders(this.#isMedia)];
   }
+}
+
+/** As the upstream counted; an answer that tells nothing is reckoned by its length, and one that refuses costs nothing. */
+function usageOf({ facts: { requestBytes, upstreamStatus = 0 } }: OpenExchange, { usage, textChars }: GuardSummary): TokenUsage {
+  if (usage !== undefined) return { prompt_tokens: usage.inputTokens ?? 0, completion_tokens: usage.outputTokens ?? 0 };
+  if (upstreamStatus >= 400) return { prompt_tokens: 0, completion_tokens: 0 };
+  return { prompt_tokens: estimateTokens(requestBytes), completion_tokens: estimateTokens(textChars), estimated: true };
 }
 
 const LINE_BEGINS = /(?:^|[\r\n])(?:data|event): ?$/;

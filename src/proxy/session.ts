@@ -10,9 +10,11 @@ import type { DecisionRecord, Screened } from '../contract/exchange.ts';
 import type { Context } from '../contract/screening.ts';
 import { readJson, type JsonLimits } from '../dialect/json.ts';
 import type { SocketDialect } from '../dialect/socket.ts';
-import type { OutputPlan, ScreeningPlan } from '../screen/plan.ts';
+import type { OutputPlan } from '../screen/output.ts';
+import type { ScreeningPlan } from '../screen/plan.ts';
 import { PseudonymVault, type Pseudonyms } from '../screen/pseudonyms.ts';
 import { createFrameGuard, type FrameGuard } from '../stream/frames.ts';
+import { estimateTokens } from '../tenant/limits.ts';
 import { actedOn, decideInSession, decidePrompt, screenPrompt, type OpaqueTreatments, type PromptVerdict, type ScreenedPrompt, type ScreenedRequest } from './prompt.ts';
 import { ClientLeft, type OpenExchange } from './opened.ts';
 import { RecordTally } from './record-tally.ts';
@@ -38,6 +40,8 @@ export interface SessionOptions {
   readonly screen: SessionScreen | undefined;
   readonly idleMs: number;
   readonly waitingBytesMax: number;
+  /** Whether the client's key still opens anything; asked at each of its frames, since a connection may outlive its key. */
+  readonly mayGoOn: () => boolean;
 }
 
 /** An open connection, for whoever shuts the server down. */
@@ -59,7 +63,7 @@ const BAD_GATEWAY = 1014;
 
 /** What the client is told by the code alone. */
 const CLOSE_CODES: Partial<Record<ErrorCode, number>> = {
-  draining: GOING_AWAY, content_filter: POLICY, unsupported_media_type: UNSUPPORTED, bad_request: 1002, invalid_utf8: 1007, body_too_large: 1009, overloaded: 1013, no_policy: POLICY, policy_stale: POLICY,
+  draining: GOING_AWAY, content_filter: POLICY, unsupported_media_type: UNSUPPORTED, bad_request: 1002, invalid_utf8: 1007, body_too_large: 1009, overloaded: 1013, no_policy: POLICY, policy_stale: POLICY, invalid_api_key: POLICY,
   upstream_unreachable: BAD_GATEWAY, upstream_protocol: BAD_GATEWAY, upstream_timeout: BAD_GATEWAY, response_too_large: BAD_GATEWAY,
 };
 
@@ -140,6 +144,7 @@ export class Session implements OpenSession {
   #onClientFrame(data: Buffer, isBinary: boolean): void {
     const { screen, upstream } = this.#options;
     this.#exchange.facts.requestBytes += data.length;
+    if (!this.#options.mayGoOn()) return this.#fail(new WeirError('invalid_api_key'));
     if (screen === undefined) return upstream.send(data, isBinary);
     if (isBinary) return this.#fail(new WeirError('unsupported_media_type', 'a binary frame, which cannot be screened'));
     this.#inbox.push(data);
@@ -381,6 +386,9 @@ export class Session implements OpenSession {
     facts.heldCharsMax = summary.heldCharsMax;
     facts.heldMsTotal = summary.heldMsTotal;
     facts.model = summary.facts.model ?? facts.model;
+    const { usage, textChars } = summary;
+    // Of what clients send much is sound, of which nobody here can tell how many tokens it is.
+    facts.usage = usage === undefined && textChars > 0 ? { prompt_tokens: 0, completion_tokens: estimateTokens(textChars), estimated: true } : { prompt_tokens: usage?.inputTokens ?? 0, completion_tokens: usage?.outputTokens ?? 0 };
     if (facts.outcome === 'completed' && this.#blockedInputs + this.#guard!.cuts > 0) facts.outcome = 'blocked';
   }
 

@@ -8,11 +8,11 @@ import type { Socket } from 'node:net';
 import { WeirError } from '../contract/errors.ts';
 import type { Context } from '../contract/screening.ts';
 import { openaiChat } from '../dialect/openai-chat.ts';
-import type { OutputPlan } from '../screen/plan.ts';
+import type { OutputPlan } from '../screen/output.ts';
 import { createGuard } from '../stream/guard.ts';
-import { identify, type Identified } from '../tenant/identify.ts';
+import { identify, isStillKnown, requireScope, type Identified } from '../tenant/identify.ts';
 import { planOfCaller, readCallerContext } from './caller.ts';
-import { directoryOf, forwardOptions, outcomeOf, sessionOf, upstreamOf, type ExchangeSite } from './exchange.ts';
+import { directoryOf, forwardOptions, keyLimits, outcomeOf, sessionOf, upstreamOf, type ExchangeSite } from './exchange.ts';
 import { announcesBody, checkRequestHeaders, fieldValue, forwardedAnswerHeaders, forwardedRequestHeaders, mediaType, type RawHeaders } from './headers.ts';
 import { keepUntilWritten, openAfterwards, refuseBarred, writeEntry } from './late.ts';
 import { ClientLeft, OpenExchange } from './opened.ts';
@@ -65,11 +65,13 @@ async function walk(exchange: OpenExchange, client: WaitingClient, site: SocketS
   if (fault !== undefined) throw fault;
   const offered = readOffer(req.rawHeaders);
   const identified = await exchange.stage('identify', async () => {
-    const found = identify(offered.fields, target.query, directoryOf(snapshot), exchange.now());
+    const found = identify(offered.fields, target.query, directoryOf(snapshot, site.dependencies), exchange.now());
     facts.tenant = found.tenant;
-    exchange.admission = await site.limits.admit(found.tenant);
+    facts.keyId = found.keyId;
+    exchange.admission = await site.limits.admit(found.tenant, keyLimits(found));
     return found;
   });
+  requireScope(identified, proxy.websockets === 'pass' ? 'pass_through' : 'models');
   const screen = screenOf(exchange, site, identified, endpoint, target);
   if (screen !== undefined) {
     await refuseBarred(exchange, site, screen.plan);
@@ -80,7 +82,7 @@ async function walk(exchange: OpenExchange, client: WaitingClient, site: SocketS
     const connected = await connect(exchange, site, identified, target, offered);
     facts.upstreamStatus = connected.kind === 'accepted' ? 101 : connected.status;
     if (connected.kind === 'refused') return await passRefusal(exchange, client, connected, screen?.plan.forOutput({ ...screen.context, direction: 'output' }));
-    await relay(exchange, client, connected, screen, site);
+    await relay(exchange, client, connected, screen, site, identified);
   } finally {
     exchange.stageEnded({ stage: 'upstream', startMs, error: facts.errorCode });
   }
@@ -152,7 +154,7 @@ function connect(exchange: OpenExchange, site: SocketSite, identified: Identifie
   });
 }
 
-async function relay(exchange: OpenExchange, waiting: WaitingClient, { peer: upstream, protocol, headers }: Connected & { kind: 'accepted' }, screen: SessionScreen | undefined, site: SocketSite): Promise<void> {
+async function relay(exchange: OpenExchange, waiting: WaitingClient, { peer: upstream, protocol, headers }: Connected & { kind: 'accepted' }, screen: SessionScreen | undefined, site: SocketSite, identified: Identified): Promise<void> {
   const { req, facts, snapshot: { config: { proxy: { limits, timeouts } } } } = exchange;
   const clientLimits: SocketLimits = {
     frameBytesMax: limits.body_bytes_max, queueBytesMax: limits.queue_bytes_max, stuckMs: timeouts.client_idle_ms,
@@ -165,7 +167,7 @@ async function relay(exchange: OpenExchange, waiting: WaitingClient, { peer: ups
   }
   facts.status = 101;
   if (screen === undefined) facts.input = facts.output = HANDED_OVER;
-  const session = new Session({ exchange, client, upstream, screen, idleMs: timeouts.socket_idle_ms, waitingBytesMax: limits.response_bytes_max });
+  const session = new Session({ exchange, client, upstream, screen, idleMs: timeouts.socket_idle_ms, waitingBytesMax: limits.response_bytes_max, mayGoOn: () => isStillKnown(directoryOf(site.dependencies.snapshot(), site.dependencies), identified, exchange.now()) });
   site.sessions.add(session);
   await session.run();
   site.sessions.delete(session);

@@ -7,7 +7,7 @@
 import type { LateAct, LateRecord } from '../contract/exchange.ts';
 import type { Policy, PolicyDecision } from '../contract/policy.ts';
 import { ACTION_WEIGHT, type Action, type Direction } from '../contract/screening.ts';
-import type { LateVerdict, LateVerdicts } from './plan.ts';
+import type { LateVerdict, LateVerdicts } from './output.ts';
 import { ResultTally } from './results.ts';
 
 export interface AfterwardsOptions {

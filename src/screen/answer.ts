@@ -3,7 +3,7 @@
  * numbers bounded, nothing said twice. Whatever it may not say makes the whole answer worthless: a part of a wrong
  * answer is no better. What comes out is a fresh object with the fields of the records and nothing else.
  */
-import type { Classifier } from '../contract/classifier.ts';
+import type { CategoryDefinition, Classifier } from '../contract/classifier.ts';
 import { UNKNOWN_REASONS, type ClassifierResult, type Span, type UnknownReason } from '../contract/screening.ts';
 
 /** Results of one answer. */
@@ -22,14 +22,24 @@ export function checkedAnswer(classifier: Classifier, contentChars: number, answ
   }
 }
 
-/** One unknown result for each category. */
-export function unknowns(classifier: Classifier, reason: UnknownReason, latencyMs: number): readonly ClassifierResult[] {
-  return classifier.categories.map(({ id }) => ({ classifier_id: classifier.id, category: id, unknown: true, reason, latency_ms: latencyMs }));
+/** One unknown result for each category; by default for those that it is asked for. */
+export function unknowns(classifier: Classifier, reason: UnknownReason, latencyMs: number, categories = askedCategories(classifier)): readonly ClassifierResult[] {
+  return categories.map((category) => ({ classifier_id: classifier.id, category: category.id, unknown: true, reason, latency_ms: latencyMs, ...nameOnly(category) }));
 }
+
+/** Those that `classify` answers for: what its patterns find, the scan says. */
+export function askedCategories({ categories, patterns = [] }: Classifier): readonly CategoryDefinition[] {
+  const found = new Set(patterns.map(({ category }) => category));
+  return categories.filter(({ id }) => !found.has(id));
+}
+
+const nameOnly = (category: CategoryDefinition | undefined): { readonly named?: true } => (category?.named === true ? NAMED : NOT_NAMED);
+const NAMED = { named: true } as const;
+const NOT_NAMED = {} as const;
 
 class AnswerCheck {
   readonly #classifierId: string;
-  readonly #categories: ReadonlySet<string>;
+  readonly #categories: ReadonlyMap<string, CategoryDefinition>;
   readonly #contentChars: number;
   readonly #latencyMs: number;
   /** Of each category: whether it is known, and what was said of it. */
@@ -38,7 +48,7 @@ class AnswerCheck {
 
   constructor(classifier: Classifier, contentChars: number, latencyMs: number) {
     this.#classifierId = classifier.id;
-    this.#categories = new Set(classifier.categories.map(({ id }) => id));
+    this.#categories = new Map(classifier.categories.map((category) => [category.id, category]));
     this.#contentChars = contentChars;
     this.#latencyMs = latencyMs;
   }
@@ -57,15 +67,16 @@ class AnswerCheck {
   /** Each field is read once: what was checked is what is kept. */
   #result(value: unknown): ClassifierResult | undefined {
     if (typeof value !== 'object' || value === null) return undefined;
-    const { classifier_id: id, category, score, label, spans, unknown: isUnknown, reason } = value as Record<string, unknown>;
+    const { classifier_id: id, category, score, label, spans, unknown: isUnknown, reason, guess } = value as Record<string, unknown>;
     if (id !== this.#classifierId || typeof category !== 'string' || !this.#categories.has(category)) return undefined;
-    const own = { classifier_id: id, category } as const;
+    const own = { classifier_id: id, category, ...nameOnly(this.#categories.get(category)) } as const;
     if (isUnknown === true) {
       if (!isReason(reason) || !this.#isNew(category, false, '')) return undefined;
-      return { ...own, unknown: true, reason, latency_ms: this.#latencyMs };
+      if (guess === undefined) return { ...own, unknown: true, reason, latency_ms: this.#latencyMs };
+      return isScore(guess) ? { ...own, unknown: true, reason, guess, latency_ms: this.#latencyMs } : undefined;
     }
     if (isUnknown !== undefined && isUnknown !== false) return undefined;
-    if (typeof score !== 'number' || !(score >= 0 && score <= 1) || !isLabel(label) || !this.#isNew(category, true, `${score} ${label}`)) return undefined;
+    if (!isScore(score) || !isLabel(label) || !this.#isNew(category, true, `${score} ${label}`)) return undefined;
     const checked = this.#checkedSpans(spans);
     return checked && { ...own, score, label, spans: checked, latency_ms: this.#latencyMs };
   }
@@ -90,6 +101,10 @@ class AnswerCheck {
     }
     return checked;
   }
+}
+
+function isScore(value: unknown): value is number {
+  return typeof value === 'number' && value >= 0 && value <= 1;
 }
 
 function isReason(value: unknown): value is UnknownReason {

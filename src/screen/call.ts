@@ -1,14 +1,16 @@
 /**
  * One classifier's door: how many calls may run and wait, when it is left alone, when it is asked again, and how long
  * an answer counts. Guarantees: `ask` never rejects and answers by the deadline by its own timer; an answer after the
- * deadline is ignored and counted, also when this process was too busy to notice the deadline; what the classifier
+ * deadline is ignored and counted, also when this process was too busy to notice the deadline (but not of a classifier of
+ * this process that answers at once: its time is spent, and its answer is here); what the classifier
  * throws, now or later, stays here. Kept as long as the classifier is, so that its state outlives a reload.
  */
 import { CHANNELS, type BreakerState, type CallOutcome } from '../contract/channels.ts';
-import type { Classifier } from '../contract/classifier.ts';
+import type { Classifier, Readings } from '../contract/classifier.ts';
 import type { ClassifierResult, ScreeningRequest, UnknownReason, UnknownResult } from '../contract/screening.ts';
 import { checkedAnswer, unknowns } from './answer.ts';
 import { Breaker, type BreakerSettings, type CallEnd, type Pass } from './breaker.ts';
+import { readingsOf } from './readings.ts';
 
 export interface CallSettings {
   /** Its own time for one text, within the common one. */
@@ -34,6 +36,8 @@ export interface CallOptions {
   readonly usualMs?: number;
   /** Nobody wants the answer any more. */
   readonly signal?: AbortSignal;
+  /** Those of the text, where others share them. */
+  readonly readings?: Readings;
 }
 
 /** How one attempt ended. `late`: nothing came in time, and what comes then is ignored. */
@@ -65,8 +69,8 @@ export class ClassifierCalls {
   }
 
   /** What it says about the text, or an unknown result for each of its categories. `classify`: what is asked in place of its own. */
-  async ask(request: ScreeningRequest, { deadlineAtMs, usualMs = 0, signal }: CallOptions, classify?: Classify): Promise<readonly ClassifierResult[]> {
-    const call = new Call(this.classifier, request, { clock: this.#clock, deadlineAtMs: Math.min(deadlineAtMs, this.#clock() + (this.#settings.deadlineMs ?? Infinity)), signal, classify });
+  async ask(request: ScreeningRequest, { deadlineAtMs, usualMs = 0, signal, readings }: CallOptions, classify?: Classify): Promise<readonly ClassifierResult[]> {
+    const call = new Call(this.classifier, request, { clock: this.#clock, deadlineAtMs: Math.min(deadlineAtMs, this.#clock() + (this.#settings.deadlineMs ?? Infinity)), signal, readings, classify });
     if (signal?.aborted === true || !this.#breaker.admits(call.startMs)) return call.missing('unavailable');
     if (call.leftMs <= 0) return call.missing('timeout');
     const place = this.#running < this.#settings.concurrency ? this.#take() : await this.#wait(call);
@@ -198,7 +202,7 @@ class Call {
 
   async attempt(): Promise<Attempt> {
     const stop = new AbortController();
-    const classify: Classify = this.#terms.classify ?? ((request, signal) => this.#classifier.classify!(request, signal));
+    const classify: Classify = this.#terms.classify ?? ((request, signal) => this.#classifier.classify!(request, signal, this.#terms.readings ?? readingsOf(request)));
     let answer: unknown;
     try {
       answer = classify(this.#request, stop.signal);
@@ -206,7 +210,8 @@ class Call {
     } catch {
       return this.leftMs < 0 ? { end: 'late' } : { end: 'threw' };
     }
-    return this.#inTime(answer);
+    // Of a classifier of this process the time is spent, and the answer is here.
+    return this.#classifier.cost === 'fast' ? { end: 'answer', answer } : this.#inTime(answer);
   }
 
   /** Resolves once; what comes later is counted and dropped, an error too. */

@@ -6,14 +6,16 @@
  */
 import { createHash } from 'node:crypto';
 import { CHANNELS, type CallOutcome } from '../contract/channels.ts';
-import type { Classifier, ClassifierFeed } from '../contract/classifier.ts';
+import type { Classifier, ClassifierFeed, Readings } from '../contract/classifier.ts';
 import type { ClassifierResult, ScreeningRequest, UnknownReason } from '../contract/screening.ts';
-import { languageOf } from '../text/language.ts';
+import { LANGUAGE_SURE, languageOf } from '../text/language.ts';
 import { viewsOf } from '../text/views.ts';
 import { unknowns } from './answer.ts';
 import type { VerdictMemory } from './cache.ts';
 import { ClassifierCalls, type CallSettings, type Classify } from './call.ts';
 import { combined, isMember, type Combination } from './combine.ts';
+import { joinedParts, PART_CHARS_MAX, partsOf, type TextPart } from './parts.ts';
+import { readingsOf } from './readings.ts';
 import { requestFor } from './sources.ts';
 
 export interface EnsembleMember {
@@ -54,10 +56,10 @@ export interface EnsembleFeed {
 }
 
 export const DEADLINE_MS = 80;
-/** A language told with less confidence excludes no classifier. */
-const LANGUAGE_CONFIDENCE_MIN = 0.8;
 /** So much of a text is looked at for disguises that would change its language. */
 const DISGUISE_CHARS_MAX = 16_384;
+/** A classifier of this process has so much time for a first part, whenever its turn comes. */
+const FAST_MS = 20;
 /** Shared memory is asked only where this is left after its own longest wait. */
 const SHARED_LEFT_MS = 50;
 
@@ -110,7 +112,7 @@ export class Ensemble {
     const { only, combine = () => true, deadlineMs = this.deadlineMs, signal } = options;
     const asked = only === undefined ? this.#members : this.#members.filter(({ classifier }) => only(classifier));
     const startMs = this.#clock();
-    const terms: Terms = { request, signal, startMs, deadlineAtMs: startMs + deadlineMs, usualMs: this.deadlineMs, language: languageFor(request), textKey: textKeyOf(request) };
+    const terms: Terms = { request, signal, startMs, deadlineAtMs: startMs + deadlineMs, usualMs: this.deadlineMs, ...toldOf(request), textKey: textKeyOf(request) };
     // The slow first: they work while the fast ones take this process.
     const answers = new Map(slowFirst(asked).map((member) => [member, this.#askOne(member, terms, feeds)]));
     const results = (await Promise.all(asked.map((member) => answers.get(member)!))).flat();
@@ -132,7 +134,7 @@ export class Ensemble {
     const terms: Terms = { ...all, request };
     if (!anyLanguage && !speaks(classifier, terms.language())) return this.#missing(classifier, terms, 'unsupported');
     const feed = feeds === undefined || classifier.stream === undefined ? undefined : feedOf(feeds, classifier);
-    if (feed?.isWhole === true) return feed.take(calls.ask(request, terms, feed.classify));
+    if (feed?.isWhole === true) return feed.take(calls.ask(request, classifier.cost === 'fast' ? this.#inTurn(terms) : terms, feed.classify));
     // A window of an answer hardly ever comes again, and a fast classifier takes little more than a look into memory.
     const isWorthIt = classifier.cost === 'slow' || request.direction === 'input';
     return isWorthIt && this.memory?.isOn === true ? this.#remembered(member, terms, this.memory) : this.#fresh(member, terms);
@@ -158,8 +160,20 @@ export class Ensemble {
   }
 
   async #fresh({ classifier, calls }: Member, terms: Terms): Promise<readonly ClassifierResult[]> {
-    if (classifier.cost === 'slow' && this.#overloaded()) return this.#missing(classifier, terms, 'unavailable');
-    return calls.ask(terms.request, terms);
+    if (classifier.cost === 'slow') return this.#overloaded() ? this.#missing(classifier, terms, 'unavailable') : calls.ask(terms.request, terms);
+    const { request } = terms;
+    if (request.content_type !== 'text' || request.content.length <= PART_CHARS_MAX) return calls.ask(request, this.#inTurn(terms));
+    const answers: { readonly start: number; readonly results: readonly ClassifierResult[] }[] = [];
+    for (const { start, text, readings } of terms.parts()) {
+      if (start > 0) await new Promise(setImmediate);
+      answers.push({ start, results: await calls.ask({ ...request, content: text }, { ...(start === 0 ? this.#inTurn(terms) : terms), readings }) });
+    }
+    return joinedParts(answers);
+  }
+
+  /** Its turn may come late in a process that is busy, and it takes less time than is lost by not asking it. */
+  #inTurn(terms: Terms): Terms {
+    return { ...terms, deadlineAtMs: Math.max(terms.deadlineAtMs, this.#clock() + FAST_MS) };
   }
 
   #cached(classifier: Classifier, terms: Terms, results: readonly ClassifierResult[]): readonly ClassifierResult[] {
@@ -199,19 +213,29 @@ interface Terms {
   readonly usualMs: number;
   /** Primary tag; undefined where it is not told with confidence. Detected once, and only where somebody needs it. */
   readonly language: () => string | undefined;
+  readonly readings: Readings;
+  /** A long text in parts, with what the classifiers of each share. */
+  readonly parts: () => readonly Part[];
   /** What it is remembered by. */
   readonly textKey: (memory: VerdictMemory) => string;
 }
 
-function languageFor({ content, content_type: type }: ScreeningRequest): () => string | undefined {
+interface Part extends TextPart {
+  readonly readings: Readings;
+}
+
+function toldOf(request: ScreeningRequest): Pick<Terms, 'language' | 'readings' | 'parts'> {
+  const readings = readingsOf(request);
   let found: { readonly language: string | undefined } | undefined;
-  return () => (found ??= { language: type === 'text' ? confidentLanguage(content) : undefined }).language;
+  let parts: readonly Part[] | undefined;
+  const cut = (): readonly Part[] => partsOf(request.content).map((part) => ({ ...part, readings: readingsOf({ content: part.text, content_type: 'text' }) }));
+  return { readings, parts: () => (parts ??= cut()), language: () => (found ??= { language: confidentLanguage(request.content, readings) }).language };
 }
 
 /** A text in disguise has no language that would excuse a classifier from reading it. */
-function confidentLanguage(content: string): string | undefined {
-  const { tag, confidence } = languageOf(content);
-  if (tag === 'und' || confidence < LANGUAGE_CONFIDENCE_MIN) return undefined;
+function confidentLanguage(content: string, readings: Readings): string | undefined {
+  const { tag, confidence } = readings.language();
+  if (tag === 'und' || confidence < LANGUAGE_SURE) return undefined;
   const disguised = viewsOf(content, { names: ['plain', 'folded'], charsMax: DISGUISE_CHARS_MAX }).some(({ text }) => languageOf(text).tag !== tag);
   return disguised ? undefined : primaryTag(tag);
 }
@@ -255,7 +279,7 @@ class Feed {
 
   /** What waited while another was missed is asked by itself. */
   readonly classify: Classify = (request, signal) => {
-    if (!this.#isWhole) return this.#classifier.classify!(request, signal);
+    if (!this.#isWhole) return this.#classifier.classify!(request, signal, readingsOf(request));
     const results = (this.#feed ??= this.#classifier.stream!(request)).feed(request.content);
     this.#read += 1;
     return results;

@@ -17,9 +17,10 @@ export interface ModerationOptions {
   readonly signal?: AbortSignal;
 }
 
-/** A category of one input. Without a score nobody judged it. */
+/** A category of one input. Without a score nobody judged it; `guess` is then what a classifier would have said that does not trust it. */
 export interface CategoryJudgement {
   readonly score?: number;
+  readonly guess?: number;
   readonly flagged?: boolean;
   /** The types of content that were judged for it. */
   readonly judged: readonly ContentType[];
@@ -64,7 +65,14 @@ function judge(category: string, segments: readonly SegmentResults[], plan: Pick
     judged.push(type);
     highest = Math.max(highest ?? 0, score);
   }
+  const guess = highest === undefined ? guessOf(category, segments) : undefined;
+  if (guess !== undefined) return { guess, flagged: guess >= threshold, judged };
   return highest === undefined ? { judged } : { score: highest, flagged: highest >= threshold, judged };
+}
+
+function guessOf(category: string, segments: readonly SegmentResults[]): number | undefined {
+  const guesses = segments.flatMap(({ results }) => results.flatMap((result) => ('unknown' in result && result.category === category && result.guess !== undefined ? [result.guess] : [])));
+  return guesses.length === 0 ? undefined : Math.max(...guesses);
 }
 
 /** One for each judge; undefined where it did not answer. One that answered and found nothing scored 0. */

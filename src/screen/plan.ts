@@ -9,101 +9,32 @@
  * about rules that ask for them (policy/truth). What cannot be redacted is blocked: a matched image has no text to replace.
  */
 import { createHmac, randomBytes, randomUUID } from 'node:crypto';
-import type { Classifier, PatternDefinition } from '../contract/classifier.ts';
-import { ConfigError, type ConfigIssue } from '../contract/errors.ts';
+import type { Classifier } from '../contract/classifier.ts';
 import type { RecordedFacts, Screened, Segment, SegmentResults, ShadowRecord } from '../contract/exchange.ts';
-import type { Condition, FailMode, Facts, Policy, PolicyDecision } from '../contract/policy.ts';
-import type { ClassifierResult, ContentType, Context, Direction, ScoredResult, ScreeningRequest, UnknownReason } from '../contract/screening.ts';
-import type { Component } from '../match/scan.ts';
+import type { FailMode, Facts, Policy, PolicyDecision, RoleFacts } from '../contract/policy.ts';
+import type { ClassifierResult, ContentType, Context, Direction, ScreeningRequest, UnknownReason } from '../contract/screening.ts';
 import type { PatternSet } from '../match/compiled.ts';
-import { compilePatterns, failingExamples, PatternSetError, type PatternSource } from '../match/set.ts';
-import { exceptHosts } from '../match/validators.ts';
 import { languageOf } from '../text/language.ts';
 import { inStringAt, writtenInJson } from '../text/json-text.ts';
 import { readsContext, recordFacts } from '../policy/recorded.ts';
+import { ROLE, roleName } from '../policy/roles.ts';
 import { decideWithClaims, redactionsOf } from '../policy/stricter.ts';
 import type { TextEdit } from '../text/edits.ts';
 import type { ViewOptions } from '../text/views.ts';
-import type { TextWindow, WindowRule } from '../text/windows.ts';
-import { unknowns } from './answer.ts';
+import type { TextWindow } from '../text/windows.ts';
+import { askedCategories, unknowns } from './answer.ts';
 import { ENSEMBLE, ensembleOf, isMember, type Combination } from './combine.ts';
 import { Ensemble, type EnsembleFeed } from './ensemble.ts';
 import { canaryOf, type Canary, type CanaryPlan } from './canary.ts';
 import { deferralOf, type Deferral } from './deferral.ts';
+import { isMatched, OutputChannel, spansOf, verdictOf, type ChannelJudge, type LateVerdict, type LateScoring, type LateVerdicts, type DecideOn, type OutputPlan, type OutputScoring } from './output.ts';
+import { compileSets, mayAct, reads } from './pattern-sets.ts';
 import { literalTokens, Pseudonyms } from './pseudonyms.ts';
-import { joinedEdits, redactionEdits, type LabelledSpan } from './redaction.ts';
-import { isScored, merged, resultsOf, type ResultTally } from './results.ts';
-import { POLICY_PATTERNS, SHADOW_PATTERNS, ShadowAnswer, shadowSees, splitFound, type ShadowText } from './shadow.ts';
-import { TextScan, Turns, uprightLiterals, type ScanSets } from './scan.ts';
-
-/** What is known of a component while the answer still streams. */
-export type OutputRuling =
-  | { readonly blocked: true; readonly decision: PolicyDecision }
-  | { readonly blocked: false; readonly decision: PolicyDecision; readonly edits: readonly TextEdit[] };
-
-/** Judges one channel of one answer. Results add up over the channel, so a stream is decided as the whole text would be. */
-export interface ChannelJudge {
-  /** `tally` is told what was found. */
-  judge(component: Component, text: string | undefined, tally?: ResultTally): OutputRuling;
-  /** One decision for a window: its scores, and the components that end in it. */
-  judgeWindow(window: TextWindow, results: readonly ClassifierResult[], components: readonly Component[], textOf: (component: Component) => string | undefined, tally?: ResultTally): OutputRuling;
-  /** What the policy says with scores that came after the fact. */
-  judgeLate(results: readonly ClassifierResult[]): LateVerdict;
-}
-
-/** A decision on all scores together, and those of them that came late. */
-export interface LateVerdict {
-  readonly decision: PolicyDecision;
-  /** It is not what was decided in time already. */
-  readonly isNews: boolean;
-  readonly results: readonly ClassifierResult[];
-}
-
-/** The verdict of `decision`, where `inTime` was decided before. */
-function verdictOf(decision: PolicyDecision, inTime: PolicyDecision, results: readonly ClassifierResult[]): LateVerdict {
-  return { decision, results, isNews: decision.action !== inTime.action || decision.rule?.id !== inTime.rule?.id };
-}
-
-/** Takes what is decided after the fact. `signal`: nobody wants to know any more. */
-export interface LateVerdicts {
-  readonly signal: AbortSignal;
-  /** `verdict` does not reject. */
-  watch(direction: Direction, verdict: Promise<LateVerdict>): void;
-}
-
-/** How an answer's text is looked at after the fact. Nothing waits for it. */
-export interface LateScoring {
-  readonly window: WindowRule;
-  /** For one text, whose windows are given in order. */
-  open(judge: ChannelJudge): (window: TextWindow) => void;
-}
-
-/** How an answer's text is given to scored classifiers: present only where a rule could use their scores. */
-export interface OutputScoring {
-  readonly window: WindowRule;
-  readonly mode: 'hold' | 'trail';
-  /** For one text. Its windows are scored in order; that never rejects and answers within the deadline. */
-  open(): (window: TextWindow) => Promise<readonly ClassifierResult[]>;
-}
-
-/** What the guard needs to screen one answer. */
-export interface OutputPlan {
-  readonly patterns: PatternSet;
-  /** The decision before any text: a rule on context alone, or the default. */
-  readonly initial: PolicyDecision;
-  readonly policy: Policy;
-  readonly scoring?: OutputScoring;
-  readonly late?: LateScoring;
-  /** What the answer's pseudonyms stand for; absent where the prompt left with none. */
-  readonly restore?: (token: string) => string | undefined;
-  openChannel(): ChannelJudge;
-  /** The answer holds content of this type, which nothing reads here; the decision on that alone. Rules see it from now on. */
-  meets(contentType: ContentType): PolicyDecision;
-  /** What a record keeps of what rules read besides scores. */
-  recordFacts(): RecordedFacts;
-  /** What the shadow has decided by now; absent where the policy has none. */
-  shadowed?(): ShadowRecord;
-}
+import { ANSWERING, spokenBy } from './roles.ts';
+import { joinedEdits, redactionEdits } from './redaction.ts';
+import { isScored, resultsOf, ResultTally } from './results.ts';
+import { POLICY_PATTERNS, ShadowAnswer, shadowSees, splitFound } from './shadow.ts';
+import { TextScan, Turns } from './scan.ts';
 
 export interface ScreeningPlan {
   readonly policy: Policy;
@@ -114,6 +45,8 @@ export interface ScreeningPlan {
   readonly pseudonymKey?: Buffer;
   /** Whether a classifier scores content of this type in prompts. */
   reads(contentType: ContentType): boolean;
+  /** Whether only rules reach the category that name it. */
+  isNamed(classifier: string, category: string): boolean;
   /** A classifier holds answers against the prompt's sources: `context.sources` of `forOutput`. */
   readonly needsSources: boolean;
   /** Who scores this category of a prompt's content of this type: ids of classifiers. */
@@ -141,7 +74,7 @@ export interface ScreeningPlan {
    * Replacements for those of one text's results that made the deciding rule true: sorted, not overlapping. Without
    * `pseudonyms` the text is one by itself, and nothing restores what it says.
    */
-  edits(results: readonly ClassifierResult[], decision: PolicyDecision, segment: Pick<Segment, 'content' | 'json'>, pseudonyms?: Pseudonyms): readonly TextEdit[];
+  edits(results: readonly ClassifierResult[], decision: PolicyDecision, segment: Pick<Segment, 'content' | 'json' | 'role'>, pseudonyms?: Pseudonyms): readonly TextEdit[];
   /** Without `late` nothing is put off. */
   forOutput(context: Context, pseudonyms?: Pseudonyms, late?: LateVerdicts): OutputPlan;
   /** The same plan, everything compiled shared, with what is a tenant's own. */
@@ -240,7 +173,7 @@ class Plan implements ScreeningPlan {
     this.#compiled = compiled;
     this.#ensemble = ensemble;
     this.#classifiers = new Map([...classifiers.map((c) => c.id), POLICY_PATTERNS].map((id) => [id, 'ok']));
-    const missing = (type: ContentType): readonly ClassifierResult[] => classifiers.filter(({ contentTypes }) => !contentTypes.includes(type)).flatMap((classifier) => unknowns(classifier, 'unsupported', 0));
+    const missing = (type: ContentType): readonly ClassifierResult[] => classifiers.filter(({ contentTypes }) => !contentTypes.includes(type)).flatMap((classifier) => unknowns(classifier, 'unsupported', 0, classifier.categories));
     this.#unsupported = { text: missing('text'), image: missing('image'), audio: missing('audio') };
     this.#reads = new Map([...classifiers.map((c) => [c.id, c.contentTypes] as const), [POLICY_PATTERNS, ['text']]]);
     this.#own = own;
@@ -259,6 +192,10 @@ class Plan implements ScreeningPlan {
 
   withClaims(claims: Context): ScreeningPlan {
     return new Plan(this.#compiled, this.#own, claims);
+  }
+
+  isNamed(classifier: string, category: string): boolean {
+    return this.#ensemble.classifiers.some(({ id, categories }) => id === classifier && categories.some((one) => one.id === category && one.named === true));
   }
 
   reads(contentType: ContentType): boolean {
@@ -342,21 +279,24 @@ class Plan implements ScreeningPlan {
   #factsFor(policy: Policy, { segments, classifiers, deferred }: Screened, direction: Direction, context: Context): Facts {
     const contentTypes = [...new Set(segments.map(({ segment }) => segment.contentType))];
     const results = segments.flatMap((entry) => entry.results);
-    return { direction, results, classifiers, deferred, context: withLanguage(policy, segments, direction, context), contentTypes, reads: this.#reads };
+    return { direction, results, classifiers, deferred, ...spokenBy(policy, segments, direction, withLanguage(policy, segments, direction, context)), contentTypes, reads: this.#reads };
   }
 
   recordFacts(screened: Screened, direction: Direction, context: Context): RecordedFacts {
-    return recordFacts(this.policy, this.factsOf(screened, direction, context), undefined, this.#claims);
+    const facts = this.factsOf(screened, direction, context);
+    const recorded = recordFacts(this.policy, facts, undefined, this.#claims);
+    return facts.roles === undefined ? recorded : { ...recorded, roles: facts.roles.map(recordRole) };
   }
 
   get failMode(): FailMode {
     return this.#own.failMode;
   }
 
-  edits(results: readonly ClassifierResult[], decision: PolicyDecision, segment: Pick<Segment, 'content' | 'json'>, pseudonyms?: Pseudonyms): readonly TextEdit[] {
+  edits(results: readonly ClassifierResult[], decision: PolicyDecision, segment: Pick<Segment, 'content' | 'json' | 'role'>, pseudonyms?: Pseudonyms): readonly TextEdit[] {
     const { content } = segment;
+    const role = roleName(segment.role);
     const textOf = (start: number, end: number): string => (segment.json === true ? decodedJson(content.slice(start, end)) : content.slice(start, end));
-    const edits = redactionsOf(decision).map(({ matched, rule }) => {
+    const edits = redactionsOf(decision).filter(({ roles }) => roles?.includes(role) !== false).map(({ matched, rule }) => {
       const spans = results.filter((result) => isMatched(result, matched)).flatMap((result, rank) => spansOf(result, rank));
       const known = pseudonyms ?? (rule?.redact?.style === 'pseudonym' ? new Pseudonyms(literalTokens([segment])) : undefined);
       return redactionEdits(spans, rule?.redact, this.#own.hashKey, textOf, known);
@@ -369,7 +309,8 @@ class Plan implements ScreeningPlan {
   forOutput(context: Context, pseudonyms?: Pseudonyms, late?: LateVerdicts): OutputPlan {
     let contentTypes: readonly ContentType[] = ['text'];
     let texts = 0;
-    const factsWith = (results: readonly ClassifierResult[], deferred?: ReadonlySet<string>): Facts => ({ direction: 'output', results, classifiers: this.#classifiers, deferred, context, contentTypes, reads: this.#reads });
+    const said: Context = { [ROLE]: ANSWERING, ...context };
+    const factsWith = (results: readonly ClassifierResult[], deferred?: ReadonlySet<string>): Facts => ({ direction: 'output', results, classifiers: this.#classifiers, deferred, context: said, contentTypes, reads: this.#reads });
     const decideWith = (results: readonly ClassifierResult[], deferred?: ReadonlySet<string>): PolicyDecision => decideWithClaims(this.policy, factsWith(results, deferred), this.#own.failMode, this.#claims);
     const deferred = late && this.#deferral?.deferred;
     const decideOn: DecideOn = (results) => decideWith(results, deferred);
@@ -425,7 +366,7 @@ class Plan implements ScreeningPlan {
     const deferral = late && this.#deferral;
     const only = (classifier: Classifier): boolean => read.has(classifier) && deferral?.asksInTime(classifier) !== false;
     const scored = classifiers.filter((classifier) => only(classifier) || classifier.id === ENSEMBLE);
-    const acts = scored.some((classifier) => classifier.categories.some(({ id }) => mayAct(this.policy, classifier.id, id)));
+    const acts = scored.some((classifier) => askedCategories(classifier).some(({ id, named }) => mayAct(this.policy, classifier.id, id, named)));
     const open = (): ((window: TextWindow) => Promise<readonly ClassifierResult[]>) => {
       const feed: EnsembleFeed = ensemble.open();
       return async (window) => {
@@ -444,7 +385,7 @@ class Plan implements ScreeningPlan {
   get #readOfOutput(): ReadonlySet<Classifier> {
     if (this.#outputRead !== undefined) return this.#outputRead;
     const { ensemble } = this.#compiled;
-    const isRead = ({ id, categories }: Classifier): boolean => categories.some((category) => this.policy.rules.some((rule) => rule.enabled && rule.direction !== 'input' && reads(rule.when, id, category.id)));
+    const isRead = (classifier: Classifier): boolean => askedCategories(classifier).some((category) => this.policy.rules.some((rule) => rule.enabled && rule.direction !== 'input' && reads(rule.when, classifier.id, category.id, category.named)));
     const combined = this.#combinedOfOutput();
     this.#outputRead = new Set(ensemble.classifiers.filter((classifier) => classifier.contentTypes.includes('text') && (isRead(classifier) || combined.some((combination) => isMember(combination, classifier.id)))));
     return this.#outputRead;
@@ -507,6 +448,12 @@ class Plan implements ScreeningPlan {
   }
 }
 
+function recordRole({ role, results, contentTypes }: RoleFacts): NonNullable<RecordedFacts['roles']>[number] {
+  const tally = new ResultTally();
+  tally.add(results);
+  return { ...(role === undefined ? {} : { role }), content_types: contentTypes, results: tally.summary() };
+}
+
 /** A context key that is told from the text. */
 const LANGUAGE = 'language';
 
@@ -542,173 +489,6 @@ function inLanes(segments: readonly Segment[], ask: (segment: Segment) => Promis
 
 function requestOf(content: string, contentType: ContentType, direction: Direction, context: Context): ScreeningRequest {
   return { request_id: String(context.request_id ?? ''), tenant_id: String(context.tenant ?? ''), direction, content, content_type: contentType, context, created_at: new Date().toISOString() };
-}
-
-type DecideOn = (results: readonly ClassifierResult[]) => PolicyDecision;
-
-class OutputChannel implements ChannelJudge {
-  readonly #decide: DecideOn;
-  readonly #decideLate: DecideOn;
-  readonly #hashKey: Buffer;
-  readonly #shadow: ShadowText | undefined;
-  #results: ScoredResult[] = [];
-  /** Those that came after the fact; what was found in time counts with them, never the other way round. */
-  #late: ScoredResult[] = [];
-
-  constructor(decideOn: DecideOn, decideLate: DecideOn, hashKey: Buffer, shadow: ShadowText | undefined) {
-    this.#decide = decideOn;
-    this.#decideLate = decideLate;
-    this.#hashKey = hashKey;
-    this.#shadow = shadow;
-  }
-
-  judgeLate(results: readonly ClassifierResult[]): LateVerdict {
-    this.#late = merged(this.#late, results.filter(isScored));
-    const decision = this.#decideLate([...this.#results, ...this.#late, ...results.filter((result) => !isScored(result))]);
-    return verdictOf(decision, this.#decide(this.#results), results);
-  }
-
-  judge(component: Component, text: string | undefined, tally?: ResultTally): OutputRuling {
-    return this.#decideOn([], [component], undefined, () => text, tally);
-  }
-
-  judgeWindow(window: TextWindow, results: readonly ClassifierResult[], components: readonly Component[], textOf: (component: Component) => string | undefined, tally?: ResultTally): OutputRuling {
-    tally?.add(results);
-    return this.#decideOn(results, components, window, textOf, tally);
-  }
-
-  #decideOn(scores: readonly ClassifierResult[], components: readonly Component[], window: TextWindow | undefined, textOf: (component: Component) => string | undefined, tally: ResultTally | undefined): OutputRuling {
-    const all = components.map((component) => ({ component, ...splitFound(resultsOf(component.findings, 0)) }));
-    this.#shadow?.take(all.flatMap(({ own, observed }) => [...own, ...observed]), scores);
-    const found = all.map(({ component, own }) => ({ component, results: own }));
-    for (const { component, results } of found) if (!component.continued) tally?.add(results);
-    this.#results = merged(this.#results, [...found.flatMap(({ results }) => results), ...scores.filter(isScored)]);
-    // What one window does not know, the next may: an unknown result counts for its window alone.
-    const decision = this.#decide([...this.#results, ...scores.filter((result) => !isScored(result))]);
-    if (decision.action === 'block' || decision.action === 'replace') return { blocked: true, decision };
-    const edits = redactionsOf(decision).map((redacting) => {
-      const patternEdits = found.flatMap(({ component, results }) => this.#componentEdits(component, results, redacting, textOf(component)));
-      const scoreEdits = window === undefined ? [] : this.#windowEdits(window, scores, redacting);
-      return scoreEdits.length === 0 ? patternEdits : withoutOverlap([...patternEdits, ...scoreEdits]);
-    }).reduce(joinedEdits, []);
-    return { blocked: false, decision, edits };
-  }
-
-  #componentEdits(component: Component, results: readonly ScoredResult[], decision: PolicyDecision, text: string | undefined): readonly TextEdit[] {
-    const spans = results.filter((result) => isMatched(result, decision.matched)).flatMap((result, rank) => spansOf(result, rank));
-    const clipped = spans.map((span) => ({ ...span, start: Math.max(span.start, component.start) })).filter((span) => span.start < span.end);
-    const edits = redactionEdits(clipped, decision.rule?.redact, this.#hashKey, (start, end) => text?.slice(start - component.start, end - component.start));
-    return component.continued ? edits.map((edit) => ({ ...edit, text: '' })) : edits;
-  }
-
-  /** Spans of matched scores; a score without spans stands for its whole window. */
-  #windowEdits(window: TextWindow, scores: readonly ClassifierResult[], decision: PolicyDecision): readonly TextEdit[] {
-    const spans = scores.filter((result) => isMatched(result, decision.matched)).flatMap((result, rank): LabelledSpan[] => {
-      const whole: LabelledSpan = { start: 0, end: window.text.length, label: result.label, rank };
-      return result.spans.length === 0 ? [whole] : spansOf(result, rank);
-    });
-    const placed = spans.map((span) => ({ ...span, start: span.start + window.start, end: span.end + window.start }));
-    return redactionEdits(placed, decision.rule?.redact, this.#hashKey, (start, end) => window.text.slice(start - window.start, end - window.start));
-  }
-}
-
-/** Edits of patterns and of scores may overlap: the first keeps its text and covers both. */
-function withoutOverlap(edits: readonly TextEdit[]): readonly TextEdit[] {
-  const out: { start: number; end: number; text: string }[] = [];
-  for (const edit of [...edits].sort((a, b) => a.start - b.start || b.end - a.end)) {
-    const last = out[out.length - 1];
-    if (last !== undefined && edit.start < last.end) last.end = Math.max(last.end, edit.end);
-    else out.push({ ...edit });
-  }
-  return out;
-}
-
-function compileSets(policy: Policy, shadow: Policy | undefined, classifiers: readonly Classifier[], file: string): ScanSets {
-  const source = (classifier: string, definition: PatternDefinition): PatternSource => ({ classifier, definition, holds: mayAct(policy, classifier, definition.category) });
-  const ownSources = definitionsOf(policy).map((definition) => source(POLICY_PATTERNS, definition));
-  // The shadow's only observe: nothing waits for them.
-  const shadowSources = shadow === undefined ? [] : definitionsOf(shadow).map((definition): PatternSource => ({ classifier: SHADOW_PATTERNS, definition, holds: false }));
-  const viewed = (sources: readonly PatternSource[], { patterns }: Policy): readonly PatternSource[] => sources.filter((_, index) => patterns[index]!.category === undefined && patterns[index]!.views !== false);
-  try {
-    const set = compilePatterns([...classifiers.flatMap((c) => (c.patterns ?? []).map((definition) => source(c.id, definition))), ...ownSources, ...shadowSources]);
-    // Each is compiled by itself for this, so only those that state something.
-    const failing = failingExamples(ownSources.filter(({ definition: { matches = [], ignores = [] } }) => matches.length + ignores.length > 0));
-    if (failing.length > 0) throw new PatternSetError(failing);
-    return { patterns: set, ...disguisedSets([...viewed(ownSources, policy), ...(shadow === undefined ? [] : viewed(shadowSources, shadow))]) };
-  } catch (error) {
-    if (!(error instanceof PatternSetError)) throw error;
-    throw new ConfigError(error.issues.map((issue): ConfigIssue => ({
-      file, line: 1, column: 1, severity: 'error',
-      path: issue.classifier === POLICY_PATTERNS ? `patterns.${issue.id}` : `${issue.classifier}.${issue.id}`,
-      message: issue.position === undefined ? `pattern ${issue.id}: ${issue.message}` : `pattern ${issue.id}, character ${issue.position + 1}: ${issue.message}`,
-    })));
-  }
-}
-
-/** A policy's own patterns as they are compiled. */
-function definitionsOf(policy: Policy): readonly PatternDefinition[] {
-  return policy.patterns.map((pattern): PatternDefinition => ({
-    id: pattern.id,
-    category: pattern.category ?? pattern.id,
-    label: pattern.label,
-    ignoreCase: pattern.ignoreCase,
-    // Only what validates knows hosts, and only links lead to one.
-    ...(pattern.validate === undefined ? {} : { validate: policy.allowHosts?.length ? exceptHosts(pattern.validate, policy.allowHosts) : pattern.validate }),
-    ...(pattern.score === undefined ? {} : { score: pattern.score }),
-    ...(pattern.views === undefined ? {} : { views: pattern.views }),
-    matches: pattern.matches,
-    ignores: pattern.ignores,
-    ...(pattern.regex === undefined ? { literal: pattern.literal ?? [] } : { regex: pattern.regex }),
-  }));
-}
-
-/** Policies' own patterns for views in which words are disguised, and their literals as such words may be written. */
-function disguisedSets(sources: readonly PatternSource[]): Omit<ScanSets, 'patterns'> {
-  if (sources.length === 0) return {};
-  const upright = sources.flatMap((source): readonly PatternSource[] => {
-    const definition = uprightLiterals(source.definition);
-    return definition === undefined ? [] : [{ ...source, definition }];
-  });
-  const set = compiledIfFits(upright);
-  return { disguised: compilePatterns(sources), ...(set === undefined ? {} : { upright: set }) };
-}
-
-/** Undefined where there is nothing to compile, or more than a set may have. */
-function compiledIfFits(sources: readonly PatternSource[]): PatternSet | undefined {
-  if (sources.length === 0) return undefined;
-  try {
-    return compilePatterns(sources);
-  } catch (error) {
-    if (error instanceof PatternSetError) return undefined;
-    throw error;
-  }
-}
-
-/** Whether the policy could do more about an output's score than allow or warn. */
-function mayAct(policy: Policy, classifier: string, category: string): boolean {
-  const acts = (action: string): boolean => action !== 'allow' && action !== 'warn';
-  if (acts(policy.defaultAction)) return true;
-  return policy.rules.some((rule) => rule.enabled && rule.direction !== 'input' && acts(rule.hold?.then ?? (rule.action === 'escalate' ? 'allow' : rule.action)) && reads(rule.when, classifier, category));
-}
-
-function reads(condition: Condition, classifier: string, category: string): boolean {
-  switch (condition.kind) {
-    case 'all': case 'any': return condition.of.some((part) => reads(part, classifier, category));
-    case 'not': return reads(condition.of, classifier, category);
-    case 'context': return false;
-    case 'score': return names(condition.classifier, classifier) && names(condition.category, category);
-  }
-}
-
-const names = (wanted: string, actual: string): boolean => wanted === '*' || wanted === actual;
-
-/** A result that made the deciding rule true: its spans are what the rule redacts. */
-function isMatched(result: ClassifierResult, matched: readonly ClassifierResult[]): result is ScoredResult {
-  return isScored(result) && matched.some((m) => isScored(m) && m.classifier_id === result.classifier_id && m.category === result.category && m.score === result.score);
-}
-
-function spansOf(result: ScoredResult, rank: number): LabelledSpan[] {
-  return result.spans.map(({ start, end }) => ({ start, end, label: result.label, rank }));
 }
 
 /** A stretch of JSON text as it reads: a value is the same value however its letters are escaped. */

@@ -73,7 +73,7 @@ export class ResultTally {
 
   #entry(key: string, result: ClassifierResult): { -readonly [K in keyof Summary]: Summary[K] } {
     let entry = this.#byCategory.get(key);
-    if (entry === undefined) this.#byCategory.set(key, (entry = { classifier_id: result.classifier_id, category: result.category, count: 0 }));
+    if (entry === undefined) this.#byCategory.set(key, (entry = { classifier_id: result.classifier_id, category: result.category, ...(result.named === true ? { named: true } : {}), count: 0 }));
     return entry;
   }
 }

@@ -8,6 +8,7 @@ import { WeirError } from '../contract/errors.ts';
 import type { PolicyRevision } from '../contract/policy.ts';
 import { MIGRATIONS_TABLE, pendingMigrations } from './migrations.ts';
 import type { HistoryPage, PolicyPut, PolicyStore, PutReply, RevisionSummary } from './policies.ts';
+import type { SqlQuery, SqlValue, StoreDatabase } from './sql.ts';
 
 const TIMEOUT_MS = 2_000;
 const CONNECTIONS_MAX = 4;
@@ -19,12 +20,10 @@ const COLUMNS = 'policy, number, parent, sha256, author, comment, created_at';
 const SUMMARY = `${COLUMNS}, source is null as retired`;
 
 export class PostgresPolicyStore implements PolicyStore {
-  readonly #pool: Pool;
-  #migrated: Promise<void> | undefined;
+  readonly #database: PostgresDatabase;
 
   constructor(url: string) {
-    this.#pool = new Pool({ connectionString: url, max: CONNECTIONS_MAX, connectionTimeoutMillis: TIMEOUT_MS, query_timeout: TIMEOUT_MS, statement_timeout: TIMEOUT_MS, application_name: 'weir', allowExitOnIdle: true });
-    this.#pool.on('error', () => {}); // an idle connection ended; the next call opens another
+    this.#database = new PostgresDatabase(url);
   }
 
   async heads(): Promise<ReadonlyMap<string, number>> {
@@ -61,31 +60,63 @@ export class PostgresPolicyStore implements PolicyStore {
   }
 
   async close(): Promise<void> {
+    await this.#database.close();
+  }
+
+  #all<Row extends QueryResultRow>(sql: string, ...values: SqlValue[]): Promise<Row[]> {
+    return this.#database.query<Row>(sql, ...values) as Promise<Row[]>;
+  }
+}
+
+/** Statements over a pool of connections, for all ports. */
+export class PostgresDatabase implements StoreDatabase {
+  readonly #pool: Pool;
+  #migrated: Promise<void> | undefined;
+
+  constructor(url: string) {
+    this.#pool = new Pool({ connectionString: url, max: CONNECTIONS_MAX, connectionTimeoutMillis: TIMEOUT_MS, query_timeout: TIMEOUT_MS, statement_timeout: TIMEOUT_MS, application_name: 'weir', allowExitOnIdle: true });
+    this.#pool.on('error', () => {}); // an idle connection ended; the next call opens another
+  }
+
+  readonly query: SqlQuery = async <Row>(sql: string, ...values: readonly SqlValue[]) => this.#guarded(async () => (await this.#pool.query<Row & QueryResultRow>(sql, [...values])).rows);
+
+  transaction<T>(work: (query: SqlQuery) => Promise<T>): Promise<T> {
+    return this.#guarded(() => this.#connected(async (client) => {
+      await client.query('begin');
+      const done = await work(async <Row>(sql: string, ...values: readonly SqlValue[]) => (await client.query<Row & QueryResultRow>(sql, [...values])).rows);
+      await client.query('commit');
+      return done;
+    }));
+  }
+
+  async close(): Promise<void> {
     await this.#pool.end();
   }
 
-  async #all<Row extends QueryResultRow>(sql: string, ...values: (string | number | null)[]): Promise<Row[]> {
+  async #guarded<T>(work: () => Promise<T>): Promise<T> {
     try {
       await this.#migrate();
-      return (await this.#pool.query<Row>(sql, values)).rows;
+      return await work();
     } catch (error) {
-      throw error instanceof RangeError ? error : new WeirError('store_unavailable', 'the Postgres store failed', { cause: error });
+      throw error instanceof RangeError || error instanceof WeirError ? error : new WeirError('store_unavailable', 'the Postgres store failed', { cause: error });
     }
   }
 
   #migrate(): Promise<void> {
-    this.#migrated ??= this.#runMigrations().catch((error: unknown) => {
+    this.#migrated ??= this.#connected(migrate).catch((error: unknown) => {
       this.#migrated = undefined;
       throw error;
     });
     return this.#migrated;
   }
 
-  async #runMigrations(): Promise<void> {
+  /** A connection on which something failed is not used again: a transaction may be open on it. */
+  async #connected<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
     const client = await this.#pool.connect();
     try {
-      await migrate(client);
+      const done = await work(client);
       client.release();
+      return done;
     } catch (error) {
       client.release(true);
       throw error;

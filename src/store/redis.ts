@@ -7,7 +7,7 @@
  */
 import { createHash } from 'node:crypto';
 import { Redis, type RedisOptions } from 'ioredis';
-import { CHANNELS } from '../contract/channels.ts';
+import { SteadyHealth } from './steady-health.ts';
 
 export type RedisReply<T> = { readonly ok: true; readonly value: T } | { readonly ok: false };
 
@@ -34,6 +34,9 @@ const TIMEOUT_MS = 25;
 /** Error replies in a row that open the breaker. One timeout is enough: the next call would wait as long. */
 const FAILURES_MAX = 5;
 const PROBE_MS = 1_000;
+/** A server that was well for `STEADY_MS` may have been late only once: it is probed so soon after, so that it does not count as absent for a second. */
+const RECHECK_MS = 100;
+const STEADY_MS = 5_000;
 /** A connection on which nothing came back for so long is given up, since no end of it would ever be seen. */
 const SILENCE_MS = 5_000;
 const RECONNECT_MS = { min: 50, max: 1_000 } as const;
@@ -45,8 +48,8 @@ const PROBE_KEY = '{weir}:probe';
 const REFUSED = Object.freeze({ ok: false });
 
 /** Connects, for ever if need be. Resolves when the server answered, or could not be reached, or after half a second. */
-export async function openRedis(url: string): Promise<RedisDoor> {
-  const door = new RedisDoor(url);
+export async function openRedis(url: string, timeoutMs = TIMEOUT_MS): Promise<RedisDoor> {
+  const door = new RedisDoor(url, timeoutMs);
   await door.started;
   return door;
 }
@@ -55,6 +58,7 @@ export class RedisDoor {
   /** The first connection stands or has failed. */
   readonly started: Promise<void>;
   readonly #client: Redis;
+  readonly #timeoutMs: number;
   /** Ends the wait of each call under way. */
   readonly #waiting = new Set<(reply: RedisReply<never>) => void>();
   readonly #counts = { answered: 0, refused: 0, timedOut: 0, failed: 0 };
@@ -62,8 +66,12 @@ export class RedisDoor {
   #settleStart: () => void = () => {};
   /** `trial`: a probe came back, and the next call or probe decides; one failure is then enough to open again. */
   #state: 'open' | 'trial' | 'closed' = 'open';
-  /** What was last told, so that each change is told once. */
+  readonly #health = new SteadyHealth('redis');
+  /** The breaker has not been open since a call or a probe came back well. */
   #healthy = true;
+  /** When the breaker last closed. */
+  #closedMs = -Infinity;
+  #recheckTimer: NodeJS.Timeout | undefined;
   #failuresInRow = 0;
   /** `refused` when the breaker opened, for the line that ends it. */
   #refusedBefore = 0;
@@ -74,7 +82,8 @@ export class RedisDoor {
   #faultCode = 'no connection';
   #over = false;
 
-  constructor(url: string) {
+  constructor(url: string, timeoutMs: number) {
+    this.#timeoutMs = timeoutMs;
     this.#client = new Redis(redisOptions(url));
     this.#client.on('error', (error: NodeJS.ErrnoException) => void (this.#faultCode = codeOf(error)));
     this.#client.on('ready', () => void this.#probe());
@@ -99,6 +108,11 @@ export class RedisDoor {
     return this.#state !== 'open';
   }
 
+  /** Tells again that the server does not answer, if so. */
+  announce(): void {
+    this.#health.announce();
+  }
+
   /** One command. The reply is what Redis sent; whoever reads it checks it. */
   call<T = unknown>(name: string, args: readonly (string | number)[]): Promise<RedisReply<T>> {
     return this.#bounded<T>(async () => this.#client.call(name, ...args));
@@ -120,6 +134,8 @@ export class RedisDoor {
     this.#over = true;
     this.#state = 'open';
     clearTimeout(this.#probeTimer);
+    clearTimeout(this.#recheckTimer);
+    this.#health.close();
     this.#settleStart();
     this.#refuseWaiting();
     this.#client.disconnect();
@@ -137,7 +153,7 @@ export class RedisDoor {
         resolve(reply);
       };
       // Timers run before sockets are read: after a long turn of this process the answer may lie there unread.
-      const timer = setTimeout(() => setImmediate(() => this.#waiting.has(settle) && this.#onTimeout()), TIMEOUT_MS);
+      const timer = setTimeout(() => setImmediate(() => this.#waiting.has(settle) && this.#onTimeout()), this.#timeoutMs);
       this.#waiting.add(settle);
       // What comes after the wait has ended says nothing about now.
       work().then(
@@ -157,7 +173,7 @@ export class RedisDoor {
 
   #onTimeout(): void {
     this.#counts.timedOut++;
-    this.#open(`no answer within ${TIMEOUT_MS} ms`);
+    this.#open(`no answer within ${this.#timeoutMs} ms`);
   }
 
   #onFailure(error: unknown): void {
@@ -171,23 +187,21 @@ export class RedisDoor {
   #open(detail: string): void {
     this.#settleStart();
     if (this.#over) return;
-    if (this.#healthy) this.#refusedBefore = this.#counts.refused;
+    if (this.#health.isWell) this.#refusedBefore = this.#counts.refused;
     if (this.#state !== 'open') this.#aliveMs = performance.now();
+    if (this.#state === 'closed' && performance.now() - this.#closedMs > STEADY_MS) this.#recheckTimer = setTimeout(() => void this.#probe(), RECHECK_MS).unref();
     this.#state = 'open';
+    this.#healthy = false;
     this.#refuseWaiting();
-    this.#tell(false, detail);
+    this.#health.ill(detail);
   }
 
   #close(): void {
+    if (this.#state !== 'closed') this.#closedMs = performance.now();
     this.#state = 'closed';
+    this.#healthy = true;
     this.#failuresInRow = 0;
-    this.#tell(true, `answers again; ${this.#counts.refused - this.#refusedBefore} calls were not made meanwhile`);
-  }
-
-  #tell(healthy: boolean, detail: string): void {
-    if (this.#healthy === healthy) return;
-    this.#healthy = healthy;
-    CHANNELS.healthChanged.publish({ part: 'redis', healthy, detail });
+    this.#health.well(() => `answers again; ${this.#counts.refused - this.#refusedBefore} calls were not made meanwhile`);
   }
 
   #refuseWaiting(): void {
@@ -215,7 +229,7 @@ export class RedisDoor {
     this.#aliveMs = performance.now();
     if (this.#over) return;
     if (code !== undefined) this.#open(`a probe failed (${code})`);
-    else if (this.#aliveMs - sentMs > TIMEOUT_MS) this.#open(`no answer within ${TIMEOUT_MS} ms`);
+    else if (this.#aliveMs - sentMs > this.#timeoutMs) this.#open(`no answer within ${this.#timeoutMs} ms`);
     else if (this.#state === 'trial' || this.#healthy) this.#close();
     else if (this.#state === 'open') this.#state = 'trial';
     this.#settleStart();

@@ -4,12 +4,13 @@
  * and wait for each other for at most `BUSY_MS`; it is no file for a network share.
  */
 import { mkdirSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
 import { WeirError } from '../contract/errors.ts';
 import type { PolicyRevision } from '../contract/policy.ts';
 import { MIGRATIONS_TABLE, pendingMigrations } from './migrations.ts';
 import type { HistoryPage, PolicyPut, PolicyStore, PutReply, RevisionSummary } from './policies.ts';
+import type { SqlQuery, SqlValue, StoreDatabase } from './sql.ts';
 
 const BUSY_MS = 2_000;
 
@@ -22,12 +23,44 @@ export function readSqlite(file: string): SqlitePolicyStore {
 
 /** Makes file and folder where there are none. Throws when the file is no database, or of a newer version. */
 export function openSqlite(file: string): SqlitePolicyStore {
+  return new SqlitePolicyStore(openFile(file), turnsOf(file));
+}
+
+/** The same file as statements, for the other ports. */
+export function openSqliteDatabase(file: string): StoreDatabase {
+  return new SqliteDatabase(openFile(file), turnsOf(file));
+}
+
+/**
+ * Connections of this process to one file take turns: a transaction waits between its statements, and another
+ * connection that would write meanwhile would keep the thread, and so the transaction, from going on.
+ */
+class Turns {
+  #before: Promise<unknown> = Promise.resolve();
+
+  take<T>(work: () => T | Promise<T>): Promise<T> {
+    const done = this.#before.then(work);
+    this.#before = done.catch(() => {});
+    return done;
+  }
+}
+
+const TURNS = new Map<string, Turns>();
+
+function turnsOf(file: string): Turns {
+  const path = resolve(file);
+  const turns = TURNS.get(path) ?? new Turns();
+  TURNS.set(path, turns);
+  return turns;
+}
+
+function openFile(file: string): DatabaseSync {
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   const database = new DatabaseSync(file, { timeout: BUSY_MS });
   try {
     database.exec('pragma journal_mode = wal; pragma synchronous = full');
     migrate(database);
-    return new SqlitePolicyStore(database);
+    return database;
   } catch (error) {
     database.close();
     throw error;
@@ -55,9 +88,11 @@ const NEWEST = 'select max(number) from policy_revisions where policy = r.policy
 
 export class SqlitePolicyStore implements PolicyStore {
   readonly #database: DatabaseSync;
+  readonly #turns: Turns;
 
-  constructor(database: DatabaseSync) {
+  constructor(database: DatabaseSync, turns = new Turns()) {
     this.#database = database;
+    this.#turns = turns;
   }
 
   async heads(): Promise<ReadonlyMap<string, number>> {
@@ -79,11 +114,11 @@ export class SqlitePolicyStore implements PolicyStore {
   }
 
   async put({ policy, parent, source, sha256, author, comment, created_at }: PolicyPut): Promise<PutReply> {
-    const inserted = this.#all(
+    const inserted = await this.#turns.take(() => this.#all(
       `insert into policy_revisions select ?1, ?2 + 1, ?2, ?3, ?4, ?5, ?6, ?7
        where ?2 = (select coalesce(max(number), 0) from policy_revisions where policy = ?1) returning *`,
       policy, parent, source, sha256, author, comment, created_at,
-    );
+    ));
     if (inserted[0] !== undefined) return { ok: true, revision: { ...inserted[0] } as unknown as PolicyRevision };
     return { ok: false, current: (await this.get(policy))?.number ?? 0 };
   }
@@ -103,4 +138,43 @@ export class SqlitePolicyStore implements PolicyStore {
 
 function summaryOf({ retired, ...row }: Row): RevisionSummary {
   return { ...row, retired: retired === 1 } as unknown as RevisionSummary;
+}
+
+/** Statements over one connection, one after the other: nothing runs between the statements of a transaction. */
+class SqliteDatabase implements StoreDatabase {
+  readonly #database: DatabaseSync;
+  readonly #turns: Turns;
+
+  constructor(database: DatabaseSync, turns: Turns) {
+    this.#database = database;
+    this.#turns = turns;
+  }
+
+  readonly query: SqlQuery = (sql, ...values) => this.#turns.take(() => this.#run(sql, values));
+
+  transaction<T>(work: (query: SqlQuery) => Promise<T>): Promise<T> {
+    return this.#turns.take(async () => {
+      this.#run('begin immediate', []);
+      try {
+        const done = await work(async (sql, ...values) => this.#run(sql, values));
+        this.#run('commit', []);
+        return done;
+      } catch (error) {
+        if (this.#database.isTransaction) this.#database.exec('rollback');
+        throw error;
+      }
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#turns.take(() => { if (this.#database.isOpen) this.#database.close(); });
+  }
+
+  #run(sql: string, values: readonly SqlValue[]): never[] {
+    try {
+      return this.#database.prepare(sql.replaceAll(/\$(\d+)/g, '?$1')).all(...values) as never[];
+    } catch (error) {
+      throw new WeirError('store_unavailable', 'the SQLite store failed', { cause: error });
+    }
+  }
 }

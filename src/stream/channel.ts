@@ -89,7 +89,9 @@ abstract class ScanningChannel {
   }
 
   forget(offset: number): void {
-    if (this.#edits.length > 0 && (this.#edits[0] as TextEdit).end <= offset) this.#edits = this.#edits.filter((edit) => edit.end > offset);
+    const edits = this.#edits;
+    if (edits.length === 0 || (edits[0] as TextEdit).end > offset) return;
+    this.#edits = (edits[edits.length - 1] as TextEdit).end <= offset ? NO_EDITS : edits.filter((edit) => edit.end > offset);
   }
 
   /** Offset in scanned text before which everything is decided; what the policy blocked stays back for ever. */

@@ -11,7 +11,7 @@ import { WeirError } from '../contract/errors.ts';
 import type { Treatment } from '../contract/screening.ts';
 import { spliceText } from '../dialect/json.ts';
 import type { OpaqueLeaf, SocketReader, SocketReading } from '../dialect/socket.ts';
-import type { OutputPlan } from '../screen/plan.ts';
+import type { OutputPlan } from '../screen/output.ts';
 import type { GuardSummary } from './guard.ts';
 import { EventQueue } from './queue.ts';
 import { Tally } from './tally.ts';
@@ -150,6 +150,7 @@ class SocketGuard implements FrameGuard {
       decision: this.#tally.record(this.#queue.replaced, false),
       heldCharsMax: this.#tally.heldCharsMax,
       heldMsTotal: this.#tally.heldMsTotal,
+      textChars: this.#tally.textChars,
       usage: reader.usage(),
       facts: reader.facts(),
     };

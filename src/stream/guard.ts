@@ -13,7 +13,7 @@ import type { PolicyDecision } from '../contract/policy.ts';
 import type { Treatment } from '../contract/screening.ts';
 import type { Dialect, EventReading, RequestReading, ResponseReader } from '../dialect/dialect.ts';
 import { opaqueFinder, type OpaqueFinder } from '../dialect/walk.ts';
-import type { OutputPlan } from '../screen/plan.ts';
+import type { OutputPlan } from '../screen/output.ts';
 import { mended } from './mend.ts';
 import { EventQueue } from './queue.ts';
 import { SseFramer, type Frame } from './sse.ts';
@@ -48,6 +48,8 @@ export interface GuardSummary {
   readonly decision: DecisionRecord;
   readonly heldCharsMax: number;
   readonly heldMsTotal: number;
+  /** Of all texts of the answer. */
+  readonly textChars: number;
   readonly usage?: { readonly inputTokens?: number; readonly outputTokens?: number };
   readonly facts: { readonly responseId?: string; readonly model?: string; readonly finishReasons: readonly string[] };
 }
@@ -164,6 +166,7 @@ class AnswerGuard implements Guard {
       decision: this.#tally.record(this.#queue.replaced, this.#whole),
       heldCharsMax: this.#tally.heldCharsMax,
       heldMsTotal: this.#tally.heldMsTotal,
+      textChars: this.#tally.textChars,
       usage: this.#reader.usage(),
       facts: this.#reader.facts(),
     };

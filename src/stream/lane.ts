@@ -3,7 +3,7 @@
  * and the restoring of pseudonyms around it. What the judge decides is counted in the answer's tally.
  */
 import type { Piece } from '../dialect/dialect.ts';
-import type { OutputPlan, OutputRuling } from '../screen/plan.ts';
+import type { OutputPlan, OutputRuling } from '../screen/output.ts';
 import { JsonChannel, TextChannel, type Channel } from './channel.ts';
 import { Gate } from './gate.ts';
 import { RestoringChannel } from './restore.ts';

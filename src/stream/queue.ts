@@ -6,7 +6,7 @@
 import { WeirError } from '../contract/errors.ts';
 import type { EventReading, Piece, ResponseReader } from '../dialect/dialect.ts';
 import { spliceText, type JsonEdit, type JsonPath } from '../dialect/json.ts';
-import type { OutputPlan } from '../screen/plan.ts';
+import type { OutputPlan } from '../screen/output.ts';
 import { applyEdits, sliceEdited } from '../text/edits.ts';
 import { Lane } from './lane.ts';
 import { withData, type Frame } from './sse.ts';
@@ -236,6 +236,7 @@ export class EventQueue {
     }
     if (piece.copy === true && lane.said !== '') return this.#take({ ...piece, key: `${piece.key}~${piece.carrier}`, copy: false, whole: true }, placed);
     if (this.#repeats) lane.said += piece.text;
+    tally.textChars += piece.text.length;
     const allowed = channel.feed(piece.text) && ((piece.whole !== true && piece.copy !== true) || channel.close());
     lane.carry = undefined;
     tally.held(channel.position - channel.released);
@@ -256,6 +257,7 @@ export class EventQueue {
     const { channel } = lane;
     const { start, text } = lane.carry ?? { start: channel.position, text: '' };
     const fresh = text + piece.text.slice(lane.said.length);
+    this.#options.tally.textChars += piece.text.length - lane.said.length;
     const allowed = channel.feed(piece.text.slice(lane.said.length));
     lane.said = piece.text;
     const until = Math.max(start, Math.min(channel.released, start + fresh.length));

@@ -5,7 +5,7 @@
 import type { DecisionRecord, OpaquePart } from '../contract/exchange.ts';
 import type { PolicyDecision } from '../contract/policy.ts';
 import { ACTION_WEIGHT, type Treatment, type Unread } from '../contract/screening.ts';
-import type { OutputPlan } from '../screen/plan.ts';
+import type { OutputPlan } from '../screen/output.ts';
 import { ResultTally } from '../screen/results.ts';
 
 export class Tally {
@@ -13,6 +13,8 @@ export class Tally {
   /** What nothing read, by carrier and kind. */
   readonly #opaque = new Map<string, Unread>();
   readonly results = new ResultTally();
+  /** Characters of all texts that were read. */
+  textChars = 0;
   heldCharsMax = 0;
   heldMsTotal = 0;
   #worst: PolicyDecision;

@@ -113,8 +113,14 @@ function logStage(log: Log, stage: StageEnded): void {
 }
 
 function logConfig(log: Log, event: ConfigReloaded): void {
-  if (event.ok) log.info('configuration loaded', { hash: event.hash, issues: event.issues });
-  else log.error('configuration refused, the old one stays', { hash: event.hash, issues: event.issues, message: event.message });
+  if (event.ok) {
+    log.info('configuration loaded', { hash: event.hash, issues: event.issues });
+    logWaiting(log, event.waiting ?? []);
+  } else log.error('configuration refused, the old one stays', { hash: event.hash, issues: event.issues, message: event.message });
+}
+
+function logWaiting(log: Log, keys: readonly string[]): void {
+  if (keys.length > 0) log.warn('part of the configuration counts after a restart', { keys: keys.join(', ') });
 }
 
 function logHealth(log: Log, event: HealthChanged): void {

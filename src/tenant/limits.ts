@@ -1,13 +1,15 @@
 /**
- * Rate and concurrency limits of tenants. Rates are counted in Redis when there is one, so that replicas share them, and
- * in this process, at the full limit, while there is none or it does not answer: then each replica admits that much, and
- * no more. What Redis admits is counted here too, so that its loss is not a fresh start. Concurrency is per process.
- * Guarantees: no call to Redis for a tenant without rates, and never an error because of Redis.
+ * Rate and concurrency limits of tenants and of their keys. Rates are counted in Redis when there is one, so that
+ * replicas share them; what Redis admits is counted here too, so that its loss is not a fresh start. While it does not
+ * answer each replica admits its share: the limit divided by the replicas that there were last. Without a Redis that is
+ * the whole limit. Concurrency is per process. Guarantees: no call to Redis for who has no rates, one for all limits of
+ * a request, of which all are taken or none; and never an error because of Redis.
  */
 import type { TenantConfig } from '../config/schema.ts';
 import { WeirError } from '../contract/errors.ts';
 import { redisScript, type RedisDoor } from '../store/redis.ts';
 import { charge, isEmpty, PERIOD_MS, ROUNDING_MS, take, type Bucket, type LimitDecision, type RateLimit } from './gcra.ts';
+import type { KeyLimits } from './stored-keys.ts';
 
 /** A refusal that says when to come again. */
 export class RateLimited extends WeirError {
@@ -34,9 +36,17 @@ export interface Admission {
 /** What is asked of Redis. */
 export type SharedCounter = Pick<RedisDoor, 'admits' | 'run'>;
 
+/** A limit and where it is counted. */
+export interface CountedLimit {
+  readonly counter: string;
+  readonly limit: RateLimit;
+}
+
 export interface LimitOptions {
   /** The connection as it is now; undefined when none is configured. */
   readonly redis?: () => SharedCounter | undefined;
+  /** Processes that share the limits; default 1. */
+  readonly replicas?: () => number;
   /** Milliseconds that never go back; default `performance.now`. */
   readonly clock?: () => number;
 }
@@ -49,27 +59,31 @@ const TOKEN_DEBT_MS = 5 * PERIOD_MS;
 /** Local buckets above which empty ones are dropped. */
 const BUCKETS_KEPT = 10_000;
 
+const ADMITTED: LimitDecision = Object.freeze({ allowed: true, retryAfterMs: 0, limit: Infinity, remaining: Infinity });
 const UNLIMITED: Admission = Object.freeze({ takeRequest: async () => {}, takeTokens: async () => {}, settleTokens: () => {}, release: () => {} });
 
 export class TenantLimits {
   readonly #redis: () => SharedCounter | undefined;
+  readonly #replicas: () => number;
   readonly #clock: () => number;
   readonly #buckets = new Map<string, Bucket>();
   readonly #open = new Map<string, number>();
 
-  constructor({ redis = () => undefined, clock = () => performance.now() }: LimitOptions = {}) {
+  constructor({ redis = () => undefined, replicas = () => 1, clock = () => performance.now() }: LimitOptions = {}) {
     this.#redis = redis;
+    this.#replicas = replicas;
     this.#clock = clock;
   }
 
-  /** Lets one request in, or throws RateLimited. The admission must be released. */
-  async admit({ id, limits }: TenantConfig): Promise<Admission> {
-    if (limits === undefined) return UNLIMITED;
-    const { requests_per_minute: requests, tokens_per_minute: tokens, concurrent } = limits;
+  /** Lets one request in, or throws RateLimited. The admission must be released. `key`: the one that was used, with its own limits. */
+  async admit({ id, limits }: TenantConfig, key?: { readonly keyId: string; readonly limits: KeyLimits }): Promise<Admission> {
+    const requests = countedLimits(id, 'requests', limits?.requests_per_minute, key?.keyId, key?.limits.requests_per_minute);
+    const tokens = countedLimits(id, 'tokens', limits?.tokens_per_minute, key?.keyId, key?.limits.tokens_per_minute);
+    const concurrent = limits?.concurrent;
+    if (requests.length === 0 && tokens.length === 0 && concurrent === undefined) return UNLIMITED;
     const release = concurrent === undefined ? () => {} : this.#enter(id, concurrent);
     const takeRequest = async (): Promise<void> => {
-      if (requests === undefined) return;
-      const decision = await this.take(requestCounter(id), { perMinute: requests, debtMs: 0 }, 1);
+      const decision = await this.take(requests, 1);
       if (!decision.allowed) throw new RateLimited('requests a minute', decision);
     };
     try {
@@ -78,39 +92,49 @@ export class TenantLimits {
       release();
       throw refusal;
     }
-    return tokens === undefined ? { ...UNLIMITED, takeRequest, release } : new TokenAdmission(this, tokenCounter(id), { perMinute: tokens, debtMs: TOKEN_DEBT_MS }, takeRequest, release);
+    return tokens.length === 0 ? { ...UNLIMITED, takeRequest, release } : new TokenAdmission(this, tokens, takeRequest, release);
   }
 
-  /** Asks the shared counter, or the local one when it does not answer. */
-  async take(counter: string, limit: RateLimit, amount: number): Promise<LimitDecision> {
-    const shared = await this.#takeShared(counter, limit, amount);
-    if (shared === undefined) return this.#takeLocal(counter, limit, amount);
-    if (shared.allowed) this.#chargeLocal(counter, limit, Math.min(amount, limit.perMinute));
+  /** Asks the shared counters, or the local ones when they do not answer. Where one refuses none is counted, and the longest wait is told. */
+  async take(limits: readonly CountedLimit[], amount: number): Promise<LimitDecision> {
+    if (limits.length === 0) return ADMITTED;
+    const shared = await this.#takeShared(limits, amount);
+    if (shared === undefined) return this.#takeLocal(limits, amount);
+    if (shared.allowed) for (const one of limits) this.#chargeLocal(one, Math.min(amount, one.limit.perMinute));
     return shared;
   }
 
   /** Counts what was used beyond what was taken. Waits for nothing. */
-  charge(counter: string, limit: RateLimit, amount: number): void {
+  charge(one: CountedLimit, amount: number): void {
     if (amount === 0) return;
-    this.#chargeLocal(counter, limit, amount);
-    void this.#redis()?.run(CHARGE, [counter], scriptArguments(limit, amount));
+    this.#chargeLocal(one, amount);
+    void this.#redis()?.run(CHARGE, [one.counter], scriptArguments([one], amount));
   }
 
-  async #takeShared(counter: string, limit: RateLimit, amount: number): Promise<LimitDecision | undefined> {
+  async #takeShared(limits: readonly CountedLimit[], amount: number): Promise<LimitDecision | undefined> {
     const redis = this.#redis();
     if (redis === undefined || !redis.admits) return undefined;
-    const reply = await redis.run(TAKE, [counter], scriptArguments(limit, Math.min(amount, limit.perMinute)));
-    return reply.ok ? readDecision(reply.value, limit.perMinute) : undefined;
+    const reply = await redis.run(TAKE, limits.map(({ counter }) => counter), scriptArguments(limits, amount));
+    return reply.ok ? readDecision(reply.value, limits) : undefined;
   }
 
-  #takeLocal(counter: string, limit: RateLimit, amount: number): LimitDecision {
-    const { bucket, decision } = take(limit, this.#buckets.get(counter), this.#clock(), amount);
-    this.#keep(counter, bucket);
-    return decision;
+  #takeLocal(limits: readonly CountedLimit[], amount: number): LimitDecision {
+    const nowMs = this.#clock();
+    const taken = limits.map(({ counter, limit }) => ({ counter, limit: limit.perMinute, ...take(this.#share(limit), this.#buckets.get(counter), nowMs, amount) }));
+    const allowed = taken.every(({ decision }) => decision.allowed);
+    // A bucket that refused is as it was; of those that would have admitted nothing is kept.
+    for (const { counter, bucket, decision } of taken) if (allowed || !decision.allowed) this.#keep(counter, bucket);
+    const telling = taken.reduce((worst, one) => (one.decision.retryAfterMs > worst.decision.retryAfterMs ? one : worst));
+    return { ...telling.decision, limit: telling.limit };
   }
 
-  #chargeLocal(counter: string, limit: RateLimit, amount: number): void {
-    this.#keep(counter, charge(limit, this.#buckets.get(counter), this.#clock(), amount));
+  #chargeLocal({ counter, limit }: CountedLimit, amount: number): void {
+    this.#keep(counter, charge(this.#share(limit), this.#buckets.get(counter), this.#clock(), amount));
+  }
+
+  /** What this process may admit alone. */
+  #share({ perMinute, debtMs }: RateLimit): RateLimit {
+    return { perMinute: perMinute / Math.max(1, this.#redis() === undefined ? 1 : this.#replicas()), debtMs };
   }
 
   #keep(counter: string, bucket: Bucket): void {
@@ -142,80 +166,102 @@ class TokenAdmission implements Admission {
   readonly takeRequest: () => Promise<void>;
   readonly release: () => void;
   readonly #limits: TenantLimits;
-  readonly #counter: string;
-  readonly #limit: RateLimit;
-  /** What was taken and not yet put right. */
-  #taken: number | undefined;
+  readonly #counted: readonly CountedLimit[];
+  /** What was estimated and not yet put right. */
+  readonly #estimates: number[] = [];
 
-  constructor(limits: TenantLimits, counter: string, limit: RateLimit, takeRequest: () => Promise<void>, release: () => void) {
+  constructor(limits: TenantLimits, counted: readonly CountedLimit[], takeRequest: () => Promise<void>, release: () => void) {
     this.#limits = limits;
-    this.#counter = counter;
-    this.#limit = limit;
+    this.#counted = counted;
     this.takeRequest = takeRequest;
     this.release = release;
   }
 
   async takeTokens(requestBytes: number): Promise<void> {
-    const estimate = Math.min(Math.ceil(requestBytes / BYTES_PER_TOKEN), this.#limit.perMinute);
-    const decision = await this.#limits.take(this.#counter, this.#limit, estimate);
+    const estimate = estimateTokens(requestBytes);
+    const decision = await this.#limits.take(this.#counted, estimate);
     if (!decision.allowed) throw new RateLimited('tokens a minute', decision);
-    this.#taken = (this.#taken ?? 0) + estimate;
+    this.#estimates.push(estimate);
   }
 
   settleTokens(used: number): void {
-    if (this.#taken === undefined) return;
-    this.#limits.charge(this.#counter, this.#limit, used - this.#taken);
-    this.#taken = undefined;
+    if (this.#estimates.length === 0) return;
+    for (const one of this.#counted) {
+      const taken = this.#estimates.reduce((sum, estimate) => sum + Math.min(estimate, one.limit.perMinute), 0);
+      this.#limits.charge(one, used - taken);
+    }
+    this.#estimates.length = 0;
   }
+}
+
+/** Of text, by its size: what is counted where nobody tells how many tokens it was. */
+export function estimateTokens(bytes: number): number {
+  return Math.ceil(bytes / BYTES_PER_TOKEN);
 }
 
 // Redis. The braces keep all counters of a tenant on one node of a cluster.
 
-function requestCounter(tenantId: string): string {
-  return `{${tenantId}}:rl:requests`;
+function countedLimits(tenantId: string, noun: 'requests' | 'tokens', ofTenant: number | undefined, keyId: string | undefined, ofKey: number | undefined): readonly CountedLimit[] {
+  const debtMs = noun === 'tokens' ? TOKEN_DEBT_MS : 0;
+  const counted: CountedLimit[] = [];
+  if (ofTenant !== undefined) counted.push({ counter: `{${tenantId}}:rl:${noun}`, limit: { perMinute: ofTenant, debtMs } });
+  if (ofKey !== undefined) counted.push({ counter: `{${tenantId}}:rl:key:${keyId}:${noun}`, limit: { perMinute: ofKey, debtMs } });
+  return counted;
 }
 
-function tokenCounter(tenantId: string): string {
-  return `{${tenantId}}:rl:tokens`;
-}
-
-function scriptArguments(limit: RateLimit, amount: number): readonly number[] {
-  return [limit.perMinute, limit.debtMs, amount];
+function scriptArguments(limits: readonly CountedLimit[], amount: number): readonly number[] {
+  return [amount, ...limits.flatMap(({ limit: { perMinute, debtMs } }) => [perMinute, debtMs])];
 }
 
 /** `gcra.ts` in Lua, by the server's clock, which all replicas share. A value that is no bucket counts as an empty one. */
 const BUCKET = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + time[2] / 1000
-local per_minute, debt, amount = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local step = ${PERIOD_MS} / per_minute
-local stored = redis.pcall('GET', KEYS[1])
-local backlog, at = string.match(type(stored) == 'string' and stored or '', '^([%d.e+-]+) ([%d.e+-]+)$')
-backlog, at = tonumber(backlog or 0) or 0, tonumber(at or now) or now
-backlog = math.min(math.max(backlog - math.max(now - at, 0), 0), ${PERIOD_MS} + debt)
-local function keep(filled)
-  if filled > 0 then redis.call('SET', KEYS[1], string.format('%.17g %.17g', filled, now), 'PX', math.ceil(filled))
-  else redis.call('DEL', KEYS[1]) end
+local amount = tonumber(ARGV[1])
+local function bucket(i)
+  local per_minute, debt = tonumber(ARGV[2 * i]), tonumber(ARGV[2 * i + 1])
+  local stored = redis.pcall('GET', KEYS[i])
+  local backlog, at = string.match(type(stored) == 'string' and stored or '', '^([%d.e+-]+) ([%d.e+-]+)$')
+  backlog, at = tonumber(backlog or 0) or 0, tonumber(at or now) or now
+  if backlog - backlog ~= 0 or at - at ~= 0 then backlog, at = 0, now end -- no number that counts
+  backlog = math.min(math.max(backlog - math.max(now - at, 0), 0), ${PERIOD_MS} + debt)
+  return { key = KEYS[i], backlog = backlog, at = at, debt = debt, per_minute = per_minute, step = ${PERIOD_MS} / per_minute }
+end
+local function keep(key, filled)
+  if filled > 0 then redis.call('SET', key, string.format('%.17g %.17g', filled, now), 'PX', math.ceil(filled))
+  else redis.call('DEL', key) end
 end
 `;
 
+/** `{allowed, retry after, remaining, which limit}`. */
 const TAKE = redisScript(`${BUCKET}
-local filled = backlog + amount * step
-local over = filled - ${PERIOD_MS}
+local all, over, telling = {}, 0, 1
+for i = 1, #KEYS do
+  local one = bucket(i)
+  one.filled = one.backlog + math.min(amount, one.per_minute) * one.step
+  one.over = one.filled - ${PERIOD_MS}
+  if one.over > over and one.over > ${ROUNDING_MS} then over, telling = one.over, i end
+  all[i] = one
+end
 local allowed = over <= ${ROUNDING_MS}
-local kept = allowed and filled or backlog
-if allowed or now < at then keep(kept) end
-return { allowed and 1 or 0, allowed and 0 or math.ceil(over - ${ROUNDING_MS}), math.max(0, math.floor((${PERIOD_MS + ROUNDING_MS} - kept) / step)) }
+for _, one in ipairs(all) do
+  if allowed then keep(one.key, one.filled) elseif now < one.at then keep(one.key, one.backlog) end
+end
+local told = all[telling]
+local kept = allowed and told.filled or told.backlog
+return { allowed and 1 or 0, allowed and 0 or math.ceil(over - ${ROUNDING_MS}), math.max(0, math.floor((${PERIOD_MS + ROUNDING_MS} - kept) / told.step)), telling }
 `);
 
 const CHARGE = redisScript(`${BUCKET}
-keep(math.min(backlog + amount * step, ${PERIOD_MS} + debt))
+local one = bucket(1)
+keep(one.key, math.min(one.backlog + amount * one.step, ${PERIOD_MS} + one.debt))
 return 1
 `);
 
 /** Undefined when it is not what the script returns. */
-function readDecision(value: unknown, limit: number): LimitDecision | undefined {
-  if (!Array.isArray(value) || value.length !== 3 || !value.every(Number.isFinite)) return undefined;
-  const [allowed, retryAfterMs, remaining] = value as [number, number, number];
-  return { allowed: allowed === 1, retryAfterMs, limit, remaining };
+function readDecision(value: unknown, limits: readonly CountedLimit[]): LimitDecision | undefined {
+  if (!Array.isArray(value) || value.length !== 4 || !value.every(Number.isFinite)) return undefined;
+  const [allowed, retryAfterMs, remaining, telling] = value as [number, number, number, number];
+  const told = limits[telling - 1];
+  return told && { allowed: allowed === 1, retryAfterMs, limit: told.limit.perMinute, remaining };
 }

@@ -26,6 +26,9 @@ const PROSE_SHARE = 6;
 const SURE = 0.99;
 const DOUBTFUL = 0.7;
 
+/** A language told with less confidence excuses no classifier from reading the text. */
+export const LANGUAGE_SURE = 0.8;
+
 const UNKNOWN: Language = { tag: 'und', confidence: 0 };
 
 export function languageOf(text: string): Language {

@@ -25,23 +25,35 @@ export class Pieces {
     this.#end += text.length;
   }
 
-  /** Characters `[start, end)`, none of them forgotten. */
-  slice(start: number, end: number): string {
-    this.#joinTo(end);
-    return (this.#pieces[this.#first] ?? '').slice(start - this.#firstStart, end - this.#firstStart);
+  /** Characters `[start, end)`, without those whose piece was dropped. */
+  slice(from: number, end: number): string {
+    const start = Math.max(from, this.#firstStart);
+    if (start >= end) return '';
+    const pieces = this.#pieces;
+    // What is asked for stands near the end.
+    let last = pieces.length - 1;
+    let at = this.#end - (pieces[last] as string).length;
+    while (at >= end) at -= (pieces[(last -= 1)] as string).length;
+    let first = last;
+    while (at > start) at -= (pieces[(first -= 1)] as string).length;
+    if (first < last) at += this.#join(first, last, this.#forgotten - at);
+    return (pieces[first] as string).slice(start - at, end - at);
   }
 
-  /** Makes one piece of all that begin before `end`: who asks for a part asks for others near it. */
-  #joinTo(end: number): void {
-    let last = this.#first;
-    let at = this.#firstStart + (this.#pieces[last] ?? '').length;
-    while (at < end) at += (this.#pieces[(last += 1)] as string).length;
-    if (last === this.#first) return;
-    // What was forgotten of the first piece must not be carried on from join to join.
-    const first = (this.#pieces[this.#first] as string).slice(Math.max(0, this.#forgotten - this.#firstStart));
-    this.#firstStart = Math.max(this.#firstStart, this.#forgotten);
-    this.#pieces.splice(0, last + 1, first + this.#pieces.slice(this.#first + 1, last + 1).join(''));
-    this.#first = 0;
+  /**
+   * Makes one piece of those from `first` to `last`: who asks for a part asks for others near it. Without what is forgotten of
+   * it, which must not be carried on from join to join; the characters left out.
+   */
+  #join(first: number, last: number, forgotten: number): number {
+    const pieces = this.#pieces;
+    const cut = Math.max(0, forgotten);
+    let joined = cut === 0 ? pieces[first] as string : (pieces[first] as string).slice(cut);
+    for (let i = first + 1; i <= last; i += 1) joined += pieces[i] as string;
+    pieces[first] = joined;
+    if (last < pieces.length - 1) pieces.splice(first + 1, last - first);
+    else for (let i = first; i < last; i += 1) pieces.pop();
+    if (cut > 0) this.#firstStart += cut;
+    return cut;
   }
 
   /** Nothing before `offset` is asked for any more: drops pieces that end there or before. */

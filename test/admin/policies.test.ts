@@ -11,6 +11,8 @@ import { screen } from '../../src/cli/screen.ts';
 import { blocking, freshFolder, openHouse } from '../helpers/house.ts';
 import { runs, seed } from '../helpers/runs.ts';
 
+t.setTimeout(300_000);
+
 t.test('from a file to the store, through changes, back, and to the file again', async (t) => {
   const dir = freshFolder(t);
   const files = { 'acme.yaml': blocking('FILEWORD') };

@@ -1,52 +1,16 @@
 /**
  * The audit log: its chain, its durability and its recovery, over every cut of the file and every flipped bit of it.
  */
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync, appendFileSync, mkdirSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync, appendFileSync, mkdirSync } from 'node:fs';
 import { spawn } from 'node:child_process';
 import { hash } from 'node:crypto';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { canonicalJson, GENESIS } from '../../src/audit/entry.ts';
-import { openAuditLog, type AuditLogOptions } from '../../src/audit/log.ts';
+import { openAuditLog } from '../../src/audit/log.ts';
 import { verifyLog } from '../../src/audit/verify.ts';
 import { CHANNELS, type HealthChanged } from '../../src/contract/channels.ts';
-import type { ExchangeRecord } from '../../src/contract/exchange.ts';
-
-function record(id: string): ExchangeRecord {
-  return {
-    kind: 'exchange', request_id: id, tenant_id: 'acme', method: 'POST', route: '/v1/chat/completions', stream: false, outcome: 'completed', status: 200,
-    held_chars_max: 0, held_ms_total: 0, request_bytes: 10, response_bytes: 20, started_at: '2026-01-02T03:04:05.000Z', duration_ms: 1.5,
-  };
-}
-
-function folder(t: Test): string {
-  const dir = mkdtempSync(join(tmpdir(), 'weir-audit-'));
-  t.teardown(() => rmSync(dir, { recursive: true, force: true }));
-  return dir;
-}
-
-function options(dir: string, more: Partial<AuditLogOptions> = {}): AuditLogOptions {
-  return { dir, origin: 'test/one', clock: () => 1_767_322_800_000, ...more };
-}
-
-function segmentsOf(dir: string): string[] {
-  return readdirSync(dir).filter((name) => name.endsWith('.jsonl')).sort();
-}
-
-function verifyFolder(dir: string) {
-  return verifyLog(segmentsOf(dir).map((name) => ({ name, bytes: readFileSync(join(dir, name)) })));
-}
-
-function linesOf(dir: string): string[] {
-  return segmentsOf(dir).flatMap((name) => readFileSync(join(dir, name), 'utf8').split('\n').slice(0, -1));
-}
-
-async function writeLog(dir: string, count: number, more: Partial<AuditLogOptions> = {}): Promise<void> {
-  const log = await openAuditLog(options(dir, more));
-  for (let i = 0; i < count; i++) await log.append(record(`request-${i}`), 'strict');
-  await log.close();
-}
+import { exchangeRecord as record, linesOf, logFolder as folder, logOptions as options, segmentsOf, verifyFolder, writeLog } from '../helpers/audit.ts';
 
 t.test('canonical JSON sorts keys at every depth and leaves out what is undefined', async (t) => {
   t.equal(canonicalJson({ b: [{ z: 1, a: undefined }, undefined, 'ü\u2028'], a: { y: null, x: -0.5 } }), '{"a":{"x":-0.5,"y":null},"b":[{"z":1},null,"ü\u2028"]}');
@@ -59,7 +23,7 @@ t.test('entries are linked as an independent reader sees it', async (t) => {
   for (const [index, line] of linesOf(dir).entries()) {
     const entry = JSON.parse(line) as Record<string, unknown>;
     t.match(entry, { index, prev, request_id: `request-${index}`, origin: 'test/one', time: '2026-01-02T03:00:00.000Z' });
-    prev = hash('sha256', line.replace(/,"hash":"[0-9a-f]{64}"\}$/, '}'), 'hex');
+    prev = hash('sha256', `\0${line.replace(/,"hash":"[0-9a-f]{64}"\}$/, '}')}`, 'hex');
     t.equal(entry.hash, prev);
   }
 });
@@ -111,8 +75,8 @@ t.test('cut at any byte, the log recovers to whole entries and says what it cut 
   await writeLog(source, 3);
   const whole = readFileSync(join(source, segmentsOf(source)[0]));
   for (let size = 0; size <= whole.length; size += 7) {
-    const dir = join(source, `cut-${size}`);
-    mkdirSync(dir);
+    const dir = join(source, '..', `cut-${size}`, 'audit');
+    mkdirSync(dir, { recursive: true });
     writeFileSync(join(dir, '000000000000.jsonl'), whole.subarray(0, size));
     const complete = whole.subarray(0, size).toString().split('\n').length - 1;
     const torn = size - (whole.subarray(0, size).lastIndexOf(0x0a) + 1);
@@ -160,7 +124,7 @@ t.test('entries deleted, doubled, swapped, or sealed anew are found and located'
   t.match(verify(0, 2, 1, 3), { line: 2, index: 1 });
   t.match(verifyLog([segments[1], segments[0]]).damage, { segment: segments[1].name, line: 1, index: 0 });
   const forged = lines[2].replace('request-2', 'request-9').replace(/,"hash":"[0-9a-f]+"\}\n$/, '}');
-  const resealed = `${forged.slice(0, -1)},"hash":"${hash('sha256', forged, 'hex')}"}\n`;
+  const resealed = `${forged.slice(0, -1)},"hash":"${hash('sha256', `\0${forged}`, 'hex')}"}\n`;
   const report = verifyLog([{ name: 'a', bytes: Buffer.from([...lines.slice(0, 2), resealed, ...lines.slice(3)].join('')) }]);
   t.match(report.damage, { line: 4, index: 3, reason: /hash of the entry before/ });
   const junk = verifyLog([{ name: 'a', bytes: Buffer.from('not an entry\n') }]);
@@ -240,7 +204,7 @@ t.test('kill -9 loses nothing that strict acknowledged', async (t) => {
   const dir = folder(t);
   const script = `
     import { openAuditLog } from ${JSON.stringify(new URL('../../src/audit/log.ts', import.meta.url).href)};
-    const log = await openAuditLog({ dir: ${JSON.stringify(dir)}, origin: 'test/child', clock: Date.now, segmentBytesMax: 20000 });
+    const log = await openAuditLog({ dir: ${JSON.stringify(dir)}, keyFile: ${JSON.stringify(join(dir, '../audit.key'))}, origin: 'test/child', clock: Date.now, segmentBytesMax: 20000 });
     for (let i = 0; ; i++) { await log.append({ ...${JSON.stringify(record('x'))}, request_id: 'r' + i }, 'strict'); process.stdout.write('r' + i + '\\n'); }`;
   for (let round = 0; round < 3; round++) {
     const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });

@@ -101,11 +101,11 @@ t.test('a policy that cannot be used is told with its place and keeps no other f
 });
 
 t.test('a classifier that is not configured is a warning, and its rules are as the policy says', async (t) => {
-  const source = 'policy: bot\nrules:\n  - { id: r, when: { score: toxicity.hate, gte: 0.5 }, action: block }\ncases:\n  - { name: closed, direction: input, text: hello, expect: { action: block, rules: [r] } }\n';
+  const source = 'policy: bot\nrules:\n  - { id: r, when: { score: vendor.hate, gte: 0.5 }, action: block }\ncases:\n  - { name: closed, direction: input, text: hello, expect: { action: block, rules: [r] } }\n';
   const dir = folder(t, { 'bot.yaml': source });
   const { code, out } = await call(['test', '--coverage', '--config', join(dir, 'weir.yaml')]);
   t.equal(code, 0);
-  t.match(out, '  warning 3:22 no classifier toxicity is configured; its scores are unknown until then, and on_unknown decides\n  PASS  closed\n');
+  t.match(out, '  warning 3:22 no classifier vendor is configured; its scores are unknown until then, and on_unknown decides\n  PASS  closed\n');
 });
 
 t.test('runs again when a file has changed, until it is told to stop', async (t) => {
@@ -229,7 +229,7 @@ t.test('a recorded exchange is explained, and two policies are compared over the
 
   writeFileSync(join(dir, 'old.yaml'), BOT + CASES);
   writeFileSync(join(dir, 'policies/bot.yaml'), BOT);
-  t.match(await call(['explain', '--request', mail, ...config]), { code: 1, err: /was decided by bot@[0-9a-f]{12}, and what is on disk is bot@[0-9a-f]{12}; name a file of that revision with --policy/ });
+  t.match(await call(['explain', '--request', mail, ...config]), { code: 1, err: /was decided by bot@[0-9a-f]{12}, and what is here is bot@[0-9a-f]{12}; name a file of that revision with --policy/ });
   t.equal((await call(['explain', '--request', mail, '--policy', join(dir, 'old.yaml'), ...config])).code, 0);
   rmSync(join(dir, 'old.yaml'));
 });

@@ -24,7 +24,7 @@ const MAIL = 'write to ana@example.com today';
 t.test('screen prints the decision and what the policy lets through', async (t) => {
   const { code, out, err } = await call(screen, [MAIL]);
   t.match({ code, err }, { code: 0, err: '' });
-  t.match(out, /^action   redact\npolicy   default@[0-9a-f]{12}\nrules    \S+\ntook     [\d.]+ ms\nresults  pii\.EMAIL 1\.00 at 9–24\n\nwrite to \[EMAIL\] today\n$/);
+  t.match(out, /^action   redact\npolicy   default@[0-9a-f]{12}\nrules    \S+\ntook     [\d.]+ ms\nresults  pii\.EMAIL 1\.00 at 9–24\n(?: {9}[a-z-]+\.\S+ 0\.\d\d\n)* {9}unknown: 2 of grounding \(unsupported\)\n {9}\d+ below 0\.1 \(--json has them\)\n\nwrite to \[EMAIL\] today\n$/);
   t.match((await call(screen, ['nothing here'])).out, /^action   allow\n.*\nrules    none/);
 });
 
@@ -39,7 +39,7 @@ t.test('screen reads stdin, a direction and context, and prints JSON', async (t)
 t.test('screen takes images and recordings, and says what nobody reads', async (t) => {
   const { code, out } = await call(screen, ['--content-type', 'image', 'https://pictures.example.com/kitten.png']);
   t.equal(code, 0);
-  t.match(out, /^action   allow\npolicy .*\nrules    none: the default action\ncoverage image not read by any classifier\ncoverage nothing to screen\ntook .*\nresults  pii\.\w+ unknown \(unsupported\)\n/);
+  t.match(out, /^action   allow\npolicy .*\nrules    none: the default action\ncoverage image not read by any classifier\ncoverage nothing to screen\ntook .*\nresults  unknown: \d+ of pii \(unsupported\), 14 of toxicity \(unsupported\), .*\n$/);
   const piped = await call(screen, ['-', '--json', '--content-type', 'audio'], [Buffer.from('QUJD\n')]);
   t.match(JSON.parse(piped.out), { action: 'allow', coverage: { screened: [], opaque: [{ kind: 'audio', treatment: 'pass' }] } });
   t.match((await call(screen, [''])).out, 'coverage nothing to screen\n');

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { Ajv } from 'ajv';
 import t from 'tap';
 import { configSchema, CONFIG } from '../../src/config/schema.ts';
+import { taxonomySchema } from '../../src/config/taxonomy.ts';
 import { schemaOf } from '../../src/config/json-schema.ts';
 import { readWithEnvironment } from '../../src/config/environment.ts';
 import { choice, custom, free, mapping, readShape, text, whole, type Shape } from '../../src/config/shape.ts';
@@ -15,7 +16,7 @@ import { parsePolicy, policySchema } from '../../src/policy/parse.ts';
 
 const CONFIG_DIR = join(import.meta.dirname, '../../config');
 const ajv = new Ajv({ unicodeRegExp: false, validateFormats: false, allowUnionTypes: true, strictRequired: false });
-const [isPolicy, isConfig] = [ajv.compile(policySchema()), ajv.compile(configSchema())];
+const [isPolicy, isConfig, isTaxonomy] = [ajv.compile(policySchema()), ajv.compile(configSchema()), ajv.compile(taxonomySchema())];
 
 const read = (source: string): unknown => readYaml(source, 'x.yaml', undefined).value;
 
@@ -25,7 +26,8 @@ t.test('every file that comes with Weir is valid', async (t) => {
   for (const name of policies) {
     t.ok(isPolicy(read(readFileSync(join(CONFIG_DIR, 'policies', name), 'utf8'))), `${name} ${JSON.stringify(isPolicy.errors)}`);
   }
-  for (const name of readdirSync(CONFIG_DIR).filter((entry) => entry.endsWith('.yaml'))) {
+  t.ok(isTaxonomy(read(readFileSync(join(CONFIG_DIR, 'taxonomy.yaml'), 'utf8'))), JSON.stringify(isTaxonomy.errors));
+  for (const name of readdirSync(CONFIG_DIR).filter((entry) => entry.endsWith('.yaml') && entry !== 'taxonomy.yaml')) {
     t.ok(isConfig(read(readFileSync(join(CONFIG_DIR, name), 'utf8'))), `${name} ${JSON.stringify(isConfig.errors)}`);
   }
 });

@@ -133,12 +133,12 @@ t.test('what depends on the place of the file is resolved', async (t) => {
   const source = `upstreams:\n  a: { url: "https://x.openai.azure.com/openai/v1//" }\n  b: { url: "http://127.0.0.1:9/v1" }\n  c: { url: "https://api.groq.com/v1", provider: mine }\ntenants: [ { id: t, policy: p, upstream: a } ]\n`;
   const { value } = read(`${source}data_dir: ../d\npolicies: [p.yaml, /abs]`);
   const config = resolveConfig(value!, '/etc/weir', '/work');
-  t.same([config.data_dir, config.audit.dir, config.policies], ['/etc/d', '/etc/d/audit', ['/etc/weir/p.yaml', '/abs']]);
+  t.same([config.data_dir, config.audit.dir, config.audit.key_file, config.policies], ['/etc/d', '/etc/d/audit', '/etc/d/keys/audit.key', ['/etc/weir/p.yaml', '/abs']]);
   t.same(Object.values(config.upstreams).map(({ url, provider }) => [url, provider]), [['https://x.openai.azure.com/openai/v1', 'azure.ai.openai'], ['http://127.0.0.1:9/v1', 'openai'], ['https://api.groq.com/v1', 'mine']]);
-  const plain = resolveConfig(read(`${source}audit: { dir: log }\npolicies: only.yaml`).value!, '/etc/weir', '/work');
-  t.same([plain.data_dir, plain.audit.dir, plain.policies], ['/work/data', '/etc/weir/log', ['/etc/weir/only.yaml']]);
+  const plain = resolveConfig(read(`${source}audit: { dir: log, key_file: ../k }\npolicies: only.yaml`).value!, '/etc/weir', '/work');
+  t.same([plain.data_dir, plain.audit.dir, plain.audit.key_file, plain.policies], ['/work/data', '/etc/weir/log', '/etc/k', ['/etc/weir/only.yaml']]);
   t.equal(Object.getPrototypeOf(plain.upstreams), null, 'no upstream named constructor by accident');
-  t.same(plain.classifiers.map(({ id }) => id), ['pii']);
+  t.same(plain.classifiers.map(({ id }) => id), ['pii', 'toxicity', 'prompt-injection', 'jailbreak', 'grounding', 'brand-safety']);
   const options = { address: '127.0.0.1:1', model: './m.onnx', tls: { ca: '../ca.pem' }, more: ['./x', 'x/y', '.', 7] };
   const own = resolveConfig(read(`${source}classifiers: [${JSON.stringify({ id: 'ours', plugin: 'grpc', ...options })}]`).value!, '/etc/weir', '/work');
   t.same(own.classifiers[0].options, { id: 'ours', address: '127.0.0.1:1', model: '/etc/weir/m.onnx', tls: { ca: '/etc/ca.pem' }, more: ['/etc/weir/x', 'x/y', '.', 7] });

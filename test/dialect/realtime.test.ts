@@ -48,9 +48,10 @@ t.test('every text of a client’s event is a segment, known or not', async (t) 
 t.test('an answer is asked for, with what is earlier in its input', async (t) => {
   const asked = read({ type: 'response.create', response: { conversation: 'none', instructions: 'short', metadata: { topic: 'x' }, input: [{ type: 'message', role: 'user', content: [{ type: 'input_text', text: 'first' }] }, { type: 'message', role: 'assistant', content: [{ type: 'output_text', text: 'second' }] }, { type: 'message', role: 'user', content: [{ type: 'input_text', text: 'third' }] }, { type: 'item_reference', id: 'item_9' }] } });
   t.match(asked, { asks: true, model: undefined, eventId: undefined });
-  t.same(asked.segments.map(({ content, role, history }) => [content, role, history]), [['short', undefined, false], ['topic', undefined, false], ['x', undefined, false], ['first', 'user', true], ['second', 'assistant', true], ['third', 'user', false]]);
+  t.same(asked.segments.map(({ content, role, history }) => [content, role, history]), [['short', 'system', false], ['topic', undefined, false], ['x', undefined, false], ['first', 'user', true], ['second', 'assistant', true], ['third', 'user', false]]);
   t.equal(read({ type: 'response.create' }).asks, true);
   t.equal(read({ type: 'response.create', response: { input: ['odd', { role: 5, content: 'x' }] } }).segments.length, 2);
+  t.same(read({ type: 'conversation.item.create', item: { type: 'function_call_output', call_id: 'c', output: 'found' } }).segments.map(({ role }) => role), ['tool'], 'a tool’s result is the tool’s');
   t.equal(read({ type: 'response.create', event_id: 'not an id' }).eventId, undefined);
 });
 

@@ -70,6 +70,28 @@ t.test('a revision that cannot be a policy here does not count, and hinders no o
   await until(blocks(other, 'Egret'), 'the next one');
 });
 
+t.test('hostile text is refused at its place, and what counts goes on, here and elsewhere', { skip: REDIS_MISSING }, async (t) => {
+  const port = await freePort();
+  await startRedis(t, port);
+  const house = await control(t, port);
+  await house.api('PUT', '/acme', blocking('Heron'));
+  const other = await readyProxy(t, port, 'Heron');
+  const bomb = ['a0: &a0 [x, x, x, x, x, x, x, x, x, x]', ...Array.from({ length: 9 }, (_, i) => `a${i + 1}: &a${i + 1} [${Array(10).fill(`*a${i}`).join(', ')}]`)].join('\n');
+  const hostile: readonly (readonly [text: string, line: number])[] = [
+    [bomb, 6],
+    [`${blocking('Osprey')}rules: []\n`, 6],
+    [blocking('Osprey').replace('  - { id: word, priority', '\t- { id: word, priority'), 5],
+    [blocking('Osprey').replace('gte: 1', 'gte: -1'), 5],
+    [blocking('Osprey').replace('priority: 1', 'priority: [one]'), 5],
+    [`${blocking('Osprey')}${Array.from({ length: 10_000 }, (_, i) => `  - { id: r${i}, when: { context: a, eq: 1 }, action: block }`).join('\n')}\n`, 5],
+  ];
+  for (const [text, line] of hostile) t.match(await house.api('PUT', '/acme?parent=1', text), { status: 422, body: { issues: [{ line, column: Number }] } }, text.slice(-60));
+  t.equal((await house.api('PUT', '/acme?parent=1', `# ${'x'.repeat(10_000_000)}`)).status, 413);
+  for (const one of [house, other]) t.same([await one.chat('Heron'), await one.chat('Osprey')], [400, 200]);
+  t.match(await house.api('PUT', '/acme?parent=1', blocking('Osprey')), { status: 200 }, 'and the next good one is taken');
+  await until(blocks(other, 'Osprey'), 'the change');
+});
+
 t.test('Postgres: two control planes share a store, with Redis and without', { skip: POSTGRES_MISSING || REDIS_MISSING }, async (t) => {
   const url = await openPostgresSchema(t);
   const port = await freePort();

@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { PolicySeal } from '../../src/policy/seal.ts';
 import { blocking, blocks, control, freshFolder, held, proxy, readyProxy, until, KEY, type House } from '../helpers/house.ts';
-import { REDIS_MISSING, between, freePort, redisAdmin, startRedis } from '../helpers/redis-server.ts';
+import { REDIS_MISSING, between, freePort, redisAdmin, startRedis, tellRedis } from '../helpers/redis-server.ts';
 
 t.test('full: the change is stored, counts where the store is, and reaches the others when there is room', { skip: REDIS_MISSING }, async (t) => {
   const port = await freePort();
@@ -17,11 +17,10 @@ t.test('full: the change is stored, counts where the store is, and reaches the o
   const house = await control(t, port);
   await house.api('PUT', '/acme', blocking('Heron'));
   const other = await readyProxy(t, port, 'Heron');
-  const door = await redisAdmin(t, port);
-  await door.call('CONFIG', ['SET', 'maxmemory', '1']);
+  await tellRedis(port, 'CONFIG SET maxmemory 1');
   t.match(await house.api('PUT', '/acme?parent=1', blocking('Osprey')), { status: 200 });
   t.same([await house.chat('Osprey'), await other.chat('Heron'), await other.chat('Osprey')], [400, 400, 200]);
-  await door.call('CONFIG', ['SET', 'maxmemory', '0']);
+  await tellRedis(port, 'CONFIG SET maxmemory 0');
   t.comment(`there after ${(await until(blocks(other, 'Osprey'), 'the change')).toFixed(0)} ms`);
 });
 

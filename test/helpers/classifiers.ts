@@ -1,10 +1,10 @@
 /** Classifiers for tests that answer as they are told, and the calls that the ensemble tells of. */
 import { CHANNELS, type ClassifierCalled } from '../../src/contract/channels.ts';
-import type { Classifier } from '../../src/contract/classifier.ts';
+import type { Classifier, Readings } from '../../src/contract/classifier.ts';
 import type { ClassifierResult, ScoredResult, ScreeningRequest, UnknownReason } from '../../src/contract/screening.ts';
 
 /** A classifier of one category, `toxic`, unless `more` says otherwise. */
-export function classifierOf(id: string, classify: (request: ScreeningRequest, signal: AbortSignal) => unknown, more: Partial<Classifier> = {}): Classifier {
+export function classifierOf(id: string, classify: (request: ScreeningRequest, signal: AbortSignal, readings: Readings) => unknown, more: Partial<Classifier> = {}): Classifier {
   return {
     id, version: '1', categories: [{ id: 'toxic', definition: 'made up' }], directions: ['input', 'output'], contentTypes: ['text'], languages: ['*'], cost: 'slow', needsContext: false,
     classify: classify as NonNullable<Classifier['classify']>, ...more,

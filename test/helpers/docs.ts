@@ -5,10 +5,13 @@
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { templateOf } from '../../src/admin/openapi.ts';
 import { ADMIN_ROUTES } from '../../src/admin/server.ts';
 import { COMMANDS } from '../../src/cli/commands.ts';
 import { CONFIG_KEYS, configSchema } from '../../src/config/schema.ts';
+import { taxonomySchema } from '../../src/config/taxonomy.ts';
 import { ERROR_CODES } from '../../src/contract/errors.ts';
+import { ROLES } from '../../src/contract/people.ts';
 import { EXEMPT_REASONS, type LeafRules } from '../../src/dialect/walk.ts';
 import { policySchema } from '../../src/policy/parse.ts';
 import { OWN_ENDPOINTS, SCREENED_ENDPOINTS, SOCKET_ENDPOINTS } from '../../src/proxy/route.ts';
@@ -49,7 +52,7 @@ export async function tables(): Promise<Readonly<Record<string, readonly Row[]>>
       ...SCREENED_ENDPOINTS.map(({ method, path, answeredHere }) => ['proxy', `\`${method} ${path}\``, answeredHere === undefined ? 'screened in both directions' : 'answered by weir, or as `proxy.moderations` says']),
       ...SOCKET_ENDPOINTS.map(({ path }) => ['proxy', `\`WebSocket ${path}\``, 'screened frame by frame, or as `proxy.websockets` says']),
       ...OWN_ENDPOINTS.map(({ method, path }) => ['proxy', `\`${method} ${path}\``, 'answered by weir']),
-      ...ADMIN_ROUTES.map(({ method, path, meaning }) => ['admin', `\`${method} ${path}\``, meaning]),
+      ...ADMIN_ROUTES.map(({ method, path, meaning, access }) => ['admin', `\`${method} ${templateOf(path)}\``, `${meaning}${access === 'open' ? '' : `; for ${access.length === ROLES.length ? 'every role' : access.map((role) => `\`${role}\``).join(', ')}`}`]),
     ],
   };
 }
@@ -108,7 +111,8 @@ export const DOCUMENTS = [{ path: README, tables }, { path: join(ROOT, 'src/dial
 
 /** Descriptions of files for editors, as JSON Schema. */
 export const SCHEMAS = [
-  { path: join(ROOT, 'config/weir.schema.json'), schema: configSchema },
+  { path: join(ROOT, 'config/weir.schema.json'), files: ['weir.yaml', 'container.yaml'], schema: configSchema },
+  { path: join(ROOT, 'config/taxonomy.schema.json'), files: ['taxonomy.yaml'], schema: taxonomySchema },
   { path: join(ROOT, 'config/policies/policy.schema.json'), schema: policySchema },
 ] as const;
 

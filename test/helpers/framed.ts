@@ -2,7 +2,8 @@
 import { realtime } from '../../src/dialect/realtime.ts';
 import type { SocketReader } from '../../src/dialect/socket.ts';
 import { createFrameGuard, type FrameGuard, type FrameGuardOptions } from '../../src/stream/frames.ts';
-import type { OutputPlan, ScreeningPlan } from '../../src/screen/plan.ts';
+import type { OutputPlan } from '../../src/screen/output.ts';
+import type { ScreeningPlan } from '../../src/screen/plan.ts';
 
 export const PASS_ALL = { image: 'pass', audio: 'pass', video: 'pass', file: 'pass', remote_url: 'pass', reference: 'pass', encrypted: 'pass', tokens: 'pass', background: 'pass' } as const;
 

@@ -33,6 +33,9 @@ export interface House {
   metrics(): Promise<string>;
   /** Its token holds for later houses in the same folder. */
   readonly token: string;
+  readonly adminUrl: string;
+  /** Of the proxy. */
+  readonly port: number;
 }
 
 const ANSWER = JSON.stringify({ id: 'c1', object: 'chat.completion', created: 1, model: 'm', choices: [{ index: 0, message: { role: 'assistant', content: 'fine' }, finish_reason: 'stop' }] });
@@ -69,7 +72,7 @@ export async function openHouse(t: Test, { dir = freshFolder(t), config = {}, fi
   const token = tokens.get(dir)!;
   const ask = (text: string, headers = {}): Promise<Response> => fetch(`${proxyUrl}/v1/chat/completions`, { method: 'POST', headers: { 'content-type': 'application/json', authorization: 'Bearer sk-made-up', ...headers }, body: JSON.stringify({ model: 'm', messages: [{ role: 'user', content: text }] }) });
   return {
-    app, dir, log, token,
+    app, dir, log, token, adminUrl, port: Number(new URL(proxyUrl).port),
     chat: async (text, headers) => {
       const response = await ask(text, headers);
       await response.arrayBuffer();
@@ -126,6 +129,6 @@ export async function readyProxy(t: Test, port: number, word: string, dir?: stri
   return house;
 }
 
-export function blocks(house: House, word: string): () => Promise<boolean> {
+export function blocks(house: { chat(text: string): Promise<number> }, word: string): () => Promise<boolean> {
   return async () => (await house.chat(word)) === 400;
 }

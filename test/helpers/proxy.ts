@@ -14,6 +14,8 @@ import { ProxyServer } from '../../src/proxy/server.ts';
 import type { SessionBars } from '../../src/screen/bars.ts';
 import type { ScreeningPlan } from '../../src/screen/plan.ts';
 import { answerScreening } from '../../src/screen/service.ts';
+import type { TenantLimits } from '../../src/tenant/limits.ts';
+import type { StoredKeys } from '../../src/tenant/stored-keys.ts';
 import { createGuard, type Guard, type GuardOptions } from '../../src/stream/guard.ts';
 import { ScriptedUpstream, until, type Script } from './upstream.ts';
 
@@ -31,6 +33,8 @@ export interface ProxyOptions {
   readonly policy?: Partial<Policy>;
   readonly audit?: AuditPort;
   readonly bars?: SessionBars;
+  readonly tenantLimits?: TenantLimits;
+  readonly storedKeys?: StoredKeys;
   readonly notify?: (found: LateViolation) => void;
   readonly createGuard?: (options: GuardOptions) => Guard;
   /** A compiled plan in place of plain words; then the guard and the screening service are the real ones too. */
@@ -58,6 +62,8 @@ export class ProxyUnderTest {
       snapshot: () => snapshot,
       plan: (tenantId) => (snapshot.config.tenants.find(({ id }) => id === tenantId)?.policy === 'missing' ? undefined : options.plan ?? wordPlan(options.policy)),
       bars: options.bars,
+      ...(options.tenantLimits === undefined ? {} : { limits: options.tenantLimits }),
+      ...(options.storedKeys === undefined ? {} : { storedKeys: options.storedKeys }),
       notify: options.notify,
       audit: options.audit ?? { append: (record) => void records.push(record) },
       screeningService: async (body, caller) => (options.plan === undefined ? { body: { echoed: body, tenant: caller.tenantId }, records: [] } : answerScreening(body, { ...caller, now: new Date(0) }, () => options.plan!, caller.signal)),
@@ -158,7 +164,7 @@ export function passGuard(options: GuardOptions): Guard {
     fail: (code, message) => (options.mediaType === 'text/event-stream' && options.status < 300 ? Buffer.from(`data: {"error":{"code":"${code}","message":"${message}"}}\n\n`) : undefined),
     summary: () => ({
       decision: { action: 'allow', triggered_rules: [], classifier_results: [], coverage: { screened: [], exempt: [], opaque: [] }, degraded: [], redactions: 0, latency_ms: 0 },
-      heldCharsMax: 0, heldMsTotal: 0, facts: { finishReasons: [] },
+      heldCharsMax: 0, heldMsTotal: 0, textChars: 0, facts: { finishReasons: [] },
     }),
   };
 }

@@ -31,6 +31,14 @@ export async function startRedis(t: Test, port: number, ...options: readonly str
   return server;
 }
 
+/** One command without a breaker, for what a test cannot do without. Rejects unless it is answered with OK. */
+export async function tellRedis(port: number, command: string): Promise<void> {
+  const socket = connect(port, '127.0.0.1');
+  const [answer] = await once(socket.end(`${command}\r\n`), 'data') as [Buffer];
+  socket.destroy();
+  if (!answer.includes('+OK')) throw new Error(`${command} was answered with ${String(answer)}`);
+}
+
 /** For commands of the test's own. */
 export async function redisAdmin(t: Test, port: number): Promise<RedisDoor> {
   const door = await openRedis(`redis://127.0.0.1:${port}`);
@@ -38,17 +46,29 @@ export async function redisAdmin(t: Test, port: number): Promise<RedisDoor> {
   return door;
 }
 
-/** Hands bytes on, late or without the messages of a channel. */
-export async function between(t: Test, port: number, { lateMs = () => 0, loses = () => false }: { lateMs?: () => number; loses?: () => boolean }): Promise<number> {
+/** What a connection does to the bytes that it hands on. */
+export interface Faults {
+  readonly lateMs?: () => number;
+  /** The messages of a channel are left out. */
+  readonly loses?: () => boolean;
+  /** A connection over which a client says this is cut. */
+  readonly cuts?: (said: Buffer) => boolean;
+}
+
+/** Hands bytes on, late or not at all. */
+export async function between(t: Test, port: number, { lateMs = () => 0, loses = () => false, cuts = () => false }: Faults): Promise<number> {
   const sockets = new Set<Socket>();
   const server = createServer((client) => {
-    const target = connect(port, '127.0.0.1');
+    const target = connect({ port, host: '127.0.0.1', noDelay: true });
+    client.setNoDelay(true);
     for (const [from, to] of [[client, target], [target, client]] as const) {
       sockets.add(from);
       from.on('error', () => to.destroy()).on('close', () => to.destroy());
       from.on('data', (bytes: Buffer) => {
         if (from === target && loses() && bytes.includes('$7\r\nmessage\r\n')) return;
-        setTimeout(() => void (to.writable && to.write(bytes)), lateMs());
+        if (from === client && cuts(bytes)) return void client.destroy();
+        if (lateMs() === 0) to.write(bytes);
+        else setTimeout(() => void (to.writable && to.write(bytes)), lateMs());
       });
     }
   }).listen(0, '127.0.0.1');

@@ -37,6 +37,7 @@ t.test('areas are those of the definitions', async (t) => {
   }));
   t.ok(Number.isNaN(auprcOf([{ score: 1, truth: 0 }])));
   t.ok(Number.isNaN(aurocOf([{ score: 1, truth: 1 }])));
+  t.throws(() => aurocOf([{ score: NaN, truth: 1 }, { score: 1, truth: 0 }]), /a score is NaN; leave out/);
 });
 
 t.test('calibration error, bins, intervals', async (t) => {
@@ -99,7 +100,7 @@ function rowsOf(count: number, seed: number): TrainingRow[] {
 }
 
 const RECIPE: Recipe = {
-  id: 'tiny', version: '1', task: 'things', languages: ['en'], buckets: 1 << 12, epochs: 3, learningRate: 0.3,
+  kind: 'texts', id: 'tiny', version: '1', task: 'things', languages: ['en'], buckets: 1 << 12, epochs: 3, learningRate: 0.3,
   heads: [{ category: 'sweet', pieces: 0.3 }, { category: 'hard', pieces: 0, grams: 0.5, densities: { tool: 2 } }, { category: 'never', pieces: 0 }],
   lexicon: async () => ({ classes: ['tool'], entries: Int32Array.from(TOOLS.flatMap((word) => [phraseHash(word), 0])) }),
   weak: (row, counts) => (row.labels.hard === undefined && counts.tool > 0 ? [{ category: 'hard', label: 1, weight: 0.5 }] : []),
@@ -126,6 +127,17 @@ t.test('a model learns what it is shown, the same for the same seed', async (t) 
   t.equal(page.match(/<svg/g)?.length, 4);
 });
 
+t.test('signs are learnt like words, and a recipe may read the labels of a row in its own way', async (t) => {
+  const signs = { names: ['loud'], of: (text: string) => (text.includes('#') ? [0] : []) };
+  const rows = (seed: number): TrainingRow[] => rowsOf(400, seed).map(({ text, ...row }, at) => ({ ...row, text: at % 2 ? `${text}#` : text }));
+  const model = await trainModel({ recipe: { ...RECIPE, heads: [{ category: 'sweet', pieces: 0 }], signs }, train: rows(1), dev: rows(2), dataFolder: '', seed: 1, progress: quiet });
+  const gain = model.scores('nothing known#')[0] - model.scores('nothing known')[0];
+  t.ok(gain > 0.05, String(gain));
+  const root = folder(t, { 'x/dev.jsonl': [{ text: 'a', label: 1 }, { text: 'b', label: 0 }, { text: 'c' }].map((row) => JSON.stringify(row)).join('\n') });
+  const read = await readRows(root, 'x', 'dev', ({ label }) => (typeof label === 'number' ? { bad: label } : undefined));
+  t.same(read.map(({ text, labels }) => [text, labels]), [['a', { bad: 1 }], ['b', { bad: 0 }]]);
+});
+
 function io(env: Io['env'] = {}, isTerminal = false): Io & { out: string; err: string } {
   return {
     out: '', err: '', stdin: Readable.from([]), env, isTerminal, columns: 80, color: false, stopSignal: () => new AbortController().signal,
@@ -149,7 +161,7 @@ t.test('weir learn: measures the shipped model on rows that are given', async (t
 });
 
 t.test('weir learn: wrong calls and unreadable data', async (t) => {
-  for (const args of [[], ['grow', 'toxicity'], ['train'], ['train', 'pii', '--data', 'x'], ['train', '../x', '--data', 'x'], ['evaluate', 'toxicity'], ['evaluate', 'toxicity', '--data', 'x', '--fpr', '2'], ['train', 'toxicity', '--data', 'x', '--seed', '-1']]) {
+  for (const args of [[], ['grow', 'toxicity'], ['train'], ['train', 'presidio', '--data', 'x'], ['train', '../x', '--data', 'x'], ['evaluate', 'toxicity'], ['evaluate', 'toxicity', '--data', 'x', '--fpr', '2'], ['train', 'toxicity', '--data', 'x', '--seed', '-1']]) {
     await t.rejects(learn.run(args, io()), { name: 'UsageError' }, args.join(' '));
   }
   const outside = io();

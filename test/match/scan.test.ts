@@ -311,6 +311,24 @@ t.test('a candidate that waits for its validator holds its text, where its patte
   t.same(scanText(set, '.abx -ab').map((f) => `${f.pattern.definition.id}:${f.start}-${f.end}`).sort(), ['ab:1-3', 'ab:6-8', 'long:1-4', 'long:6-8', 'seen:1-3', 'seen:6-8']);
 });
 
+t.test('what a validator refuses behind its context is asked once for a start', async (t) => {
+  const asked: string[] = [];
+  const judged: string[] = [];
+  const behind = (before: string): boolean => { asked.push(before); return before.endsWith('='); };
+  const validate = Object.assign(({ text, before }: { text: string; before: string }): boolean => { judged.push(text); return before.endsWith('=') && text.length === 3; }, { behind });
+  const set = setOf([pattern('\\d[\\dx]{0,5}', { once: true, validate })]);
+  for (const pieces of [['1234 =123 '], ['1', '2', '3', '4', ' =1', '23 ']]) {
+    asked.length = judged.length = 0;
+    t.equal(covered(scanPieces(set, pieces)), '6-9');
+    t.same(asked, ['', '1234 =']);
+    t.same(judged, ['123']);
+  }
+  // More refusals than are remembered, all alive: asked again, and refused again.
+  const nested = setOf([pattern('\\d{1,30}x?', { validate })]);
+  t.equal(covered(scanPieces(nested, ['1'.repeat(30)])), '');
+  t.same(judged.slice(-1), ['123']);
+});
+
 t.test('a validator sees what stands before its candidate, however long ago the text began', async (t) => {
   const seen: string[] = [];
   const set = setOf([pattern('[0-9]{3}', { validate: ({ text, before }) => { seen.push(`${before.slice(-4)}|${text}`); return true; } }), pattern('x[ab]{1,50}y')]);

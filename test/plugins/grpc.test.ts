@@ -17,6 +17,7 @@ import { generateKey, keyDigest } from '../../src/tenant/keys.ts';
 import { makeCertificate } from '../helpers/certificate.ts';
 import { serveClassifier, startMisbehaving, type ServerProcess } from '../helpers/grpc.ts';
 import { CHAT_ANSWER, json, pause, ScriptedUpstream } from '../helpers/upstream.ts';
+import { readingsOf } from '../../src/screen/readings.ts';
 
 /** Time for a busy machine to start a process, to find a server again, to answer at all. */
 const PATIENCE_MS = 20_000;
@@ -137,10 +138,10 @@ t.test('a call that nobody waits for any more is cancelled at the server', async
   await classifier.provision!();
   t.teardown(() => classifier.close!());
   const request: ScreeningRequest = { request_id: 'r', tenant_id: 't', direction: 'input', content: 'hang', content_type: 'text', created_at: '' };
-  const hanging = classifier.classify!(request, stop.signal);
+  const hanging = classifier.classify!(request, stop.signal, readingsOf(request));
   setTimeout(() => stop.abort(), 300);
   t.match(await hanging, [{ unknown: true, reason: 'timeout' }]);
-  t.match(await classifier.classify!({ ...request, content: 'score 0.9' }, AbortSignal.abort()), [{ reason: 'timeout' }], 'and none is begun');
+  t.match(await classifier.classify!({ ...request, content: 'score 0.9' }, AbortSignal.abort(), readingsOf(request)), [{ reason: 'timeout' }], 'and none is begun');
   await until(async () => ({ ...(await ask('cancelled')), said: String((await ask('cancelled')).results.map((result) => ('label' in result ? result.label : ''))[0]) }), '1 cancelled');
 });
 

@@ -16,6 +16,7 @@ import { cutWindows, OVERLAP_CHARS, WINDOWS_MAX } from '../../plugins/http/windo
 import type { Classifier } from '../../src/contract/classifier.ts';
 import { ask, checkFaults, checkReadme, ClassifierServer, openHouse, raw, Raw, scores, textRequest } from '../helpers/classifier-server.ts';
 import { head, pause, until } from '../helpers/upstream.ts';
+import { readingsOf } from '../../src/screen/readings.ts';
 
 const toxic = (score: unknown, more: object = {}): unknown => ({ results: [{ classifier_id: 'vendor', category: 'toxic', score, label: 'TOXIC', spans: [], latency_ms: 3, ...more }] });
 
@@ -413,9 +414,9 @@ t.test('a call is given up at once, also while it waits for a connection', async
   const vendor = createHttp({ id: 'v', url, categories: ['toxic'], connections: 3 });
   t.teardown(() => vendor.close?.());
   const [before, deadline] = [AbortSignal.abort(), new AbortController()];
-  t.equal(scores(await vendor.classify!(textRequest('made up'), before)).toxic, 'timeout', 'nobody waits for it any more');
+  t.equal(scores(await vendor.classify!(textRequest('made up'), before, readingsOf(textRequest('made up')))).toxic, 'timeout', 'nobody waits for it any more');
   const told: unknown[] = [];
-  for (let call = 0; call < 8; call += 1) void Promise.resolve(vendor.classify!(textRequest('made up'), deadline.signal)).then((results) => told.push(scores(results).toxic));
+  for (let call = 0; call < 8; call += 1) void Promise.resolve(vendor.classify!(textRequest('made up'), deadline.signal, readingsOf(textRequest('made up')))).then((results) => told.push(scores(results).toxic));
   await pause(100);
   t.same(told, []);
   deadline.abort();

@@ -15,9 +15,10 @@ import { ModelRunner } from '../../plugins/onnx/runner.ts';
 import { PIECE_CHARS_MAX, scoresOf, surroundings, textPieces, tokenWindows, windowCount, worstOf } from '../../plugins/onnx/tokens.ts';
 import { createApp } from '../../src/app.ts';
 import type { Classifier } from '../../src/contract/classifier.ts';
-import type { ClassifierResult } from '../../src/contract/screening.ts';
+import type { ClassifierResult, ScreeningRequest } from '../../src/contract/screening.ts';
 import { bytePairTokenizer, tinyModel, unigramTokenizer, wordPieceTokenizer, type TinyModel } from '../helpers/onnx.ts';
 import { pause } from '../helpers/upstream.ts';
+import { readingsOf } from '../../src/screen/readings.ts';
 
 /** The reason to skip what runs a model, or false; in CI it fails. */
 const MISSING = existsSync(join(import.meta.dirname, '../../node_modules/onnxruntime-node')) || process.env.CI ? false : 'onnxruntime-node is not installed';
@@ -58,7 +59,8 @@ async function provisioned(t: Test, options: { readonly id: string } & Record<st
 }
 
 function ask(classifier: Classifier, content: string, signal = AbortSignal.timeout(PATIENCE_MS)): Promise<readonly ClassifierResult[]> {
-  return Promise.resolve(classifier.classify!({ request_id: 'r', tenant_id: 't', direction: 'input', content, content_type: 'text', created_at: '' }, signal));
+  const request: ScreeningRequest = { request_id: 'r', tenant_id: 't', direction: 'input', content, content_type: 'text', created_at: '' };
+  return Promise.resolve(classifier.classify!(request, signal, readingsOf(request)));
 }
 
 const said = (results: readonly ClassifierResult[]): string => results.map((result) => ('unknown' in result ? result.reason : result.score.toFixed(5))).join(' ');

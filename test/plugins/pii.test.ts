@@ -35,10 +35,14 @@ function redacted(text: string): string {
 
 t.test('the plugin declares what its patterns score', async (t) => {
   const declared = new Set(pii.categories.map((category) => category.id));
-  t.same(new Set(pii.patterns?.map((pattern) => pattern.category)), declared);
+  t.same(new Set((pii.patterns ?? []).map((pattern) => pattern.category)), declared);
+  t.same(new Set(testPii('pii', true).categories.map((category) => category.id)), new Set([...declared, 'PERSON', 'ADDRESS', 'LOCATION']), 'and what its tagger finds, where that is not switched off');
+  t.equal(pii.classify, undefined);
   t.equal(new Set(pii.patterns?.map((pattern) => pattern.id)).size, pii.patterns?.length);
   t.match(pii, { id: 'pii', cost: 'fast', needsContext: false, directions: ['input', 'output'], languages: ['*'] });
   t.throws(() => createPii({ id: 'pii' }), /gave no pattern files/);
+  t.throws(() => createPii({ id: 'pii', files: [], names: 'no' }), /names is true or false, got "no"/);
+  t.throws(() => createPii({ id: 'pii', files: [], name: true }), /unknown option name; this classifier has names/);
   t.ok(set.holdChars <= 1500, `a stream holds back ${set.holdChars} characters at most`);
 });
 

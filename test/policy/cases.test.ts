@@ -8,16 +8,22 @@ import fc from 'fast-check';
 import t from 'tap';
 import type { Classifier } from '../../src/contract/classifier.ts';
 import type { Policy, PolicyCase } from '../../src/contract/policy.ts';
-import { assumedFacts, runCases, type CaseResult, type CaseStage, type StagedCase } from '../../src/policy/cases.ts';
+import { assumedFacts, hasFindings, runCases, testJson, type CaseResult, type CaseStage, type IsNamed, type PolicyTest, type StagedCase } from '../../src/policy/cases.ts';
 import { decide } from '../../src/policy/decide.ts';
 import { requirePolicy } from '../../src/policy/parse.ts';
 import { stageOf } from '../../src/rehearsal.ts';
 import { Ensemble } from '../../src/screen/ensemble.ts';
 import { compilePlan } from '../../src/screen/plan.ts';
+import createInjection from '../../plugins/prompt-injection/index.ts';
+import createJailbreak from '../../plugins/jailbreak/index.ts';
+import createToxicity from '../../plugins/toxicity/index.ts';
 import { testPii } from '../helpers/pii.ts';
 
 let now = 0;
 const clock = (): number => (now += 2);
+
+/** Of no classifier but `names`, and there of `who` alone. */
+const isNamed: IsNamed = (classifier, category) => classifier === 'names' && category === 'who';
 
 /** Texts are upper-cased, in two ways, the second of which forgets the last character of a text that ends in `?`. */
 function stage(source: string): CaseStage {
@@ -25,11 +31,12 @@ function stage(source: string): CaseStage {
   return {
     policy,
     failMode: 'closed',
+    isNamed,
     async screen(text, direction, context, assumed): Promise<StagedCase> {
       if (text === 'broken') throw new Error('the classifier is gone');
       // What a plug-in throws need not be an Error.
       if (text === 'strange') throw 'no reason';
-      const facts = assumedFacts(policy, Object.fromEntries((assumed ?? []).flatMap((one) => ('score' in one ? [[`${one.classifier_id}.${one.category}`, one.score]] : []))), direction, context);
+      const facts = assumedFacts(policy, Object.fromEntries((assumed ?? []).flatMap((one) => ('score' in one ? [[`${one.classifier_id}.${one.category}`, one.score]] : []))), direction, context, isNamed);
       const { action, triggered_rules: rules } = decide(policy, facts, 'closed');
       const out = text.toUpperCase();
       return { facts, outcomes: [{ way: 'whole', action, rules, text: out }, { way: 'cut', action, rules, text: text.endsWith('?') ? out.slice(0, -1) : out }] };
@@ -105,10 +112,18 @@ t.test('rules that no case makes decide', async (t) => {
 
 t.test('assumed scores are all there is: other classifiers found nothing, an unknown one has no score', async (t) => {
   const policy = requirePolicy('policy: p\nrules: [ { id: r, when: { all: [ { score: a.x, gte: 0.5 }, { not: { score: "*.y", gte: 0.5 } }, { context: surface, eq: kids } ] }, action: block } ]', 'p');
-  const facts = assumedFacts(policy, { 'b.y': 0.2, 'c.z': 'unknown' }, 'output', { surface: 'kids', content_type: 'image' });
+  const facts = assumedFacts(policy, { 'b.y': 0.2, 'c.z': 'unknown' }, 'output', { surface: 'kids', content_type: 'image' }, isNamed);
   t.same([...facts.classifiers], [['a', 'ok'], ['b', 'ok'], ['c', 'ok']]);
   t.match(facts, { direction: 'output', context: { surface: 'kids', direction: 'output' }, contentTypes: ['image'], results: [{ classifier_id: 'b', category: 'y', score: 0.2 }, { classifier_id: 'c', category: 'z', unknown: true }] });
-  t.same([assumedFacts(policy, {}, 'input', { content_type: 'audio' }).contentTypes, assumedFacts(policy, {}, 'input', {}).contentTypes], [['audio'], ['text']]);
+  t.same([assumedFacts(policy, {}, 'input', { content_type: 'audio' }, isNamed).contentTypes, assumedFacts(policy, {}, 'input', {}, isNamed).contentTypes], [['audio'], ['text']]);
+});
+
+t.test('an assumed score of a category that is reached by name alone is not under *', async (t) => {
+  const source = (category: string): string => `policy: p\ndefault_action: allow\nrules: [ { id: r, when: { score: "names.${category}", gte: 0.5 }, action: block } ]\ncases:\n  - { name: n, direction: input, scores: { names.who: 0.9 }, expect: { action: ${category === '*' ? 'allow' : 'block'} } }\n`;
+  for (const category of ['*', 'who']) {
+    const own = requirePolicy(source(category), 'p.yaml');
+    t.match((await runCases({ ...stage(source(category)), policy: own }, { clock })).cases, [{ state: 'PASS' }], category);
+  }
 });
 
 t.test('a case does not change another, whatever is added and in whatever order', async (t) => {
@@ -127,9 +142,13 @@ t.test('a case does not change another, whatever is added and in whatever order'
 
 // The real plan.
 
-function planned(source: string): CaseStage {
-  return stageOf(compilePlan(requirePolicy(source, 'p.yaml'), [testPii()], { file: 'p.yaml', failMode: 'open', hashKey: Buffer.alloc(32, 7), ensemble: new Ensemble({ classifiers: [], deadlineMs: 10_000 }) }));
+function planned(source: string, classifiers: readonly Classifier[] = [testPii()]): CaseStage {
+  const ensemble = new Ensemble({ classifiers: classifiers.map((classifier) => ({ classifier })), deadlineMs: 10_000 });
+  return stageOf(compilePlan(requirePolicy(source, 'p.yaml'), classifiers, { file: 'p.yaml', failMode: 'open', hashKey: Buffer.alloc(32, 7), ensemble }));
 }
+
+/** Those that a policy may name and that need no options, as the configuration has them by default. */
+const embedded = (): readonly Classifier[] => [testPii('pii', true), createToxicity({ id: 'toxicity' }), createInjection({ id: 'prompt-injection' }), createJailbreak({ id: 'jailbreak' })];
 
 const REAL = `policy: p
 message: no
@@ -209,13 +228,22 @@ t.test('every case of the policies that come with Weir passes, and every rule ha
   const files = readdirSync(dir).filter((name) => name.endsWith('.yaml'));
   t.same(files, ['default.yaml', 'kids.yaml', 'monitor.yaml', 'pii-only.yaml', 'strict.yaml', 'support-bot.yaml']);
   for (const file of files) {
-    const report = await runCases(planned(readFileSync(join(dir, file), 'utf8')), { clock });
+    const report = await runCases(planned(readFileSync(join(dir, file), 'utf8'), embedded()), { clock });
     t.same(report.cases.filter(({ state }) => state !== 'PASS'), [], file);
     t.same(report.uncovered, [], `${file}: every rule has a case`);
     const closed = requirePolicy(readFileSync(join(dir, file), 'utf8'), file);
     for (const direction of ['input', 'output'] as const) {
       const facts = { direction, results: [], classifiers: new Map([['pii', 'ok'], ['patterns', 'ok']] as const), context: { time: '2026-01-05T09:00:00Z' }, contentTypes: ['text' as const] };
-      t.equal(decide(closed, facts, 'closed').action, 'allow', `${file}: plain text passes where only pii is configured`);
+      // That for children is closed: what nobody judged is not answered.
+      t.equal(decide(closed, facts, 'closed').action, file === 'kids.yaml' ? 'block' : 'allow', `${file}: where only pii is configured`);
     }
   }
+});
+
+t.test('what commands print and the API answers: a policy that cannot be used is a finding, and a rule without a case where it is asked for', async (t) => {
+  const refused: PolicyTest = { file: 'a.yaml', issues: [] };
+  const passing: PolicyTest = { file: 'b.yaml', issues: [], report: { policy: 'b', revision: '1', cases: [{ name: 'c', state: 'PASS', problems: [], rules: [], took_ms: 1 }], uncovered: ['r'] } };
+  const filtered: PolicyTest = { ...passing, report: { policy: 'b', revision: '1', cases: [] } };
+  t.same([[refused], [passing], [filtered]].map((tests) => [hasFindings(tests), hasFindings(tests, true)]), [[true, true], [false, true], [false, false]]);
+  t.same(testJson([refused, filtered]), { ok: false, policies: [{ file: 'a.yaml', issues: [] }, { file: 'b.yaml', issues: [], policy: 'b', revision: '1', cases: [] }] });
 });

@@ -382,6 +382,35 @@ t.test('a thousand nested rules over forty scores are decided within half a mill
   t.ok(eachMs < 0.5);
 });
 
+t.test('a thousand rules that all have to be tried are decided within a millisecond', async (t) => {
+  const rules = Array.from({ length: 1000 }, (_, i) => `  - { id: r${i}, when: { all: [ { any: [ { score: c${i % 4}.k${i % 10}, gte: ${(i / 100_000).toFixed(5)} }, { score: c${i % 4}.*, gt: ${(i / 90_000).toFixed(5)} } ] }, { context: n${i}, eq: 1 } ] }, action: block }`).join('\n');
+  const given = requirePolicy(`policy: p\nrules:\n${rules}\n`, 'p');
+  const about = facts(Array.from({ length: 40 }, (_, i) => score(`c${i % 4}`, `k${i >> 2}`, 0.1 + i / 60)), { c0: 'ok', c1: 'ok', c2: 'ok', c3: 'ok' }, { surface: 's1' });
+  for (let i = 0; i < 1000; i++) decide(given, about, 'closed');
+  const before = process.cpuUsage();
+  for (let i = 0; i < 1000; i++) decide(given, about, 'closed');
+  const { user, system } = process.cpuUsage(before);
+  const eachMs = (user + system) / 1000 / 1000;
+  t.comment(`${(eachMs * 1000).toFixed(0)} µs each`);
+  t.equal(decide(given, about, 'closed').action, 'allow');
+  // Measured: 46 to 84 µs. The rest is for machines that do other things too.
+  t.ok(eachMs < 1);
+});
+
+t.test('only rules that can still matter are tried', async (t) => {
+  const rules = [0.2, 0.5, 0.8, 0.9].map((low, i) => `  - { id: r${i}, priority: ${i}, when: { all: [ { score: tox.hate, gte: ${low} }, { context: c${i}, eq: 1 } ] }, action: block }`).join('\n');
+  const given = requirePolicy(`policy: p\nrules:\n${rules}\n  - { id: last, priority: 9, when: { context: c9, eq: 1 }, action: warn }\n`, 'p');
+  const tried = (value: number, context: Readonly<Record<string, number>>): string => {
+    const asked: string[] = [];
+    const watched = new Proxy(context, { get: (target, key) => (/^c\d$/.test(String(key)) && asked.push(String(key)), target[String(key)]) });
+    decide(given, facts([score('tox', 'hate', value)], { tox: 'ok' }, watched), 'closed');
+    return asked.join();
+  };
+  t.equal(tried(0.1, {}), 'c9', 'no score is high enough');
+  t.equal(tried(0.6, {}), 'c0,c1,c9', 'two could be true');
+  t.equal(tried(0.95, { c1: 1 }), 'c0,c1', 'the second decides');
+});
+
 t.test('classifiers that are heard later: what only they could tell waits, what is known already decides', async (t) => {
   const later = (ids: readonly string[], results: readonly ClassifierResult[] = [], classifiers: Readonly<Record<string, 'ok' | UnknownReason>> = { fast: 'ok', slow: 'ok' }): Facts => ({ ...facts(results, classifiers), deferred: new Set(ids) });
   const SLOW = later(['slow'], [score('fast', 'x', 0.3)]);

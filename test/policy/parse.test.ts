@@ -1,10 +1,12 @@
 /** Policies from YAML: the whole grammar, and every mistake at its place. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { ConfigError } from '../../src/contract/errors.ts';
 import type { Condition, Policy } from '../../src/contract/policy.ts';
 import { parsePolicy, requirePolicy, type KnownClassifier } from '../../src/policy/parse.ts';
+import { runs, seed } from '../helpers/runs.ts';
 
 const EVERYTHING = String.raw`
 policy: support-bot
@@ -376,6 +378,20 @@ for (const [name, source, place, message] of hostile) {
     t.match(issues[0]!.message, message);
   });
 }
+
+t.test('whatever becomes of the text of a policy, it is a policy or is refused at a place in it', async (t) => {
+  const spoilers = ['\t', '\n', '  ', '- ', ': ', '{', '[', ']', '}', '&a ', '*a', '<<: ', '!!set ', '"', "'", '|', '---\n', '-1', '1e999', '.nan', '~', 'rules:', 'null', '\u0000', '\ud800', '\u2028', '# '];
+  let refused = 0;
+  fc.assert(fc.property(fc.array(fc.tuple(fc.nat(EVERYTHING.length), fc.nat(12), fc.constantFrom(...spoilers)), { minLength: 1, maxLength: 4 }), (spoiled) => {
+    const text = spoiled.reduce((whole, [at, length, by]) => whole.slice(0, at) + by + whole.slice(at + length), EVERYTHING);
+    const { policy, issues } = parsePolicy(text, 'p.yaml');
+    const errors = issues.filter(({ severity }) => severity === 'error');
+    if (policy === undefined) refused++;
+    const lines = text.split('\n').length;
+    return (policy === undefined) === errors.length > 0 && errors.every(({ line, column }) => line >= 1 && line <= lines + 1 && column >= 1);
+  }), { numRuns: runs(1_000), seed });
+  t.ok(refused > runs(1_000) / 2, `${refused} refused`);
+});
 
 t.test('ten thousand rules and twenty thousand patterns are read', async (t) => {
   const patterns = Array.from({ length: 20_000 }, (_, i) => `  - { id: p${i}, literal: word${i} }`).join('\n');

@@ -78,6 +78,28 @@ t.test('what was told of is waited for, unless the store says otherwise', async 
   t.same(source.due(100 + RETRY_MS), []);
 });
 
+t.test('when somebody answers again, those without an answer are asked sooner, and at once what is known to be old', async (t) => {
+  const { source, ask } = following();
+  ask(found(3), 0);
+  source.suspectAll(0);
+  source.retry(0);
+  t.same(source.due(SPREAD_MS / 2 - 1), [], 'who was answered waits for its time');
+  ask({ kind: 'failed' }, SPREAD_MS);
+  source.retry(SPREAD_MS);
+  t.same([source.due(SPREAD_MS * 1.5 - 1).length, source.due(SPREAD_MS * 1.5).length], [0, 1]);
+  source.answer({ key: 'acme', leastNumber: 3, generation: 1 }, { kind: 'failed' }, SPREAD_MS * 2);
+  source.invalidate('acme', 4, SPREAD_MS * 2);
+  t.notOk(ask({ kind: 'failed' }, SPREAD_MS * 2));
+  source.retry(SPREAD_MS * 2);
+  t.equal(source.due(SPREAD_MS * 2).length, 1);
+
+  const fresh = new PolicySource(() => 0.5);
+  fresh.follow(['a']);
+  fresh.answer(fresh.due(0)[0]!, { kind: 'failed' }, 0);
+  fresh.retry(0);
+  t.equal(fresh.due(RETRY_SOON_MS).length, 1, 'never later than it was due');
+});
+
 t.test('a reply that was asked for before the policy changed is not taken', async (t) => {
   const { source, state } = following();
   const [before] = source.due(0);
@@ -148,6 +170,7 @@ t.test('model: whatever is late and whatever comes in whichever order, nothing s
     };
     let before = 0;
     for (const one of steps) {
+      nowMs++; // so that what was confirmed now was confirmed by this step
       if (one.do === 'change') { newest++; if (one.told) messages.push(newest); }
       else if (one.do === 'ask') for (const question of source.due(nowMs)) replies.push({ question, number: newest });
       else if (one.do === 'wait') nowMs += one.ms;

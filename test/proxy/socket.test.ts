@@ -11,7 +11,9 @@ import t, { type Test } from 'tap';
 import type { ClientOptions } from 'ws';
 import { WeirError } from '../../src/contract/errors.ts';
 import type { ExchangeRecord } from '../../src/contract/exchange.ts';
+import { KEY_SCOPES } from '../../src/store/keys.ts';
 import { keyDigest } from '../../src/tenant/keys.ts';
+import { StoredKeys } from '../../src/tenant/stored-keys.ts';
 import { answer } from '../helpers/framed.ts';
 import { planOf, REDACT_PII } from '../helpers/plans.ts';
 import { ProxyUnderTest, type ProxyOptions } from '../helpers/proxy.ts';
@@ -96,6 +98,24 @@ t.test('a credential stands in one place: a header, or the protocols of a browse
   }
   t.equal(upstream.requests.length, 1);
   t.match(await proxy.record(8), { outcome: 'refused', tenant_id: '-', error_code: 'invalid_api_key', status: 401, route: '/v1/realtime' });
+});
+
+t.test('a connection does not outlive its key: the first frame after it was revoked ends it', async (t) => {
+  const storedKeys = new StoredKeys();
+  const key = { key_id: 'k1', tenant_id: 'acme', sha256: keyDigest(KEY), scopes: KEY_SCOPES, requests_per_minute: null, tokens_per_minute: null, expires_at: null };
+  storedKeys.take([{ ...key, change: 1, revoked: false }, { ...key, key_id: 'k2', sha256: keyDigest('weir_made-up-screening'), scopes: ['screening'], change: 2, revoked: false }]);
+  const { upstream, proxy, open, refused } = await house(t, { tenants: [{ id: 'acme' }], storedKeys, apiKey: 'sk-up' });
+  t.match((await refused(bearer('weir_made-up-screening'))).body.error, { code: 'key_scope' });
+  const client = await open(bearer(KEY));
+  const before = await upstream.end();
+  client.send(says('hello'));
+  await until(() => before.frames.length === 1, 20_000, 'the first frame upstream');
+  storedKeys.take([{ ...key, change: 3, revoked: true }]);
+  client.send(says('hello again'));
+  t.match(await client.closing(), { code: 1008 });
+  t.match(client.frames.join(), /invalid_api_key/);
+  t.equal(before.frames.length, 1, 'it went no further');
+  t.match(await proxy.record(2), { tenant_id: 'acme', key_id: 'k1', outcome: 'refused', error_code: 'invalid_api_key' });
 });
 
 t.test('in the sidecar case the caller’s own credential passes', async (t) => {
@@ -529,11 +549,11 @@ t.test('what is held when the upstream closes leaves first', async (t) => {
 });
 
 t.test('a connection that carries nothing is closed', async (t) => {
-  const { upstream, proxy, open } = await house(t, { timeouts: { socket_idle_ms: 200 } });
+  const { upstream, proxy, open } = await house(t, { timeouts: { socket_idle_ms: 3_000 } });
   const client = await open();
   const end = await upstream.end();
   for (let i = 0; i < 4; i += 1) {
-    await pause(100);
+    await pause(1_000);
     if (i % 2 === 0) client.ws.ping();
     else end.send({ type: 'ping' });
   }

@@ -3,7 +3,7 @@
  * state over a reload; and texts that come in windows.
  */
 import t from 'tap';
-import type { Classifier, ClassifierFeed } from '../../src/contract/classifier.ts';
+import type { Classifier, ClassifierFeed, Readings } from '../../src/contract/classifier.ts';
 import type { ScreeningRequest } from '../../src/contract/screening.ts';
 import { requirePolicy } from '../../src/policy/parse.ts';
 import { Ensemble, type EnsembleOptions } from '../../src/screen/ensemble.ts';
@@ -31,6 +31,19 @@ t.test('the slow are asked before the fast, so that they work meanwhile', async 
   const ensemble = ensembleOf(['fast', 'slow'].map((cost) => classifierOf(cost, () => (asked.push(cost), [scored(cost, 0.5)]), { cost: cost as 'fast' | 'slow' })));
   t.same((await ensemble.ask(requestOf('x'))).map((result) => result.classifier_id), ['fast', 'slow']);
   t.same(asked, ['slow', 'fast']);
+});
+
+t.test('views and language are made once for all who are asked, and not where nobody wants them', async (t) => {
+  const given: Readings[] = [];
+  const content = 'w\u200bri\u200bte to me';
+  const ensemble = ensembleOf(['a', 'b'].map((id) => classifierOf(id, (_request, _signal, readings) => (given.push(readings), [scored(id, 0.5)]), { contentTypes: ['text', 'image'] })));
+  await ensemble.ask(requestOf(content));
+  t.equal(given.length, 2);
+  t.equal(given[0]!.views(), given[1]!.views(), 'the same list, not one like it');
+  t.ok(given[0]!.views().some(({ text }) => text === 'write to me'));
+  t.equal(given[0]!.language(), given[1]!.language());
+  await ensemble.ask({ ...requestOf('aGVsbG8gd29ybGQ='), content_type: 'image' });
+  t.same(given.slice(2).map((readings) => [readings.views(), readings.language()]), [[[], { tag: 'und', confidence: 0 }], [[], { tag: 'und', confidence: 0 }]]);
 });
 
 t.test('one deadline for all; each fault costs its own scores alone', async (t) => {

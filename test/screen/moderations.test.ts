@@ -20,6 +20,8 @@ function judge(id: string, categories: readonly string[], contentTypes: readonly
     classify({ content }): readonly ClassifierResult[] {
       if (content.includes(`${id}!`)) throw new Error('made to fail');
       return categories.flatMap((category): ClassifierResult[] => {
+        const guess = new RegExp(`${id}\\.${category}\\?=([\\d.]+)`).exec(content)?.[1];
+        if (guess !== undefined) return [{ classifier_id: id, category, unknown: true, reason: 'unsupported', guess: Number(guess), latency_ms: 0 }];
         if (content.includes(`${id}.${category}?`)) return [{ classifier_id: id, category, unknown: true, reason: 'unsupported', latency_ms: 0 }];
         const score = new RegExp(`${id}\\.${category}=([\\d.]+)`).exec(content)?.[1];
         return score === undefined ? [] : [{ classifier_id: id, category, score: Number(score), label: category, spans: [], latency_ms: 0 }];
@@ -49,6 +51,14 @@ t.test('a judge that has not answered leaves no score, unless another has flagge
   const { missing } = await ask([text('a!')], [text('fine')]);
   t.same(missing, ['hate', 'sexual', 'violence'], 'one input is enough');
   t.same((await ask([text('fine')])).missing, ['sexual'], 'a judge of answers is none here');
+});
+
+t.test('where nobody trusts a score, the highest guess stands in its place, and the category is still missing', async (t) => {
+  t.strictSame((await asked(text('a.hate?=0.2 b.hate?=0.7'))).hate, { guess: 0.7, flagged: true, judged: [] });
+  t.strictSame((await asked(text('a.hate?=0.9 b.hate=0.6'))).hate, { score: 0.6, flagged: true, judged: ['text'] }, 'a score that flags counts');
+  t.strictSame((await asked(text('a.hate?=0.9 b.hate=0.1'))).hate, { guess: 0.9, flagged: true, judged: [] });
+  t.ok((await ask([text('a.hate?=0.2 b.hate?=0.7')])).missing.includes('hate'));
+  t.strictSame((await asked(text('a.hate?=7'))).hate, { judged: [] }, 'a guess that is no score makes the answer worthless');
 });
 
 t.test('an image counts where somebody reads it, and the types tell what the score is about', async (t) => {

@@ -92,7 +92,7 @@ t.test('the configuration chooses views and how much is viewed', async (t) => {
   const pool = new ClassifierPool();
   t.teardown(() => pool.close());
   const load = async (views: Readonly<Record<string, unknown>>): Promise<ScreeningPlan> => {
-    const config = { data_dir: dir, upstreams: { u: { url: 'http://127.0.0.1:9/v1' } }, tenants: [{ id: 't', policy: 'p', upstream: 'u' }], screening: { views } };
+    const config = { data_dir: dir, upstreams: { u: { url: 'http://127.0.0.1:9/v1' } }, tenants: [{ id: 't', policy: 'p', upstream: 'u' }], classifiers: [{ id: 'pii', plugin: 'pii', names: false }], screening: { views } };
     return (await loadRuntime({ config, dir }, {}, pool)).plans.get('t')!;
   };
   const text = `0peration bluebird, ${'%6fperation'} bluebird`;

@@ -10,6 +10,7 @@ import { createApp } from '../../src/app.ts';
 import type { TenantConfig } from '../../src/config/schema.ts';
 import { openRedis, type RedisDoor } from '../../src/store/redis.ts';
 import { RateLimited, TenantLimits, type Admission, type SharedCounter } from '../../src/tenant/limits.ts';
+import { Replicas } from '../../src/tenant/replicas.ts';
 import { passGuard, ProxyUnderTest, type ProxyOptions } from '../helpers/proxy.ts';
 import { chatRequest, HELLO, rawRequest } from '../helpers/raw.ts';
 import { freePort, REDIS_MISSING, startRedis } from '../helpers/redis-server.ts';
@@ -117,7 +118,7 @@ t.test('a request refused for its rate gives its place back', async (t) => {
 });
 
 t.test('what Redis says that is no decision is no decision: this process counts', async (t) => {
-  for (const value of [null, 'OK', [], [1, 2], [1, 'x', 3], [1, NaN, 3], { 0: 1 }]) {
+  for (const value of [null, 'OK', [], [1, 2, 3], [1, 'x', 3, 1], [1, NaN, 3, 1], [1, 0, 3, 7], { 0: 1 }]) {
     const limits = new TenantLimits({ clock: () => 0, redis: () => ({ admits: true, run: async <T>() => ({ ok: true as const, value: value as T }) }) });
     t.equal(await admitted(limits, tenant({ requests_per_minute: 2 } as TenantConfig['limits']), 5), 2);
   }
@@ -145,11 +146,117 @@ t.test('replicas share what Redis counts; a corrupt counter begins anew', { skip
   for (const [name, ...rest] of [['LPUSH', 'x'], ['SET', 'nan nan'], ['SET', 'inf 1'], ['SET', '7'], ['SET', '1e999 -1e999'], ['SET', '..- +']]) {
     await door.call('DEL', ['{acme}:rl:requests']);
     await door.call(name, ['{acme}:rl:requests', ...rest]);
-    const decision = await one.take('{acme}:rl:requests', { perMinute: 20, debtMs: 0 }, 1);
+    const decision = await one.take([{ counter: '{acme}:rl:requests', limit: { perMinute: 20, debtMs: 0 } }], 1);
     t.ok(decision.allowed ? decision.remaining === 19 : decision.retryAfterMs <= 3000, `${name} ${rest[0]}`);
   }
   const { counts } = door;
   t.match(counts, { failed: 0, timedOut: 0 }, 'all of this was Redis, none of it the fallback');
+});
+
+t.test('tokens that no upstream tells are reckoned by the length of the answer; a refusal of the upstream costs none', async (t) => {
+  const silent = (textChars: number): ProxyOptions['createGuard'] => (options) => {
+    const guard = passGuard(options);
+    return { ...guard, summary: () => ({ ...guard.summary(), textChars }) };
+  };
+  const limits = { tokens_per_minute: 600 } as TenantConfig['limits'];
+  const large = chatRequest({ model: 'm', messages: [{ role: 'user', content: 'x'.repeat(1400) }] });
+  const wordy = await start(t, { tenants: [{ limits }], createGuard: silent(2000) });
+  t.equal((await rawRequest(wordy.port, large)).status, 200);
+  const { usage, request_bytes: bytes } = await wordy.record();
+  t.same(usage, { prompt_tokens: Math.ceil(bytes / 4), completion_tokens: 500, estimated: true });
+  t.equal((await rawRequest(wordy.port, large)).status, 429, '370 of the request and 500 of the answer');
+  const refusing = await start(t, { tenants: [{ limits }], script: json(400, CHAT_ANSWER) });
+  for (let i = 0; i < 6; i++) t.equal((await rawRequest(refusing.port, large)).status, 400);
+  t.match(await refusing.record(6), { usage: { prompt_tokens: 0, completion_tokens: 0 } });
+});
+
+t.test('a key has limits of its own beside those of its tenant, and a refusal costs neither', async (t) => {
+  let nowMs = 0;
+  const limits = new TenantLimits({ clock: () => nowMs });
+  const of = tenant({ requests_per_minute: 6 } as TenantConfig['limits']);
+  const [small, large] = [{ keyId: 'small', limits: { requests_per_minute: 2 } }, { keyId: 'large', limits: { requests_per_minute: 60 } }];
+  const count = async (key: typeof small | undefined, times: number): Promise<number> => {
+    let sum = 0;
+    for (let i = 0; i < times; i++) sum += await limits.admit(of, key).then(() => 1, () => 0);
+    return sum;
+  };
+  t.equal(await count(small, 9), 2, 'the limit of the key');
+  await t.rejects(limits.admit(of, small), { message: /^the limit of 2 requests a minute/ });
+  t.equal(await count(large, 9), 4, 'what the tenant has left: what the key refused was not counted');
+  await t.rejects(limits.admit(of, large), { message: /^the limit of 6 requests a minute/ });
+  t.equal(await limits.admit(tenant(undefined, 'other'), small).then(() => true), true, 'a key of that name of another tenant is another key');
+  nowMs = 10_000;
+  t.equal(await count(undefined, 9), 1, 'a sixth of a minute later, without a key');
+  t.equal(await count(small, 1), 0, 'the tenant refuses, and its key is not charged');
+  nowMs = 60_000;
+  t.equal(await count(small, 9), 2);
+});
+
+t.test('tokens of a key and of its tenant are put right together', async (t) => {
+  const limits = new TenantLimits({ clock: () => 0 });
+  const of = tenant({ tokens_per_minute: 1000 } as TenantConfig['limits']);
+  const key = { keyId: 'k', limits: { tokens_per_minute: 100 } };
+  const first = await limits.admit(of, key);
+  await first.takeTokens(4000); // as much as the key may, and 1000 of the tenant's
+  first.settleTokens(60);
+  const second = await limits.admit(of, key);
+  await second.takeTokens(160);
+  await t.rejects(second.takeTokens(4), { message: /^the limit of 100 tokens a minute/ });
+  const other = await limits.admit(of);
+  await other.takeTokens(3600);
+  await t.rejects(other.takeTokens(4), { message: /^the limit of 1000 tokens a minute/ }, '60 and 40 by the key, 900 without');
+});
+
+t.test('in Redis the limits of a key and its tenant are taken both or none, by all replicas together', { skip: REDIS_MISSING }, async (t) => {
+  const port = await freePort();
+  await startRedis(t, port);
+  const { door, one, two } = await replicas(t, port);
+  const of = tenant({ requests_per_minute: 10 } as TenantConfig['limits']);
+  const key = { keyId: 'k', limits: { requests_per_minute: 4 } };
+  let sum = 0;
+  for (let i = 0; i < 6; i++) for (const limits of [one, two]) sum += await limits.admit(of, key).then(() => 1, () => 0);
+  t.equal(sum, 4);
+  t.equal(await admitted(one, of, 20), 6);
+  t.match(door.counts, { failed: 0, timedOut: 0 });
+});
+
+t.test('without an answer of Redis each replica admits its share, from what it has admitted already', { skip: REDIS_MISSING }, async (t) => {
+  const port = await freePort();
+  const server = await startRedis(t, port);
+  const doors = [await openRedis(`redis://127.0.0.1:${port}`), await openRedis(`redis://127.0.0.1:${port}`), await openRedis(`redis://127.0.0.1:${port}`)];
+  const beats = doors.map((door) => new Replicas(() => door));
+  t.teardown(() => Promise.all(beats.map((beat) => beat.close())).then(() => doors.forEach((door) => door.close())));
+  for (const beat of [...beats, ...beats]) await beat.beat(); // each has heard of all
+  t.same(beats.map(({ count }) => count), [3, 3, 3]);
+  const all = doors.map((door, at) => new TenantLimits({ redis: () => door, replicas: () => beats[at]!.count }));
+  const of = tenant({ requests_per_minute: 30 } as TenantConfig['limits']);
+  t.equal(await admitted(all[0]!, of, 9), 9);
+  server.kill('SIGKILL');
+  await until(() => doors.every(({ admits }) => !admits), 20_000, 'the loss');
+  for (const beat of beats) await beat.beat();
+  t.same(beats.map(({ count }) => count), [3, 3, 3], 'what was learnt last counts');
+  const after = [await admitted(all[0]!, of, 30), await admitted(all[1]!, of, 30), await admitted(all[2]!, of, 30)];
+  t.ok(after[0]! <= 2 && after[1]! <= 11 && after[2]! <= 11, `a tenth of a minute gives one more, got ${after.join(', ')}`);
+  t.ok(after[1]! >= 10 && after[2]! >= 10);
+  await t.rejects(all[1]!.admit(of), { message: /^the limit of 30 requests a minute/ }, 'the limit that is told is that of the tenant');
+});
+
+t.test('who leaves is no longer counted, who is silent neither', { skip: REDIS_MISSING }, async (t) => {
+  const port = await freePort();
+  await startRedis(t, port);
+  const door = await openRedis(`redis://127.0.0.1:${port}`);
+  t.teardown(() => door.close());
+  await door.call('SET', ['{weir}:replicas', 'no list']);
+  const [one, two] = [new Replicas(() => door), new Replicas(() => door)];
+  t.equal(one.count, 1, 'itself, before anybody has answered');
+  for (const beat of [one, two, one]) await beat.beat();
+  t.equal(one.count, 2, 'a value of another type is replaced');
+  await two.close();
+  await one.beat();
+  t.equal(one.count, 1);
+  await door.call('ZADD', ['{weir}:replicas', Date.now() - 60_000, 'silent']);
+  await one.beat();
+  t.equal(one.count, 1);
 });
 
 t.test('a clock of the server that went back does not lock out', { skip: REDIS_MISSING }, async (t) => {
@@ -158,9 +265,9 @@ t.test('a clock of the server that went back does not lock out', { skip: REDIS_M
   const { door, one } = await replicas(t, port);
   const limit = { perMinute: 6000, debtMs: 0 };
   await door.call('SET', ['{acme}:rl:requests', `60000 ${Date.now() + 3_600_000}`]); // full, an hour ahead
-  t.equal((await one.take('{acme}:rl:requests', limit, 1)).allowed, false);
+  t.equal((await one.take([{ counter: '{acme}:rl:requests', limit }], 1)).allowed, false);
   await pause(60);
-  t.ok((await one.take('{acme}:rl:requests', limit, 1)).allowed, 'it drains from the first look at it');
+  t.ok((await one.take([{ counter: '{acme}:rl:requests', limit }], 1)).allowed, 'it drains from the first look at it');
 });
 
 t.test('a turn of a connection counts as a request, and its tokens as those of one', async (t) => {
@@ -195,7 +302,7 @@ t.test('tokens in Redis: charged, given back, bounded', { skip: REDIS_MISSING },
   await spend(one, 3600, 100);
   await spend(two, 3200, 900);
   await t.rejects(spend(one, 400, 0), { code: 'rate_limited' }, '1000 used by both');
-  await two.charge('{acme}:rl:tokens', { perMinute: 1000, debtMs: 300_000 }, 1e12);
+  await two.charge({ counter: '{acme}:rl:tokens', limit: { perMinute: 1000, debtMs: 300_000 } }, 1e12);
   await pause(20);
   const waitMs = await waitAfter(spend(one, 4, 0));
   t.ok(waitMs > 290_000 && waitMs <= 301_000, `debt is bounded, got ${waitMs}`);
@@ -246,15 +353,15 @@ t.test('the configuration names the Redis that counts, also after a reload', { s
   };
   t.match(await doors[0].call('EXISTS', ['{acme}:rl:requests']), { value: 1 });
   // One connection for calls and one that listens, besides the test's own.
-  for (let i = 0; i < 150 && await clients(doors[0]) < 3; i++) await pause(20);
+  for (let i = 0; i < 1000 && await clients(doors[0]) < 3; i++) await pause(20);
   t.same([await clients(doors[0]), await clients(doors[1])], [3, 1]);
 
   write({ redis: { url: `redis://127.0.0.1:${ports[1]}` } });
-  for (let i = 0; i < 150 && (await clients(doors[0]) > 1 || await clients(doors[1]) < 3); i++) await pause(20);
+  for (let i = 0; i < 1000 && (await clients(doors[0]) > 1 || await clients(doors[1]) < 3); i++) await pause(20);
   t.same([await clients(doors[0]), await clients(doors[1])], [1, 3], 'the old connections are closed when the new ones stand');
   t.equal(await status(), 502, 'the other Redis has counted nothing yet');
   write({});
-  for (let i = 0; i < 150 && await clients(doors[1]) > 1; i++) await pause(20);
+  for (let i = 0; i < 1000 && await clients(doors[1]) > 1; i++) await pause(20);
   t.equal(await clients(doors[1]), 1);
   t.equal(await status(), 429, 'counted here all the while');
 });

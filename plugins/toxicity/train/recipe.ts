@@ -7,7 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { phraseHash } from '#model/features.ts';
 import type { Recipe, WeakLabel } from '#model/recipe.ts';
-import { writtenRows } from './templates.ts';
+import { writtenRows, type ListedTerms } from './templates.ts';
 
 /** Words of one class: in clear, `|` joining those of a phrase, or as hashes. */
 type Words = string | readonly number[];
@@ -17,6 +17,8 @@ const LISTED: Readonly<Record<string, string>> = {
   'sexual anatomy / sexual acts': 'sexual', 'racial / ethnic slurs': 'slur', 'religious offense': 'slur', 'sexual orientation / gender': 'orientation', 'bodily fluids / excrement': 'fluids',
 };
 const LISTED_CLASSES = ['sexual', 'slur', 'orientation', 'fluids', 'insult'];
+const SLUR_LISTS: ReadonlySet<string> = new Set(['racial / ethnic slurs', 'sexual orientation / gender']);
+const SLUR_SEVERITY_MIN = 2.2;
 const PHRASE_WORDS_MAX = 3;
 const TERM_CHARS_MIN = 3;
 
@@ -26,34 +28,36 @@ const WEAK_SEXUAL = 1.5;
 const SHORT_CHARS = 150;
 
 export const recipe: Recipe = {
+  kind: 'texts',
   id: 'toxicity',
-  version: '1.0.0',
+  version: '2.1.0',
   task: 'toxicity',
   heads: [
     { category: 'toxic', pieces: 0.3 },
-    { category: 'hate', pieces: 0.7, densities: { slur: 80, orientation: 40 } },
-    { category: 'harassment', pieces: 0.6, grams: 0.45 },
+    { category: 'hate', pieces: 0.7, densities: { slur: 140, orientation: 70 } },
+    { category: 'harassment', pieces: 0.3, grams: 0.8 },
     { category: 'threat', pieces: 0.3 },
-    { category: 'sexual', pieces: 0.7, grams: 0.7, densities: { sexual: 150, romance: 150 } },
+    { category: 'sexual', pieces: 0.7, grams: 0.6, densities: { sexual: 280, romance: 280 } },
     { category: 'violence', pieces: 0.6 },
-    { category: 'self_harm', pieces: 0, densities: { self_harm: 200, distress: 100, first: 50 } },
+    { category: 'self_harm', pieces: 0, densities: { self_harm: 120, distress: 60, first: 30 } },
     { category: 'illicit', pieces: 0.3 },
     { category: 'profanity', pieces: 0.5 },
   ],
-  languages: ['en', 'de', 'pt', 'fr'],
+  languages: ['en', 'de', 'pt', 'fr', 'zh'],
   buckets: 1 << 18,
-  epochs: 3,
-  learningRate: 0.3,
+  epochs: 2,
+  learningRate: 0.15,
+
+  // The Chinese rows are about race, region and sex, and say only whether they offend.
+  labels(row) {
+    const labels = row['labels'] as Readonly<Record<string, number>>;
+    return row['source'] === 'coldataset' ? { ...labels, hate: labels['toxic'], harassment: labels['toxic'] } : labels;
+  },
 
   async lexicon(dataFolder) {
     const own = JSON.parse(await readFile(join(import.meta.dirname, 'lexicon.json'), 'utf8')) as Readonly<Record<string, Words>>;
     const classes = [...LISTED_CLASSES, ...Object.keys(own)];
-    const listed = (await readFile(join(dataFolder, 'lexicon/profanity_en.csv'), 'utf8')).split('\n').slice(1).flatMap((line): number[] => {
-      const [term, , , , category] = line.split(',');
-      const words = term.toLowerCase().replaceAll(/['"]/g, '').split(/\s+/);
-      if (category === undefined || term.length < TERM_CHARS_MIN || words.length > PHRASE_WORDS_MAX) return [];
-      return [phraseHash(words.join(' ')), classes.indexOf(LISTED[category] ?? 'insult')];
-    });
+    const listed = (await listedTerms(dataFolder)).flatMap(({ term, category }) => [phraseHash(term), classes.indexOf(LISTED[category] ?? 'insult')]);
     const ours = Object.entries(own).flatMap(([name, words]) => hashesOf(words).flatMap((hash) => [hash, classes.indexOf(name)]));
     return { classes, entries: Int32Array.from([...listed, ...ours]) };
   },
@@ -82,11 +86,32 @@ export const recipe: Recipe = {
     return weight;
   },
 
-  written: (random) => writtenRows(random),
+  written: async (random, dataFolder) => writtenRows(random, termsOf(await listedTerms(dataFolder))),
 };
 
 /** An apostrophe parts words, as the features read it. */
 function hashesOf(words: Words): readonly number[] {
   if (typeof words !== 'string') return words;
   return words.split(' ').map((phrase) => phraseHash(phrase.replaceAll(/['|]/g, ' ').split(' ').slice(0, PHRASE_WORDS_MAX).join(' ')));
+}
+
+interface Listed {
+  readonly term: string;
+  readonly category: string;
+  readonly severity: number;
+}
+
+async function listedTerms(dataFolder: string): Promise<readonly Listed[]> {
+  return (await readFile(join(dataFolder, 'lexicon/profanity_en.csv'), 'utf8')).split('\n').slice(1).flatMap((line): Listed[] => {
+    const [term, , , , category, , , severity] = line.split(',');
+    const words = term.toLowerCase().replaceAll(/['"]/g, '').split(/\s+/);
+    if (category === undefined || term.length < TERM_CHARS_MIN || words.length > PHRASE_WORDS_MAX) return [];
+    return [{ term: words.join(' '), category, severity: Number(severity) }];
+  });
+}
+
+/** Single words for people for what they are, so far as the list calls them strong. */
+function termsOf(listed: readonly Listed[]): ListedTerms {
+  const slurs = listed.filter(({ term, category, severity }) => SLUR_LISTS.has(category) && severity >= SLUR_SEVERITY_MIN && /^[a-z]+$/.test(term));
+  return { slurs: slurs.map(({ term }) => term) };
 }

@@ -2,27 +2,30 @@
  * `weir policy diff A B`: every exchange of the audit log decided by both policies on its recorded scores, and what
  * changes: counts by action and by rule, and examples by request id. Content is not needed, and not shown.
  */
+import { newestExchanges } from '../../audit/exchanges.ts';
+import { readSources } from '../../config/load.ts';
+import { ConfigError } from '../../contract/errors.ts';
 import { DiffTally, type PolicyDiff } from '../../policy/diff.ts';
 import type { Gap } from '../../policy/recorded.ts';
 import { ClassifierPool } from '../../runtime.ts';
 import { parseCall, UsageError, type Io } from '../command.ts';
-import { newestExchanges } from './records.ts';
-import { nameOf, openBench, takePolicy } from './workbench.ts';
+import { readTime } from '../time.ts';
+import { nameOf, takePolicy, withRevision } from './workbench.ts';
 
-const OPTIONS = { since: 'value', until: 'value', tenant: 'value', limit: 'value', json: 'flag', config: 'value' } as const;
+const OPTIONS = { revision: 'value', since: 'value', until: 'value', tenant: 'value', limit: 'value', json: 'flag', config: 'value' } as const;
 const PROGRESS_EVERY = 1_000;
 
 export async function diffPolicies(args: readonly string[], io: Io): Promise<number> {
   const { options, operands } = parseCall(args, OPTIONS, 2);
-  const [a, b] = operands;
-  if (a === undefined || b === undefined) throw new UsageError('two policies are needed: ids or files');
+  const [a, b] = namesOf(operands, options.revision);
   const nowMs = Date.now();
   const [sinceMs, untilMs] = [readTime('since', options.since, nowMs) ?? -Infinity, readTime('until', options.until, nowMs) ?? Infinity];
   const limit = options.limit === undefined ? Infinity : Number(/^[1-9]\d{0,8}$/.exec(options.limit)?.[0] ?? NaN);
   if (Number.isNaN(limit)) throw new UsageError('option --limit takes a whole number from 1');
   const pool = new ClassifierPool();
   try {
-    const { config } = await openBench({ config: options.config }, io, pool);
+    const { config, issues } = await readSources(options.config, io.env);
+    if (config === undefined) throw new ConfigError(issues);
     if (options.tenant !== undefined && !config.tenants.some(({ id }) => id === options.tenant)) throw new UsageError(`there is no tenant ${JSON.stringify(options.tenant)}`);
     const [from, to] = [await takePolicy(a, options, io, pool), await takePolicy(b, options, io, pool)];
     const failModes = new Map(config.tenants.map(({ id, fail_mode: mode }) => [id, mode]));
@@ -46,15 +49,12 @@ export async function diffPolicies(args: readonly string[], io: Io): Promise<num
   }
 }
 
-const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-/** A time, or an age before now. */
-function readTime(option: string, given: string | undefined, nowMs: number): number | undefined {
-  if (given === undefined) return undefined;
-  const age = /^(\d{1,6})([smhd])$/.exec(given);
-  const at = age === null ? (/^\d{4}-\d\d-\d\d/.test(given) ? Date.parse(given) : NaN) : nowMs - Number(age[1]) * UNITS[age[2]!]!;
-  if (Number.isNaN(at)) throw new UsageError(`option --${option} takes a time such as 2030-01-31T00:00:00Z, or an age such as 24h`);
-  return at;
+/** One id with `--revision`: that revision, against what counts now. */
+function namesOf([a, b]: readonly string[], revision: string | undefined): readonly [string, string] {
+  if (revision !== undefined && (a === undefined || b !== undefined)) throw new UsageError('option --revision goes with the id of one stored policy; for two write id@number');
+  if (a !== undefined && revision !== undefined) return [withRevision(a, revision), a];
+  if (a === undefined || b === undefined) throw new UsageError('two policies are needed: ids, id@number for a stored revision, or files');
+  return [a, b];
 }
 
 const REASONS: Readonly<Record<Gap, string>> = {

@@ -3,23 +3,25 @@
  * every rule with its state and reason, and every part of its condition with what was compared.
  */
 import { text as readText } from 'node:stream/consumers';
+import { readSources } from '../../config/load.ts';
+import { ConfigError } from '../../contract/errors.ts';
+import { newestExchanges } from '../../audit/exchanges.ts';
 import type { ExchangeRecord } from '../../contract/exchange.ts';
-import { FAIL_MODES, type FailMode, type Facts } from '../../contract/policy.ts';
+import { FAIL_MODES, type FailMode } from '../../contract/policy.ts';
 import { DIRECTIONS, type Context, type Direction } from '../../contract/screening.ts';
-import { assumedFacts, assumedResults, type AssumedScores } from '../../policy/cases.ts';
-import { explain, type Explanation } from '../../policy/explain.ts';
+import { policyKey } from '../../policy/source.ts';
+import { explain, explanationJson, type Explanation } from '../../policy/explain.ts';
 import { recordedDecisions, redecide, type RecordedDecision } from '../../policy/recorded.ts';
 import { decisiveFacts } from '../../policy/stricter.ts';
-import { screenText } from '../../rehearsal.ts';
+import { explainOn } from '../../rehearsal.ts';
 import { ClassifierPool } from '../../runtime.ts';
 import type { ScreeningPlan } from '../../screen/plan.ts';
 import { parseCall, UsageError, type Io } from '../command.ts';
 import { readContextOption } from '../screen.ts';
-import { newestExchanges } from './records.ts';
 import { explanationLines } from './trace.ts';
-import { nameOf, openBench, takePolicy } from './workbench.ts';
+import { nameOf, takePolicy, withRevision } from './workbench.ts';
 
-const OPTIONS = { policy: 'value', direction: 'value', score: 'list', context: 'list', 'fail-mode': 'value', request: 'value', json: 'flag', config: 'value' } as const;
+const OPTIONS = { policy: 'value', direction: 'value', revision: 'value', score: 'list', context: 'list', 'fail-mode': 'value', request: 'value', json: 'flag', config: 'value' } as const;
 
 export async function explainPolicy(args: readonly string[], io: Io): Promise<number> {
   const { options, operands } = parseCall(args, OPTIONS, 1);
@@ -31,31 +33,28 @@ export async function explainPolicy(args: readonly string[], io: Io): Promise<nu
     const place = { config: options.config, failMode };
     if (options.request !== undefined) {
       if (operand !== undefined || options.score.length + options.context.length > 0) throw new UsageError('a recorded decision has its own scores; leave out the text, --score and --context');
-      return await explainRequest(options.request, { ...place, named: options.policy, direction, json: options.json }, io, pool);
+      return await explainRequest(options.request, { ...place, named: options.policy && withRevision(options.policy, options.revision), direction, json: options.json }, io, pool);
     }
     const scores = Object.fromEntries(options.score.map(readScore));
     if (operand === undefined && options.score.length === 0) throw new UsageError('give a text, - for stdin, or scores with --score');
-    const plan = await takePolicy(options.policy ?? (await tenantsPolicy(place, io, pool)), place, io, pool);
+    const named = options.policy ?? (await tenantsPolicy(place, options.revision, io));
+    const plan = await takePolicy(withRevision(named, options.revision), place, io, pool);
     const context = Object.fromEntries(options.context.map(readContextOption)) as Context;
-    const facts = await factsOf(plan, operand === '-' ? await readText(io.stdin) : operand, scores, direction ?? 'input', context);
-    const explanation = explain(plan.policy, facts, plan.failMode);
-    io.stdout(options.json ? `${JSON.stringify(jsonOf(plan, explanation))}\n` : textOf(plan, explanation));
+    const explanation = await explainOn(plan, { text: operand === '-' ? await readText(io.stdin) : operand, scores, direction: direction ?? 'input', context });
+    io.stdout(options.json ? `${JSON.stringify(explanationJson(plan.policy, explanation))}\n` : textOf(plan, explanation));
     return 0;
   } finally {
     await pool.close();
   }
 }
 
-async function tenantsPolicy(place: { readonly config: string | undefined }, io: Io, pool: ClassifierPool): Promise<string> {
-  const { config: { tenants } } = await openBench(place, io, pool);
-  if (tenants.length > 1) throw new UsageError('there are several tenants; name a policy with --policy');
-  return tenants[0]!.policy;
-}
-
-async function factsOf(plan: ScreeningPlan, text: string | undefined, scores: AssumedScores, direction: Direction, given: Context): Promise<Facts> {
-  if (text === undefined) return assumedFacts(plan.policy, scores, direction, given);
-  const context: Context = { content_type: 'text', ...given, direction };
-  return plan.factsOf(await screenText(plan, text, direction, context, assumedResults(scores)), direction, context);
+/** With the revision at which the tenant stays, where the call names none. */
+async function tenantsPolicy({ config: file }: { readonly config: string | undefined }, revision: string | undefined, io: Io): Promise<string> {
+  const { config, issues } = await readSources(file, io.env);
+  if (config === undefined) throw new ConfigError(issues);
+  const [tenant] = config.tenants;
+  if (config.tenants.length > 1) throw new UsageError('there are several tenants; name a policy with --policy');
+  return policyKey(tenant!.policy, revision === undefined ? tenant!.policy_revision : undefined);
 }
 
 function readScore(option: string): readonly [string, number | 'unknown'] {
@@ -81,7 +80,8 @@ interface RequestOptions {
 }
 
 async function explainRequest(requestId: string, options: RequestOptions, io: Io, pool: ClassifierPool): Promise<number> {
-  const { config } = await openBench(options, io, pool);
+  const { config, issues } = await readSources(options.config, io.env);
+  if (config === undefined) throw new ConfigError(issues);
   const record = await findExchange(config.audit.dir, requestId);
   const fail = (message: string): number => {
     io.stderr(`weir policy explain: ${message}\n`);
@@ -92,9 +92,12 @@ async function explainRequest(requestId: string, options: RequestOptions, io: Io
   const [first] = decisions;
   if (first === undefined) return fail('no policy decided about this exchange');
   const failMode = options.failMode ?? config.tenants.find(({ id }) => id === record.tenant_id)?.fail_mode;
-  const plan = await takePolicy(options.named ?? first.policy.slice(0, first.policy.lastIndexOf('@')), { ...options, failMode }, io, pool);
+  const at = first.policy.lastIndexOf('@');
+  // The store keeps every revision, files only the one that they hold.
+  const decided = /^\d{1,9}$/.test(first.policy.slice(at + 1)) ? first.policy : first.policy.slice(0, at);
+  const plan = await takePolicy(options.named ?? decided, { ...options, failMode }, io, pool);
   const name = nameOf(plan.policy);
-  if (name !== first.policy) return fail(`the exchange was decided by ${first.policy}, and what is on disk is ${name}; name a file of that revision with --policy`);
+  if (name !== first.policy) return fail(`the exchange was decided by ${first.policy}, and what is here is ${name}; name a file of that revision with --policy`);
   const explained = decisions.map((one) => explainRecorded(one, plan));
   if (options.json) io.stdout(`${JSON.stringify({ request_id: requestId, decisions: explained.map((one) => recordedJson(one, plan)) })}\n`);
   else io.stdout(explained.map((one) => recordedText(one, plan)).join('\n'));
@@ -123,12 +126,8 @@ async function findExchange(dir: string, requestId: string): Promise<ExchangeRec
 
 // Printing.
 
-function jsonOf({ policy }: ScreeningPlan, { decision: { action, triggered_rules, degraded }, rules }: Explanation): object {
-  return { policy: nameOf(policy), action, triggered_rules, degraded, rules: rules.map(({ rule, ...traced }) => ({ rule: rule.id, action: rule.action, ...traced })) };
-}
-
 function recordedJson({ recorded: { direction, action, rules }, explanation, problem }: ExplainedRecord, plan: ScreeningPlan): object {
-  return { direction, recorded: { action, rules }, ...(problem === undefined ? {} : { problem }), ...(explanation === undefined ? {} : jsonOf(plan, explanation)) };
+  return { direction, recorded: { action, rules }, ...(problem === undefined ? {} : { problem }), ...(explanation === undefined ? {} : explanationJson(plan.policy, explanation)) };
 }
 
 function textOf({ policy }: ScreeningPlan, explanation: Explanation): string {

@@ -1,6 +1,5 @@
 /** Case results as JUnit XML, the form that CI systems read: one suite for each policy, one test case for each case. */
-import type { CaseResult } from '../../policy/cases.ts';
-import type { PolicyTest } from './test.ts';
+import type { CaseResult, PolicyTest } from '../../policy/cases.ts';
 
 export function junitXml(tests: readonly PolicyTest[]): string {
   const suites = tests.map(suite);

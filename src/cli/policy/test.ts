@@ -4,48 +4,41 @@
  */
 import { writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ConfigIssue } from '../../contract/errors.ts';
 import type { PolicyCase } from '../../contract/policy.ts';
-import { runCases, type CaseReport, type CaseResult } from '../../policy/cases.ts';
+import { hasFindings, runCases, testJson, type CaseResult, type PolicyTest } from '../../policy/cases.ts';
 import { stageOf } from '../../rehearsal.ts';
 import { ClassifierPool } from '../../runtime.ts';
 import { parseCall, UsageError, type Io } from '../command.ts';
 import { junitXml } from './junit.ts';
 import { explanationLines } from './trace.ts';
-import { openBench, type Bench } from './workbench.ts';
+import { openBench, withRevision, type Bench } from './workbench.ts';
 
-export const TEST_OPTIONS = { config: 'value', filter: 'value', coverage: 'flag', watch: 'flag', json: 'flag', junit: 'value' } as const;
+export const TEST_OPTIONS = { config: 'value', revision: 'value', filter: 'value', coverage: 'flag', watch: 'flag', json: 'flag', junit: 'value' } as const;
 const WATCH_INTERVAL_MS = 500;
 const FILES_MAX = 1_000;
 
-/** One policy's cases, or why they could not be run. */
-export interface PolicyTest {
-  readonly file: string;
-  readonly issues: readonly ConfigIssue[];
-  readonly report?: CaseReport;
-}
-
 export async function testPolicies(args: readonly string[], io: Io): Promise<number> {
-  const { options, operands: files } = parseCall(args, TEST_OPTIONS, FILES_MAX);
+  const { options, operands } = parseCall(args, TEST_OPTIONS, FILES_MAX);
   const { filter, junit } = options;
   if (options.coverage && filter !== undefined) throw new UsageError('--coverage needs all cases, and --filter leaves some out');
+  if (options.revision !== undefined && operands.length !== 1) throw new UsageError('option --revision goes with the id of one stored policy');
+  const names = operands.map((named) => withRevision(named, options.revision));
   const pool = new ClassifierPool();
   const run = async (bench: Bench): Promise<number> => {
     const tests = await testAll(bench, filter, io);
     if (junit !== undefined) await writeFile(junit, junitXml(tests));
-    const bad = isBad(tests, options.coverage);
-    io.stdout(options.json ? `${JSON.stringify({ ok: !bad, policies: tests.map(jsonOf) })}\n` : textOf(tests, io));
-    return bad ? 1 : 0;
+    io.stdout(options.json ? `${JSON.stringify(testJson(tests, options.coverage))}\n` : textOf(tests, io));
+    return hasFindings(tests, options.coverage) ? 1 : 0;
   };
   try {
     const stop = options.watch ? io.stopSignal() : undefined;
-    let bench = await openBench({ config: options.config, files }, io, pool);
+    let bench = await openBench({ config: options.config, names }, io, pool);
     let code = await run(bench);
     while (stop?.aborted === false) {
       await delay(WATCH_INTERVAL_MS, undefined, { signal: stop }).catch(() => undefined);
       if (stop.aborted) break;
       // A file that is being written may not be there for a moment; it is looked at again.
-      const fresh = await openBench({ config: options.config, files }, io, pool).catch(() => bench);
+      const fresh = await openBench({ config: options.config, names }, io, pool).catch(() => bench);
       if (fresh.fingerprint === bench.fingerprint) continue;
       bench = fresh;
       code = await run(bench);
@@ -70,18 +63,6 @@ async function testAll({ policies }: Bench, filter: string | undefined, io: Io):
   }
   if (io.isTerminal) io.stderr('\r\u001b[K');
   return tests;
-}
-
-function isBad(tests: readonly PolicyTest[], coverage: boolean): boolean {
-  return tests.some(({ report }) => report === undefined || report.cases.some(({ state }) => state !== 'PASS') || (coverage && (report.uncovered ?? []).length > 0));
-}
-
-function jsonOf({ file, issues, report }: PolicyTest): object {
-  return { file, issues, ...(report === undefined ? {} : { ...report, cases: report.cases.map(caseJson) }) };
-}
-
-function caseJson({ explanation, ...result }: CaseResult): object {
-  return { ...result, ...(explanation === undefined ? {} : { explanation: explanation.rules.map(({ rule, ...traced }) => ({ rule: rule.id, ...traced })) }) };
 }
 
 function textOf(tests: readonly PolicyTest[], io: Io): string {

@@ -1,17 +1,24 @@
 /**
- * Stored policies in Redis, for replicas that do not reach the store, or not so fast: the newest revision of each under
- * its id, the numbers of all in one hash, and a message for each change. An older revision never replaces a newer one.
- * What stands there is sealed by who puts it there; whoever reads it opens the seal. A value of the wrong type is no value.
+ * Sealed documents in Redis, for replicas that do not reach the store, or not so fast: the newest of each under its id,
+ * the numbers of all in one hash, and a message for each change. An older one never replaces a newer one. What stands
+ * there is sealed by who puts it there; whoever reads it opens the seal. A value of the wrong type is no value.
  */
 import { redisScript, type RedisDoor, type RedisReply } from './redis.ts';
 
-/** Messages on it are `id number`. */
-export const POLICY_CHANNEL = 'weir:policies';
+/** Where documents of one kind stand. */
+export interface SharedPlace {
+  /** Messages on it are `id number`. */
+  readonly channel: string;
+  readonly numbersKey: string;
+  keyOf(id: string): string;
+}
+
+export const SHARED_POLICIES: SharedPlace = { channel: 'weir:policies', numbersKey: '{weir}:policy-numbers', keyOf: (key) => `{weir}:policy:${key}` };
+/** Keys of tenants, by tenant; the number is that of the newest change of any of them. */
+export const SHARED_KEYS: SharedPlace = { channel: 'weir:keys', numbersKey: '{weir}:key-numbers', keyOf: (tenant) => `{weir}:keys:${tenant}` };
+
 /** Ids of one question; Lua's stack holds a few thousand. */
 const IDS_AT_ONCE = 1_000;
-
-const NUMBERS_KEY = '{weir}:policy-numbers';
-const keyOf = (key: string): string => `{weir}:policy:${key}`;
 
 const READ = redisScript(`
 local text = redis.pcall('GET', KEYS[1])
@@ -40,28 +47,30 @@ if number > known then redis.call('PUBLISH', ARGV[4], ARGV[1] .. ' ' .. number) 
 return 1
 `);
 
-export class RedisPolicies {
+export class RedisDocuments {
   readonly #redis: () => Pick<RedisDoor, 'run' | 'call'> | undefined;
+  readonly #place: SharedPlace;
 
-  constructor(redis: () => Pick<RedisDoor, 'run' | 'call'> | undefined) {
+  constructor(redis: () => Pick<RedisDoor, 'run' | 'call'> | undefined, place: SharedPlace) {
     this.#redis = redis;
+    this.#place = place;
   }
 
   /** The sealed text of `id` or `id@number`; undefined: there is none. */
   async read(key: string): Promise<RedisReply<string | undefined>> {
-    const reply = await this.#redis()?.run<string | null>(READ, [keyOf(key)], []);
+    const reply = await this.#redis()?.run<string | null>(READ, [this.#place.keyOf(key)], []);
     return reply?.ok ? { ok: true, value: reply.value ?? undefined } : { ok: false };
   }
 
-  /** The newest revision of a policy. Tells everybody where it is newer than what stood there. */
+  /** The newest one. Tells everybody where it is newer than what stood there. */
   async write(id: string, number: number, sealed: string): Promise<boolean> {
-    const reply = await this.#redis()?.run(WRITE, [keyOf(id), NUMBERS_KEY], [id, number, sealed, POLICY_CHANNEL]);
+    const reply = await this.#redis()?.run(WRITE, [this.#place.keyOf(id), this.#place.numbersKey], [id, number, sealed, this.#place.channel]);
     return reply?.ok === true;
   }
 
-  /** A revision that somebody stays at. */
+  /** One that somebody stays at. */
   async writePinned(key: string, sealed: string): Promise<void> {
-    await this.#redis()?.call('SET', [keyOf(key), sealed]);
+    await this.#redis()?.call('SET', [this.#place.keyOf(key), sealed]);
   }
 
   /** The numbers of those that stand there. */
@@ -69,7 +78,7 @@ export class RedisPolicies {
     const numbers = new Map<string, number>();
     for (let from = 0; from < ids.length; from += IDS_AT_ONCE) {
       const asked = ids.slice(from, from + IDS_AT_ONCE);
-      const reply = await this.#redis()?.run<readonly (string | null)[]>(NUMBERS, [NUMBERS_KEY], asked);
+      const reply = await this.#redis()?.run<readonly (string | null)[]>(NUMBERS, [this.#place.numbersKey], asked);
       if (!reply?.ok) return { ok: false };
       for (const [index, number] of reply.value.entries()) if (/^\d{1,9}$/.test(number ?? '')) numbers.set(asked[index]!, Number(number));
     }
@@ -78,7 +87,7 @@ export class RedisPolicies {
 }
 
 /** Undefined for what is no message of ours. */
-export function readPolicyMessage(text: string): { readonly id: string; readonly number: number } | undefined {
+export function readDocumentMessage(text: string): { readonly id: string; readonly number: number } | undefined {
   const [, id, number] = /^([A-Za-z0-9._-]{1,64}) (\d{1,9})$/.exec(text) ?? [];
   return id === undefined ? undefined : { id, number: Number(number) };
 }

@@ -2,8 +2,8 @@
  * The exchanges of an audit log, newest first, read segment by segment. Lines that are no entries are left out: whether
  * the log is whole is for its verifier to say.
  */
-import type { ExchangeRecord } from '../../contract/exchange.ts';
-import { listSegments, readSegment } from '../../audit/segments.ts';
+import type { ExchangeRecord } from '../contract/exchange.ts';
+import { listSegments, readSegment } from './segments.ts';
 
 export async function* newestExchanges(dir: string): AsyncGenerator<ExchangeRecord> {
   for (const name of [...(await listSegments(dir))].reverse()) {

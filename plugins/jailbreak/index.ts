@@ -1,0 +1,49 @@
+/**
+ * The jailbreak classifier: texts that talk a model out of its rules, by personas without limits, invented modes, games,
+ * fictions and claims. The higher of two judges: the linear model of prompt-injection, which reads a text once for both
+ * (MODEL_CARD.md there), and nearness to a library of jailbreaks of the project's own, kept as vectors. No download, no
+ * network, no spans.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { CreateClassifier, Readings } from '#contract/classifier.ts';
+import { readNearest, type NearestModel } from '#model/nearest.ts';
+import { attackModel, attackReadingOf } from '../prompt-injection/reading.ts';
+
+const CATEGORY = 'jailbreak';
+/** In a language that was not learnt only what is found is told. */
+const FOUND = 0.5;
+
+/** One for the process: the library has no state of a classifier. */
+let shipped: NearestModel | undefined;
+
+const createJailbreak: CreateClassifier = ({ id, ...options }) => {
+  const [unknown] = Object.keys(options);
+  if (unknown !== undefined) throw new Error(`unknown option ${unknown}; this classifier has none`);
+  const library = (shipped ??= readNearest(readFileSync(join(import.meta.dirname, 'model.bin'))));
+  return {
+    id,
+    version: `${attackModel().parts.version}+${library.parts.version}`,
+    categories: [{ id: CATEGORY, definition: 'talks the model out of its rules: personas without limits, invented modes, fictions, claims' }],
+    directions: ['input', 'output'],
+    contentTypes: ['text'],
+    languages: ['*'],
+    cost: 'fast',
+    needsContext: false,
+    idempotent: true,
+
+    classify({ content }, _signal, readings) {
+      const { scores, foreign } = attackReadingOf(content, readings);
+      const score = Math.max(scores.jailbreak, nearestOf(library, content, readings));
+      const common = { classifier_id: id, category: CATEGORY, latency_ms: 0 };
+      if (foreign && score < FOUND) return [{ ...common, unknown: true, reason: 'unsupported' }];
+      return [{ ...common, score, label: CATEGORY.toUpperCase(), spans: [] }];
+    },
+  };
+};
+
+export default createJailbreak;
+
+function nearestOf(library: NearestModel, content: string, readings: Readings): number {
+  return Math.max(...[content, ...readings.views().map(({ text }) => text)].map((text) => library.score(text)));
+}

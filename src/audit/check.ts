@@ -1,0 +1,251 @@
+/**
+ * The verifier of a whole log, from its files and public keys alone: every entry against its hash, its predecessor and
+ * the tree; every checkpoint against the tree and its key; keys against their rotations. Reads in blocks, on several
+ * threads, so a log of any size. The first thing that does not hold is named with its place. It may run beside the
+ * writer: what is written after it began is not looked at.
+ */
+import { stat } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { verifyFileBlock, type Block, type Landmark, type VerifiedBlock } from './blocks.ts';
+import { isSignedBy, readCheckpoints, readRotation, type NoteKey, type SignedCheckpoint } from './checkpoint.ts';
+import { CHECKPOINTS_FILE, listSegments, readIfThere } from './segments.ts';
+import { TreeEdge } from './tree.ts';
+import { chainFault, EMPTY_HEAD, type Damage, type Head } from './verify.ts';
+
+export interface CheckOptions {
+  readonly dir: string;
+  /** Who may have signed. Keys that rotations in the log bind to these count too. */
+  readonly keys: readonly NoteKey[];
+  /** A checkpoint that was kept elsewhere: the log must begin with what it covers. */
+  readonly since?: SignedCheckpoint;
+  /** Threads; default as many as there are processors, 8 at most. */
+  readonly threads?: number;
+  readonly blockBytes?: number;
+  progress?(bytes: number, total: number): void;
+}
+
+export interface LogCheck {
+  readonly entries: number;
+  readonly bytes: number;
+  readonly head: Head;
+  readonly root: string;
+  /** How many checkpoints hold, up to the damage. */
+  readonly checkpoints: number;
+  readonly newest?: SignedCheckpoint;
+  /** Unfinished bytes at the end of the newest segment and of the checkpoints: what a crash leaves. */
+  readonly tornBytes: number;
+  readonly tornNoteBytes: number;
+  /** Entries that say that others were lost and that an operator accepted it. */
+  readonly losses: readonly { readonly index: number; readonly reason: string; readonly count: number }[];
+  readonly rotations: number;
+  /** `line` 0: a range that the reason names. In `checkpoints` it is the number of a note. */
+  readonly damage?: Damage;
+}
+
+const BLOCK_BYTES = 2 * 1024 * 1024;
+const THREADS_MAX = 8;
+
+export async function checkLog(options: CheckOptions): Promise<LogCheck> {
+  const { dir } = options;
+  const notes = readCheckpoints((await readIfThere(join(dir, CHECKPOINTS_FILE))) ?? Buffer.alloc(0)); // before the segments, which may grow
+  const names = await listSegments(dir);
+  const segments = await Promise.all(names.map(async (name) => ({ name, size: (await stat(join(dir, name))).size })));
+  const pass = new Pass(notes.checkpoints, options.since);
+  const total = segments.reduce((sum, { size }) => sum + size, 0);
+  const blocks = segments.flatMap(({ name, size }) => blocksOf(join(dir, name), name, size, options.blockBytes ?? BLOCK_BYTES));
+  const threads = blocks.length < 4 ? 0 : Math.min(THREADS_MAX, options.threads ?? availableParallelism());
+  let bytes = 0;
+  for await (const { block, verified } of verifiedInOrder(blocks, pass.sizes, threads)) {
+    pass.take(block, verified);
+    if (pass.damage !== undefined) break;
+    bytes += block.to - block.from;
+    options.progress?.(bytes, total);
+  }
+  const damage = pass.damage ?? pass.finish(segments) ?? (notes.faultAt === undefined ? undefined : noteDamage(notes.faultAt, pass.entries, 'it is no checkpoint')) ?? signatureDamage(notes.checkpoints, options.keys, pass.landmarks, options.since);
+  return {
+    entries: pass.entries, bytes, head: pass.head, root: pass.edge.root(), checkpoints: damage === undefined ? notes.checkpoints.length : pass.marked, newest: notes.checkpoints.at(-1),
+    tornBytes: pass.tornBytes, tornNoteBytes: notes.tornBytes, losses: pass.landmarks.flatMap(lossOf), rotations: pass.landmarks.filter(({ index, line }) => rotationOf(index, line) !== undefined).length, damage,
+  };
+}
+
+interface NamedBlock extends Block {
+  readonly name: string;
+}
+
+function blocksOf(path: string, name: string, size: number, blockBytes: number): readonly NamedBlock[] {
+  return Array.from({ length: Math.max(1, Math.ceil(size / blockBytes)) }, (_, i) => ({ path, name, size, from: i * blockBytes, to: Math.min(size, (i + 1) * blockBytes) }));
+}
+
+/** Joins blocks in order: links, tree, checkpoints on the way. */
+class Pass {
+  head: Head = EMPTY_HEAD;
+  entries = 0;
+  edge = new TreeEdge();
+  tornBytes = 0;
+  /** Checkpoints whose root was met. */
+  marked = 0;
+  damage: Damage | undefined;
+  readonly landmarks: Landmark[] = [];
+  readonly sizes: Float64Array;
+  /** By size. */
+  readonly #wanted: readonly { readonly size: number; readonly root: string; readonly name: string }[];
+  /** The newest checkpoint that holds. */
+  #held = 0;
+  #at = 0;
+  /** Lines of the segment before the block, and where they end. */
+  #segment = '';
+  #lines = 0;
+  #end = 0;
+  #size = 0;
+
+  constructor(checkpoints: readonly SignedCheckpoint[], since: SignedCheckpoint | undefined) {
+    const own = checkpoints.map(({ size, root }, i) => ({ size, root, name: `${CHECKPOINTS_FILE}, note ${i + 1}` }));
+    this.#wanted = [...own, ...(since === undefined ? [] : [{ ...since, name: 'the kept checkpoint' }])].sort((a, b) => a.size - b.size);
+    this.sizes = Float64Array.from(this.#wanted, ({ size }) => size);
+    this.#compare(0, new TreeEdge());
+  }
+
+  take({ name, size }: NamedBlock, block: VerifiedBlock): void {
+    if (name !== this.#segment && !this.#enter(name, size)) return;
+    const fault = block.first && chainFault(block.first, this.head);
+    if (fault !== undefined) return this.#fail(this.#lines + 1, fault);
+    const before = this.edge.nodes;
+    for (const mark of block.marks) {
+      const edge = new TreeEdge(0, before);
+      for (const node of mark.nodes) edge.push(node.level, node.hash);
+      if (!this.#compare(mark.size, edge)) return;
+    }
+    for (const node of block.nodes) this.edge.push(node.level, node.hash);
+    this.entries += block.entries;
+    this.#lines += block.entries;
+    this.head = block.head ?? this.head;
+    this.#end = block.end ?? this.#end;
+    this.landmarks.push(...block.landmarks);
+    if (block.fault !== undefined) this.#fail(this.#lines + 1, block.fault);
+  }
+
+  /** What only shows at the end. */
+  finish(segments: readonly unknown[]): Damage | undefined {
+    this.tornBytes = segments.length === 0 ? 0 : this.#size - this.#end;
+    const missing = this.#wanted.find(({ size }) => size > this.entries);
+    return missing && { segment: this.#segment, line: this.#lines + 1, index: this.entries, reason: `entries are missing at the end: ${missing.name} covers ${missing.size}, the files hold ${this.entries}` };
+  }
+
+  /** False when the segment before ends in an unfinished line. */
+  #enter(name: string, size: number): boolean {
+    if (this.#end < this.#size) {
+      this.#fail(this.#lines + 1, 'the line is unfinished and another segment follows');
+      return false;
+    }
+    [this.#segment, this.#size, this.#lines, this.#end] = [name, size, 0, 0];
+    return true;
+  }
+
+  #fail(line: number, reason: string): void {
+    this.damage = { segment: this.#segment, line, index: this.head.index + 1, reason };
+  }
+
+  /** Holds the tree against the checkpoints of its size. */
+  #compare(size: number, edge: TreeEdge): boolean {
+    for (; this.#wanted[this.#at]?.size === size; this.#at++) {
+      const { root, name } = this.#wanted[this.#at]!;
+      if (root !== edge.root()) {
+        this.damage = { segment: this.#segment || CHECKPOINTS_FILE, line: 0, index: this.#held, reason: `entries ${this.#held} to ${size - 1} hold among themselves and are not those that were signed: the tree of ${size} entries is not that of ${name}` };
+        return false;
+      }
+      this.#held = size;
+      this.marked++;
+    }
+    return true;
+  }
+}
+
+/** Blocks in order, verified beside each other. */
+async function* verifiedInOrder(blocks: readonly NamedBlock[], sizes: Float64Array, threads: number): AsyncGenerator<{ readonly block: NamedBlock; readonly verified: VerifiedBlock }> {
+  if (threads < 2) {
+    for (const block of blocks) yield { block, verified: verifyFileBlock(block, sizes) };
+    return;
+  }
+  const workers = Array.from({ length: threads }, () => new Worker(new URL('./block-worker.ts', import.meta.url), { workerData: { sizes } }));
+  try {
+    // Each worker has its own share, every n-th block, and one block ahead of what is joined.
+    const asked = blocks.slice(0, threads * 2).map((block, i) => ask(workers[i % threads]!, block));
+    for (const [i, block] of blocks.entries()) {
+      const verified = await asked.shift()!;
+      const next = i + threads * 2;
+      if (next < blocks.length) asked.push(ask(workers[next % threads]!, blocks[next]!));
+      yield { block, verified };
+    }
+  } finally {
+    await Promise.all(workers.map((worker) => worker.terminate()));
+  }
+}
+
+const WAITING = new WeakMap<Worker, ((answer: { readonly block?: VerifiedBlock; readonly error?: Error }) => void)[]>();
+
+/** A worker answers in the order in which it was asked. */
+function ask(worker: Worker, block: Block): Promise<VerifiedBlock> {
+  let waiting = WAITING.get(worker);
+  if (waiting === undefined) {
+    const queue: ((answer: { readonly block?: VerifiedBlock; readonly error?: Error }) => void)[] = [];
+    WAITING.set(worker, (waiting = queue));
+    worker.on('message', (answer: { readonly block?: VerifiedBlock; readonly error?: Error }) => queue.shift()!(answer));
+    worker.on('error', (error: Error) => queue.splice(0).forEach((take) => take({ error })));
+  }
+  const { promise, resolve, reject } = Promise.withResolvers<VerifiedBlock>();
+  waiting.push(({ block: verified, error }) => (verified === undefined ? reject(error) : resolve(verified)));
+  promise.catch(() => undefined); // a block beyond the first damage is asked for and not awaited
+  worker.postMessage({ path: block.path, from: block.from, to: block.to, size: block.size });
+  return promise;
+}
+
+function rotationOf(index: number, line: string): ReturnType<typeof readRotation> {
+  const { kind, note } = JSON.parse(line) as { readonly kind?: unknown; readonly note?: unknown };
+  return kind === 'key_rotation' && typeof note === 'string' ? readRotation(note, index) : undefined;
+}
+
+function lossOf({ index, line }: Landmark): LogCheck['losses'] {
+  const { kind, reason, count } = JSON.parse(line) as { readonly kind?: unknown; readonly reason?: unknown; readonly count?: unknown };
+  return kind === 'loss_accepted' ? [{ index, reason: String(reason), count: Number(count) }] : [];
+}
+
+/** The first checkpoint that no key signed which could. */
+function signatureDamage(checkpoints: readonly SignedCheckpoint[], given: readonly NoteKey[], landmarks: readonly Landmark[], since: SignedCheckpoint | undefined): Damage | undefined {
+  const rotations = landmarks.flatMap(({ index, line }) => [rotationOf(index, line)].filter((rotation) => rotation !== undefined).map((rotation) => ({ index, ...rotation })));
+  const keys = boundKeys(given, rotations);
+  for (const [i, checkpoint] of checkpoints.entries()) {
+    if (i > 0 && checkpoint.size < checkpoints[i - 1]!.size) return noteDamage(i + 1, checkpoint.size, `it covers ${checkpoint.size} entries, and the one before it ${checkpoints[i - 1]!.size}`);
+    if (checkpoint.origin !== checkpoints[0]!.origin) return noteDamage(i + 1, checkpoint.size, `it is of the log ${checkpoint.origin}, and the first is of ${checkpoints[0]!.origin}`);
+    const fault = keyFault(checkpoint, keys, rotations);
+    if (fault !== undefined) return noteDamage(i + 1, checkpoint.size, fault);
+  }
+  const fault = since && keyFault(since, keys, rotations);
+  return fault === undefined ? undefined : { segment: 'the kept checkpoint', line: 0, index: since!.size, reason: fault };
+}
+
+type Rotation = { readonly index: number; readonly from: NoteKey; readonly to: NoteKey };
+
+/** The given keys, and those that rotations bind to them. */
+function boundKeys(given: readonly NoteKey[], rotations: readonly Rotation[]): ReadonlyMap<string, NoteKey> {
+  const keys = new Map(given.map((key) => [key.text, key]));
+  for (let before = -1; before < keys.size; ) {
+    before = keys.size;
+    for (const { from, to } of rotations) if (keys.has(from.text) || keys.has(to.text)) keys.set(from.text, from).set(to.text, to);
+  }
+  return keys;
+}
+
+function keyFault(checkpoint: SignedCheckpoint, keys: ReadonlyMap<string, NoteKey>, rotations: readonly Rotation[]): string | undefined {
+  const candidates = [...keys.values()].filter(({ id }) => checkpoint.signatures.some((signature) => signature.id === id));
+  if (candidates.length === 0) return `it is signed with ${checkpoint.signatures.map(({ name, id }) => `${name}+${id}`).join(', ')}, which is none of the keys that count`;
+  const key = candidates.find((candidate) => isSignedBy(checkpoint, candidate));
+  if (key === undefined) return 'its signature does not hold';
+  const replaced = rotations.find(({ index, from }) => from.text === key.text && index < checkpoint.size);
+  return replaced && `it is signed with ${key.name}+${key.id}, which entry ${replaced.index} replaced`;
+}
+
+function noteDamage(number: number, index: number, reason: string): Damage {
+  return { segment: CHECKPOINTS_FILE, line: number, index, reason };
+}

@@ -1,0 +1,192 @@
+/**
+ * What a log's folder holds when it is opened, brought into order: an unfinished last line and an unfinished last note
+ * are what a crash leaves and are cut off; anything else that does not fit is damage, and the log does not open. Entries
+ * after the newest checkpoint are written once more: a sync that failed may have left them in memory only. Verified are
+ * the two newest segments and what the newest checkpoint says of the tree; `weir audit verify` reads everything.
+ */
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { WeirError } from '../contract/errors.ts';
+import { isSignedBy, readCheckpoints, readNoteKey, readRotation, type NoteKey, type SignedCheckpoint, type Signer } from './checkpoint.ts';
+import { adoptNextKey, createSigner, dropNextKey, nextKeyFile, readSigner } from './key.ts';
+import { CHECKPOINTS_FILE, EDGE_FILE, firstIndexOf, listSegments, PUBLIC_KEYS_FILE, readIfThere, readSegment, replaceFile, writeAt } from './segments.ts';
+import { TreeEdge, type TreeNode } from './tree.ts';
+import { EMPTY_HEAD, verifySegment, type Head } from './verify.ts';
+
+export interface LogPlace {
+  readonly dir: string;
+  /** Who writes: `<cluster>/<instance>`. */
+  readonly origin: string;
+  /** Private key of the checkpoints; made when it is missing and nothing was signed yet. */
+  readonly keyFile: string;
+  /** Go on with the key in the file, or a new one, although another signed the log so far. */
+  readonly acceptKey?: boolean;
+}
+
+export interface Recovered {
+  readonly head: Head;
+  /** Over all entries. */
+  readonly edge: TreeEdge;
+  /** The newest segment; absent before the first entry. */
+  readonly segment?: string;
+  /** Its whole lines. */
+  readonly segmentBytes: number;
+  readonly tornBytes: number;
+  /** The newest. */
+  readonly checkpoint?: SignedCheckpoint;
+  readonly checkpointBytes: number;
+  readonly signer: Signer;
+}
+
+/** Throws WeirError audit_unavailable when the log is damaged, or its key is not there. */
+export async function recoverLog(place: LogPlace): Promise<Recovered> {
+  const { dir } = place;
+  const { checkpoint, checkpointBytes } = await recoverCheckpoints(dir);
+  const segments = await listSegments(dir);
+  const cached = checkpoint && (await readEdge(dir, checkpoint.size));
+  const tail = (await readTail(dir, segments, cached, checkpoint, cached !== undefined)) ?? (await readTail(dir, segments, undefined, checkpoint, false))!;
+  const signer = await requireSigner(place, checkpoint, tail.signedBy);
+  const segment = segments.at(-1);
+  if (segment !== undefined) await mendSegment(join(dir, segment), tail, checkpoint !== undefined && tail.head.index + 1 > checkpoint.size);
+  return { head: tail.head, edge: tail.edge, segment, segmentBytes: tail.content.length - tail.tornBytes, tornBytes: tail.tornBytes, checkpoint, checkpointBytes, signer };
+}
+
+/** The newest checkpoint. A note that a crash left unfinished is cut off. */
+async function recoverCheckpoints(dir: string): Promise<{ readonly checkpoint?: SignedCheckpoint; readonly checkpointBytes: number }> {
+  const path = join(dir, CHECKPOINTS_FILE);
+  const bytes = await readIfThere(path);
+  if (bytes === undefined) return { checkpointBytes: 0 };
+  const { checkpoints, tornBytes, faultAt } = readCheckpoints(bytes);
+  if (faultAt !== undefined) throw damaged(`${CHECKPOINTS_FILE}, note ${faultAt}: it is no checkpoint`);
+  const checkpointBytes = bytes.length - tornBytes;
+  if (tornBytes > 0) await cutFile(path, checkpointBytes);
+  return { checkpoint: checkpoints.at(-1), checkpointBytes };
+}
+
+async function cutFile(path: string, size: number): Promise<void> {
+  const file = await open(path, 'r+');
+  try {
+    await file.truncate(size);
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** The tree as it was kept, when it is not newer than the checkpoint that it will be held against. */
+async function readEdge(dir: string, sizeMax: number): Promise<TreeEdge | undefined> {
+  const bytes = await readIfThere(join(dir, EDGE_FILE));
+  try {
+    const edge = new TreeEdge(0, JSON.parse(bytes!.toString('utf8')) as readonly TreeNode[]);
+    return edge.size > 0 && edge.size <= sizeMax ? edge : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+interface Tail {
+  readonly head: Head;
+  readonly edge: TreeEdge;
+  /** Of the newest segment. */
+  readonly content: Buffer;
+  readonly tornBytes: number;
+  /** Where in it the entries begin that no checkpoint covers. */
+  readonly unsignedAt: number;
+  /** Whom the newest rotation among those entries names. */
+  readonly signedBy?: NoteKey;
+}
+
+/** Reads on from the segment where `known` ends. Undefined when `known` was a guess and does not lead to the checkpoint. */
+async function readTail(dir: string, segments: readonly string[], known: TreeEdge | undefined, checkpoint: SignedCheckpoint | undefined, isGuess: boolean): Promise<Tail | undefined> {
+  const edge = known ?? new TreeEdge();
+  const signedSize = checkpoint?.size ?? 0;
+  const from = Math.max(0, Math.min(segments.length - 2, segments.findLastIndex((name) => firstIndexOf(name) <= edge.size)));
+  let [head, content, tornBytes, unsignedAt]: [Head | undefined, Buffer, number, number] = [from === 0 ? EMPTY_HEAD : undefined, Buffer.alloc(0), 0, 0];
+  let signedBy: NoteKey | undefined;
+  let root = edge.size === signedSize ? edge.root() : undefined;
+  for (const [i, name] of segments.slice(from).entries()) {
+    content = await readSegment(dir, name);
+    head ??= { index: firstIndexOf(name) - 1, hash: prevOf(content) };
+    unsignedAt = head.index + 1 >= signedSize ? 0 : content.length;
+    const report = verifySegment(name, content, head, (index, leaf, start, end) => {
+      if (index === edge.size) edge.append(leaf);
+      if (edge.size === signedSize && index < edge.size) root ??= edge.root();
+      if (index === signedSize - 1) unsignedAt = end + 1;
+      if (index >= signedSize) signedBy = rotatedTo(content, start, end, index) ?? signedBy;
+    });
+    if (report.damage !== undefined) throw damaged(`${name} line ${report.damage.line} (entry ${report.damage.index}): ${report.damage.reason}`);
+    if (report.tornBytes > 0 && from + i < segments.length - 1) throw damaged(`${name} ends with an unfinished line and another segment follows`);
+    ({ head, tornBytes } = report);
+  }
+  head ??= EMPTY_HEAD;
+  if (head.index + 1 < signedSize) throw damaged(`the newest checkpoint is of ${signedSize} entries, and the files hold ${head.index + 1}`);
+  if (checkpoint !== undefined && root !== checkpoint.root) {
+    if (isGuess) return undefined;
+    throw damaged(`the first ${signedSize} entries are not those that the newest checkpoint was signed for`);
+  }
+  return { head, edge, content, tornBytes, unsignedAt: Math.min(unsignedAt, content.length - tornBytes), signedBy };
+}
+
+/** What the first line gives as the hash before it. */
+function prevOf(content: Buffer): string {
+  return /"prev":"([0-9a-f]{64})"/.exec(content.toString('latin1', 0, Math.max(0, content.indexOf(0x0a))))?.[1] ?? '';
+}
+
+function rotatedTo(content: Buffer, start: number, end: number, index: number): NoteKey | undefined {
+  const line = content.toString('utf8', start, end);
+  if (!line.includes('"kind":"key_rotation"')) return undefined;
+  const { kind, note } = JSON.parse(line) as { readonly kind?: unknown; readonly note?: unknown };
+  return kind === 'key_rotation' && typeof note === 'string' ? readRotation(note, index)?.to : undefined;
+}
+
+/** Cuts the unfinished line off, and writes what no checkpoint covers again where it stands. */
+async function mendSegment(path: string, { content, tornBytes, unsignedAt }: Tail, isUnsigned: boolean): Promise<void> {
+  if (tornBytes === 0 && !isUnsigned) return;
+  const end = content.length - tornBytes;
+  const file = await open(path, 'r+');
+  try {
+    if (tornBytes > 0) await file.truncate(end);
+    if (isUnsigned) await writeAt(file, content.subarray(unsignedAt, end), unsignedAt);
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** The key that the log says signs now, and its public half beside the log. */
+async function requireSigner({ dir, keyFile, origin, acceptKey = false }: LogPlace, checkpoint: SignedCheckpoint | undefined, rotatedTo: NoteKey | undefined): Promise<Signer> {
+  const [own, next] = [await readSigner(keyFile, origin), await readSigner(nextKeyFile(keyFile), origin)];
+  const known = [...(await publishedKeys(dir)), own?.public, next?.public].filter((key) => key !== undefined);
+  const expected = rotatedTo ?? known.findLast((key) => checkpoint !== undefined && isSignedBy(checkpoint, key));
+  const isNext = next !== undefined && next.public.text === expected?.text;
+  if (next !== undefined) await (isNext ? adoptNextKey(keyFile) : dropNextKey(keyFile));
+  const found = isNext ? next : own;
+  if (checkpoint !== undefined && !acceptKey && (found === undefined || found.public.text !== expected?.text)) throw wrongKey(keyFile, found, checkpoint);
+  const signer = found ?? (await createSigner(keyFile, origin));
+  await publishKey(dir, signer.public);
+  return signer;
+}
+
+function wrongKey(keyFile: string, found: Signer | undefined, { signatures: [signature] }: SignedCheckpoint): WeirError {
+  const key = found === undefined ? 'is missing' : `is ${found.public.name}+${found.public.id}`;
+  return new WeirError('audit_unavailable', `the key ${keyFile} ${key}, and the audit log was signed with ${signature!.name}+${signature!.id}; put that one back, or accept its loss with weir audit accept-loss --key-lost`);
+}
+
+export async function publishedKeys(dir: string): Promise<readonly NoteKey[]> {
+  return readNoteKeys((await readIfThere(join(dir, PUBLIC_KEYS_FILE)))?.toString('utf8') ?? '');
+}
+
+/** One to a line; lines that are none are left out. */
+export function readNoteKeys(text: string): readonly NoteKey[] {
+  return text.split('\n').map(readNoteKey).filter((key) => key !== undefined);
+}
+
+/** Public, so that whoever checks the log needs nothing else; a checker who must not trust this folder brings a copy. */
+export async function publishKey(dir: string, key: NoteKey): Promise<void> {
+  const keys = (await publishedKeys(dir)).map(({ text }) => text);
+  if (!keys.includes(key.text)) await replaceFile(join(dir, PUBLIC_KEYS_FILE), [...keys, key.text, ''].join('\n'), 0o644);
+}
+
+function damaged(place: string): WeirError {
+  return new WeirError('audit_unavailable', `the audit log is damaged: ${place}; weir audit accept-loss goes on without what is lost`);
+}

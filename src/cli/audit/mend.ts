@@ -1,0 +1,40 @@
+/** `weir audit rotate-key` and `weir audit accept-loss`: what an operator does to the log itself, while the proxy is stopped. */
+import { acceptLoss } from '../../audit/acceptance.ts';
+import { rotateKey } from '../../audit/rotation.ts';
+import { WeirError } from '../../contract/errors.ts';
+import { parseCall, type Io } from '../command.ts';
+import { logOptions } from './place.ts';
+
+export async function rotateAuditKey(args: readonly string[], io: Io): Promise<number> {
+  const { options } = parseCall(args, { json: 'flag', config: 'value' }, 0);
+  return orFail(io, 'rotate-key', async () => {
+    const { index, from, to } = await rotateKey(await logOptions(options, io));
+    io.stdout(options.json ? `${JSON.stringify({ index, from: from.text, to: to.text })}\n` : `entry ${index} says that ${to.name}+${to.id} signs in place of ${from.name}+${from.id}\npublic key  ${to.text}\n`);
+    return 0;
+  });
+}
+
+export async function acceptAuditLoss(args: readonly string[], io: Io): Promise<number> {
+  const { options } = parseCall(args, { 'key-lost': 'flag', json: 'flag', config: 'value' }, 0);
+  return orFail(io, 'accept-loss', async () => {
+    const accepted = await acceptLoss(await logOptions(options, io), options['key-lost']);
+    if (accepted === undefined) {
+      io.stdout(options.json ? `${JSON.stringify({ accepted: false })}\n` : 'nothing is lost: the log is sound\n');
+      return 0;
+    }
+    const { reason, kept, count, setAside } = accepted;
+    if (options.json) io.stdout(`${JSON.stringify({ accepted: true, reason, kept, count, set_aside: setAside })}\n`);
+    else io.stdout(`accepted: ${reason}\n${kept} entries are kept, ${count} that were signed are lost; an entry says so\n${setAside === undefined ? '' : `the files as they were are in ${setAside}\n`}`);
+    return 0;
+  });
+}
+
+async function orFail(io: Io, verb: string, work: () => Promise<number>): Promise<number> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof WeirError)) throw error;
+    io.stderr(`weir audit ${verb}: ${error.message}\n`);
+    return 1;
+  }
+}

@@ -1,0 +1,169 @@
+/**
+ * The OpenAPI document: valid, the same routes as the listener's both ways, and true: what a running Weir answers, to
+ * right and to wrong requests, is what the document says it answers.
+ */
+import { Validator } from '@seriousme/openapi-schema-validator';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import t from 'tap';
+import { Door } from '../../src/admin/door.ts';
+import { createAdminServer, ADMIN_ROUTES, type AdminDependencies } from '../../src/admin/server.ts';
+import { templateOf } from '../../src/admin/openapi.ts';
+import { blocking, openHouse, until } from '../helpers/house.ts';
+
+t.setTimeout(300_000);
+
+interface Operation {
+  readonly operationId: string;
+  readonly summary: string;
+  readonly security?: readonly object[];
+  readonly parameters?: readonly { readonly name: string; readonly in: string }[];
+  readonly requestBody?: { readonly content: Readonly<Record<string, object>> };
+  readonly responses: Readonly<Record<string, { readonly content: Readonly<Record<string, { readonly schema: object }>> }>>;
+}
+
+interface Document {
+  readonly openapi: string;
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+  readonly components: { readonly schemas: Readonly<Record<string, object>> };
+}
+
+/** No desk is asked for anything. */
+const DOOR = new Door({ token: { id: 'first_0', matches: () => false }, hosts: [], isSecure: false, now: () => new Date() });
+const SERVER = createAdminServer({ version: '1.2.3', door: DOOR, policies: {} } as unknown as AdminDependencies);
+t.teardown(() => SERVER.close());
+
+async function documentOf(): Promise<Document> {
+  const answer = await SERVER.inject({ url: '/api/v1/openapi.json' });
+  t.match([answer.statusCode, answer.headers['content-type']], [200, /^application\/json/]);
+  return answer.json<Document>();
+}
+
+t.test('it is a valid document of OpenAPI 3.1', async (t) => {
+  const document = await documentOf();
+  const validator = new Validator();
+  const { valid, errors } = await validator.validate(JSON.parse(JSON.stringify(document)) as Record<string, unknown>);
+  t.same([valid, errors], [true, undefined]);
+  t.equal(document.openapi, '3.1.0');
+  const broken = structuredClone(document) as unknown as { readonly paths: Record<string, { get: { responses: unknown } }> };
+  broken.paths['/metrics']!.get.responses = 7;
+  t.equal((await new Validator().validate(broken)).valid, false, 'the validator refuses what is none');
+  const references = [...JSON.stringify(document).matchAll(/"\$ref":"#\/components\/schemas\/([^"]+)"/g)].map(([, name]) => name!);
+  t.ok(references.length > 20);
+  t.same([...new Set(references)].filter((name) => !(name in document.components.schemas)), [], 'every reference leads somewhere');
+  t.same(Object.keys(document.components.schemas).filter((name) => !references.includes(name)), [], 'and every component is referred to');
+  const ids = Object.values(document.paths).flatMap((operations) => Object.values(operations)).map(({ operationId }) => operationId);
+  t.equal(new Set(ids).size, ids.length);
+});
+
+t.test('it has every route that the listener has, and no other', async (t) => {
+  await SERVER.ready();
+  const { paths } = await documentOf();
+  const documented = Object.entries(paths).flatMap(([path, operations]) => Object.keys(operations).map((method) => `${method.toUpperCase()} ${path}`)).sort();
+  t.same(documented, ADMIN_ROUTES.map(({ method, path }) => `${method} ${templateOf(path)}`).sort());
+  // Fastify answers HEAD wherever it answers GET.
+  const served = [...SERVER.printRoutes({ commonPrefix: false, includeHooks: false }).matchAll(/^([│├└─ ]*)(\S+) \(([A-Z, ]+)\)/gm)];
+  t.same(routesOf(served), documented);
+  for (const [path, operations] of Object.entries(paths)) {
+    for (const [method, { parameters = [], requestBody, security }] of Object.entries(operations)) {
+      const named = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
+      t.same(parameters.filter((one) => one.in === 'path').map(({ name }) => name), named, `${method} ${path}`);
+      t.equal(requestBody !== undefined, ADMIN_ROUTES.find((route) => route.method === method.toUpperCase() && templateOf(route.path) === path)!.body !== undefined);
+      const { statusCode } = await SERVER.inject({ method: method.toUpperCase() as 'GET', url: path.replaceAll(/\{\w+\}/g, '1') });
+      t.equal(statusCode === 401, security === undefined, `${method} ${path} asks for a credential where it says so`);
+    }
+  }
+});
+
+/** Full paths of the tree that Fastify prints: four characters for each level. */
+function routesOf(lines: readonly RegExpMatchArray[]): readonly string[] {
+  const open: string[] = [];
+  return lines.flatMap(([, indent, part, methods]) => {
+    const depth = indent!.length / 4 - 1;
+    open.length = depth;
+    open[depth] = part!;
+    const path = open.join('').replaceAll(/:(\w+)/g, '{$1}');
+    return methods!.split(', ').filter((method) => method !== 'HEAD').map((method) => `${method} ${path}`);
+  }).sort();
+}
+
+t.test('what is answered is what it says', async (t) => {
+  const { paths, components } = await documentOf();
+  const ajv = new Ajv2020({ strict: false, allErrors: true });
+  ajv.addFormat('date-time', (text) => !Number.isNaN(Date.parse(text)));
+  ajv.addSchema({ $id: 'doc:weir', components });
+  const checked = new Set<string>();
+  const house = await openHouse(t, { files: { 'acme.yaml': blocking('Fileword') } });
+  await house.chat('Fileword');
+  const templateFor = (method: string, path: string): string => {
+    const fits = Object.keys(paths).filter((template) => paths[template]![method.toLowerCase()] !== undefined && new RegExp(`^${template.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(path.replace(/\?.*$/, '')));
+    return fits.find((template) => template === path) ?? fits[0]!;
+  };
+  const ask = async (method: string, path: string, { body, type = 'application/json', token = house.token }: { readonly body?: string; readonly type?: string; readonly token?: string } = {}): Promise<any> => {
+    const template = templateFor(method, path);
+    const { responses } = paths[template]![method.toLowerCase()]!;
+    const response = await fetch(`${house.adminUrl}${path}`, { method, body, redirect: 'manual', headers: { authorization: `Bearer ${token}`, ...(body === undefined ? {} : { 'content-type': type }) } });
+    const told = responses[response.status];
+    const text = await response.text();
+    if (!t.ok(told, `${method} ${path} may answer ${response.status}: ${text.slice(0, 200)}`)) return;
+    const [[media, { schema }]] = Object.entries(told!.content) as [[string, { readonly schema: object }]];
+    t.ok(response.headers.get('content-type')?.startsWith(media), `${method} ${path} ${media}`);
+    const validate = ajv.compile(JSON.parse(JSON.stringify(schema).replaceAll('"#/components', '"doc:weir#/components')) as object);
+    const isValid = validate(media === 'application/json' ? JSON.parse(text) : text);
+    t.ok(isValid, `${method} ${path} ${response.status}: ${ajv.errorsText(validate.errors)} in ${text.slice(0, 300)}`);
+    checked.add(`${method} ${template} ${response.status}`);
+    return media === 'application/json' ? JSON.parse(text) : text;
+  };
+  const yaml = { type: 'application/yaml' };
+  for (const path of ['/metrics', '/api/v1/health', '/api/v1/openapi.json', '/api/v1/status', '/api/v1/policies']) await ask('GET', path);
+  await ask('GET', '/api/v1/status', { token: 'weir_admin_wrong' });
+  await ask('PUT', '/api/v1/policies/acme', { ...yaml, body: blocking('Heron') });
+  await ask('PUT', '/api/v1/policies/acme', { ...yaml, body: blocking('Heron') });
+  await ask('PUT', '/api/v1/policies/acme?parent=1', { ...yaml, body: blocking('Osprey') });
+  await ask('PUT', '/api/v1/policies/acme?parent=2', { ...yaml, body: 'policy: acme\nrulez: 1\n' });
+  await ask('PUT', '/api/v1/policies/acme?parent=2', { type: 'image/png', body: 'x' });
+  await ask('PUT', '/api/v1/policies/acme?paren=2', { ...yaml, body: blocking('x') });
+  await ask('PUT', '/api/v1/policies/acme', { ...yaml, body: `# ${'x'.repeat(8 * 1024 * 1024)}` });
+  for (const path of ['', '?revision=1', '?revision=9', '/history', '/history?limit=1', '/diff', '/diff?from=9']) await ask('GET', `/api/v1/policies/acme${path}`);
+  for (const path of ['/rollback?revision=1', '/rollback', '/rollback?revision=9', '/rollback?revision=1&parent=1']) await ask('POST', `/api/v1/policies/acme${path}`);
+  await ask('POST', '/api/v1/policies/acme/explain', { body: JSON.stringify({ text: 'a Heron', scores: { 'pii.EMAIL': 'unknown' } }) });
+  await ask('POST', '/api/v1/policies/acme/explain', { body: '{}' });
+  await ask('POST', '/api/v1/policies/nobody/explain', { body: '{"text":"x"}' });
+  await ask('POST', '/api/v1/policies/acme/explain', { body: JSON.stringify({ text: 'x', source: 'rulez: 1' }) });
+  const every = `policy: acme\nrules:\n  - { id: r, when: { all: [ { not: { context: surface, eq: kids } }, { any: [ { score: '*.*', gte: 0.1 }, { context: role, exists: true } ] } ] }, action: warn }\n  - { id: off, enabled: false, when: { context: a, eq: 1 }, action: warn }\n`;
+  await ask('POST', '/api/v1/policies/acme/explain', { body: JSON.stringify({ text: 'x', context: { role: 'tool' }, source: every }) });
+  await ask('POST', '/api/v1/policies/acme/test');
+  await ask('POST', '/api/v1/policies/acme/test', { body: JSON.stringify({ cases: [{ name: 'wrong', direction: 'input', text: 'a Heron', expect: { action: 'allow' } }] }) });
+  await ask('POST', '/api/v1/policies/acme/test', { body: '{"filter": 1}' });
+  await ask('POST', '/api/v1/policies/acme/compare', { body: JSON.stringify({ source: blocking('Fileword').replace('action: block', 'action: warn') }) });
+  await ask('POST', '/api/v1/policies/acme/compare', { body: '{}' });
+  await ask('DELETE', '/api/v1/policies/acme');
+  await ask('DELETE', '/api/v1/policies/acme');
+  await ask('GET', '/api/v1/policies');
+
+  for (const path of ['/api/v1/tenants', '/api/v1/usage', '/api/v1/usage?from=then', '/api/v1/tenants/default/keys', '/api/v1/tenants/nobody/keys', '/api/v1/audit?limit=3', '/api/v1/audit?limit=0', '/api/v1/audit?since=then', '/api/v1/audit/0', '/api/v1/audit/999999', '/api/v1/audit/x', '/api/v1/audit/checkpoint', '/api/v1/audit/999999/proof', '/api/v1/session', '/api/v1/sessions', '/api/v1/login/callback?code=x']) await ask('GET', path);
+  await until(async () => (await fetch(`${house.adminUrl}/api/v1/audit/0/proof`, { headers: { authorization: `Bearer ${house.token}` } })).status === 200, 'a checkpoint');
+  await ask('GET', '/api/v1/audit/0/proof');
+  const made = await ask('POST', '/api/v1/tenants/default/keys', { body: '{"name":"one"}' });
+  await ask('POST', '/api/v1/tenants/default/keys', { body: '{"nam":"one"}' });
+  await ask('GET', '/api/v1/tenants/default/keys');
+  for (const _ of ['first', 'again']) await ask('DELETE', `/api/v1/tenants/default/keys/${made.key_id}`);
+  const expiring = { name: 'short', roles: ['tenant-viewer'], tenants: ['default'], expires_at: '2100-01-01T00:00:00Z' };
+  const { token_id: id, token } = await ask('POST', '/api/v1/tokens', { body: JSON.stringify(expiring) });
+  await ask('POST', '/api/v1/tokens', { body: JSON.stringify(expiring) });
+  await ask('POST', '/api/v1/tokens', { body: '{}' });
+  await ask('POST', '/api/v1/tokens', { body: 'x', type: 'text/plain' });
+  await ask('GET', '/api/v1/tokens');
+  await ask('GET', '/api/v1/tokens', { token });
+  await ask('GET', '/api/v1/session', { token });
+  const { session_id: session } = await ask('POST', '/api/v1/session', { body: JSON.stringify({ token }) });
+  for (const body of ['{}', '{"token":"wrong"}']) await ask('POST', '/api/v1/session', { body });
+  await ask('GET', '/api/v1/sessions');
+  for (const _ of ['first', 'again']) await ask('DELETE', `/api/v1/sessions/${session}`);
+  await ask('DELETE', '/api/v1/session');
+  for (const _ of ['first', 'again']) await ask('DELETE', `/api/v1/tokens/${id}`);
+  await ask('GET', '/api/v1/login');
+  // Only with a provider: test/admin/oidc.test.ts sees these.
+  for (const seen of ['GET /api/v1/login/callback 200', 'GET /api/v1/login 302']) checked.add(seen);
+  const succeeding = Object.entries(paths).flatMap(([path, operations]) => Object.entries(operations).flatMap(([method, { responses }]) => Object.keys(responses).filter((status) => status.startsWith('2')).map((status) => `${method.toUpperCase()} ${path} ${status}`)));
+  t.same(succeeding.filter((one) => !checked.has(one)), [], 'each success was seen');
+});

@@ -1,0 +1,118 @@
+/**
+ * Who may do what: every route of a running Weir with every role, with none, and with what is no credential. The roles
+ * are those that the route declares, which the OpenAPI document and the README tell too.
+ */
+import t from 'tap';
+import { ADMIN_ROUTES } from '../../src/admin/server.ts';
+import { templateOf } from '../../src/admin/openapi.ts';
+import { ROLE_MEANINGS, ROLES, type Role } from '../../src/contract/people.ts';
+import { generateKey } from '../../src/tenant/keys.ts';
+import { ask, cookiesOf, tokenFor, type Asked } from '../helpers/admin.ts';
+import { blocking, openHouse, until, type House } from '../helpers/house.ts';
+
+t.setTimeout(300_000);
+
+interface Call extends Asked {
+  readonly path: string;
+}
+
+/** A request of each route that succeeds for who may send it, made ready by an admin. */
+const CALLS: Readonly<Record<string, (house: House, round: number) => Promise<Call>>> = {
+  status: async () => ({ path: '/api/v1/status' }),
+  listPolicies: async () => ({ path: '/api/v1/policies' }),
+  readPolicy: async () => ({ path: '/api/v1/policies/acme' }),
+  storePolicy: async (house) => ({ path: `/api/v1/policies/acme?parent=${await newest(house)}`, body: blocking('Osprey'), headers: { 'content-type': 'application/yaml' } }),
+  retirePolicy: async (house) => ({ path: `/api/v1/policies/${await spare(house)}` }),
+  rollBackPolicy: async () => ({ path: '/api/v1/policies/acme/rollback?revision=1' }),
+  listRevisions: async () => ({ path: '/api/v1/policies/acme/history' }),
+  diffRevisions: async () => ({ path: '/api/v1/policies/acme/diff' }),
+  explainPolicy: async () => ({ path: '/api/v1/policies/acme/explain', body: { text: 'x' } }),
+  testPolicy: async () => ({ path: '/api/v1/policies/acme/test' }),
+  comparePolicy: async () => ({ path: '/api/v1/policies/acme/compare', body: { from: 1, to: 1 } }),
+  listTenants: async () => ({ path: '/api/v1/tenants' }),
+  listAuditEntries: async () => ({ path: '/api/v1/audit' }),
+  readAuditEntry: async (house) => ({ path: `/api/v1/audit/${await exchangeIndex(house)}` }),
+  proveAuditEntry: async (house) => ({ path: `/api/v1/audit/${await exchangeIndex(house)}/proof` }),
+  readCheckpoint: async () => ({ path: '/api/v1/audit/checkpoint' }),
+  readSession: async () => ({ path: '/api/v1/session' }),
+  endSession: async () => ({ path: '/api/v1/session' }),
+  listSessions: async () => ({ path: '/api/v1/sessions' }),
+  revokeSession: async (house) => ({ path: `/api/v1/sessions/${(await ask(house.adminUrl, '/api/v1/session', { method: 'POST', body: { token: house.token } })).body.session_id}` }),
+  listTokens: async () => ({ path: '/api/v1/tokens' }),
+  createToken: async (_, round) => ({ path: '/api/v1/tokens', body: { name: `made-${round}`, roles: ['auditor'] } }),
+  revokeToken: async (house, round) => ({ path: `/api/v1/tokens/${(await ask(house.adminUrl, '/api/v1/tokens', { method: 'POST', token: house.token, body: { name: `spent-${round}`, roles: ['auditor'] } })).body.token_id}` }),
+  listKeys: async () => ({ path: '/api/v1/tenants/default/keys' }),
+  createKey: async (_, round) => ({ path: '/api/v1/tenants/default/keys', body: { name: `made-${round}` } }),
+  revokeKey: async (house, round) => ({ path: `/api/v1/tenants/default/keys/${(await ask(house.adminUrl, '/api/v1/tenants/default/keys', { method: 'POST', token: house.token, body: { name: `spent-${round}` } })).body.key_id}` }),
+  readUsage: async () => ({ path: '/api/v1/usage' }),
+};
+
+const newest = async (house: House): Promise<number> => (await house.api('GET', '/acme')).body.number as number;
+const exchangeIndex = async (house: House): Promise<number> => (await ask(house.adminUrl, '/api/v1/audit?kind=exchange', { token: house.token })).body.entries[0].index as number;
+let spares = 0;
+
+/** A stored policy that nobody is under. */
+async function spare(house: House): Promise<string> {
+  const id = `spare-${spares++}`;
+  await house.api('PUT', `/${id}`, blocking('x', id));
+  return id;
+}
+
+t.test('each role on each route gets what the route declares', async (t) => {
+  const house = await openHouse(t, { files: { 'acme.yaml': blocking('Fileword') } });
+  await house.chat('x');
+  await house.api('PUT', '/acme', blocking('Heron'));
+  const tokens = Object.fromEntries(await Promise.all(ROLES.map(async (role) => [role, await tokenFor(house.adminUrl, house.token, `a-${role}`, [role], role === 'tenant-viewer' ? ['default'] : [])] as const))) as Record<Role, string>;
+  await until(async () => (await ask(house.adminUrl, '/api/v1/audit?kind=exchange', { token: house.token })).body.entries.length === 1, 'the exchange on disk');
+  const exchange = await exchangeIndex(house);
+  await until(async () => (await ask(house.adminUrl, `/api/v1/audit/${exchange}/proof`, { token: house.token })).status === 200, 'a checkpoint that covers it');
+  const guarded = ADMIN_ROUTES.filter(({ access }) => access !== 'open');
+  t.same(guarded.map(({ name }) => name).filter((name) => CALLS[name] === undefined), [], 'there is a request for each');
+  t.same(Object.keys(CALLS).filter((name) => !guarded.some((route) => route.name === name)), [], 'and none without a route');
+  let round = 0;
+  for (const { method, name, access } of guarded) {
+    for (const role of ROLES) {
+      const { path, ...call } = await CALLS[name]!(house, round++);
+      const { status, text } = await ask(house.adminUrl, path, { method, ...call, token: tokens[role] });
+      const wanted = (access as readonly Role[]).includes(role) ? '2' : '403';
+      t.ok(String(status).startsWith(wanted), `${role} ${method} ${path}: ${status} where ${wanted} is declared ${status < 300 ? '' : text.slice(0, 200)}`);
+    }
+    const { path, ...call } = await CALLS[name]!(house, round++);
+    for (const wrong of [undefined, '', 'x', 'weir_admin_', `weir_admin_${'x'.repeat(43)}`, generateKey(), tokens.admin.slice(0, -1), `${tokens.admin}x`]) {
+      const { status, headers } = await ask(house.adminUrl, path, { method, ...call, token: wrong });
+      t.same([status, headers['www-authenticate']], [401, 'Bearer'], `${name} ${wrong?.slice(0, 14)}`);
+    }
+    t.equal((await ask(house.adminUrl, path, { method, ...call, headers: { ...call.headers, authorization: `Basic ${Buffer.from(`admin:${tokens.admin}`).toString('base64')}` } })).status, 401, 'no passwords');
+    t.equal((await ask(house.adminUrl, `${path}${path.includes('?') ? '&' : '?'}token=${tokens.admin}`, { method, ...call })).status, 401, 'no token in a query');
+  }
+  for (const { method, path } of ADMIN_ROUTES.filter(({ access }) => access === 'open')) t.not((await ask(house.adminUrl, path, { method, body: method === 'POST' ? '{}' : undefined })).status, 403, `${path} is open`);
+});
+
+t.test('the document tells the same roles', async (t) => {
+  const house = await openHouse(t, { files: { 'acme.yaml': blocking('Fileword') } });
+  const { body: { paths, components } } = await ask(house.adminUrl, '/api/v1/openapi.json');
+  for (const { method, path, access, name } of ADMIN_ROUTES) {
+    const operation = paths[templateOf(path)][method.toLowerCase()];
+    t.same([operation['x-weir-roles'], operation.security], access === 'open' ? [undefined, []] : [[...access], undefined], name);
+    t.equal('403' in operation.responses && '401' in operation.responses, access !== 'open' || /login\/callback|session/.test(path), name);
+  }
+  for (const role of ROLES) t.match(components.securitySchemes.adminToken.description, `${role}: ${ROLE_MEANINGS[role]}`);
+});
+
+t.test('a role that does not let one in does not widen what is seen', async (t) => {
+  const tenants = [{ id: 'acme', policy: 'acme', upstream: 'local', keys: [{ id: 'k', sha256: 'ab'.repeat(32) }] }, { id: 'bravo', policy: 'acme', upstream: 'local', keys: [{ id: 'k', sha256: 'cd'.repeat(32) }] }];
+  const house = await openHouse(t, { config: { tenants }, files: { 'acme.yaml': blocking('Fileword') } });
+  const token = await tokenFor(house.adminUrl, house.token, 'both', ['reviewer', 'tenant-viewer'], ['acme']);
+  t.equal((await ask(house.adminUrl, '/api/v1/tenants', { token })).body.tenants.length, 2, 'as reviewer');
+  t.same((await ask(house.adminUrl, '/api/v1/audit', { token })).body.entries, [], 'as tenant-viewer, though changes are there');
+  t.not((await ask(house.adminUrl, '/api/v1/audit', { token: house.token })).body.entries.length, 0);
+});
+
+t.test('a session has the roles of its token', async (t) => {
+  const house = await openHouse(t, { files: { 'acme.yaml': blocking('Fileword') } });
+  for (const role of ROLES) {
+    const token = await tokenFor(house.adminUrl, house.token, role === 'admin' ? 'second' : role, [role], role === 'tenant-viewer' ? ['default'] : []);
+    const cookie = cookiesOf(await ask(house.adminUrl, '/api/v1/session', { method: 'POST', body: { token } }));
+    for (const path of ['/api/v1/status', '/api/v1/tokens', '/api/v1/audit', '/api/v1/policies']) t.equal((await ask(house.adminUrl, path, { cookie })).status, (await ask(house.adminUrl, path, { token })).status, `${role} ${path}`);
+  }
+});

@@ -1,0 +1,84 @@
+/**
+ * The verifier of src/audit/README.md, run as it stands there: another language and another hand's arithmetic come to the
+ * same root and the same verdict on sound logs and on damaged ones.
+ */
+import { spawnSync } from 'node:child_process';
+import { appendFileSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { checkLog, type LogCheck } from '../../src/audit/check.ts';
+import { publishedKeys } from '../../src/audit/recovery.ts';
+import { rotateKey } from '../../src/audit/rotation.ts';
+import { linesOf, logFolder, logOptions, segmentsOf, writeLog } from '../helpers/audit.ts';
+import { randomOf, runs, seed } from '../helpers/runs.ts';
+
+t.setTimeout(600_000);
+
+const SCRIPT = /^```python\n([^]*?)^```$/m.exec(readFileSync(join(import.meta.dirname, '../../src/audit/README.md'), 'utf8'))![1]!;
+const LINES_MAX = 60;
+
+const python = spawnSync('python3', ['-c', 'import sys; sys.exit(sys.version_info < (3, 8))']);
+const skip = python.status === 0 ? false : 'there is no Python 3.8';
+
+function stranger(dir: string, keys = join(dir, 'key.pub')): { readonly isSound: boolean; readonly said: string } {
+  const { status, stdout, stderr } = spawnSync('python3', ['-c', SCRIPT, dir, keys], { encoding: 'utf8' });
+  return { isSound: status === 0, said: `${stdout}${stderr}`.trim() };
+}
+
+async function ours(dir: string): Promise<LogCheck> {
+  return checkLog({ dir, keys: await publishedKeys(dir), threads: 1 });
+}
+
+t.test('it is short', async (t) => {
+  t.ok(SCRIPT.trim().split('\n').length <= LINES_MAX, `${SCRIPT.trim().split('\n').length} lines`);
+});
+
+t.test('the same root for sound logs', { skip }, async (t) => {
+  for (const count of [0, 1, 2, 7, 20]) {
+    const dir = logFolder(t);
+    await writeLog(dir, count, { segmentBytesMax: 2_000 });
+    await writeLog(dir, 1);
+    if (count === 7) await rotateKey(logOptions(dir));
+    if (count === 20) appendFileSync(join(dir, segmentsOf(dir).at(-1)!), '{"torn');
+    const { root, entries, damage } = await ours(dir);
+    t.equal(damage, undefined);
+    t.same(stranger(dir), { isSound: true, said: `sound: ${entries} entries, root ${root}` });
+  }
+});
+
+t.test('the same verdict on damaged ones', { skip, timeout: 300_000 }, async (t) => {
+  const dir = logFolder(t);
+  await writeLog(dir, 6, { segmentBytesMax: 1_500 });
+  await writeLog(dir, 3);
+  const random = randomOf(seed);
+  const flips = Array.from({ length: runs(20) }, () => (copy: string): void => {
+    const names = [...segmentsOf(copy), 'checkpoints'];
+    const path = join(copy, names[Math.floor(random() * names.length)]!);
+    const bytes = readFileSync(path);
+    bytes[Math.floor(random() * bytes.length)]! ^= 1 << Math.floor(random() * 8);
+    writeFileSync(path, bytes);
+  });
+  const rewrite = (change: (lines: string[]) => readonly string[]) => (copy: string): void => {
+    const lines = change(linesOf(copy));
+    for (const name of segmentsOf(copy)) rmSync(join(copy, name));
+    writeFileSync(join(copy, '000000000000.jsonl'), lines.map((line) => `${line}\n`).join(''));
+  };
+  const spoilt = [
+    ...flips, rewrite((lines) => lines), rewrite((lines) => lines.toSpliced(2, 1)), rewrite((lines) => lines.toReversed()), rewrite((lines) => lines.slice(0, 4)), rewrite((lines) => [...lines, lines[0]!]),
+    (copy: string) => rmSync(join(copy, segmentsOf(copy)[0]!)), (copy: string) => appendFileSync(join(copy, segmentsOf(copy)[0]!), 'x'), (copy: string) => appendFileSync(join(copy, 'checkpoints'), 'x'),
+  ];
+  let sound = 0;
+  for (const [i, spoil] of spoilt.entries()) {
+    const copy = join(dir, `../copy-${i}`);
+    mkdirSync(copy);
+    cpSync(dir, copy, { recursive: true });
+    spoil(copy);
+    const [{ isSound, said }, { damage }] = [stranger(copy), await ours(copy)];
+    if (isSound) sound++;
+    t.equal(isSound, damage === undefined, `${i}: ${said} / ${damage?.reason ?? 'sound'}, seed ${seed}`);
+  }
+  t.ok(sound >= 2 && sound < spoilt.length / 2, `${sound} of ${spoilt.length} are sound`);
+  const other = logFolder(t);
+  await writeLog(other, 1);
+  t.match(stranger(dir, join(other, 'key.pub')), { isSound: false, said: /note 1 is signed by nobody known/ });
+});
