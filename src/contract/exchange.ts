@@ -71,6 +71,8 @@ export type Outcome = (typeof OUTCOMES)[number];
 export interface RecordedFacts {
   /** Whose scores were asked for; one that has none in the record found nothing. */
   readonly classifiers: readonly string[];
+  /** Scores of theirs, as `classifier.category`, that nobody was asked for, since no rule names them. */
+  readonly unread?: readonly string[];
   /** Those that are heard after the fact. */
   readonly deferred?: readonly string[];
   readonly content_types: readonly ContentType[];

@@ -53,7 +53,7 @@ const REFUSED_MAX = 8;
 /** So often it is asked whether several threads have a state again. */
 const PRESENT_EVERY = 64;
 /** So many characters are read as moves after the last that was one. */
-const MOVING_CHARS = 16;
+const MOVING_CHARS = 3;
 
 export class Scan {
   readonly #set: PatternSet;

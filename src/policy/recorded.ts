@@ -23,8 +23,16 @@ const VALUE_CHARS_MAX = 64;
 /** A user's id is often a person's address. */
 const NEVER_RECORDED: ReadonlySet<string> = new Set(['user', 'sources', 'text_before']);
 
-/** What a record keeps of the facts besides scores. `asked`: where not all of the facts' classifiers were; `claims`: as it was decided with. */
-export function recordFacts(policy: Policy, facts: Facts, asked: readonly string[] = [...facts.classifiers.keys()], claims: Context = {}): RecordedFacts {
+export interface DecidedWith {
+  /** Where not all of the facts' classifiers were asked. */
+  readonly asked?: readonly string[];
+  /** Scores of those, as `classifier.category`, that were not. */
+  readonly unread?: readonly string[];
+  readonly claims?: Context;
+}
+
+/** What a record keeps of the facts besides scores. */
+export function recordFacts(policy: Policy, facts: Facts, { asked = [...facts.classifiers.keys()], unread = [], claims = {} }: DecidedWith = {}): RecordedFacts {
   const context: Record<string, ContextValue | null> = {};
   const claimed: Record<string, ContextValue> = {};
   for (const key of contextKeys(policy)) {
@@ -39,6 +47,7 @@ export function recordFacts(policy: Policy, facts: Facts, asked: readonly string
   }
   return {
     classifiers: asked,
+    ...(unread.length === 0 ? {} : { unread }),
     content_types: facts.contentTypes ?? [],
     ...(Object.keys(context).length === 0 ? {} : { context }),
     ...(Object.keys(claimed).length === 0 ? {} : { claims: claimed }),
@@ -86,6 +95,8 @@ export interface RecordedDecision {
 
 export interface RecordedFactsRead {
   readonly facts: Facts;
+  /** Scores that nobody was asked for, as `classifier.category`. */
+  readonly unread: ReadonlySet<string>;
   /** The categories of which more places scored than the one whose score is recorded. */
   readonly several: ReadonlySet<string>;
   /** The scores are those of several texts, each of which was decided by itself; nobody knows which is whose. */
@@ -124,6 +135,7 @@ function readFacts(record: ExchangeRecord, direction: Direction, recorded: Recor
       contentTypes: recorded.content_types,
       ...(recorded.roles === undefined ? {} : { roles: recorded.roles.map(({ role, content_types: contentTypes, results: own }) => ({ role, contentTypes, results: readResults(own) })) }),
     },
+    unread: new Set(recorded.unread),
     several: new Set(lines.filter(({ count }) => count > 1).map(({ classifier_id, category }) => `${classifier_id}.${category}`)),
     mixed: (recorded.texts ?? 1) > 1 && results.length > 0,
     absent: new Set([...Object.entries(recorded.context ?? {}).flatMap(([key, value]) => (value === null ? [key] : [])), ...(isOwn(record) ? [] : ['endpoint', 'stream', 'session', 'model'])]),
@@ -247,7 +259,8 @@ class Known {
   }
 
   #scoreGap(leaf: ScoreLeaf, truth: Truth): Gap | undefined {
-    const { facts: { classifiers, contentTypes = [], results }, several } = this.#read;
+    const { facts: { classifiers, contentTypes = [], results }, several, unread } = this.#read;
+    if (leaf.classifier === '*' ? [...unread].some((score) => score.endsWith(`.${leaf.category}`)) : unread.has(`${leaf.classifier}.${leaf.category}`)) return 'score';
     if (leaf.classifier === PATTERNS_CLASSIFIER || leaf.classifier === '*') {
       if (!this.#samePatterns(leaf.category)) return 'pattern';
     }

@@ -23,12 +23,13 @@ import type { TextEdit } from '../text/edits.ts';
 import type { ViewOptions } from '../text/views.ts';
 import type { TextWindow } from '../text/windows.ts';
 import { askedCategories, unknowns } from './answer.ts';
-import { ENSEMBLE, ensembleOf, isMember, type Combination } from './combine.ts';
+import { Asked } from './asked.ts';
+import { ENSEMBLE, ensembleOf } from './combine.ts';
 import { Ensemble, type EnsembleFeed } from './ensemble.ts';
 import { canaryOf, type Canary, type CanaryPlan } from './canary.ts';
 import { deferralOf, type Deferral } from './deferral.ts';
 import { isMatched, OutputChannel, spansOf, verdictOf, type ChannelJudge, type LateVerdict, type LateScoring, type LateVerdicts, type DecideOn, type OutputPlan, type OutputScoring } from './output.ts';
-import { compileSets, mayAct, reads } from './pattern-sets.ts';
+import { compileSets, mayAct } from './pattern-sets.ts';
 import { literalTokens, Pseudonyms } from './pseudonyms.ts';
 import { ANSWERING, spokenBy } from './roles.ts';
 import { joinedEdits, redactionEdits } from './redaction.ts';
@@ -161,9 +162,7 @@ class Plan implements ScreeningPlan {
   readonly pseudonymKey: Buffer | undefined;
   readonly barKey: Buffer | undefined;
   readonly #deferral: Deferral | undefined;
-  /** Who is asked about answers: told once, since every answer needs it. */
-  #outputRead: ReadonlySet<Classifier> | undefined;
-  #outputAsked: readonly string[] | undefined;
+  readonly #asked: Asked;
 
   constructor(compiled: Compiled, own: TenantOwn, claims?: Context) {
     const { policy, shadow, patterns, classifiers, ensemble } = compiled;
@@ -184,6 +183,7 @@ class Plan implements ScreeningPlan {
     this.pseudonymKey = reversible ? createHmac('sha256', own.hashKey).update('pseudonyms').digest() : undefined;
     this.barKey = policy.screening?.barSessionMs === undefined ? undefined : createHmac('sha256', own.hashKey).update('barred sessions').digest();
     this.#deferral = deferralOf(policy, ensemble);
+    this.#asked = new Asked(policy, shadow, ensemble);
   }
 
   forTenant(own: TenantOwn): ScreeningPlan {
@@ -249,7 +249,7 @@ class Plan implements ScreeningPlan {
   }
 
   async #askLate(asked: Pick<Ensemble, 'ask'>, { deadlineMs, asksLate, isLate }: Deferral, request: ScreeningRequest, signal: AbortSignal | undefined, isRead: (classifier: Classifier) => boolean = () => true): Promise<readonly ClassifierResult[]> {
-    const only = (classifier: Classifier): boolean => asksLate(classifier) && classifier.contentTypes.includes(request.content_type) && isRead(classifier);
+    const only = (classifier: Classifier): boolean => asksLate(classifier) && !this.#asked.unread.has(classifier) && classifier.contentTypes.includes(request.content_type) && isRead(classifier);
     return (await asked.ask(request, { only, deadlineMs, signal })).filter(isLate);
   }
 
@@ -284,7 +284,7 @@ class Plan implements ScreeningPlan {
 
   recordFacts(screened: Screened, direction: Direction, context: Context): RecordedFacts {
     const facts = this.factsOf(screened, direction, context);
-    const recorded = recordFacts(this.policy, facts, undefined, this.#claims);
+    const recorded = recordFacts(this.policy, facts, { unread: this.#asked.unreadScores, claims: this.#claims });
     return facts.roles === undefined ? recorded : { ...recorded, roles: facts.roles.map(recordRole) };
   }
 
@@ -330,7 +330,7 @@ class Plan implements ScreeningPlan {
         shadow?.meets();
         return decideOn([]);
       },
-      recordFacts: () => ({ ...recordFacts(this.policy, factsWith([], deferred), this.#askedOfOutput, this.#claims), ...(texts > 1 ? { texts } : {}) }),
+      recordFacts: () => ({ ...recordFacts(this.policy, factsWith([], deferred), { asked: this.#asked.heardOfOutput(this.#classifiers.keys()), unread: this.#asked.unreadScoresOfOutput, claims: this.#claims }), ...(texts > 1 ? { texts } : {}) }),
       ...(shadow === undefined ? {} : { shadowed: () => shadow.record() }),
     };
   }
@@ -339,29 +339,19 @@ class Plan implements ScreeningPlan {
   #shadowOfOutput(factsWith: (results: readonly ClassifierResult[]) => Facts): ShadowAnswer | undefined {
     const { shadow } = this.#compiled;
     if (shadow === undefined) return undefined;
-    const asked = this.#askedOfOutput;
-    const combined = this.#combinedOfOutput();
+    const asked = this.#asked.heardOfOutput(this.#classifiers.keys());
+    const combined = this.#asked.combinedOfOutput();
     const missing = this.#ensemble.combinations.filter((combination) => !combined.includes(combination))
       .map(({ category }): ClassifierResult => ({ classifier_id: ENSEMBLE, category, unknown: true, reason: 'unavailable', latency_ms: 0 }));
     const classifiers = new Map([...this.#classifiers.keys()].map((id) => [id, asked.includes(id) || id === ENSEMBLE ? 'ok' as const : 'unavailable' as const]));
     return new ShadowAnswer(nameOf(shadow), (results) => decideWithClaims(shadow, { ...factsWith([...results, ...missing]), classifiers }, this.#own.failMode, this.#claims));
   }
 
-  /** Those whose silence about an answer means that they found nothing: patterns, and classifiers that a rule reads. */
-  get #askedOfOutput(): readonly string[] {
-    if (this.#outputAsked === undefined) {
-      const read = new Set([...this.#readOfOutput].map(({ id }) => id));
-      const scored = new Set(this.#ensemble.classifiers.map(({ id }) => id));
-      this.#outputAsked = [...this.#classifiers.keys()].filter((id) => id !== ENSEMBLE && (!scored.has(id) || read.has(id)));
-    }
-    return this.#outputAsked;
-  }
-
   /** Scored classifiers are asked about answers when a rule could use it; text waits only where a rule could act on it. */
   #outputScoring(context: Context, late: LateVerdicts | undefined): { readonly scoring?: OutputScoring; readonly late?: LateScoring } {
     const { classifiers, ensemble } = this.#compiled;
-    const read = this.#readOfOutput;
-    const combined = this.#combinedOfOutput();
+    const read = this.#asked.ofOutput;
+    const combined = this.#asked.combinedOfOutput();
     const windowRequest = ({ text, before }: TextWindow): ScreeningRequest => requestOf(text, 'text', 'output', { ...context, text_before: before });
     const deferral = late && this.#deferral;
     const only = (classifier: Classifier): boolean => read.has(classifier) && deferral?.asksInTime(classifier) !== false;
@@ -381,21 +371,6 @@ class Plan implements ScreeningPlan {
     };
   }
 
-  /** Scored classifiers that rules on answers read; what they read of a combination, they read of its members. */
-  get #readOfOutput(): ReadonlySet<Classifier> {
-    if (this.#outputRead !== undefined) return this.#outputRead;
-    const { ensemble } = this.#compiled;
-    const isRead = (classifier: Classifier): boolean => askedCategories(classifier).some((category) => this.policy.rules.some((rule) => rule.enabled && rule.direction !== 'input' && reads(rule.when, classifier.id, category.id, category.named)));
-    const combined = this.#combinedOfOutput();
-    this.#outputRead = new Set(ensemble.classifiers.filter((classifier) => classifier.contentTypes.includes('text') && (isRead(classifier) || combined.some((combination) => isMember(combination, classifier.id)))));
-    return this.#outputRead;
-  }
-
-  /** Combinations that a rule about answers reads. */
-  #combinedOfOutput(): readonly Combination[] {
-    return this.#ensemble.combinations.filter(({ category }) => this.policy.rules.some((rule) => rule.enabled && rule.direction !== 'input' && reads(rule.when, ENSEMBLE, category)));
-  }
-
   #lateWindows(deferral: Deferral, late: LateVerdicts, judge: ChannelJudge, requestOf: (window: TextWindow) => ScreeningRequest, read: ReadonlySet<Classifier>): (window: TextWindow) => void {
     const feed: EnsembleFeed = this.#ensemble.open();
     const hear = async (window: TextWindow): Promise<LateVerdict> => {
@@ -406,7 +381,7 @@ class Plan implements ScreeningPlan {
 
   #scores(segments: readonly Segment[], direction: Direction, context: Context, { startedMs, signal, deferral, turns }: ScoreTerms): ReadonlyMap<Segment, Promise<readonly ClassifierResult[]>> {
     const ensemble = this.#ensemble;
-    const onlyOf = ({ contentType }: Segment) => (classifier: Classifier): boolean => classifier.contentTypes.includes(contentType) && deferral?.asksInTime(classifier) !== false;
+    const onlyOf = ({ contentType }: Segment) => (classifier: Classifier): boolean => classifier.contentTypes.includes(contentType) && !this.#asked.unread.has(classifier) && deferral?.asksInTime(classifier) !== false;
     const ask = function* (segment: Segment): Generator<void, Promise<readonly ClassifierResult[]>> {
       const deadlineMs = ensemble.deadlineMs - (performance.now() - startedMs);
       const answer = ensemble.ask(requestOf(segment.content, segment.contentType, direction, context), { only: onlyOf(segment), signal, deadlineMs });

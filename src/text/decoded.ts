@@ -124,8 +124,40 @@ function decodeRun(run: string): string | undefined {
     const said = readable(Buffer.from(run, 'hex'));
     if (said !== undefined) return said;
   }
+  if (!mayBeginText(run)) return undefined;
   if (run.length > PROBE_CHARS && readable(Buffer.from(run.slice(0, PROBE_CHARS), 'base64'), true) === undefined) return undefined;
   return readable(Buffer.from(run, 'base64'));
+}
+
+/** What a letter of base64, or of its form for URLs, stands for; -1 for all else. */
+const SIX_BITS = new Int8Array(128).fill(-1);
+[...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'].forEach((letter, value) => { SIX_BITS[letter.charCodeAt(0)] = value; });
+SIX_BITS['-'.charCodeAt(0)] = 62;
+SIX_BITS['_'.charCodeAt(0)] = 63;
+/** Letters by which nearly all keys and names are told from base64 of a text. */
+const TOLD_CHARS = 8;
+
+/** False where the first bytes of base64 are no text's: what `readable` would say, sooner. */
+function mayBeginText(run: string): boolean {
+  const sixBits = (i: number): number => SIX_BITS[run.charCodeAt(i)] ?? -1;
+  if ((sixBits(1) & 15) === 0 && sixBits(2) < 4) return true; // the second byte is 0: two for each character
+  /** Of a character of several bytes, how many must follow. */
+  let following = 0;
+  let bits = 0;
+  for (let i = 0; i < TOLD_CHARS; i += 1) {
+    if (sixBits(i) < 0) return true;
+    bits = (bits << 6) | sixBits(i);
+    if (i % 4 === 0) continue;
+    const byte = (bits >> (6 - 2 * (i % 4))) & 0xff;
+    if (following > 0) {
+      if ((byte & 0xc0) !== 0x80) return false;
+      following -= 1;
+    } else if (byte >= 0x80) {
+      if (byte < 0xc2 || byte > 0xf4) return false;
+      following = byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
+    } else if ((byte < 0x20 && (byte < 0x09 || byte > 0x0d)) || byte === 0x7f) return false;
+  }
+  return true;
 }
 
 /** The text of bytes that are text and nothing else: UTF-8, or UTF-16 of ASCII; `begun`: it goes on. */

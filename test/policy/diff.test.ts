@@ -32,7 +32,7 @@ function recordOf(policy: Policy, given: Facts, more: Partial<ExchangeRecord> = 
   const tally = new ResultTally();
   for (const result of given.results) tally.add([result]);
   const { action, triggered_rules, degraded } = decide(policy, given, 'closed');
-  const record: DecisionRecord = { action, triggered_rules, classifier_results: tally.summary(), coverage: { screened: [], exempt: [], opaque: [] }, degraded, redactions: 0, latency_ms: 1, facts: recordFacts(policy, given, asked) };
+  const record: DecisionRecord = { action, triggered_rules, classifier_results: tally.summary(), coverage: { screened: [], exempt: [], opaque: [] }, degraded, redactions: 0, latency_ms: 1, facts: recordFacts(policy, given, { asked }) };
   return {
     kind: 'exchange', request_id: 'r1', tenant_id: 'one', session_id: 's', model: 'm', policy: `${policy.id}@${policy.revision}`, method: 'POST', route: '/v1/chat/completions', stream: true, outcome: 'completed', status: 200,
     [given.direction]: record, held_chars_max: 0, held_ms_total: 0, request_bytes: 1, response_bytes: 1, started_at: TIME, duration_ms: 1, ...more,
@@ -47,6 +47,13 @@ const decided = (policy: Policy, record: ExchangeRecord, by: readonly Policy[] =
   return gap ?? decision!.action;
 };
 
+t.test('a score that nobody was asked for is not taken for none', async (t) => {
+  const record = recordOf(A, facts([]));
+  const unread = { ...record, input: { ...record.input!, facts: { ...record.input!.facts!, unread: ['pii.PERSON'] } } };
+  for (const score of ['pii.PERSON', '*.PERSON']) t.same([decided(one(`{ score: "${score}", gte: 0.5 }`), record), decided(one(`{ score: "${score}", gte: 0.5 }`), unread)], ['allow', 'score'], score);
+  for (const score of ['pii.EMAIL', 'pii.*', 'tox.hate']) t.equal(decided(one(`{ score: "${score}", gte: 0.5 }`), unread), 'allow', score);
+});
+
 t.test('what callers claimed is recorded, and decided without and with', async (t) => {
   const kids = one('{ context: surface, eq: kids }');
   const adults = one('{ not: { context: surface, eq: kids } }');
@@ -54,7 +61,7 @@ t.test('what callers claimed is recorded, and decided without and with', async (
   const claimed = (policy: Policy, claims: Context): ExchangeRecord => {
     const record = recordOf(policy, facts([]));
     const { action, triggered_rules, degraded } = decideWithClaims(policy, facts([]), 'closed', claims);
-    return { ...record, input: { ...record.input!, action, triggered_rules, degraded, facts: recordFacts(policy, facts([]), undefined, claims) } };
+    return { ...record, input: { ...record.input!, action, triggered_rules, degraded, facts: recordFacts(policy, facts([]), { claims }) } };
   };
   t.same(claimed(kids, { surface: 'kids', other: 1 }).input!.facts, { classifiers: ['tox', 'pii', 'patterns'], content_types: ['text'], context: { surface: null }, claims: { surface: 'kids' } }, 'what no rule reads is not recorded');
   t.equal(decided(kids, claimed(kids, { surface: 'kids' })), 'block');
@@ -109,7 +116,7 @@ t.test('context that a rule of the deciding policy reads is recorded: its value,
   const reading = one('{ any: [ { context: surface, eq: x }, { context: age, gt: 90 }, { context: user, eq: x }, { context: note, eq: x }, { not: { not: { context: time.hour, gt: 30 } } } ] }');
   const given = facts([], { context: { ...CONTEXT, surface: 'kids', user: 'ana', note: 'n'.repeat(65) } });
   t.same(recordFacts(reading, given), { classifiers: ['tox', 'pii', 'patterns'], content_types: ['text'], context: { age: null, surface: 'kids' } }, 'neither a user nor a long text');
-  t.same(recordFacts(reading, { ...given, context: { note: 'n'.repeat(64) }, contentTypes: undefined, deferred: new Set(['slow']) }, ['pii']), { classifiers: ['pii'], content_types: [], context: { age: null, note: 'n'.repeat(64), surface: null, user: null }, deferred: ['slow'] });
+  t.same(recordFacts(reading, { ...given, context: { note: 'n'.repeat(64) }, contentTypes: undefined, deferred: new Set(['slow']) }, { asked: ['pii'], unread: ['pii.PERSON'] }), { classifiers: ['pii'], unread: ['pii.PERSON'], content_types: [], context: { age: null, note: 'n'.repeat(64), surface: null, user: null }, deferred: ['slow'] });
   t.same([readsContext(reading, 'surface'), readsContext(reading, 'direction')], [true, false]);
   const record = recordOf(reading, given);
   const again = (when: string): string => decided(one(when), record, [reading]);

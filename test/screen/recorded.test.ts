@@ -35,6 +35,39 @@ t.test('of a prompt all are asked; of an answer patterns, and scored classifiers
   t.match(output.recordFacts(), { texts: 2, content_types: ['text', 'image'] });
 });
 
+t.test('of whose scores only named ones are left is asked where a rule names one of them', async (t) => {
+  const named = { id: 'who', definition: 'a name', named: true } as const;
+  /** Finds the word bluebird by a pattern, and a name by asking. */
+  const finder = (asked: { count: number }): Classifier => ({
+    id: 'find', version: '1', categories: [{ id: 'word', definition: 'word' }, named], directions: ['input', 'output'], contentTypes: ['text'], languages: ['*'], cost: 'fast', needsContext: false,
+    patterns: [{ id: 'word', category: 'word', label: 'WORD', literal: ['bluebird'] }],
+    classify: () => (asked.count++, [{ classifier_id: 'find', category: 'who', score: 0.9, label: 'WHO', spans: [], latency_ms: 0 }]),
+  });
+  const planWith = (rules: string, more: object = {}) => {
+    const asked = { count: 0 };
+    const classifier = finder(asked);
+    const plan = compilePlan(requirePolicy(`policy: p\nrules: ${rules}\n`, 'p.yaml'), [classifier], { file: 'p.yaml', ensemble: new Ensemble({ classifiers: [{ classifier }], deadlineMs: 10_000, ...more }) });
+    return { asked, plan };
+  };
+  const factsOf = async (plan: ScreeningPlan) => plan.recordFacts(await plan.screen([{ ...segment, content: 'the bluebird' }], 'input', {}), 'input', {});
+  for (const rules of ['[]', '[ { id: a, when: { score: "find.*", gte: 0.5 }, action: block } ]', '[ { id: a, when: { score: find.who, gte: 0.5 }, action: block, enabled: false } ]']) {
+    const { plan, asked } = planWith(rules);
+    t.same(await factsOf(plan), { classifiers: ['find', 'patterns'], unread: ['find.who'], content_types: ['text'] }, rules);
+    t.equal(asked.count, 0, rules);
+    t.same(plan.forOutput({}).recordFacts(), { classifiers: ['find', 'patterns'], unread: ['find.who'], content_types: ['text'] }, 'that patterns of it found nothing is known');
+  }
+  for (const score of ['find.who', '*.who']) {
+    const { plan, asked } = planWith(`[ { id: a, when: { score: "${score}", gte: 0.5 }, action: block } ]`);
+    t.same(await factsOf(plan), { classifiers: ['find', 'patterns'], content_types: ['text'] }, score);
+    t.equal(asked.count, 1);
+    t.notOk('unread' in plan.forOutput({}).recordFacts());
+  }
+  const classifier = finder({ count: 0 });
+  const shadow = requirePolicy('policy: s\nrules: [ { id: a, when: { score: find.who, gte: 0.5 }, action: block } ]\n', 's.yaml');
+  const shadowed = compilePlan(requirePolicy('policy: p\nrules: []\n', 'p.yaml'), [classifier], { file: 'p.yaml', shadow, ensemble: new Ensemble({ classifiers: [{ classifier }], deadlineMs: 10_000 }) });
+  t.notOk('unread' in (await factsOf(shadowed)), 'a shadow names it');
+});
+
 t.test('those that are heard after the fact are told apart', async (t) => {
   const plan = planOf(`screening: { mode: hybrid }\n${RULES}`);
   const screened = await plan.screen([segment], 'input', {}, undefined, 'let_go');
