@@ -7,6 +7,7 @@
 import { buildConnector, Pool, type Dispatcher } from 'undici';
 import type { UpstreamConfig } from '../config/schema.ts';
 import { WeirError } from '../contract/errors.ts';
+import { AckWatch } from './acks.ts';
 import { createDecoder, type Decoder } from './decode.ts';
 import { fieldList, type RawHeaders } from './headers.ts';
 import type { ScreenedRequest } from './prompt.ts';
@@ -53,19 +54,30 @@ export class Upstream {
   readonly config: UpstreamConfig;
   readonly #base: URL;
   readonly #pool: Pool;
+  /** Of connections for one request each. */
+  #apart: Pool | undefined;
+  /** Absent where a handshake would have it wait all the same. */
+  readonly #acks: AckWatch | undefined;
 
   constructor(config: UpstreamConfig) {
     this.config = config;
     this.#base = new URL(config.url);
-    this.#pool = new Pool(this.#base.origin, {
-      connections: config.connections,
-      pipelining: 1,
+    this.#pool = this.#createPool(1);
+    if (this.#base.protocol === 'http:') this.#acks = new AckWatch();
+  }
+
+  /** `pipelining` 0: a connection ends with its first answer. */
+  #createPool(pipelining: 0 | 1): Pool {
+    const { connections, timeouts } = this.config;
+    return new Pool(this.#base.origin, {
+      connections,
+      pipelining,
       allowH2: false,
       headersTimeout: 0,
       bodyTimeout: 0,
       keepAliveTimeout: IDLE_CONNECTION_MS,
       maxHeaderSize: ANSWER_HEADER_BYTES_MAX,
-      connect: noticingResets(buildConnector({ timeout: config.timeouts.connect_ms })),
+      connect: noticingResets(buildConnector({ timeout: timeouts.connect_ms })),
     });
   }
 
@@ -73,8 +85,11 @@ export class Upstream {
   send(request: ScreenedRequest, options: SendOptions): Promise<UpstreamAnswer> {
     options.signal.throwIfAborted();
     return new Promise<UpstreamAnswer>((resolve, reject) => {
-      const call = new Call(this.config.timeouts, options, resolve, reject);
-      this.#pool.dispatch({
+      const acks = this.#acks;
+      const isApart = acks?.isApart === true;
+      const call = new Call(this.config.timeouts, options, resolve, reject, acks && ((gapMs) => acks.note(gapMs, isApart, performance.now())));
+      const pool = isApart ? (this.#apart ??= this.#createPool(0)) : this.#pool;
+      pool.dispatch({
         method: options.method,
         path: joinPath(this.#base, options.target),
         headers: [...options.headers, 'accept-encoding', 'identity'],
@@ -85,11 +100,11 @@ export class Upstream {
 
   /** Requests in flight are finished; new ones are refused. */
   async close(): Promise<void> {
-    await this.#pool.close();
+    await Promise.all([this.#pool.close(), this.#apart?.close()]);
   }
 
   async destroy(): Promise<void> {
-    await this.#pool.destroy();
+    await Promise.all([this.#pool.destroy(), this.#apart?.destroy()]);
   }
 }
 
@@ -151,8 +166,12 @@ class Call implements Dispatcher.DispatchHandler, UpstreamAnswer {
   /** The reader cannot take more; the decoder's own pressure is separate. */
   #paused = false;
   #decoderFull = false;
+  /** Told once how long the body came after its head. */
+  #onBegun: ((gapMs: number) => void) | undefined;
+  #headMs = 0;
 
-  constructor(timeouts: UpstreamConfig['timeouts'], options: SendOptions, resolve: (answer: UpstreamAnswer) => void, reject: (error: unknown) => void) {
+  constructor(timeouts: UpstreamConfig['timeouts'], options: SendOptions, resolve: (answer: UpstreamAnswer) => void, reject: (error: unknown) => void, onBegun?: (gapMs: number) => void) {
+    this.#onBegun = onBegun;
     this.#timeouts = timeouts;
     this.#signal = options.signal;
     this.#bytesMax = options.responseBytesMax;
@@ -186,6 +205,7 @@ class Call implements Dispatcher.DispatchHandler, UpstreamAnswer {
     }
     this.decoded = this.#decoder !== undefined;
     this.#phase = 'body';
+    if (this.#onBegun !== undefined) this.#headMs = performance.now();
     clearTimeout(this.#timer);
     controller.pause();
     this.#resolve(this);
@@ -193,6 +213,10 @@ class Call implements Dispatcher.DispatchHandler, UpstreamAnswer {
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#phase !== 'body') return;
+    if (this.#onBegun !== undefined) {
+      this.#onBegun(performance.now() - this.#headMs);
+      this.#onBegun = undefined;
+    }
     this.#timer.refresh();
     if (this.#decoder !== undefined) this.#decoder.write(chunk);
     else this.#taker!.onChunk(chunk);

@@ -5,6 +5,7 @@
 import pino from 'pino';
 import { CHANNELS, type ConfigReloaded, type ExchangeClosed, type HealthChanged, type StageEnded } from '../contract/channels.ts';
 import type { DecisionRecord, LateRecord, ShadowRecord } from '../contract/exchange.ts';
+import { HealthLog } from './health-log.ts';
 import { nameOf } from './label.ts';
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
@@ -46,11 +47,12 @@ export function createLog(options: { readonly level: LogLevel; readonly destinat
 }
 
 /** Writes what the core publishes. Returns the function that ends it. */
-export function logChannels(log: Log): () => void {
+export function logChannels(log: Log, steadyMs?: number): () => void {
+  const health = new HealthLog(log, steadyMs);
   const onClosed = (message: unknown): void => logExchange(log, message as ExchangeClosed);
   const onStage = (message: unknown): void => logStage(log, message as StageEnded);
   const onConfig = (message: unknown): void => logConfig(log, message as ConfigReloaded);
-  const onHealth = (message: unknown): void => logHealth(log, message as HealthChanged);
+  const onHealth = (message: unknown): void => health.note(message as HealthChanged);
   CHANNELS.exchangeClosed.subscribe(onClosed);
   CHANNELS.configReloaded.subscribe(onConfig);
   CHANNELS.healthChanged.subscribe(onHealth);
@@ -60,6 +62,7 @@ export function logChannels(log: Log): () => void {
     CHANNELS.configReloaded.unsubscribe(onConfig);
     CHANNELS.healthChanged.unsubscribe(onHealth);
     CHANNELS.stageEnded.unsubscribe(onStage);
+    health.close();
   };
 }
 
@@ -121,10 +124,6 @@ function logConfig(log: Log, event: ConfigReloaded): void {
 
 function logWaiting(log: Log, keys: readonly string[]): void {
   if (keys.length > 0) log.warn('part of the configuration counts after a restart', { keys: keys.join(', ') });
-}
-
-function logHealth(log: Log, event: HealthChanged): void {
-  log[event.healthy ? 'info' : 'warn'](event.healthy ? 'well again' : 'works less well', { part: event.part, detail: event.detail });
 }
 
 function rounded(ms: number): number {

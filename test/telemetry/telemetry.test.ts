@@ -9,6 +9,7 @@ import { BoundedLabel, nameOf } from '../../src/telemetry/label.ts';
 import { createLog, logChannels } from '../../src/telemetry/log.ts';
 import { METRICS, startMetrics } from '../../src/telemetry/metrics.ts';
 import { startTraces, type TraceOptions } from '../../src/telemetry/traces.ts';
+import { until } from '../helpers/upstream.ts';
 
 const SECRET = 'my card is 4111 1111 1111 1111';
 
@@ -40,7 +41,7 @@ t.test('a name stays, anything else is other, and only so many names', async (t)
 t.test('log lines are single, short, and hold no text of callers', async (t) => {
   const lines: string[] = [];
   const log = createLog({ level: 'debug', destination: { write: (line) => void lines.push(line) } });
-  t.teardown(logChannels(log));
+  const end = logChannels(log);
   log.warn('forged', { field: 'a\r\n{"level":"error"}\u001b[31m\u2028\u202e\ud800', long: 'x'.repeat(1_000_000), number: 1, absent: undefined });
   t.equal(lines.length, 1);
   t.match(JSON.parse(lines[0]), { level: 'warn', event: 'forged', field: 'a\\u{d}\\u{a}{"level":"error"}\\u{1b}[31m\\u{2028}\\u{202e}\ufffd', number: 1 });
@@ -55,6 +56,7 @@ t.test('log lines are single, short, and hold no text of callers', async (t) => 
   CHANNELS.configReloaded.publish({ ok: true, hash: 'abd', issues: 0 });
   CHANNELS.healthChanged.publish({ part: 'audit', healthy: false, detail: 'write failed' });
   CHANNELS.healthChanged.publish({ part: 'audit', healthy: true, detail: 'again' });
+  end();
   t.notMatch(lines.join(''), /4111/);
   t.match(lines.map((line) => JSON.parse(line)), [
     { level: 'info', event: 'exchange', request_id: 'other', model: 'other', route: 'other', output_action: 'redact', output_redactions: 3, duration_ms: 100 },
@@ -62,6 +64,27 @@ t.test('log lines are single, short, and hold no text of callers', async (t) => 
     { level: 'error', event: /old one stays/, message: /unknown key/ }, { level: 'info', event: 'configuration loaded', hash: 'abd' },
     { level: 'warn', part: 'audit' }, { level: 'info', part: 'audit' },
   ]);
+});
+
+t.test('what comes and goes is logged once, and its end when it stays well', async (t) => {
+  const lines: { readonly part: string; readonly event: string; readonly since?: string }[] = [];
+  const end = logChannels(createLog({ level: 'info', destination: { write: (line) => void lines.push(JSON.parse(line) as typeof lines[number]) } }), 300);
+  const turn = (part: string, healthy: boolean): void => CHANNELS.healthChanged.publish({ part, healthy, detail: 'why' });
+  const told = (): readonly string[] => lines.map(({ part, event }) => `${part} ${event}`);
+  for (let i = 0; i < 20; i++) {
+    turn('redis', false);
+    turn('redis', true);
+  }
+  turn('audit', false);
+  t.same(told(), ['redis works less well', 'audit works less well']);
+  await until(() => lines.length > 2, 10_000, 'the end');
+  t.same(told().slice(2), ['redis well again']);
+  t.ok(Date.now() - Date.parse(lines[2]!.since!) >= 250, 'since when');
+  turn('redis', false);
+  turn('audit', true);
+  t.same(told().slice(3), ['redis works less well'], 'a fault of its own');
+  end();
+  t.same(told().slice(4), ['audit well again'], 'what waits is told at the end');
 });
 
 t.test('above debug, stages cost nothing', async (t) => {
