@@ -30,9 +30,17 @@ export interface NearestParts {
 
 export class NearestModel {
   readonly parts: NearestParts;
+  /** By dimension: its number of each text. A short text has few dimensions, and no others are looked at. */
+  readonly #byDimension: Int8Array;
+  /** Scratch. */
+  readonly #sums: Float64Array;
 
   constructor(parts: NearestParts) {
+    const { dimensions, vectors } = parts;
+    const texts = vectors.length / dimensions;
     this.parts = parts;
+    this.#byDimension = Int8Array.from(vectors, (_, i) => vectors[(i % texts) * dimensions + Math.trunc(i / texts)]);
+    this.#sums = new Float64Array(texts);
   }
 
   /** From 0 to 1. */
@@ -42,15 +50,20 @@ export class NearestModel {
 
   /** Cosine with the nearest of the library, from -1 to 1; 0 for a text without words. */
   similarity(text: string): number {
-    const { dimensions, rarity, vectors } = this.parts;
+    const { dimensions, rarity } = this.parts;
+    const sums = this.#sums;
     const vector = vectorOf(text, dimensions, rarity);
-    let best = vectors.length === 0 || vector.every((value) => value === 0) ? 0 : -1;
-    for (let from = 0; from < vectors.length; from += dimensions) {
-      let sum = 0;
-      for (let at = 0; at < dimensions; at += 1) sum += vector[at] * vectors[from + at];
-      best = Math.max(best, sum / VECTOR_SCALE);
+    sums.fill(0);
+    let isEmpty = true;
+    for (let at = 0; at < dimensions; at += 1) {
+      const value = vector[at];
+      if (value === 0) continue;
+      isEmpty = false;
+      const from = at * sums.length;
+      for (let i = 0; i < sums.length; i += 1) sums[i] += value * this.#byDimension[from + i];
     }
-    return best;
+    if (isEmpty || sums.length === 0) return 0;
+    return sums.reduce((most, sum) => Math.max(most, sum), -Infinity) / VECTOR_SCALE;
   }
 }
 
@@ -65,14 +78,14 @@ export function vectorOf(text: string, dimensions: number, rarity: Uint8Array): 
     vector[(spread >>> 7) & (dimensions - 1)] += (spread < 0 ? -1 : 1) * rarity[rarityBucketOf(hash)];
   };
   for (const hash of hashesOf(text)) add(hash);
-  const length = Math.hypot(...vector);
+  const length = Math.sqrt(vector.reduce((sum, value) => sum + value * value, 0));
   return length === 0 ? vector : vector.map((value) => value / length);
 }
 
 /** Of each word, and of each two that follow each other. */
 export function* hashesOf(text: string): Generator<number> {
   let before = 0;
-  for (const [word] of text.slice(0, NEAREST_CHARS_MAX).toLowerCase().matchAll(WORD)) {
+  for (const word of text.slice(0, NEAREST_CHARS_MAX).toLowerCase().match(WORD) ?? []) {
     let hash = 0;
     for (let at = 0; at < word.length; at += 1) hash = wordHash(hash, word.charCodeAt(at));
     yield hash;
