@@ -60,6 +60,8 @@ export interface Screened {
   readonly classifiers: ReadonlyMap<string, 'ok' | UnknownReason>;
   /** Classifiers that are asked after the fact; absent: none. */
   readonly deferred?: ReadonlySet<string>;
+  /** Scores that nobody was asked for, as `classifier.category`. */
+  readonly unread?: readonly string[];
   readonly latencyMs: number;
 }
 

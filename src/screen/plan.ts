@@ -56,8 +56,8 @@ export interface ScreeningPlan {
   readonly defers: boolean;
   /** Hides the names of barred sessions; absent where the policy bars none. */
   readonly barKey?: Buffer;
-  /** `let_go`: without what is heard after the fact. */
-  screen(segments: readonly Segment[], direction: Direction, context: Context, signal?: AbortSignal, purpose?: 'decide' | 'let_go'): Promise<Screened>;
+  /** `let_go`: without what is heard after the fact. `tell`: with the scores that no rule reaches, for who wants to see them. */
+  screen(segments: readonly Segment[], direction: Direction, context: Context, signal?: AbortSignal, purpose?: Purpose): Promise<Screened>;
   /** What `screen` left out is heard, and all is decided together. Does not reject. */
   complete(screened: Screened, direction: Direction, context: Context, signal?: AbortSignal): Promise<LateVerdict>;
   decide(screened: Screened, direction: Direction, context: Context): PolicyDecision;
@@ -83,6 +83,8 @@ export interface ScreeningPlan {
   /** The same plan for one request, of which its caller claims these context values: they make it stricter or nothing. */
   withClaims(claims: Context): ScreeningPlan;
 }
+
+type Purpose = 'decide' | 'let_go' | 'tell';
 
 export interface TenantOwn {
   /** For rules and policies that do not say `on_unknown`. */
@@ -137,6 +139,8 @@ interface ScoreTerms {
   readonly startedMs: number;
   readonly signal: AbortSignal | undefined;
   readonly deferral: Deferral | undefined;
+  /** Not asked. */
+  readonly unread: ReadonlySet<Classifier>;
   readonly turns: Turns;
 }
 
@@ -215,11 +219,12 @@ class Plan implements ScreeningPlan {
     return judging.map(({ id }) => id);
   }
 
-  async screen(segments: readonly Segment[], direction: Direction, context: Context, signal?: AbortSignal, purpose: 'decide' | 'let_go' = 'decide'): Promise<Screened> {
+  async screen(segments: readonly Segment[], direction: Direction, context: Context, signal?: AbortSignal, purpose: Purpose = 'decide'): Promise<Screened> {
     const started = performance.now();
     const deferral = purpose === 'let_go' ? this.#deferral : undefined;
     const turns = new Turns();
-    const scores = this.#scores(segments, direction, context, { startedMs: started, signal, deferral, turns });
+    const unread = purpose === 'tell' ? NOBODY : this.#asked.unread;
+    const scores = this.#scores(segments, direction, context, { startedMs: started, signal, deferral, unread, turns });
     // Patterns are looked for while the classifiers work.
     const found: (readonly ClassifierResult[])[] = [];
     for (const segment of segments) found.push(segment.contentType === 'text' ? await this.#remembered(segment, context, turns) : NO_RESULTS);
@@ -232,7 +237,7 @@ class Plan implements ScreeningPlan {
       const { own, observed } = splitFound(found[index]!);
       screened.push({ segment, results: [...own, ...scored], ...(observed.length === 0 ? {} : { observed }), unsupported: this.#unsupported[contentType], ...judged });
     }
-    return { segments: screened, classifiers: this.#classifiers, ...(deferral === undefined ? {} : { deferred: deferral.deferred }), latencyMs: performance.now() - started };
+    return { segments: screened, classifiers: this.#classifiers, ...(deferral === undefined ? {} : { deferred: deferral.deferred }), ...(unread.size === 0 ? {} : { unread: this.#asked.unreadScores }), latencyMs: performance.now() - started };
   }
 
   async complete(screened: Screened, direction: Direction, context: Context, signal?: AbortSignal): Promise<LateVerdict> {
@@ -284,7 +289,7 @@ class Plan implements ScreeningPlan {
 
   recordFacts(screened: Screened, direction: Direction, context: Context): RecordedFacts {
     const facts = this.factsOf(screened, direction, context);
-    const recorded = recordFacts(this.policy, facts, { unread: this.#asked.unreadScores, claims: this.#claims });
+    const recorded = recordFacts(this.policy, facts, { unread: screened.unread, claims: this.#claims });
     return facts.roles === undefined ? recorded : { ...recorded, roles: facts.roles.map(recordRole) };
   }
 
@@ -379,9 +384,9 @@ class Plan implements ScreeningPlan {
     return (window) => late.watch('output', hear(window));
   }
 
-  #scores(segments: readonly Segment[], direction: Direction, context: Context, { startedMs, signal, deferral, turns }: ScoreTerms): ReadonlyMap<Segment, Promise<readonly ClassifierResult[]>> {
+  #scores(segments: readonly Segment[], direction: Direction, context: Context, { startedMs, signal, deferral, unread, turns }: ScoreTerms): ReadonlyMap<Segment, Promise<readonly ClassifierResult[]>> {
     const ensemble = this.#ensemble;
-    const onlyOf = ({ contentType }: Segment) => (classifier: Classifier): boolean => classifier.contentTypes.includes(contentType) && !this.#asked.unread.has(classifier) && deferral?.asksInTime(classifier) !== false;
+    const onlyOf = ({ contentType }: Segment) => (classifier: Classifier): boolean => classifier.contentTypes.includes(contentType) && !unread.has(classifier) && deferral?.asksInTime(classifier) !== false;
     const ask = function* (segment: Segment): Generator<void, Promise<readonly ClassifierResult[]>> {
       const deadlineMs = ensemble.deadlineMs - (performance.now() - startedMs);
       const answer = ensemble.ask(requestOf(segment.content, segment.contentType, direction, context), { only: onlyOf(segment), signal, deadlineMs });
@@ -444,6 +449,7 @@ function nameOf({ id, revision }: Policy): string {
   return `${id}@${revision}`;
 }
 
+const NOBODY: ReadonlySet<Classifier> = new Set();
 const NO_RESULTS: readonly ClassifierResult[] = [];
 
 /** Where there is not time for everything, there is time for what is acted on. */

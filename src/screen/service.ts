@@ -179,7 +179,7 @@ async function screenAndCount(request: ScreeningRequest, plan: ScreeningPlan, no
   const { direction, content } = request;
   const segment: Segment = { path: 'content', carrier: 'content', contentType: request.content_type, content, history: false };
   const context = screeningContext(request, now);
-  const screened = await plan.screen(content === '' ? [] : [segment], direction, context, signal);
+  const screened = await plan.screen(content === '' ? [] : [segment], direction, context, signal, 'tell');
   const decision = plan.decide(screened, direction, context);
   const results = screened.segments.flatMap(({ results: own, unsupported = [] }) => [...own, ...unsupported]);
   const edits = decision.action === 'redact' && !isMedia(segment) ? plan.edits(results, decision, segment) : undefined;

@@ -54,6 +54,9 @@ t.test('of whose scores only named ones are left is asked where a rule names one
     const { plan, asked } = planWith(rules);
     t.same(await factsOf(plan), { classifiers: ['find', 'patterns'], unread: ['find.who'], content_types: ['text'] }, rules);
     t.equal(asked.count, 0, rules);
+    const told = await plan.screen([segment], 'input', {}, undefined, 'tell');
+    t.match(told.segments[0]!.results, [{ category: 'who', score: 0.9 }], 'who wants to see all scores');
+    t.notOk('unread' in plan.recordFacts(told, 'input', {}));
     t.same(plan.forOutput({}).recordFacts(), { classifiers: ['find', 'patterns'], unread: ['find.who'], content_types: ['text'] }, 'that patterns of it found nothing is known');
   }
   for (const score of ['find.who', '*.who']) {
