@@ -180,7 +180,7 @@ t.test('a recorded exchange is explained, and two policies are compared over the
     req.resume().on('end', () => res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ id: 'c', object: 'chat.completion', created: 1, model: 'm', choices: [{ index: 0, message: { role: 'assistant', content: 'ask ben@example.com' }, finish_reason: 'stop' }] })));
   });
   await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
-  const other = `policy: other\nrules:\n  - { id: all, when: { score: pii.*, gte: 0.5 }, action: block }\n  - { id: hate, when: { score: toxicity.hate, gte: 0.5 }, action: block }\n`;
+  const other = `policy: other\nrules:\n  - { id: hate, when: { score: toxicity.hate, gte: 0.5 }, action: block }\n  - { id: all, when: { score: pii.*, gte: 0.5 }, action: block }\n`;
   const open = other.replace('policy: other', 'policy: open').replace('toxicity.hate', 'pii.IBAN');
   const dir = folder(t, { 'bot.yaml': BOT + CASES, 'other.yaml': other, 'open.yaml': open }, {
     proxy: { port: 0 }, admin: { port: 0 }, telemetry: { log_level: 'silent' }, upstreams: { up: { url: `http://127.0.0.1:${(upstream.address() as AddressInfo).port}/v1` } },
