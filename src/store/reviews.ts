@@ -9,6 +9,7 @@
  */
 import { RESOLUTIONS, type Resolution, type ReviewItem, type ReviewStatus, type Verdict } from '../contract/review.ts';
 import { SEVERITIES, type Severity } from '../contract/screening.ts';
+import { endPages, insertPages, type NewPage } from './pages.ts';
 import { isTaken, type SqlQuery, type SqlValue, type StoreDatabase } from './sql.ts';
 
 export type NewReviewItem = Omit<ReviewItem, 'status' | 'round' | 'reviewer_id' | 'claimed_until' | 'resolution' | 'resolved_at' | 'hold_outcome'>;
@@ -41,8 +42,8 @@ export interface QueueQuestion {
 }
 
 export interface ReviewStore {
-  /** False where the request and direction is in the queue. */
-  add(item: NewReviewItem): Promise<boolean>;
+  /** False where the request and direction is in the queue. With the pages about it, or not at all. */
+  add(item: NewReviewItem, pages?: readonly Omit<NewPage, 'review_id'>[]): Promise<boolean>;
   item(reviewId: string): Promise<ReviewItem | undefined>;
   itemOf(requestId: string, direction: string): Promise<ReviewItem | undefined>;
   /** Newest first. */
@@ -79,14 +80,12 @@ export class SqlReviewStore implements ReviewStore {
     this.#database = database;
   }
 
-  async add(item: NewReviewItem): Promise<boolean> {
-    const rows = await this.#database.query(
-      `insert into review_items (review_id, request_id, tenant_id, direction, origin, severity, severity_rank, policy, triggered_rules, classifier_results, action, status, double_blind, round, fence, created_at, due_at, hold_until)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'pending', $12, 1, 0, $13, $14, $15) on conflict do nothing returning review_id`,
-      item.review_id, item.request_id, item.tenant_id, item.direction, item.origin, item.severity, SEVERITIES.indexOf(item.severity), item.policy,
-      JSON.stringify(item.triggered_rules), JSON.stringify(item.classifier_results), item.action, item.double_blind ? 1 : 0, item.created_at, item.due_at, item.hold_until,
-    );
-    return rows.length === 1;
+  async add(item: NewReviewItem, pages: readonly Omit<NewPage, 'review_id'>[] = []): Promise<boolean> {
+    return this.#database.transaction(async (query) => {
+      const isNew = await insertItem(query, item);
+      if (isNew) await insertPages(query, pages.map((page) => ({ ...page, review_id: item.review_id })));
+      return isNew;
+    });
   }
 
   async item(reviewId: string): Promise<ReviewItem | undefined> {
@@ -196,7 +195,18 @@ export function nextStatement({ id, tenants }: Reviewer): { readonly sql: string
   return { sql: `select ${COLUMNS} from review_items ${where.text} order by severity_rank desc, due_at, review_id limit 1`, values: where.values };
 }
 
+async function insertItem(query: SqlQuery, item: NewReviewItem): Promise<boolean> {
+  const rows = await query(
+    `insert into review_items (review_id, request_id, tenant_id, direction, origin, severity, severity_rank, policy, triggered_rules, classifier_results, action, status, double_blind, round, fence, created_at, due_at, hold_until)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'pending', $12, 1, 0, $13, $14, $15) on conflict do nothing returning review_id`,
+    item.review_id, item.request_id, item.tenant_id, item.direction, item.origin, item.severity, SEVERITIES.indexOf(item.severity), item.policy,
+    JSON.stringify(item.triggered_rules), JSON.stringify(item.classifier_results), item.action, item.double_blind ? 1 : 0, item.created_at, item.due_at, item.hold_until,
+  );
+  return rows.length === 1;
+}
+
 async function afterVerdict(query: SqlQuery, reviewId: string, resolution: Resolution | undefined, at: string): Promise<ReviewItem> {
+  if (resolution !== undefined) await endPages(query, reviewId, at);
   const rows = resolution !== undefined
     ? await query<Row>(`update review_items set status = 'resolved', resolution = $2, resolved_at = $3, claimed_until = null, hold_outcome = case when hold_until is not null and hold_outcome is null then $2 else hold_outcome end where review_id = $1 returning ${COLUMNS}`, reviewId, resolution, at)
     : await query<Row>(`update review_items set status = 'pending', reviewer_id = null, claimed_until = null where review_id = $1 returning ${COLUMNS}`, reviewId);
