@@ -47,6 +47,11 @@ const decided = (policy: Policy, record: ExchangeRecord, by: readonly Policy[] =
   return gap ?? decision!.action;
 };
 
+t.test('a score that only its name reaches is so in a record, too', async (t) => {
+  const record = recordOf(A, facts([{ classifier_id: 'pii', category: 'PERSON', named: true, score: 0.9, label: 'PERSON', spans: [], latency_ms: 0 }]));
+  t.same(['pii.*', '*.*', 'pii.PERSON'].map((score) => decided(one(`{ score: "${score}", gte: 0.5 }`), record)), ['allow', 'allow', 'block']);
+});
+
 t.test('a score that nobody was asked for is not taken for none', async (t) => {
   const record = recordOf(A, facts([]));
   const unread = { ...record, input: { ...record.input!, facts: { ...record.input!.facts!, unread: ['pii.PERSON'] } } };
