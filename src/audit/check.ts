@@ -9,7 +9,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { verifyFileBlock, type Block, type Landmark, type VerifiedBlock } from './blocks.ts';
-import { isSignedBy, readCheckpoints, readRotation, type NoteKey, type SignedCheckpoint } from './checkpoint.ts';
+import { isSignedByApart, readCheckpoints, readRotation, type NoteKey, type SignedCheckpoint } from './checkpoint.ts';
 import { CHECKPOINTS_FILE, listSegments, readIfThere } from './segments.ts';
 import { TreeEdge } from './tree.ts';
 import { chainFault, EMPTY_HEAD, type Damage, type Head } from './verify.ts';
@@ -63,7 +63,7 @@ export async function checkLog(options: CheckOptions): Promise<LogCheck> {
     bytes += block.to - block.from;
     options.progress?.(bytes, total);
   }
-  const damage = pass.damage ?? pass.finish(segments) ?? (notes.faultAt === undefined ? undefined : noteDamage(notes.faultAt, pass.entries, 'it is no checkpoint')) ?? signatureDamage(notes.checkpoints, options.keys, pass.landmarks, options.since);
+  const damage = pass.damage ?? pass.finish(segments) ?? (notes.faultAt === undefined ? undefined : noteDamage(notes.faultAt, pass.entries, 'it is no checkpoint')) ?? (await signatureDamage(notes.checkpoints, options.keys, pass.landmarks, options.since));
   return {
     entries: pass.entries, bytes, head: pass.head, root: pass.edge.root(), checkpoints: damage === undefined ? notes.checkpoints.length : pass.marked, newest: notes.checkpoints.at(-1),
     tornBytes: pass.tornBytes, tornNoteBytes: notes.tornBytes, losses: pass.landmarks.flatMap(lossOf), rotations: pass.landmarks.filter(({ index, line }) => rotationOf(index, line) !== undefined).length, damage,
@@ -211,18 +211,28 @@ function lossOf({ index, line }: Landmark): LogCheck['losses'] {
   return kind === 'loss_accepted' ? [{ index, reason: String(reason), count: Number(count) }] : [];
 }
 
+/** Checkpoints whose signatures are checked beside each other. */
+const SIGNATURES_AT_ONCE = 256;
+
 /** The first checkpoint that no key signed which could. */
-function signatureDamage(checkpoints: readonly SignedCheckpoint[], given: readonly NoteKey[], landmarks: readonly Landmark[], since: SignedCheckpoint | undefined): Damage | undefined {
+async function signatureDamage(checkpoints: readonly SignedCheckpoint[], given: readonly NoteKey[], landmarks: readonly Landmark[], since: SignedCheckpoint | undefined): Promise<Damage | undefined> {
   const rotations = landmarks.flatMap(({ index, line }) => [rotationOf(index, line)].filter((rotation) => rotation !== undefined).map((rotation) => ({ index, ...rotation })));
   const keys = boundKeys(given, rotations);
-  for (const [i, checkpoint] of checkpoints.entries()) {
-    if (i > 0 && checkpoint.size < checkpoints[i - 1]!.size) return noteDamage(i + 1, checkpoint.size, `it covers ${checkpoint.size} entries, and the one before it ${checkpoints[i - 1]!.size}`);
-    if (checkpoint.origin !== checkpoints[0]!.origin) return noteDamage(i + 1, checkpoint.size, `it is of the log ${checkpoint.origin}, and the first is of ${checkpoints[0]!.origin}`);
-    const fault = keyFault(checkpoint, keys, rotations);
-    if (fault !== undefined) return noteDamage(i + 1, checkpoint.size, fault);
+  for (let from = 0; from < checkpoints.length; from += SIGNATURES_AT_ONCE) {
+    const group = checkpoints.slice(from, from + SIGNATURES_AT_ONCE);
+    const faults = await Promise.all(group.map((checkpoint) => keyFault(checkpoint, keys, rotations)));
+    for (const [at, checkpoint] of group.entries()) {
+      const fault = orderFault(checkpoint, checkpoints[from + at - 1], checkpoints[0]!) ?? faults[at];
+      if (fault !== undefined) return noteDamage(from + at + 1, checkpoint.size, fault);
+    }
   }
-  const fault = since && keyFault(since, keys, rotations);
+  const fault = since && (await keyFault(since, keys, rotations));
   return fault === undefined ? undefined : { segment: 'the kept checkpoint', line: 0, index: since!.size, reason: fault };
+}
+
+function orderFault({ size, origin }: SignedCheckpoint, before: SignedCheckpoint | undefined, first: SignedCheckpoint): string | undefined {
+  if (before !== undefined && size < before.size) return `it covers ${size} entries, and the one before it ${before.size}`;
+  return origin === first.origin ? undefined : `it is of the log ${origin}, and the first is of ${first.origin}`;
 }
 
 type Rotation = { readonly index: number; readonly from: NoteKey; readonly to: NoteKey };
@@ -237,10 +247,11 @@ function boundKeys(given: readonly NoteKey[], rotations: readonly Rotation[]): R
   return keys;
 }
 
-function keyFault(checkpoint: SignedCheckpoint, keys: ReadonlyMap<string, NoteKey>, rotations: readonly Rotation[]): string | undefined {
+async function keyFault(checkpoint: SignedCheckpoint, keys: ReadonlyMap<string, NoteKey>, rotations: readonly Rotation[]): Promise<string | undefined> {
   const candidates = [...keys.values()].filter(({ id }) => checkpoint.signatures.some((signature) => signature.id === id));
   if (candidates.length === 0) return `it is signed with ${checkpoint.signatures.map(({ name, id }) => `${name}+${id}`).join(', ')}, which is none of the keys that count`;
-  const key = candidates.find((candidate) => isSignedBy(checkpoint, candidate));
+  const holds = await Promise.all(candidates.map((candidate) => isSignedByApart(checkpoint, candidate)));
+  const key = candidates[holds.indexOf(true)];
   if (key === undefined) return 'its signature does not hold';
   const replaced = rotations.find(({ index, from }) => from.text === key.text && index < checkpoint.size);
   return replaced && `it is signed with ${key.name}+${key.id}, which entry ${replaced.index} replaced`;

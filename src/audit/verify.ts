@@ -46,19 +46,21 @@ export interface BlockReport {
 export function verifyBlock(bytes: Buffer, from: number, to: number, head: Head | undefined, take?: TakeEntry): BlockReport {
   let first: BlockReport['first'];
   let entries = 0;
+  let tail = 0; // characters from `prev` to the end of the line before
   for (let base = from, stop = 0; base < to; base = stop) {
     stop = pieceEnd(bytes, base, to);
     const text = bytes.toString('latin1', base, stop);
     for (let at = 0, end = text.indexOf('\n'); end !== -1; at = end + 1, end = text.indexOf('\n', at)) {
       const sealed = openSeal(bytes, text, base, at, end);
       if (typeof sealed === 'string') return { first, head, entries, fault: sealed };
-      const place = placeOf(text, at, end) ?? parsePlace(bytes, base + at, base + end);
+      const place = placeOf(text, at, end, tail) ?? parsePlace(bytes, base + at, base + end);
       if (place === undefined) return { first, head, entries, fault: 'the line is no entry' };
       first ??= { index: place.index, prev: place.prev };
       const fault = head && chainFault(place, head);
       if (fault !== undefined) return { first, head, entries, fault };
       head = { index: place.index, hash: sealed.hash };
       entries++;
+      tail = place.tail;
       take?.(place.index, sealed.leaf, base + at, base + end, place.isLandmark);
     }
   }
@@ -94,19 +96,27 @@ function openSeal(bytes: Buffer, text: string, from: number, at: number, end: nu
 interface Place {
   readonly index: number;
   readonly prev: string;
+  /** Characters from `prev` to the end of the line; 0: not known. */
+  readonly tail: number;
   readonly isLandmark: boolean;
 }
+
+const PREV = ',"prev":"';
+/** How much longer than in the line before what follows `prev` is expected to be at most: some numbers with more digits. */
+const TAIL_SLACK_CHARS = 32;
 
 /** Entries about the log itself. */
 const LANDMARKS: readonly unknown[] = ['key_rotation', 'loss_accepted'];
 
 /**
  * Index and previous hash, where they surely are members of the entry itself: no object begins before the one or ends
- * after the other. A quote within a JSON string is escaped, so what is looked for cannot stand in one.
+ * after the other. A quote within a JSON string is escaped, so what is looked for cannot stand in one. Lines are alike,
+ * so `prev` is looked for about where the line before had it: searching backwards from the end costs a tenth of all.
  */
-function placeOf(text: string, at: number, end: number): Place | undefined {
+function placeOf(text: string, at: number, end: number, tail: number): Place | undefined {
   const index = text.indexOf('"index":', at);
-  const prev = text.lastIndexOf(',"prev":"', end);
+  let prev = tail === 0 ? -1 : text.indexOf(PREV, Math.max(at, end - tail - TAIL_SLACK_CHARS));
+  if (prev === -1 || prev > end) prev = text.lastIndexOf(PREV, end);
   if (index === -1 || index > end || prev <= at) return undefined;
   const object = text.indexOf('{', at + 1);
   if ((object !== -1 && object < index) || text.indexOf('}', prev) !== end - 1 || text[prev + 73] !== '"') return undefined;
@@ -120,14 +130,14 @@ function placeOf(text: string, at: number, end: number): Place | undefined {
   if (digit === index + 8 || text[digit] !== ',') return undefined;
   // Members are in order of their names, and in these entries none is between `index` and `kind`.
   const isLandmark = text.startsWith('"kind":"key_rotation"', digit + 1) || text.startsWith('"kind":"loss_accepted"', digit + 1);
-  return { index: value, prev: text.slice(prev + 9, prev + 73), isLandmark };
+  return { index: value, prev: text.slice(prev + 9, prev + 73), tail: end - prev, isLandmark };
 }
 
 // The hash held, so this is what some writer wrote; whether that was us is what the chain and the types here tell.
 function parsePlace(bytes: Buffer, start: number, end: number): Place | undefined {
   try {
     const entry = JSON.parse(bytes.toString('utf8', start, end)) as { readonly index?: unknown; readonly prev?: unknown; readonly kind?: unknown } | null;
-    return typeof entry?.index === 'number' && typeof entry.prev === 'string' ? { index: entry.index, prev: entry.prev, isLandmark: LANDMARKS.includes(entry.kind) } : undefined;
+    return typeof entry?.index === 'number' && typeof entry.prev === 'string' ? { index: entry.index, prev: entry.prev, tail: 0, isLandmark: LANDMARKS.includes(entry.kind) } : undefined;
   } catch {
     return undefined;
   }
