@@ -84,7 +84,22 @@ export interface LossAcceptedRecord {
   readonly set_aside?: string;
 }
 
-export type AuditRecord = ExchangeRecord | PolicyChangeRecord | AccessChangeRecord | KeyChangeRecord | KeyRotationRecord | LossAcceptedRecord | RecoveredRecord | LostRecord;
+/** Keys of kept content were destroyed: of a tenant, of its days before one, of one exchange, of one session. */
+export interface ErasureRecord {
+  readonly kind: 'erasure';
+  /** Who asked for it; `retention`: it was older than the tenant keeps it. */
+  readonly author: string;
+  readonly tenant_id: string;
+  /** A day in UTC. */
+  readonly before?: string | undefined;
+  readonly request_id?: string | undefined;
+  readonly session_id?: string | undefined;
+  /** Exchanges whose key was destroyed now, and those found without: destroyed before, perhaps by an erasure that a crash cut short. */
+  readonly destroyed: number;
+  readonly gone: number;
+}
+
+export type AuditRecord = ExchangeRecord | PolicyChangeRecord | AccessChangeRecord | KeyChangeRecord | KeyRotationRecord | LossAcceptedRecord | RecoveredRecord | LostRecord | ErasureRecord;
 
 /** Where an entry stands. `prev` is the hash of the entry before it, `GENESIS` for the first. */
 export interface Link {

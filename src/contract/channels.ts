@@ -89,6 +89,14 @@ export interface PoliciesHeld {
   readonly policies: readonly PolicyHeld[];
 }
 
+export const CONTENT_LOSSES = ['key', 'overflow', 'write'] as const;
+
+/** Content of exchanges that was to be kept and is not: without a key, too much at once, or because it could not be written. */
+export interface ContentLost {
+  readonly count: number;
+  readonly reason: (typeof CONTENT_LOSSES)[number];
+}
+
 interface Payloads {
   'weir.exchange.opened': ExchangeOpened;
   'weir.stage.ended': StageEnded;
@@ -98,6 +106,7 @@ interface Payloads {
   'weir.classifier.called': ClassifierCalled;
   'weir.breaker.changed': BreakerChanged;
   'weir.policies.held': PoliciesHeld;
+  'weir.content.lost': ContentLost;
 }
 
 export const CHANNELS = {
@@ -109,4 +118,5 @@ export const CHANNELS = {
   classifierCalled: channel('weir.classifier.called') as Channel<unknown, Payloads['weir.classifier.called']>,
   breakerChanged: channel('weir.breaker.changed') as Channel<unknown, Payloads['weir.breaker.changed']>,
   policiesHeld: channel('weir.policies.held') as Channel<unknown, Payloads['weir.policies.held']>,
+  contentLost: channel('weir.content.lost') as Channel<unknown, Payloads['weir.content.lost']>,
 } as const;

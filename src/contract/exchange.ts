@@ -2,6 +2,7 @@
  * The words of one exchange: a request in, an answer out. `proxy/exchange` makes these values stage by stage; each is
  * frozen when the next stage takes it.
  */
+import type { ContentCommitments } from './content.ts';
 import type { Action, ClassifierResult, ContentType, ContextValue, Coverage, Direction, UnknownReason } from './screening.ts';
 
 /** One piece of text of a request, or an image or a recording, and where it stands. */
@@ -164,6 +165,8 @@ export interface ExchangeRecord {
   readonly held_ms_total: number;
   /** Of what the upstream answered. */
   readonly usage?: TokenUsage;
+  /** Of texts that are kept beside the log: what was sealed, not what it says. */
+  readonly content?: ContentCommitments;
   readonly request_bytes: number;
   readonly response_bytes: number;
   readonly started_at: string;
