@@ -18,8 +18,10 @@ import { Sessions } from './admin/sessions.ts';
 import { openAdminToken, type AdminToken } from './admin/token.ts';
 import { newestEntries } from './audit/entries.ts';
 import { newestExchanges } from './audit/exchanges.ts';
+import { keepWithin } from './audit/content-retention.ts';
 import { openAuditLog, type AuditLog } from './audit/log.ts';
 import { proveEntryApart } from './audit/proof.ts';
+import { contentFolder, ContentVault } from './audit/vault.ts';
 import type { Environment } from './config/environment.ts';
 import { loadConfig, withStored, type InlineConfig, type ReadStored } from './config/load.ts';
 import type { Config } from './config/schema.ts';
@@ -123,20 +125,21 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
   CHANNELS.configReloaded.publish({ ok: true, hash: first.hash, issues: first.warnings.length });
   const audit = await openAuditLog({ dir: config.audit.dir, keyFile: config.audit.key_file, origin: `weir/${hostname()}`, clock: Date.now });
   opened.defer(() => audit.close());
+  const content = await openContent(house, audit, opened);
   const token = openAdminToken(config.data_dir, new Date());
   const tenants = await openTenants(house, audit, redis, opened);
   keyMessages = tenants.watch;
   const replicas = new Replicas(() => redis.door);
   if (config.roles.includes('proxy')) replicas.start();
   opened.defer(() => replicas.close());
-  const adminUrl = await listenAdmin(house, audit, token, metrics, tenants.desk, opened);
+  const adminUrl = await listenAdmin(house, { audit, content }, token, metrics, tenants.desk, opened);
   const limits = new TenantLimits({ redis: () => redis.door, replicas: () => replicas.count });
   const pseudonyms = new PseudonymVault({ shared });
   const bars = new SessionBars({ shared });
   const webhook = new Webhook({ settings: () => house.runtime.snapshot.config.notifications?.webhook });
   opened.defer(() => webhook.close());
   const notify = (found: LateViolation): void => void webhook.notify(found);
-  const proxyUrl = await listenProxy(house, { audit: metered(audit, tenants.meter), storedKeys: tenants.watch.keys, limits, pseudonyms, bars, notify }, opened);
+  const proxyUrl = await listenProxy(house, { audit: metered(audit, tenants.meter), content, storedKeys: tenants.watch.keys, limits, pseudonyms, bars, notify }, opened);
 
   const watch = watchConfig({
     file: options.config,
@@ -163,6 +166,16 @@ async function openDistribution(config: Config, redis: SharedRedis, pool: Classi
     },
     ...heard,
   });
+}
+
+async function openContent(house: RunningHouse, audit: AuditLog, opened: AsyncDisposableStack): Promise<ContentVault> {
+  const { data_dir: dataDir, audit: { master_key: key, master_key_file: keyFile } } = house.runtime.snapshot.config;
+  const vault = new ContentVault({ dir: contentFolder(dataDir), keyFile, key, clock: Date.now, audit: (record) => audit.append(record, 'strict') });
+  opened.defer(() => vault.close());
+  const tenants = () => [...house.runtime.tenants.values()];
+  if (tenants().some(({ data }) => data.content !== 'none')) await vault.prepare();
+  opened.defer(keepWithin(vault, () => new Map(tenants().map(({ id, data }) => [id, data.keep_days]))));
+  return vault;
 }
 
 /** Keys and usage of tenants, as far as the store has them. */
@@ -313,7 +326,7 @@ function startTelemetry(config: Config, options: AppOptions, opened: AsyncDispos
   return metrics;
 }
 
-async function listenAdmin(house: RunningHouse, audit: AuditLog, token: AdminToken, metrics: Metrics, keys: KeyDesk | undefined, opened: AsyncDisposableStack): Promise<string> {
+async function listenAdmin(house: RunningHouse, { audit, content }: { readonly audit: AuditLog; readonly content: ContentVault }, token: AdminToken, metrics: Metrics, keys: KeyDesk | undefined, opened: AsyncDisposableStack): Promise<string> {
   const { admin, telemetry, audit: { dir } } = house.runtime.snapshot.config;
   const now = (): Date => new Date();
   const { door, people } = openDoor(house, audit, token, opened);
@@ -329,6 +342,7 @@ async function listenAdmin(house: RunningHouse, audit: AuditLog, token: AdminTok
       checkpoint: () => audit.checkpoint(),
       prove: (index) => proveEntryApart(dir, index, audit.checkpoint()),
     },
+    erasures: content,
     metricsText: telemetry.metrics.prometheus ? () => metrics.prometheusText() : undefined,
     status: () => adminStatus(house.runtime, audit),
     policies: {
@@ -399,7 +413,7 @@ function adminStatus({ snapshot, plans, classifiers }: Runtime, audit: AuditLog)
   };
 }
 
-async function listenProxy(house: RunningHouse, parts: Pick<ProxyDependencies, 'audit' | 'storedKeys' | 'limits' | 'pseudonyms' | 'bars' | 'notify'>, opened: AsyncDisposableStack): Promise<string> {
+async function listenProxy(house: RunningHouse, parts: Pick<ProxyDependencies, 'audit' | 'content' | 'storedKeys' | 'limits' | 'pseudonyms' | 'bars' | 'notify'>, opened: AsyncDisposableStack): Promise<string> {
   const dependencies: ProxyDependencies = {
     snapshot: () => house.runtime.snapshot,
     plan: (tenantId) => {

@@ -99,6 +99,8 @@ export const SCHEMAS = {
     object({ from: { const: 'file' }, key_id: text, tenant_id: text, state: { enum: KEY_STATES }, expires_at: timeOrNone }),
   ] }) }),
   Usage: object({ rows: listOf(object({ tenant_id: text, key_id: { ...text, description: 'Empty: the tenant was known without a key.' }, hour: time, ...usageCounts })), total: object(usageCounts), truncated: { ...flag, description: 'There may be more rows than `?limit=`.' } }),
+  NewErasure: object({}, { before: { ...text, format: 'date', description: 'A day in UTC: exchanges that began before it.' }, request_id: text, session_id: text, all: { const: true, description: 'All of the tenant.' } }),
+  Erasure: object({ destroyed: { ...whole, description: 'Exchanges whose key was destroyed.' }, gone: { ...whole, description: 'Those found without, destroyed before.' } }),
   AuditEntry: { type: 'object', required: ['index', 'time', 'origin', 'prev', 'hash', 'kind'], properties: { index: whole, time, origin: text, prev: text, hash: text, kind: text }, description: 'An entry as it is written: decisions and commitments, no content. The other properties are those of its kind.' },
   EntryProof: object({ index: whole, entry: { ...text, description: 'The line as it stands in the log.' }, proof: listOf({ type: 'string', pattern: '^[0-9a-f]{64}$' }), checkpoint: { ...text, description: 'A signed note.' } }),
   AuditPage: object({ entries: listOf(component('AuditEntry')), next: { type: ['integer', 'null'], description: 'For `?before=`: older entries that may match. Null: there are none.' } }),

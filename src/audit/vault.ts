@@ -7,12 +7,14 @@
  * kept is counted and told, and costs no decision. A crash may cost what was not written; its entry stands.
  */
 import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
 import { CHANNELS } from '../contract/channels.ts';
 import type { ContentCommitments, KeptTexts, NewContent } from '../contract/content.ts';
 import { DIRECTIONS, type Direction } from '../contract/screening.ts';
 import { DayWriter, destroyDay, destroyKeys, findSlot, isDayErased, listDays, readSealed, type DestroyedKeys } from './content-files.ts';
 import { openMasterKey, type MasterKey, type MasterKeyPlace } from './content-key.ts';
 import type { ErasureRecord } from './entry.ts';
+import type { ErasureScope } from './erasure.ts';
 import { commitmentOf, DATA_KEY_BYTES, digestOf, isErased, openTexts, sealTexts, unwrapKey, writeSlot, type Extent, type SlotPlace } from './sealed-content.ts';
 
 export interface VaultOptions extends MasterKeyPlace {
@@ -22,15 +24,6 @@ export interface VaultOptions extends MasterKeyPlace {
   readonly clock: () => number;
   /** Sealed bytes that may wait for the disk; what comes beyond is not kept. Default 64 MiB. */
   readonly pendingBytesMax?: number;
-}
-
-/** What is erased of a tenant: with nothing more all of it. */
-export interface ErasureScope {
-  readonly tenantId: string;
-  /** Days before this one, in UTC: `2030-01-31`. */
-  readonly before?: string | undefined;
-  readonly requestId?: string | undefined;
-  readonly sessionId?: string | undefined;
 }
 
 /** Which text is read. `startedAt` as in its entry spares the search. */
@@ -246,6 +239,10 @@ export class ContentVault {
 
 const DAY_MS = 86_400_000;
 
-export function dayOf(ms: number): string {
+export function contentFolder(dataDir: string): string {
+  return join(dataDir, 'content');
+}
+
+function dayOf(ms: number): string {
   return new Date(ms).toISOString().slice(0, 10);
 }

@@ -3,21 +3,23 @@
  * verb is a file under src/cli/audit.
  */
 import { didYouMean, UsageError, type CliCommand } from './command.ts';
+import { eraseContent } from './audit/erase.ts';
 import { exportAudit } from './audit/export.ts';
 import { acceptAuditLoss, rotateAuditKey } from './audit/mend.ts';
 import { proveAudit, proveAuditConsistency } from './audit/prove.ts';
 import { verifyAudit } from './audit/verify.ts';
 
-const VERBS = { verify: verifyAudit, prove: proveAudit, consistency: proveAuditConsistency, export: exportAudit, 'rotate-key': rotateAuditKey, 'accept-loss': acceptAuditLoss } as const;
+const VERBS = { verify: verifyAudit, prove: proveAudit, consistency: proveAuditConsistency, export: exportAudit, erase: eraseContent, 'rotate-key': rotateAuditKey, 'accept-loss': acceptAuditLoss } as const;
 
 export const audit: CliCommand = {
   name: 'audit',
-  summary: 'verify the audit log, prove entries, export it',
-  help: `usage: weir audit verify [--since NOTE] [--key KEY] [--dir DIR] [--json] [--config FILE]
+  summary: 'verify the audit log, prove entries, export it, erase kept content',
+  help: `usage: weir audit verify [--since NOTE] [--key KEY] [--content DIR] [--dir DIR] [--json] [--config FILE]
        weir audit verify --proof FILE [--key KEY] [--dir DIR] [--json] [--config FILE]
        weir audit prove INDEX|REQUEST-ID [--checkpoint NOTE] [--dir DIR] [--config FILE]
        weir audit consistency OLD-NOTE NEW-NOTE [--key KEY] [--dir DIR] [--json] [--config FILE]
        weir audit export [--json] [--since TIME] [--until TIME] [--tenant ID] [--kind KIND] [--dir DIR] [--config FILE]
+       weir audit erase --tenant ID [--before DAY | --request ID | --session ID] [--json] [--config FILE]
        weir audit rotate-key [--json] [--config FILE]
        weir audit accept-loss [--key-lost] [--json] [--config FILE]
 
@@ -28,6 +30,7 @@ no damage. It may run beside the proxy.
   --since NOTE  a file with a checkpoint that you kept: the log must still begin with what it covers
   --key KEY     the public key, or a file of keys, that you trust; default: key.pub beside the log, which whoever
                 can write the log can also write
+  --content DIR hold kept content (data_dir/content) against the log as well; its key is not needed
   --proof FILE  verify one proof instead; the log is not needed then
   --dir DIR     the log's folder, or a copy of it; no configuration is read then
 
@@ -36,7 +39,10 @@ consistency tells whether the newer of two checkpoints only added to the older.
 export prints entries as they stand in the log, one to a line; without --json a short row for each. TIME is a time such
 as 2030-01-31T00:00:00Z, or an age such as 24h.
 
-The proxy must be stopped for these:
+The proxy must be stopped for these; a running one erases through POST /api/v1/tenants/ID/erasures:
+erase destroys the keys of what was kept of a tenant's exchanges: of all, of those that began before a day (UTC), of one
+exchange, or of one session. Their texts are gone then, in every copy whose keys are not elsewhere: let backups of
+data_dir/content expire. The log stays as it is and verifies; an entry says what was erased, and who did it.
 rotate-key makes a new signing key. An entry names it, signed with both; the former private key is gone then.
 accept-loss goes on with a damaged log: what holds stays, the files are copied as they were, an entry tells what is lost.
 

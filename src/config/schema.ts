@@ -5,6 +5,7 @@
  * Keys whose machinery is not built yet are read and checked, and reported as not available, never silently ignored.
  */
 import { isAbsolute, resolve } from 'node:path';
+import { CONTENT_MODES } from '../contract/content.ts';
 import { ROLES } from '../contract/people.ts';
 import { FAIL_MODES } from '../contract/policy.ts';
 import { MODERATION_CATEGORIES, SOURCE_PLACE, VIEWS } from '../contract/screening.ts';
@@ -183,7 +184,10 @@ const tenant = mapping('One tenant.', {
     durability: choice('strict: an answer ends only when its entry is on disk; relaxed: within a tenth of a second. By default as under audit.', DURABILITIES, { example: 'strict' }),
   }, { default: {} }),
   hold: free('How held requests wait for a person.', { later: 'a rule’s hold takes its `then` action at once until then', example: {} }),
-  data: free('How long content is kept, and where.', { later: 'no content is stored until then', example: {} }),
+  data: mapping('Texts of this tenant’s exchanges that are kept, sealed, in `content` in data_dir.', {
+    content: choice('none; redacted: as they went on, the prompt as the provider and the answer as the client got it; original: as they came, which is what was judged.', CONTENT_MODES, { default: 'none' }),
+    keep_days: whole('Days for which they are kept; then their keys are destroyed.', { default: 30, min: 1, max: 3650, unit: 'days' }),
+  }, { default: {} }),
 });
 
 // What looks at it.
@@ -272,6 +276,8 @@ export const CONFIG = mapping('The configuration.', {
     durability: choice('strict: an answer ends only when its entry is on disk; relaxed: within a tenth of a second.', DURABILITIES, { default: 'relaxed' }),
     dir: path('Where it is written; by default `audit` in data_dir.', { example: './data/audit' }),
     key_file: path('Private key that signs its checkpoints, made on the first start; by default `keys/audit.key` in data_dir. Keep it apart from copies of the log.', { example: './data/keys/audit.key' }),
+    master_key: text('Key of kept content, 32 bytes in base64 (`openssl rand -base64 32`), in place of a file.', { example: '${WEIR_MASTER_KEY:-}', lengthMax: 100, pattern: /^[A-Za-z0-9+/]{43}=$/, patternMeaning: '32 bytes in base64' }),
+    master_key_file: path('File with that key, made when content is first kept; by default `keys/content.key` in data_dir. Keep it apart from copies of the content.', { example: './data/keys/content.key' }),
   }, { default: {} }),
   telemetry: mapping('What is seen from outside.', {
     log_level: choice('Least severe log line that is written.', ['debug', 'info', 'warn', 'error', 'silent'] as const, { default: 'info' }),
@@ -311,7 +317,7 @@ type Upstream = ReadConfig['upstreams'][string] & { readonly provider: string };
 export interface Config extends Omit<ReadConfig, 'data_dir' | 'policies' | 'audit' | 'upstreams' | 'classifiers'> {
   readonly data_dir: string;
   readonly policies: readonly string[];
-  readonly audit: ReadConfig['audit'] & { readonly dir: string; readonly key_file: string };
+  readonly audit: ReadConfig['audit'] & { readonly dir: string; readonly key_file: string; readonly master_key_file: string };
   readonly upstreams: Readonly<Record<string, Upstream>>;
   readonly classifiers: readonly (NonNullable<ReadConfig['classifiers']>[number] & { readonly patternFiles: readonly PatternSource[] })[];
 }
@@ -342,6 +348,7 @@ export function resolveConfig(config: ReadConfig, dir: string, workingDir: strin
       ...config.audit,
       dir: config.audit.dir === undefined ? resolve(dataDir, 'audit') : resolve(dir, config.audit.dir),
       key_file: config.audit.key_file === undefined ? resolve(dataDir, 'keys/audit.key') : resolve(dir, config.audit.key_file),
+      master_key_file: config.audit.master_key_file === undefined ? resolve(dataDir, 'keys/content.key') : resolve(dir, config.audit.master_key_file),
     }),
     upstreams: Object.freeze(upstreams),
     classifiers: Object.freeze((config.classifiers ?? EMBEDDED_CLASSIFIERS).map((entry) => Object.freeze({

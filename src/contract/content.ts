@@ -25,7 +25,7 @@ export interface KeptTexts {
 export interface AnswerWitness {
   came(key: string, text: string): void;
   left(key: string, text: string): void;
-  /** What was said under the key is said anew, as far as it came, or left. */
+  /** What was said under the key is said anew from its beginning. */
   cameAgain(key: string): void;
   leftAgain(key: string): void;
 }

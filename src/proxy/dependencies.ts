@@ -3,6 +3,7 @@
  * environment and no global.
  */
 import type { Snapshot } from '../config/snapshot.ts';
+import type { ContentCommitments, NewContent } from '../contract/content.ts';
 import type { ExchangeRecord } from '../contract/exchange.ts';
 import type { LateViolation } from '../contract/notification.ts';
 import type { SessionBars } from '../screen/bars.ts';
@@ -31,12 +32,19 @@ export interface ScreeningCaller {
 /** `POST /weir/v1/screen`: the parsed body in, a value for JSON out, with what the closing entry says of it. May throw WeirError. */
 export type ScreeningService = (body: unknown, caller: ScreeningCaller) => Promise<ServiceAnswer>;
 
+/** Takes the texts of an exchange whose tenant keeps content; what it returns stands in the entry. Returns at once, and never throws. */
+export interface ContentPort {
+  put(content: NewContent): ContentCommitments | undefined;
+}
+
 export interface ProxyDependencies {
   /** The current snapshot. An exchange asks once and keeps what it got. */
   snapshot(): Snapshot;
   /** The compiled plan of a tenant of the current snapshot; undefined when there is none, and then nothing is allowed. */
   plan(tenantId: string): ScreeningPlan | undefined;
   readonly audit: AuditPort;
+  /** Without it no content is kept. */
+  readonly content?: ContentPort;
   readonly screeningService: ScreeningService;
   /** Keys of tenants beside those of the configuration; they change by themselves. */
   readonly storedKeys?: StoredKeys;

@@ -115,6 +115,8 @@ async function screenedRoute(exchange: OpenExchange, site: ExchangeSite, identif
   const said = readCallerContext(req.rawHeaders, identified.tenant);
   const request = await exchange.stage('read_request', () => readRequest(req, route, requestLimits(exchange), signal));
   noteRequest(exchange, request);
+  exchange.keepContent();
+  exchange.kept?.promptCame(request.reading.segments);
   const plan = planOfCaller(base, { sessionId: facts.sessionId, userId: request.reading.userId, keyId: identified.keyId, requestId: exchange.requestId }, said);
   facts.policy = plan.policyName;
   await exchange.admission?.takeTokens(facts.requestBytes);
@@ -125,6 +127,7 @@ async function screenedRoute(exchange: OpenExchange, site: ExchangeSite, identif
   const { verdict, pseudonyms } = await exchange.stage('decide_input', () => decideInSession(plan, prompt, context, session));
   facts.input = verdict.record;
   if (verdict.kind !== 'forward') return answerRefused(exchange, route, request, verdict);
+  exchange.kept?.promptLeaves(request.reading.segments, verdict.edits);
 
   const { config, screened } = upstreamOf(exchange, site, identified);
   const afterwards = exchange.afterwards = request.reading.observed === true ? undefined : openAfterwards(exchange, site, plan);

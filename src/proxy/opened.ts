@@ -8,12 +8,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { TenantConfig } from '../config/schema.ts';
 import type { Snapshot } from '../config/snapshot.ts';
 import { CHANNELS, type Stage, type StageEnded } from '../contract/channels.ts';
+import type { ContentCommitments } from '../contract/content.ts';
 import { WeirError } from '../contract/errors.ts';
 import type { DecisionRecord, ExchangeRecord, Outcome, TokenUsage } from '../contract/exchange.ts';
 import type { Afterwards } from '../screen/afterwards.ts';
 import type { Admission } from '../tenant/limits.ts';
 import type { ProxyDependencies } from './dependencies.ts';
 import { fieldValue, headerSafe } from './headers.ts';
+import { keptOf, type KeptExchange } from './kept.ts';
 
 /** Why an exchange stopped when nothing was wrong with it: nobody waits for the answer. */
 export class ClientLeft extends Error {
@@ -68,6 +70,9 @@ export class OpenExchange {
   /** What is still to be learnt of it, where it was let go on before all was known. */
   afterwards?: Afterwards;
 
+  /** Its texts, where its tenant keeps content. */
+  kept?: KeptExchange;
+
   readonly #dependencies: ProxyDependencies;
   readonly #abort = new AbortController();
   readonly #onClose = (): void => this.stop(new ClientLeft());
@@ -110,6 +115,11 @@ export class OpenExchange {
 
   now(): number {
     return (this.#dependencies.clock ?? Date.now)();
+  }
+
+  /** Its prompt is known to be read as texts: from here on they are kept, where the tenant asks for it. */
+  keepContent(): void {
+    if (this.#dependencies.content !== undefined) this.kept = keptOf(this.facts.tenant);
   }
 
   stop(reason: ClientLeft | WeirError): void {
@@ -174,6 +184,11 @@ export class OpenExchange {
     }
   }
 
+  #putContent(): ContentCommitments | undefined {
+    const { kept, facts: { tenant, sessionId } } = this;
+    return kept && this.#dependencies.content!.put({ tenantId: tenant!.id, requestId: this.requestId, sessionId, startedAt: new Date(this.startedAtMs).toISOString(), texts: kept.texts });
+  }
+
   #record(): ExchangeRecord {
     const { facts } = this;
     return {
@@ -197,6 +212,7 @@ export class OpenExchange {
       held_chars_max: facts.heldCharsMax,
       held_ms_total: facts.heldMsTotal,
       usage: facts.usage,
+      content: this.#putContent(),
       request_bytes: facts.requestBytes,
       response_bytes: facts.responseBytes,
       started_at: new Date(this.startedAtMs).toISOString(),

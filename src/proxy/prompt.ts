@@ -44,7 +44,7 @@ export interface ScreenedPrompt {
 
 export type PromptVerdict =
   /** To be sent, as it came or redacted. */
-  | { readonly kind: 'forward'; readonly request: ScreenedRequest; readonly record: DecisionRecord }
+  | { readonly kind: 'forward'; readonly request: ScreenedRequest; readonly record: DecisionRecord; readonly edits: readonly SegmentEdits[] }
   | { readonly kind: 'blocked'; readonly code: ErrorCode; readonly message?: string; readonly record: DecisionRecord }
   /** Answered here with a text of the policy. */
   | { readonly kind: 'answered'; readonly message: string; readonly record: DecisionRecord };
@@ -111,7 +111,7 @@ export function decidePrompt(plan: ScreeningPlan, prompt: ScreenedPrompt, contex
   const decision = plan.decide(acted, 'input', context);
   const shadow = plan.shadowed?.(prompt.screened, 'input', context);
   const record = (redactions = 0): DecisionRecord => ({ ...decisionRecord(decision, prompt, redactions, acted), facts: factsOf(plan, prompt, acted, context), ...(shadow === undefined ? {} : { shadow }) });
-  if (prompt.request.reading.observed === true) return { kind: 'forward', request: new ScreenedRequest(prompt.request.document.splice([])), record: { ...record(), action: 'allow' } };
+  if (prompt.request.reading.observed === true) return { kind: 'forward', request: new ScreenedRequest(prompt.request.document.splice([])), record: { ...record(), action: 'allow' }, edits: [] };
   switch (decision.action) {
     case 'block': case 'replace': return refuse(plan, decision, record());
     default: {
@@ -123,7 +123,7 @@ export function decidePrompt(plan: ScreeningPlan, prompt: ScreenedPrompt, contex
       const signed = edits.find(({ segment }) => segment.fixed === true);
       if (signed !== undefined) return refuseSigned(plan, signed.segment, decision, { ...record(), action: 'block' });
       const body = prompt.request.document.splice(edits.map((edit) => ({ path: edit.segment.jsonPath!, key: edit.segment.key, value: applyEdits(edit.segment.content, edit.edits) })));
-      return { kind: 'forward', request: new ScreenedRequest(body), record: record(edits.reduce((sum, edit) => sum + edit.edits.length, 0)) };
+      return { kind: 'forward', request: new ScreenedRequest(body), record: record(edits.reduce((sum, edit) => sum + edit.edits.length, 0)), edits };
     }
   }
 }
@@ -168,7 +168,8 @@ function failedClosed({ rule, degraded }: PolicyDecision): boolean {
   return rule !== undefined && degraded.includes(rule.id);
 }
 
-interface SegmentEdits {
+/** What changes in a text before it goes on. */
+export interface SegmentEdits {
   readonly segment: Segment;
   readonly edits: readonly TextEdit[];
 }

@@ -86,6 +86,7 @@ class Relay implements BodyTaker {
       mediaType: media,
       limits: { eventBytesMax: limits.event_bytes_max, responseBytesMax: limits.response_bytes_max },
       opaque,
+      witness: exchange.kept,
       onBytes: (bytes) => this.#onBytes(bytes),
       onDone: ({ blocked, error }) => (error === undefined ? void this.#onDone(blocked) : this.#fail(error)),
     });

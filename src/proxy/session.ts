@@ -99,6 +99,7 @@ export class Session implements OpenSession {
   constructor(options: SessionOptions) {
     this.#options = options;
     this.#exchange = options.exchange;
+    if (options.screen !== undefined) this.#exchange.keepContent();
     this.#guard = options.screen && this.#createGuard(options.screen);
   }
 
@@ -174,6 +175,7 @@ export class Session implements OpenSession {
       const document = readJson(frame, json);
       const reading = dialect.readClientEvent(document);
       eventId = reading.eventId;
+      exchange.kept?.promptCame(reading.segments);
       if (reading.asks) {
         await exchange.admission?.takeRequest();
         await exchange.admission?.takeTokens(frame.length);
@@ -184,6 +186,7 @@ export class Session implements OpenSession {
       this.#input.add(verdict.record);
       if (this.#over) return;
       if (verdict.kind === 'forward') {
+        exchange.kept?.promptLeaves(reading.segments, verdict.edits);
         this.#hear(plan, prompt.screened, own);
         if (verdict.request.body === frame) for (const { content, contentType } of reading.segments) if (contentType === 'text') this.#guard!.know(content);
         return this.#forward(upstream, verdict.request);
@@ -264,6 +267,7 @@ export class Session implements OpenSession {
       plan: live,
       opaque,
       bytesMax: this.#options.waitingBytesMax,
+      witness: this.#exchange.kept,
       onFrame: (frame) => this.#sendClient(frame),
       onUpstream: (frame) => this.#options.upstream.send(frame),
       onRefused: (kind) => this.#tellError('opaque_refused', `an answer holds ${kind}, which cannot be screened here and was left out`),

@@ -6,6 +6,7 @@
  *
  * What was spoken cannot be unsaid: audio that left before its transcript was blocked stays with the client.
  */
+import type { AnswerWitness } from '../contract/content.ts';
 import type { OpaqueKind } from '../contract/exchange.ts';
 import { WeirError } from '../contract/errors.ts';
 import type { Treatment } from '../contract/screening.ts';
@@ -23,6 +24,8 @@ export interface FrameGuardOptions {
   readonly opaque: Readonly<Record<OpaqueKind, Treatment>>;
   /** Of the texts of one answer, and of what waits for scores. */
   readonly bytesMax: number;
+  /** Hears the texts, where they are kept. */
+  readonly witness?: AnswerWitness | undefined;
   readonly onFrame: (frame: Buffer) => void;
   /** For the upstream: the end of an answer that the policy cut. */
   readonly onUpstream: (frame: Buffer) => void;
@@ -95,6 +98,7 @@ class SocketGuard implements FrameGuard {
       repeats: true,
       plan: options.plan,
       tally: this.#tally,
+      witness: options.witness,
       waitingMax: WAITING_FRAMES_MAX,
       lanesMax: LANES_MAX,
       onEvent: (frame, closes) => {

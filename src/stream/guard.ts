@@ -7,6 +7,7 @@
  * cuts. Held is at most what the patterns need, and never more than the limits. No I/O.
  */
 import { isUtf8 } from 'node:buffer';
+import type { AnswerWitness } from '../contract/content.ts';
 import type { DecisionRecord, OpaqueKind, OpaquePart } from '../contract/exchange.ts';
 import { WeirError } from '../contract/errors.ts';
 import type { PolicyDecision } from '../contract/policy.ts';
@@ -35,6 +36,8 @@ export interface GuardOptions {
   readonly limits: GuardLimits;
   /** What becomes of an answer that is media; default: it passes. */
   readonly opaque?: Readonly<Partial<Record<OpaqueKind, Treatment>>>;
+  /** Hears the texts, where they are kept. */
+  readonly witness?: AnswerWitness | undefined;
   /** Bytes for the client, in order; called from within `feed` and `end`, and later when scores arrive. */
   readonly onBytes: (bytes: Buffer) => void;
   /**
@@ -108,6 +111,7 @@ class AnswerGuard implements Guard {
       repeats: options.dialect.repeats === true,
       plan: options.plan,
       tally: this.#tally,
+      witness: options.witness,
       onEvent: (bytes, closes) => {
         for (const prefix of closes) this.#ended.add(prefix);
         this.#out.push(bytes);

@@ -3,6 +3,7 @@
  * still become part of a match, and leaves in its place, as the bytes it came in or with its texts replaced. Whoever frames
  * the events (stream/guard for HTTP, stream/frames for WebSocket) puts them in and takes what leaves. No I/O.
  */
+import type { AnswerWitness } from '../contract/content.ts';
 import { WeirError } from '../contract/errors.ts';
 import type { EventReading, Piece, ResponseReader } from '../dialect/dialect.ts';
 import { spliceText, type JsonEdit, type JsonPath } from '../dialect/json.ts';
@@ -18,6 +19,7 @@ export interface EventQueueOptions {
   readonly repeats: boolean;
   readonly plan: OutputPlan;
   readonly tally: Tally;
+  readonly witness?: AnswerWitness | undefined;
   /** Events that may wait behind a held one before it is sent in two parts; default 8 for each choice that has begun. */
   readonly waitingMax?: number;
   /** Channels that may be open or remembered; default: as many as come. */
@@ -173,7 +175,9 @@ export class EventQueue {
       for (const one of event.placed) {
         const until = Math.min(one.end, one.lane.channel.released);
         const text = until > one.start ? leaving(one, until) : '';
-        if (text !== '' && this.#options.reader.canCarry(one.lane.key)) this.append(this.#options.reader.textEvent(one.lane.key, text));
+        if (text === '' || !this.#options.reader.canCarry(one.lane.key)) continue;
+        this.append(this.#options.reader.textEvent(one.lane.key, text));
+        this.#options.witness?.left(one.lane.key, text);
       }
     }
     for (const { key, channel } of this.#lanes.values()) if (key.startsWith(scope)) channel.abandon();
@@ -237,6 +241,7 @@ export class EventQueue {
     if (piece.copy === true && lane.said !== '') return this.#take({ ...piece, key: `${piece.key}~${piece.carrier}`, copy: false, whole: true }, placed);
     if (this.#repeats) lane.said += piece.text;
     tally.textChars += piece.text.length;
+    this.#options.witness?.came(piece.key, piece.text);
     const allowed = channel.feed(piece.text) && ((piece.whole !== true && piece.copy !== true) || channel.close());
     lane.carry = undefined;
     tally.held(channel.position - channel.released);
@@ -252,12 +257,14 @@ export class EventQueue {
       known.channel.abandon();
       this.#replaced += known.channel.replaced;
       lane = this.#openLane(piece);
+      this.#options.witness?.cameAgain(piece.key);
     }
     lane.growing = true;
     const { channel } = lane;
     const { start, text } = lane.carry ?? { start: channel.position, text: '' };
     const fresh = text + piece.text.slice(lane.said.length);
     this.#options.tally.textChars += piece.text.length - lane.said.length;
+    this.#options.witness?.came(piece.key, piece.text.slice(lane.said.length));
     const allowed = channel.feed(piece.text.slice(lane.said.length));
     lane.said = piece.text;
     const until = Math.max(start, Math.min(channel.released, start + fresh.length));
@@ -288,6 +295,8 @@ export class EventQueue {
       const { piece, lane, leaves } = placed;
       const value = leaves ?? (placed.copy ? lane.left : leaving(placed, placed.end));
       if (this.#repeats && !placed.copy && leaves === undefined) lane.left += value;
+      if (leaves !== undefined) this.#options.witness?.leftAgain(lane.key);
+      if (!placed.copy) this.#options.witness?.left(lane.key, value);
       if (value === piece.text) continue;
       edits.push({ path: piece.path, value, key: piece.inKey });
       this.#changed.set(choiceOf(lane.key), lane.key);
@@ -329,6 +338,7 @@ export class EventQueue {
       if (until < placed.end) lane.carry = { start: until, text: placed.text.slice(until - placed.start) };
       const value = leaving(placed, until);
       if (this.#repeats) lane.left += value;
+      this.#options.witness?.left(lane.key, value);
       return { path: placed.piece.path, value };
     });
     // What repeats the texts of the event whole, such as log-probabilities, would show what stays behind.
@@ -349,6 +359,7 @@ export class EventQueue {
       lane.carry = undefined;
       if (this.#repeats) lane.left += tail;
       if (lane.growing) continue;
+      this.#options.witness?.left(lane.key, tail);
       this.append(this.#options.reader.textEvent(lane.key, tail));
     }
   }

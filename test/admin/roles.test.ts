@@ -44,6 +44,7 @@ const CALLS: Readonly<Record<string, (house: House, round: number) => Promise<Ca
   listKeys: async () => ({ path: '/api/v1/tenants/default/keys' }),
   createKey: async (_, round) => ({ path: '/api/v1/tenants/default/keys', body: { name: `made-${round}` } }),
   revokeKey: async (house, round) => ({ path: `/api/v1/tenants/default/keys/${(await ask(house.adminUrl, '/api/v1/tenants/default/keys', { method: 'POST', token: house.token, body: { name: `spent-${round}` } })).body.key_id}` }),
+  eraseContent: async () => ({ path: '/api/v1/tenants/default/erasures', body: { session_id: 'none' } }),
   readUsage: async () => ({ path: '/api/v1/usage' }),
 };
 

@@ -10,6 +10,7 @@ import t, { type Test } from 'tap';
 import { openAuditLog } from '../../src/audit/log.ts';
 import type { EntryProof } from '../../src/audit/proof.ts';
 import { proveEntryApart } from '../../src/audit/proof.ts';
+import { ContentVault } from '../../src/audit/vault.ts';
 import { audit } from '../../src/cli/audit.ts';
 import type { Io } from '../../src/cli/command.ts';
 import { exchangeRecord, linesOf, logOptions, segmentsOf, writeLog } from '../helpers/audit.ts';
@@ -167,6 +168,37 @@ t.test('rotate-key and accept-loss, and that they leave a running log alone', as
   t.match(await call(['accept-loss', '--config', config]), { code: 0, out: /nothing is lost/ }, 'the log is sound; only its key is not');
   t.match(JSON.parse((await call(['accept-loss', '--key-lost', '--config', config, '--json'])).out), { accepted: true, reason: 'the signing key was lost', kept: 13, count: 0 });
   t.match(await call(['verify', '--config', config]), { code: 0 });
+});
+
+t.test('erase, and verify with the content', async (t) => {
+  const { dir, config, folder } = await house(t);
+  const content = join(folder, 'data/content');
+  const log = await openAuditLog(logOptions(dir));
+  const vault = new ContentVault({ dir: content, keyFile: join(folder, 'data/keys/content.key'), clock: Date.now, audit: async () => {} });
+  for (const id of ['a', 'b', 'c', 'd']) {
+    const record = exchangeRecord(id);
+    const commitments = vault.put({ tenantId: 'acme', requestId: id, sessionId: id === 'b' ? 's' : undefined, startedAt: record.started_at, texts: { input: { texts: [{ place: 'x', text: 'y' }], cut: 0 } } });
+    await log.append({ ...record, content: commitments }, 'strict');
+  }
+  await vault.close();
+  t.match(await call(['erase', '--tenant', 'acme', '--request', 'a', '--config', config]), { code: 1, err: /process \d+ already writes to the audit log/ });
+  await log.close();
+  t.match(await call(['verify', '--config', config, '--content', content]), { code: 0, out: /content: 4 texts are those of their entries, 0 erased, 0 not there\n$/ });
+  t.match(await call(['erase', '--tenant', 'acme', '--request', 'a', '--config', config]), { code: 0, out: 'the keys of 1 exchanges are destroyed; an entry says so\n' });
+  rmSync(join(folder, 'data/keys/content.key'));
+  t.same(JSON.parse((await call(['erase', '--tenant', 'acme', '--session', 's', '--json', '--config', config])).out), { destroyed: 1, gone: 0 });
+  t.match(JSON.parse((await call(['verify', '--config', config, '--content', content, '--json'])).out), { ok: true, content: { sound: 2, erased: 2, missing: 0, altered: 0 } });
+  const sealed = join(content, 'acme/2026-01-02.content');
+  const bytes = readFileSync(sealed);
+  bytes[bytes.length - 1]! ^= 1;
+  writeFileSync(sealed, bytes);
+  t.match(await call(['verify', '--config', config, '--content', content]), { code: 1, out: /ALTERED: 1 texts are not those of their entries, the newest of entry 14\n$/ });
+  t.match(await call(['verify', '--config', config, '--content', join(folder, 'none')]), { code: 0, out: /content: 0 texts .* 4 not there/ });
+  t.same(JSON.parse((await call(['erase', '--tenant', 'acme', '--before', '2026-01-02', '--json', '--config', config])).out), { destroyed: 0, gone: 0 });
+  t.match(await call(['erase', '--tenant', 'acme', '--config', config]), { code: 0, out: /2 exchanges are destroyed, 2 were gone before/ });
+  t.match(await call(['verify', '--config', config, '--content', content]), { code: 0, out: /0 texts are those of their entries, 4 erased/ });
+  t.match(await call(['export', '--kind', 'erasure', '--json', '--config', config]), { out: /"author":"cli[^"]*","destroyed":1,"gone":0,.*"request_id":"a"/ });
+  for (const [args, message] of [[[], /name a tenant/], [['--tenant', 'acme', '--before', 'then'], /a day such as/], [['--tenant', 'acme', '--request', 'a', '--session', 's'], /give one of/], [['--tenant', 'acme', '--request', ''], /nobody's/]] as const) await t.rejects(call(['erase', ...args, '--config', config]), { name: 'UsageError', message });
 });
 
 t.test('wrong calls', async (t) => {

@@ -20,7 +20,7 @@ t.test('the keys that differ are told, and no others', async (t) => {
   const started = await configOf({});
   t.same(waitingForRestart(started, await configOf({})), []);
   t.same(waitingForRestart(started, await configOf({ store: { url: 'sqlite:other.db' }, redis: { url: 'redis://127.0.0.1:9' }, screening: { deadline_ms: 90 } })), ['store.url']);
-  t.same(waitingForRestart(started, await configOf({ data_dir: 'elsewhere', telemetry: { log_level: 'warn' }, admin: { port: 1 } })), ['data_dir', 'admin.port', 'audit.dir', 'audit.key_file', 'telemetry']);
+  t.same(waitingForRestart(started, await configOf({ data_dir: 'elsewhere', telemetry: { log_level: 'warn' }, admin: { port: 1 } })), ['data_dir', 'admin.port', 'audit.dir', 'audit.key_file', 'audit.master_key_file', 'telemetry']);
   t.same(RESTART_KEYS.filter((key) => !CONFIG_KEYS.some(({ path }) => path === key)), [], 'each is a key of the configuration');
   const told = CONFIG_KEYS.filter(({ description }) => description.endsWith('A change counts after a restart.')).map(({ path }) => path);
   t.ok(told.includes('store.url') && told.includes('telemetry.traces.exporter') && !told.includes('redis.url') && !told.includes('telemetry'));

@@ -29,7 +29,7 @@ export async function acceptAuditLoss(args: readonly string[], io: Io): Promise<
   });
 }
 
-async function orFail(io: Io, verb: string, work: () => Promise<number>): Promise<number> {
+export async function orFail(io: Io, verb: string, work: () => Promise<number>): Promise<number> {
   try {
     return await work();
   } catch (error) {

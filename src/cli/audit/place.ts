@@ -3,10 +3,13 @@ import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { readCheckpoint, type NoteKey, type SignedCheckpoint } from '../../audit/checkpoint.ts';
+import type { MasterKeyPlace } from '../../audit/content-key.ts';
 import type { AuditLogOptions } from '../../audit/log.ts';
 import { publishedKeys, readNoteKeys } from '../../audit/recovery.ts';
 import { PUBLIC_KEYS_FILE } from '../../audit/segments.ts';
+import { contentFolder } from '../../audit/vault.ts';
 import { readSources } from '../../config/load.ts';
+import type { Config } from '../../config/schema.ts';
 import { ConfigError } from '../../contract/errors.ts';
 import { UsageError, type Io } from '../command.ts';
 
@@ -26,10 +29,16 @@ export async function logOptions(options: PlaceOptions, io: Io): Promise<AuditLo
   return { dir, keyFile, origin: `weir/${hostname()}`, clock: Date.now };
 }
 
-async function configured({ config: file }: PlaceOptions, io: Io): Promise<{ readonly dir: string; readonly key_file: string }> {
+/** Where content is kept, and its master key. */
+export async function contentPlace(options: PlaceOptions, io: Io): Promise<MasterKeyPlace> {
+  const { master_key: key, master_key_file: keyFile, dataDir } = await configured(options, io);
+  return { dir: contentFolder(dataDir), keyFile, key };
+}
+
+async function configured({ config: file }: PlaceOptions, io: Io): Promise<Config['audit'] & { readonly dataDir: string }> {
   const { config, issues } = await readSources(file, io.env);
   if (config === undefined) throw new ConfigError(issues);
-  return config.audit;
+  return { ...config.audit, dataDir: config.data_dir };
 }
 
 /** `--key`: a key as it stands in key.pub, or a file of them; without it those beside the log. */

@@ -1,11 +1,12 @@
 /** `weir audit verify`: the whole log, or one proof, against the public key. */
 import { checkLog, type LogCheck } from '../../audit/check.ts';
+import { checkContent, type ContentCheck } from '../../audit/content-check.ts';
 import { proofFault } from '../../audit/proof.ts';
 import { CHECKPOINTS_FILE } from '../../audit/segments.ts';
 import { parseCall, type Io } from '../command.ts';
 import { countingKeys, logFolder, readNamed, readNoteFile } from './place.ts';
 
-const OPTIONS = { since: 'value', key: 'value', proof: 'value', dir: 'value', json: 'flag', config: 'value' } as const;
+const OPTIONS = { since: 'value', key: 'value', proof: 'value', content: 'value', dir: 'value', json: 'flag', config: 'value' } as const;
 const PROGRESS_MS = 250;
 
 export async function verifyAudit(args: readonly string[], io: Io): Promise<number> {
@@ -22,8 +23,9 @@ export async function verifyAudit(args: readonly string[], io: Io): Promise<numb
   const check = await checkLog({ dir, keys, since, progress: progressOf(io) });
   const seconds = (performance.now() - began) / 1e3;
   const fault = check.damage === undefined ? unsignedFault(check, options.key) : undefined;
-  const ok = check.damage === undefined && fault === undefined;
-  io.stdout(options.json ? `${JSON.stringify({ ...resultOf(check, dir), ok, reason: fault, seconds: Number(seconds.toFixed(3)) })}\n` : textOf(check, dir, fault, seconds));
+  const content = options.content === undefined ? undefined : await checkContent(dir, options.content);
+  const ok = check.damage === undefined && fault === undefined && (content?.altered ?? 0) === 0;
+  io.stdout(options.json ? `${JSON.stringify({ ...resultOf(check, dir), ok, reason: fault, content: content && contentResultOf(content), seconds: Number(seconds.toFixed(3)) })}\n` : textOf(check, dir, fault, seconds) + (content === undefined ? '' : contentTextOf(content)));
   return ok ? 0 : 1;
 }
 
@@ -51,6 +53,15 @@ function progressOf(io: Io): (bytes: number, total: number) => void {
 
 function resultOf({ entries, bytes, head, root, checkpoints, newest, tornBytes, tornNoteBytes, losses, rotations, damage }: LogCheck, dir: string): Record<string, unknown> {
   return { dir, entries, bytes, head, root, checkpoints, signed_entries: newest?.size ?? 0, torn_bytes: tornBytes, torn_note_bytes: tornNoteBytes, losses, rotations, damage };
+}
+
+function contentResultOf({ sound, erased, missing, altered, firstAltered }: ContentCheck): Record<string, unknown> {
+  return { sound, erased, missing, altered, first_altered: firstAltered && { index: firstAltered.index, request_id: firstAltered.requestId } };
+}
+
+function contentTextOf({ sound, erased, missing, altered, firstAltered }: ContentCheck): string {
+  const counts = `content: ${sound} texts are those of their entries, ${erased} erased, ${missing} not there\n`;
+  return altered === 0 ? counts : `${counts}ALTERED: ${altered} texts are not those of their entries, the newest of entry ${firstAltered!.index}\n`;
 }
 
 function textOf(check: LogCheck, dir: string, fault: string | undefined, seconds: number): string {

@@ -1,0 +1,27 @@
+/**
+ * Kept content does not grow old: at the start and every hour the days that are older than their tenant keeps them are
+ * erased like any other, with an entry. Where that fails it is told, and tried again an hour later.
+ */
+import { CHANNELS } from '../contract/channels.ts';
+import type { ContentVault } from './vault.ts';
+
+const SWEEP_MS = 3_600_000;
+
+/** `keepDays`: by tenant, as it is at that moment. Returns the function that ends it. */
+export function keepWithin(vault: ContentVault, keepDays: () => ReadonlyMap<string, number>): () => Promise<void> {
+  let isWell = true;
+  const tell = (healthy: boolean, detail: string): void => {
+    if (healthy !== isWell) CHANNELS.healthChanged.publish({ part: 'content retention', healthy, detail });
+    isWell = healthy;
+  };
+  const sweep = (): Promise<void> => vault.sweep(keepDays()).then(
+    () => tell(true, 'old content is erased again'),
+    (error: unknown) => tell(false, `old content could not be erased (${(error as NodeJS.ErrnoException).code ?? (error as Error).name})`),
+  );
+  let sweeping = sweep();
+  const timer = setInterval(() => (sweeping = sweeping.then(sweep)), SWEEP_MS).unref();
+  return () => {
+    clearInterval(timer);
+    return sweeping;
+  };
+}

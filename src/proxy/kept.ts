@@ -1,0 +1,96 @@
+/**
+ * The texts of one exchange on their way into the vault, where its tenant asks for that: gathered as they come or as they
+ * go on, bounded, and sealed with its closing entry. Nothing waits for it, and nothing is written here.
+ */
+import type { TenantConfig } from '../config/schema.ts';
+import { CONTENT_CHARS_MAX, type AnswerWitness, type ContentMode, type KeptText, type KeptTexts } from '../contract/content.ts';
+import type { Segment } from '../contract/exchange.ts';
+import { applyEdits } from '../text/edits.ts';
+import type { SegmentEdits } from './prompt.ts';
+
+export class KeptExchange implements AnswerWitness {
+  readonly #mode: Exclude<ContentMode, 'none'>;
+  #prompt: KeptText[] = [];
+  #promptChars = 0;
+  #promptCut = 0;
+  /** By channel. */
+  readonly #answer = new Map<string, string>();
+  #answerChars = 0;
+  #answerCut = 0;
+
+  constructor(mode: Exclude<ContentMode, 'none'>) {
+    this.#mode = mode;
+  }
+
+  /** A prompt that has come, whatever becomes of it. */
+  promptCame(segments: readonly Segment[]): void {
+    if (this.#mode === 'original') this.#addPrompt(segments, []);
+  }
+
+  /** A prompt goes on, with these changes. */
+  promptLeaves(segments: readonly Segment[], edits: readonly SegmentEdits[]): void {
+    if (this.#mode === 'redacted') this.#addPrompt(segments, edits);
+  }
+
+  came(key: string, text: string): void {
+    if (this.#mode === 'original') this.#add(key, text);
+  }
+
+  cameAgain(key: string): void {
+    if (this.#mode === 'original') this.#drop(key);
+  }
+
+  left(key: string, text: string): void {
+    if (this.#mode === 'redacted') this.#add(key, text);
+  }
+
+  leftAgain(key: string): void {
+    if (this.#mode === 'redacted') this.#drop(key);
+  }
+
+  get texts(): { readonly input: KeptTexts; readonly output: KeptTexts } {
+    return {
+      input: { texts: this.#prompt, cut: this.#promptCut },
+      output: { texts: [...this.#answer].map(([place, text]) => ({ place, text })), cut: this.#answerCut },
+    };
+  }
+
+  /** The newest texts matter most: the oldest make room. */
+  #addPrompt(segments: readonly Segment[], edits: readonly SegmentEdits[]): void {
+    const changed = new Map(edits.map((entry) => [entry.segment, entry.edits]));
+    for (const segment of segments) {
+      if (segment.contentType !== 'text') continue;
+      const { path: place, role, content } = segment;
+      const all = changed.has(segment) ? applyEdits(content, changed.get(segment)!) : content;
+      const text = all.slice(-CONTENT_CHARS_MAX);
+      this.#promptCut += all.length - text.length;
+      this.#prompt.push({ place, ...(role === undefined ? {} : { role }), text });
+      this.#promptChars += text.length;
+    }
+    let dropped = 0;
+    for (; this.#promptChars > CONTENT_CHARS_MAX; dropped++) {
+      this.#promptChars -= this.#prompt[dropped]!.text.length;
+      this.#promptCut += this.#prompt[dropped]!.text.length;
+    }
+    this.#prompt.splice(0, dropped);
+  }
+
+  #add(key: string, text: string): void {
+    const fitting = text.slice(0, CONTENT_CHARS_MAX - this.#answerChars);
+    this.#answerCut += text.length - fitting.length;
+    if (fitting === '') return;
+    this.#answerChars += fitting.length;
+    this.#answer.set(key, (this.#answer.get(key) ?? '') + fitting);
+  }
+
+  #drop(key: string): void {
+    this.#answerChars -= this.#answer.get(key)?.length ?? 0;
+    this.#answer.delete(key);
+  }
+}
+
+/** Undefined where the tenant keeps no content. */
+export function keptOf(tenant: TenantConfig | undefined): KeptExchange | undefined {
+  const mode = tenant?.data?.content ?? 'none';
+  return mode === 'none' ? undefined : new KeptExchange(mode);
+}
