@@ -3,7 +3,7 @@
  * tenant-viewer gets the exchanges of their tenants and nothing else. Entries hold no content; neither do answers.
  */
 import type { AuditEntry, EntryFilter } from '../audit/entries.ts';
-import type { EntryProof } from '../audit/proof.ts';
+import type { EntryProof } from '../audit/proof-check.ts';
 import { sees, seesAll, type Actor } from '../contract/people.ts';
 import { fault, invalid, missing, type DeskAnswer, type DeskRequest, type Route } from './desk.ts';
 import { ref } from './schemas.ts';

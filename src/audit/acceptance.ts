@@ -5,6 +5,7 @@
  */
 import { copyFile, mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { WeirError } from '../contract/errors.ts';
 import { checkLog, type LogCheck } from './check.ts';
 import { readCheckpoints } from './checkpoint.ts';
 import type { LossAcceptedRecord } from './entry.ts';
@@ -12,7 +13,7 @@ import { readSigner } from './key.ts';
 import { lockFolder } from './lock.ts';
 import { openAuditLog, type AuditLogOptions } from './log.ts';
 import { publishedKeys } from './recovery.ts';
-import { CHECKPOINTS_FILE, EDGE_FILE, firstIndexOf, listSegments, readIfThere, readSegment, replaceFile, syncFolder } from './segments.ts';
+import { CHECKPOINTS_FILE, EDGE_FILE, firstIndexOf, listSegments, PRUNED_FILE, readIfThere, readSegment, replaceFile, syncFolder } from './segments.ts';
 import type { Damage } from './verify.ts';
 
 export interface Acceptance {
@@ -36,6 +37,9 @@ export async function acceptLoss(options: AuditLogOptions, keyLost: boolean): Pr
     isOwnKeyKnown = published.some(({ text }) => text === own?.public.text);
     check = await checkLog({ dir, keys: [...published, ...(own === undefined ? [] : [own.public])] });
     if (check.damage === undefined && !keyLost) return undefined;
+    const [begin] = await listSegments(dir, check.first);
+    // Going on from entry 0 would cut all that is there off.
+    if (check.damage !== undefined && begin !== undefined && (check.damage.segment === PRUNED_FILE || check.damage.index < firstIndexOf(begin))) throw new WeirError('audit_unavailable', `the beginning of the audit log is lost, and ${begin} is there; put what is missing back, or the file ${PRUNED_FILE}, from a copy, or move the folder away to begin another log`);
     const { damage, newest, entries } = check;
     const kept = damage === undefined || damage.segment === CHECKPOINTS_FILE && damage.line > 0 ? entries : damage.index;
     const count = Math.max(0, (newest?.size ?? 0) - kept);

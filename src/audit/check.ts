@@ -10,8 +10,9 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { verifyFileBlock, type Block, type Landmark, type VerifiedBlock } from './blocks.ts';
 import { isSignedByApart, readCheckpoints, readRotation, type NoteKey, type SignedCheckpoint } from './checkpoint.ts';
-import { CHECKPOINTS_FILE, listSegments, readIfThere } from './segments.ts';
-import { TreeEdge } from './tree.ts';
+import { readStart, startFault, type LogStart } from './pruned.ts';
+import { CHECKPOINTS_FILE, listSegments, PRUNED_FILE, readIfThere } from './segments.ts';
+import { EMPTY_ROOT, TreeEdge } from './tree.ts';
 import { chainFault, EMPTY_HEAD, type Damage, type Head } from './verify.ts';
 
 export interface CheckOptions {
@@ -27,7 +28,11 @@ export interface CheckOptions {
 }
 
 export interface LogCheck {
+  /** Those that were pruned included. */
   readonly entries: number;
+  /** The first that is there; above 0 the log was pruned, which `pruned` says. */
+  readonly first: number;
+  readonly pruned?: { readonly index: number; readonly time: string };
   readonly bytes: number;
   readonly head: Head;
   readonly root: string;
@@ -48,11 +53,30 @@ const BLOCK_BYTES = 2 * 1024 * 1024;
 const THREADS_MAX = 8;
 
 export async function checkLog(options: CheckOptions): Promise<LogCheck> {
+  for (let attempt = 1; ; attempt++) {
+    const began = await readIfThere(join(options.dir, PRUNED_FILE));
+    const isOther = async (): Promise<boolean> => attempt < ATTEMPTS_MAX && String(await readIfThere(join(options.dir, PRUNED_FILE))) !== String(began);
+    try {
+      const check = await checkOnce(options);
+      if (check.damage === undefined || !(await isOther())) return check;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || !(await isOther())) throw error;
+    }
+  }
+}
+
+/** A log that is pruned meanwhile is looked at anew. */
+const ATTEMPTS_MAX = 4;
+
+async function checkOnce(options: CheckOptions): Promise<LogCheck> {
   const { dir } = options;
+  const start = await readStart(dir);
+  if (start === undefined) return unreadable({ segment: PRUNED_FILE, line: 1, index: 0, reason: 'it does not say where the log begins' });
+  const { first, entry: pruned } = start;
   const notes = readCheckpoints((await readIfThere(join(dir, CHECKPOINTS_FILE))) ?? Buffer.alloc(0)); // before the segments, which may grow
-  const names = await listSegments(dir);
+  const names = await listSegments(dir, first); // what an unfinished pruning left is no part of the log
   const segments = await Promise.all(names.map(async (name) => ({ name, size: (await stat(join(dir, name))).size })));
-  const pass = new Pass(notes.checkpoints, options.since);
+  const pass = new Pass(start, notes.checkpoints, options.since);
   const total = segments.reduce((sum, { size }) => sum + size, 0);
   const blocks = segments.flatMap(({ name, size }) => blocksOf(join(dir, name), name, size, options.blockBytes ?? BLOCK_BYTES));
   const threads = blocks.length < 4 ? 0 : Math.min(THREADS_MAX, options.threads ?? availableParallelism());
@@ -63,11 +87,16 @@ export async function checkLog(options: CheckOptions): Promise<LogCheck> {
     bytes += block.to - block.from;
     options.progress?.(bytes, total);
   }
-  const damage = pass.damage ?? pass.finish(segments) ?? (notes.faultAt === undefined ? undefined : noteDamage(notes.faultAt, pass.entries, 'it is no checkpoint')) ?? (await signatureDamage(notes.checkpoints, options.keys, pass.landmarks, options.since));
+  const damage = pass.damage ?? pass.finish(segments) ?? (notes.faultAt === undefined ? undefined : noteDamage(notes.faultAt, pass.entries, 'it is no checkpoint')) ?? (await signatureDamage(start, notes.checkpoints, options.keys, pass.landmarks, options.since));
   return {
-    entries: pass.entries, bytes, head: pass.head, root: pass.edge.root(), checkpoints: damage === undefined ? notes.checkpoints.length : pass.marked, newest: notes.checkpoints.at(-1),
+    entries: pass.entries, first, ...(pruned === undefined ? {} : { pruned: { index: pruned.index, time: pruned.time } }), bytes, head: pass.head, root: pass.edge.root(), checkpoints: damage === undefined ? notes.checkpoints.length : pass.marked, newest: notes.checkpoints.at(-1),
     tornBytes: pass.tornBytes, tornNoteBytes: notes.tornBytes, losses: pass.landmarks.flatMap(lossOf), rotations: pass.landmarks.filter(({ index, line }) => rotationOf(index, line) !== undefined).length, damage,
   };
+}
+
+/** Of a log that nobody can begin to read. */
+function unreadable(damage: Damage): LogCheck {
+  return { entries: 0, first: 0, bytes: 0, head: EMPTY_HEAD, root: EMPTY_ROOT, checkpoints: 0, tornBytes: 0, tornNoteBytes: 0, losses: [], rotations: 0, damage };
 }
 
 interface NamedBlock extends Block {
@@ -80,19 +109,20 @@ function blocksOf(path: string, name: string, size: number, blockBytes: number):
 
 /** Joins blocks in order: links, tree, checkpoints on the way. */
 class Pass {
-  head: Head = EMPTY_HEAD;
-  entries = 0;
-  edge = new TreeEdge();
+  head: Head;
+  entries: number;
+  edge: TreeEdge;
   tornBytes = 0;
   /** Checkpoints whose root was met. */
   marked = 0;
   damage: Damage | undefined;
   readonly landmarks: Landmark[] = [];
+  readonly #first: number;
   readonly sizes: Float64Array;
-  /** By size. */
+  /** By size, from that of the first entry on: what those before it were is for their signatures. */
   readonly #wanted: readonly { readonly size: number; readonly root: string; readonly name: string }[];
   /** The newest checkpoint that holds. */
-  #held = 0;
+  #held: number;
   #at = 0;
   /** Lines of the segment before the block, and where they end. */
   #segment = '';
@@ -100,16 +130,19 @@ class Pass {
   #end = 0;
   #size = 0;
 
-  constructor(checkpoints: readonly SignedCheckpoint[], since: SignedCheckpoint | undefined) {
+  constructor({ first, nodes }: LogStart, checkpoints: readonly SignedCheckpoint[], since: SignedCheckpoint | undefined) {
+    [this.#first, this.#held, this.entries, this.edge, this.head] = [first, first, first, new TreeEdge(0, nodes), { ...EMPTY_HEAD, index: first - 1 }];
     const own = checkpoints.map(({ size, root }, i) => ({ size, root, name: `${CHECKPOINTS_FILE}, note ${i + 1}` }));
-    this.#wanted = [...own, ...(since === undefined ? [] : [{ ...since, name: 'the kept checkpoint' }])].sort((a, b) => a.size - b.size);
+    this.#wanted = [...own, ...(since === undefined ? [] : [{ ...since, name: 'the kept checkpoint' }])].filter(({ size }) => size >= first).sort((a, b) => a.size - b.size);
     this.sizes = Float64Array.from(this.#wanted, ({ size }) => size);
-    this.#compare(0, new TreeEdge());
+    this.#compare(first, this.edge);
   }
 
   take({ name, size }: NamedBlock, block: VerifiedBlock): void {
     if (name !== this.#segment && !this.#enter(name, size)) return;
-    const fault = block.first && chainFault(block.first, this.head);
+    // Of the first entry after those that were pruned, the signed tree alone tells that it is the right one.
+    const head = block.first !== undefined && this.#first > 0 && this.entries === this.#first ? { ...this.head, hash: block.first.prev } : this.head;
+    const fault = block.first && chainFault(block.first, head);
     if (fault !== undefined) return this.#fail(this.#lines + 1, fault);
     const before = this.edge.nodes;
     for (const mark of block.marks) {
@@ -215,9 +248,12 @@ function lossOf({ index, line }: Landmark): LogCheck['losses'] {
 const SIGNATURES_AT_ONCE = 256;
 
 /** The first checkpoint that no key signed which could. */
-async function signatureDamage(checkpoints: readonly SignedCheckpoint[], given: readonly NoteKey[], landmarks: readonly Landmark[], since: SignedCheckpoint | undefined): Promise<Damage | undefined> {
-  const rotations = landmarks.flatMap(({ index, line }) => [rotationOf(index, line)].filter((rotation) => rotation !== undefined).map((rotation) => ({ index, ...rotation })));
+async function signatureDamage(start: LogStart, checkpoints: readonly SignedCheckpoint[], given: readonly NoteKey[], landmarks: readonly Landmark[], since: SignedCheckpoint | undefined): Promise<Damage | undefined> {
+  const earlier = start.rotations.map(({ index, note }) => ({ index, rotation: readRotation(note, index) }));
+  const rotations = [...earlier, ...landmarks.map(({ index, line }) => ({ index, rotation: rotationOf(index, line) }))].flatMap(({ index, rotation }) => (rotation === undefined ? [] : [{ index, ...rotation }]));
   const keys = boundKeys(given, rotations);
+  const startReason = startFault(start, [...keys.values()]);
+  if (startReason !== undefined) return { segment: PRUNED_FILE, line: 1, index: start.first, reason: startReason };
   for (let from = 0; from < checkpoints.length; from += SIGNATURES_AT_ONCE) {
     const group = checkpoints.slice(from, from + SIGNATURES_AT_ONCE);
     const faults = await Promise.all(group.map((checkpoint) => keyFault(checkpoint, keys, rotations)));
@@ -226,7 +262,7 @@ async function signatureDamage(checkpoints: readonly SignedCheckpoint[], given: 
       if (fault !== undefined) return noteDamage(from + at + 1, checkpoint.size, fault);
     }
   }
-  const fault = since && (await keyFault(since, keys, rotations));
+  const fault = since && ((await keyFault(since, keys, rotations)) ?? (since.size < start.first ? `it covers ${since.size} entries, and those before entry ${start.first} were pruned, so the log cannot be held against it any more` : undefined));
   return fault === undefined ? undefined : { segment: 'the kept checkpoint', line: 0, index: since!.size, reason: fault };
 }
 

@@ -4,7 +4,7 @@
  */
 import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { firstIndexOf, listSegments } from './segments.ts';
+import { firstIndexOf, ignoreMissing, listSegments } from './segments.ts';
 
 /** An entry as it was written; the other members are those of its kind. */
 export interface AuditEntry {
@@ -34,7 +34,8 @@ export async function* newestEntries(dir: string, { before = Infinity }: EntryFi
 }
 
 async function* linesFromEnd(path: string): AsyncGenerator<string> {
-  const file = await open(path, 'r');
+  const file = await open(path, 'r').catch(ignoreMissing);
+  if (file === undefined) return; // pruned meanwhile
   try {
     let { size: end } = await file.stat();
     /** What stands after the block: the end of a line whose beginning is further to the front. */

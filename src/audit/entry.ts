@@ -99,7 +99,22 @@ export interface ErasureRecord {
   readonly gone: number;
 }
 
-export type AuditRecord = ExchangeRecord | PolicyChangeRecord | AccessChangeRecord | KeyChangeRecord | KeyRotationRecord | LossAcceptedRecord | RecoveredRecord | LostRecord | ErasureRecord;
+/** Entries before `first` passed their retention and are removed, all of which this log had and had verified. */
+export interface PrunedRecord {
+  readonly kind: 'pruned';
+  /** Index of the first entry that stays. */
+  readonly first: number;
+  /** Where the log began before. */
+  readonly from: number;
+  /** Time of the newest entry that is removed. */
+  readonly newest: string;
+  /** Roots of the full subtrees of the tree over the entries before `first`, left to right. */
+  readonly edge: readonly string[];
+  /** Notes of the key rotations among them, with the index of each: who trusts an old key can follow. */
+  readonly rotations: readonly { readonly index: number; readonly note: string }[];
+}
+
+export type AuditRecord = ExchangeRecord | PolicyChangeRecord | AccessChangeRecord | KeyChangeRecord | KeyRotationRecord | LossAcceptedRecord | ErasureRecord | PrunedRecord | RecoveredRecord | LostRecord;
 
 /** Where an entry stands. `prev` is the hash of the entry before it, `GENESIS` for the first. */
 export interface Link {

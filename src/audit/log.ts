@@ -12,8 +12,10 @@ import { WeirError } from '../contract/errors.ts';
 import { signCheckpoint, type Signer } from './checkpoint.ts';
 import { sealEntry, type AuditRecord } from './entry.ts';
 import { lockFolder } from './lock.ts';
+import { NoteFile } from './notes.ts';
+import type { EntryProof } from './proof-check.ts';
 import { recoverLog, type LogPlace, type Recovered } from './recovery.ts';
-import { CHECKPOINTS_FILE, EDGE_FILE, replaceFile, segmentName, syncFolder, writeAt } from './segments.ts';
+import { EDGE_FILE, replaceFile, segmentName, syncFolder, writeAt } from './segments.ts';
 import { TreeEdge } from './tree.ts';
 import type { Head } from './verify.ts';
 
@@ -24,6 +26,8 @@ export interface AuditLogOptions extends LogPlace {
   readonly clock: () => number;
   /** A segment that reached this size is followed by a new one. Default 64 MiB. */
   readonly segmentBytesMax?: number;
+  /** So is one whose first entry is older, so that what passed its retention can go. Default a day. */
+  readonly segmentMsMax?: number;
   /** Entries that wait for the disk; beyond it the log turns entries away rather than fill the memory. Default 65,536. */
   readonly pendingMax?: number;
 }
@@ -37,6 +41,10 @@ export interface AuditLog {
   checkpoint(): string;
   /** Appends the rotation that names this key, and signs with it from that entry on. Nothing may be appended meanwhile. */
   rotate(note: string, signer: Signer): Promise<void>;
+  /** Appends in strict durability, and signs a checkpoint of which the entry is the last: its proof. */
+  appendProven(record: AuditRecord): Promise<EntryProof>;
+  /** Drops the first bytes of the file of checkpoints, which are whole notes. The newest stays. */
+  dropCheckpoints(bytes: number): Promise<void>;
   /** All that was appended before this call is synced. */
   flush(): Promise<void>;
   /** Syncs and signs what was appended. */
@@ -56,10 +64,11 @@ export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> 
   try {
     const recovered = await recoverLog(options);
     const { segment, tornBytes } = recovered;
-    const checkpoints = opened.use(await open(join(options.dir, CHECKPOINTS_FILE), recovered.checkpointBytes === 0 ? 'w+' : 'r+', 0o600));
+    const notes = await NoteFile.open(options.dir, recovered.checkpointBytes);
+    opened.defer(() => notes.close());
     await syncFolder(options.dir);
     const file = segment === undefined ? undefined : await open(join(options.dir, segment), 'r+');
-    const log = new SegmentedLog(options, recovered, checkpoints, file, opened);
+    const log = new SegmentedLog(options, recovered, notes, file, opened);
     opened.defer(() => log.closeSegment());
     if (tornBytes > 0) await log.append({ kind: 'recovered', bytes: tornBytes }, 'strict');
     await log.signNow();
@@ -79,6 +88,7 @@ interface Waiter {
 interface PlacedLine {
   readonly line: string;
   readonly leaf: string;
+  readonly timeMs: number;
 }
 
 class SegmentedLog implements AuditLog {
@@ -94,8 +104,9 @@ class SegmentedLog implements AuditLog {
   #file: FileHandle | undefined;
   /** Its size as written. */
   #fileBytes: number;
-  readonly #checkpoints: FileHandle;
-  #checkpointBytes: number;
+  /** Time of its first entry. */
+  #fileBeganMs: number;
+  readonly #notes: NoteFile;
   /** Over the entries that are written. */
   readonly #edge: TreeEdge;
   /** The newest checkpoint, and how many entries it covers; -1: there is none yet. */
@@ -123,16 +134,16 @@ class SegmentedLog implements AuditLog {
   #lost = 0;
   #closed = false;
 
-  constructor(options: AuditLogOptions, recovered: Recovered, checkpoints: FileHandle, file: FileHandle | undefined, opened: AsyncDisposableStack) {
-    this.#options = { segmentBytesMax: 64 * 1024 * 1024, pendingMax: 65_536, ...options };
+  constructor(options: AuditLogOptions, recovered: Recovered, notes: NoteFile, file: FileHandle | undefined, opened: AsyncDisposableStack) {
+    this.#options = { segmentBytesMax: 64 * 1024 * 1024, segmentMsMax: 86_400_000, pendingMax: 65_536, ...options };
     this.#opened = opened;
     this.#signer = recovered.signer;
     this.#origin = recovered.checkpoint?.origin ?? recovered.signer.public.name;
     this.#head = recovered.head;
     this.#file = file;
     this.#fileBytes = recovered.segmentBytes;
-    this.#checkpoints = checkpoints;
-    this.#checkpointBytes = recovered.checkpointBytes;
+    this.#fileBeganMs = recovered.segmentBeganMs ?? 0;
+    this.#notes = notes;
     this.#edge = recovered.edge;
     this.#note = recovered.checkpoint?.note ?? '';
     this.#signedSize = recovered.checkpoint?.size ?? -1;
@@ -165,6 +176,30 @@ class SegmentedLog implements AuditLog {
     await this.signNow();
     this.#signer = signer;
     await this.append({ kind: 'key_rotation', note }, 'strict');
+  }
+
+  async appendProven(record: AuditRecord): Promise<EntryProof> {
+    while (this.#writing !== undefined || this.#signing !== undefined) await (this.#writing ?? this.#signing);
+    const refusal = this.#refusal();
+    if (refusal !== undefined) throw refusal;
+    // Nothing else is placed until the group is taken, so the entry is the last of it and of the checkpoint.
+    const before = this.#edge.copy();
+    for (const { leaf } of this.#pending) before.append(leaf);
+    const { line, index } = this.#place(record);
+    this.#isSignatureDue = true;
+    this.#write();
+    await this.#writing;
+    await this.#signing;
+    if (this.#dead !== undefined) throw this.#dead;
+    return { index, entry: line, proof: before.nodes.map(({ hash }) => hash).reverse(), checkpoint: this.#note };
+  }
+
+  async dropCheckpoints(bytes: number): Promise<void> {
+    while (this.#signing !== undefined) await this.#signing;
+    if (this.#dead !== undefined || this.#closed || bytes === 0) return;
+    let failure: unknown;
+    await this.#whileSigning(this.#notes.dropFirst(bytes, (error) => this.#end(error)).catch((error: unknown) => void (failure = error)));
+    if (failure !== undefined) throw failure;
   }
 
   /** A checkpoint of all that was appended, unless there is one. */
@@ -213,12 +248,14 @@ class SegmentedLog implements AuditLog {
     this.#place({ kind: 'lost', count });
   }
 
-  #place(record: AuditRecord): void {
-    const link = { index: this.#head.index + 1, time: new Date(this.#options.clock()).toISOString(), origin: this.#options.origin, prev: this.#head.hash };
+  #place(record: AuditRecord): { readonly line: string; readonly index: number } {
+    const timeMs = this.#options.clock();
+    const link = { index: this.#head.index + 1, time: new Date(timeMs).toISOString(), origin: this.#options.origin, prev: this.#head.hash };
     const entry = sealEntry(link, record);
     this.#head = { index: link.index, hash: entry.hash };
-    this.#pending.push({ line: entry.line, leaf: entry.hash });
+    this.#pending.push({ line: entry.line, leaf: entry.hash, timeMs });
     this.#signTimer ??= setTimeout(() => this.#askSignature(), CHECKPOINT_DELAY_MS);
+    return { line: entry.line, index: link.index };
   }
 
   #askSignature(): void {
@@ -256,7 +293,10 @@ class SegmentedLog implements AuditLog {
   async #writeGroup(lines: readonly PlacedLine[], from: number, sync: boolean): Promise<void> {
     if (lines.length > 0) {
       const bytes = Buffer.from(lines.map(({ line }) => `${line}\n`).join(''), 'utf8');
-      if (this.#file === undefined || this.#fileBytes >= this.#options.segmentBytesMax) await this.#nextSegment(from);
+      const { segmentBytesMax, segmentMsMax } = this.#options;
+      const { timeMs } = lines[0]!;
+      if (this.#file === undefined || this.#fileBytes >= segmentBytesMax || (this.#fileBytes > 0 && timeMs - this.#fileBeganMs >= segmentMsMax)) await this.#nextSegment(from);
+      if (this.#fileBytes === 0) this.#fileBeganMs = timeMs;
       this.#fileBytes = await writeAt(this.#file!, bytes, this.#fileBytes);
       for (const { leaf } of lines) this.#edge.append(leaf);
     }
@@ -278,7 +318,12 @@ class SegmentedLog implements AuditLog {
 
   /** Never rejects. */
   #sign(edge: TreeEdge): Promise<void> {
-    this.#signing = this.#writeCheckpoint(edge).then(
+    return this.#whileSigning(this.#writeCheckpoint(edge));
+  }
+
+  /** Nothing else writes checkpoints meanwhile. Never rejects. */
+  #whileSigning(work: Promise<void>): Promise<void> {
+    this.#signing = work.then(
       () => {
         this.#signing = undefined;
         if (this.#isSignatureDue) this.#write();
@@ -294,8 +339,7 @@ class SegmentedLog implements AuditLog {
   async #writeCheckpoint(edge: TreeEdge): Promise<void> {
     const { size } = edge;
     const note = signCheckpoint({ origin: this.#origin, size, root: edge.root() }, this.#signer);
-    this.#checkpointBytes = await writeAt(this.#checkpoints, Buffer.from(`${note}\n`), this.#checkpointBytes);
-    await this.#checkpoints.datasync();
+    await this.#notes.append(note);
     this.#note = note;
     this.#signedSize = size;
   }

@@ -4,28 +4,21 @@
  */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import { SEAL_CHARS } from './entry.ts';
-import { isSignedBy, readCheckpoint, type NoteKey, type SignedCheckpoint } from './checkpoint.ts';
-import { listSegments, readSegment } from './segments.ts';
-import { consistencyRanges, HASH_SHAPE, inclusionRanges, inclusionRoot, isConsistent, leafHash, RangeRoots, type LeafRange } from './tree.ts';
-import { EMPTY_HEAD, verifySegment } from './verify.ts';
-
-/** Says all that is needed besides the public key. Members are named as in JSON. */
-export interface EntryProof {
-  readonly index: number;
-  /** The line as it stands in the log. */
-  readonly entry: string;
-  /** Roots of the subtrees beside the way from the entry to the root, from the entry upwards. */
-  readonly proof: readonly string[];
-  /** A signed note. */
-  readonly checkpoint: string;
-}
+import type { SignedCheckpoint } from './checkpoint.ts';
+import { GENESIS } from './entry.ts';
+import { leafOf, type EntryProof } from './proof-check.ts';
+import { readStart, type LogStart } from './pruned.ts';
+import { listSegments, prevOf, PRUNED_FILE, readSegment } from './segments.ts';
+import { consistencyRanges, inclusionRanges, inclusionRoot, isConsistent, RangeRoots, type LeafRange } from './tree.ts';
+import { verifySegment, type Head } from './verify.ts';
 
 /** An entry by its index or its exchange. */
 export type Wanted = number | { readonly requestId: string };
 
-/** Undefined when the checkpoint covers no such entry. Throws RangeError when the log does not hold. */
+/** Undefined when the checkpoint covers no such entry that is there. Throws RangeError when the log does not hold, or the entry was pruned. */
 export async function proveEntry(dir: string, wanted: Wanted, checkpoint: SignedCheckpoint): Promise<EntryProof | undefined> {
+  const { first, entry } = await startOf(dir);
+  if (typeof wanted === 'number' && wanted < first) throw new RangeError(`entry ${wanted} was pruned: the log begins at entry ${first}, as entry ${entry!.index} says`);
   const found = await findEntry(dir, wanted, checkpoint.size);
   if (found === undefined) return undefined;
   const proof = await rootsOf(dir, inclusionRanges(found.index, checkpoint.size), checkpoint.size);
@@ -48,31 +41,6 @@ export async function proveConsistency(dir: string, old: SignedCheckpoint, now: 
   return isConsistent(old, now, proof) ? proof : undefined;
 }
 
-/** What is wrong with a proof; undefined: it holds under one of the keys. */
-export function proofFault(value: unknown, keys: readonly NoteKey[]): string | undefined {
-  const { index, entry, proof, checkpoint: note } = (typeof value === 'object' && value !== null ? value : {}) as Partial<EntryProof>;
-  const checkpoint = typeof note === 'string' ? readCheckpoint(note) : undefined;
-  if (typeof index !== 'number' || typeof entry !== 'string' || !Array.isArray(proof) || checkpoint === undefined) return 'it is no proof: index, entry, proof and checkpoint are needed';
-  if (!proof.every((step) => typeof step === 'string' && HASH_SHAPE.test(step))) return 'a step of it is no hash';
-  if (indexOf(entry) !== index) return `the entry does not say that it has index ${index}`;
-  if (inclusionRoot({ index, size: checkpoint.size, leaf: leafOf(entry), proof }) !== checkpoint.root) return 'the entry is not in the tree that the checkpoint was signed for';
-  return keys.some((key) => isSignedBy(checkpoint, key)) ? undefined : 'the checkpoint is signed with none of the keys that count';
-}
-
-/** Of the entry without its seal. */
-function leafOf(line: string): string {
-  const bytes = Buffer.from(line);
-  return leafHash(Buffer.concat([bytes.subarray(0, Math.max(0, bytes.length - SEAL_CHARS)), Buffer.from('}')]));
-}
-
-function indexOf(line: string): unknown {
-  try {
-    return (JSON.parse(line) as { readonly index?: unknown } | null)?.index;
-  } catch {
-    return undefined;
-  }
-}
-
 async function findEntry(dir: string, wanted: Wanted, size: number): Promise<{ readonly index: number; readonly line: string } | undefined> {
   const needle = typeof wanted === 'number' ? undefined : `"request_id":${JSON.stringify(wanted.requestId)}`;
   let found: { readonly index: number; readonly line: string } | undefined;
@@ -84,23 +52,35 @@ async function findEntry(dir: string, wanted: Wanted, size: number): Promise<{ r
   return found;
 }
 
+/** Subtrees of what was pruned lie whole in one range or outside all of them: ranges lie beside a place that is not before the log's first entry. */
 async function rootsOf(dir: string, ranges: readonly LeafRange[], size: number): Promise<readonly string[]> {
   const roots = new RangeRoots(ranges);
+  for (const { level, hash } of (await startOf(dir)).nodes) roots.push(level, hash);
   await eachEntry(dir, size, (_index, leaf) => roots.append(leaf));
   return roots.roots();
 }
 
-/** The first `size` entries, verified. */
+async function startOf(dir: string): Promise<LogStart> {
+  const start = await readStart(dir);
+  if (start === undefined) throw new RangeError(`the file ${PRUNED_FILE} does not say where the log begins`);
+  return start;
+}
+
+/** Those of the first `size` entries that are there, verified. */
 async function eachEntry(dir: string, size: number, take: (index: number, leaf: string, line: () => string) => void): Promise<void> {
-  let head = EMPTY_HEAD;
-  for (const name of await listSegments(dir)) {
-    if (head.index + 1 >= size) return;
+  const { first } = await startOf(dir);
+  if (size < first) throw new RangeError(`the checkpoint covers ${size} entries, and those before entry ${first} were pruned`);
+  let head: Head | undefined;
+  for (const name of await listSegments(dir, first)) {
+    if (head !== undefined && head.index + 1 >= size) return;
     const bytes = await readSegment(dir, name);
+    head ??= { index: first - 1, hash: first === 0 ? GENESIS : prevOf(bytes) };
     const report = verifySegment(name, bytes, head, (index, leaf, start, end) => {
       if (index < size) take(index, leaf, () => bytes.toString('utf8', start, end));
     });
     if (report.damage !== undefined && report.damage.index < size) throw new RangeError(`${name} line ${report.damage.line} (entry ${report.damage.index}): ${report.damage.reason}`);
     ({ head } = report);
   }
-  if (head.index + 1 < size) throw new RangeError(`the checkpoint covers ${size} entries, and the files hold ${head.index + 1}`);
+  const held = head === undefined ? first : head.index + 1;
+  if (held < size) throw new RangeError(`the checkpoint covers ${size} entries, and the files hold ${held}`);
 }

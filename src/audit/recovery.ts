@@ -9,7 +9,8 @@ import { join } from 'node:path';
 import { WeirError } from '../contract/errors.ts';
 import { isSignedBy, readCheckpoints, readNoteKey, readRotation, type NoteKey, type SignedCheckpoint, type Signer } from './checkpoint.ts';
 import { adoptNextKey, createSigner, dropNextKey, nextKeyFile, readSigner } from './key.ts';
-import { CHECKPOINTS_FILE, EDGE_FILE, firstIndexOf, listSegments, PUBLIC_KEYS_FILE, readIfThere, readSegment, replaceFile, writeAt } from './segments.ts';
+import { requireStart, type LogStart } from './pruned.ts';
+import { beginOf, CHECKPOINTS_FILE, EDGE_FILE, firstIndexOf, listSegments, prevOf, PUBLIC_KEYS_FILE, readIfThere, readSegment, replaceFile, segmentName, writeAt } from './segments.ts';
 import { TreeEdge, type TreeNode } from './tree.ts';
 import { EMPTY_HEAD, verifySegment, type Head } from './verify.ts';
 
@@ -29,6 +30,8 @@ export interface Recovered {
   readonly edge: TreeEdge;
   /** The newest segment; absent before the first entry. */
   readonly segment?: string;
+  /** Time of its first entry, in milliseconds since 1970. */
+  readonly segmentBeganMs: number | undefined;
   /** Its whole lines. */
   readonly segmentBytes: number;
   readonly tornBytes: number;
@@ -42,13 +45,14 @@ export interface Recovered {
 export async function recoverLog(place: LogPlace): Promise<Recovered> {
   const { dir } = place;
   const { checkpoint, checkpointBytes } = await recoverCheckpoints(dir);
-  const segments = await listSegments(dir);
+  const start = await requireStart(dir, await knownKeys(place));
+  const segments = await listSegments(dir, start.first); // what an unfinished pruning left is not looked at
   const cached = checkpoint && (await readEdge(dir, checkpoint.size));
-  const tail = (await readTail(dir, segments, cached, checkpoint, cached !== undefined)) ?? (await readTail(dir, segments, undefined, checkpoint, false))!;
+  const tail = (await readTail(dir, segments, start, cached, checkpoint)) ?? (await readTail(dir, segments, start, undefined, checkpoint))!;
   const signer = await requireSigner(place, checkpoint, tail.signedBy);
   const segment = segments.at(-1);
   if (segment !== undefined) await mendSegment(join(dir, segment), tail, checkpoint !== undefined && tail.head.index + 1 > checkpoint.size);
-  return { head: tail.head, edge: tail.edge, segment, segmentBytes: tail.content.length - tail.tornBytes, tornBytes: tail.tornBytes, checkpoint, checkpointBytes, signer };
+  return { head: tail.head, edge: tail.edge, segment, segmentBeganMs: beginOf(tail.content), segmentBytes: tail.content.length - tail.tornBytes, tornBytes: tail.tornBytes, checkpoint, checkpointBytes, signer };
 }
 
 /** The newest checkpoint. A note that a crash left unfinished is cut off. */
@@ -96,12 +100,13 @@ interface Tail {
   readonly signedBy?: NoteKey;
 }
 
-/** Reads on from the segment where `known` ends. Undefined when `known` was a guess and does not lead to the checkpoint. */
-async function readTail(dir: string, segments: readonly string[], known: TreeEdge | undefined, checkpoint: SignedCheckpoint | undefined, isGuess: boolean): Promise<Tail | undefined> {
-  const edge = known ?? new TreeEdge();
+/** Reads on from the segment where `guess` ends, or from the start. Undefined when the guess does not lead to the checkpoint. */
+async function readTail(dir: string, segments: readonly string[], { first, nodes }: LogStart, guess: TreeEdge | undefined, checkpoint: SignedCheckpoint | undefined): Promise<Tail | undefined> {
+  if (segments[0] !== segmentName(first) && (first > 0 || segments.length > 0)) throw damaged(`the log begins at entry ${first}, and ${segmentName(first)} is not there`);
+  const edge = guess ?? new TreeEdge(0, nodes);
   const signedSize = checkpoint?.size ?? 0;
   const from = Math.max(0, Math.min(segments.length - 2, segments.findLastIndex((name) => firstIndexOf(name) <= edge.size)));
-  let [head, content, tornBytes, unsignedAt]: [Head | undefined, Buffer, number, number] = [from === 0 ? EMPTY_HEAD : undefined, Buffer.alloc(0), 0, 0];
+  let [head, content, tornBytes, unsignedAt]: [Head | undefined, Buffer, number, number] = [from === 0 && first === 0 ? EMPTY_HEAD : undefined, Buffer.alloc(0), 0, 0];
   let signedBy: NoteKey | undefined;
   let root = edge.size === signedSize ? edge.root() : undefined;
   for (const [i, name] of segments.slice(from).entries()) {
@@ -121,15 +126,10 @@ async function readTail(dir: string, segments: readonly string[], known: TreeEdg
   head ??= EMPTY_HEAD;
   if (head.index + 1 < signedSize) throw damaged(`the newest checkpoint is of ${signedSize} entries, and the files hold ${head.index + 1}`);
   if (checkpoint !== undefined && root !== checkpoint.root) {
-    if (isGuess) return undefined;
+    if (guess !== undefined) return undefined;
     throw damaged(`the first ${signedSize} entries are not those that the newest checkpoint was signed for`);
   }
   return { head, edge, content, tornBytes, unsignedAt: Math.min(unsignedAt, content.length - tornBytes), signedBy };
-}
-
-/** What the first line gives as the hash before it. */
-function prevOf(content: Buffer): string {
-  return /"prev":"([0-9a-f]{64})"/.exec(content.toString('latin1', 0, Math.max(0, content.indexOf(0x0a))))?.[1] ?? '';
 }
 
 function rotatedTo(content: Buffer, start: number, end: number, index: number): NoteKey | undefined {
@@ -170,6 +170,12 @@ async function requireSigner({ dir, keyFile, origin, acceptKey = false }: LogPla
 function wrongKey(keyFile: string, found: Signer | undefined, { signatures: [signature] }: SignedCheckpoint): WeirError {
   const key = found === undefined ? 'is missing' : `is ${found.public.name}+${found.public.id}`;
   return new WeirError('audit_unavailable', `the key ${keyFile} ${key}, and the audit log was signed with ${signature!.name}+${signature!.id}; put that one back, or accept its loss with weir audit accept-loss --key-lost`);
+}
+
+/** Published ones, and the own. */
+async function knownKeys({ dir, keyFile, origin }: LogPlace): Promise<readonly NoteKey[]> {
+  const own = await readSigner(keyFile, origin).catch(() => undefined); // what is wrong with it is told when it has to sign
+  return [...(await publishedKeys(dir)), ...(own === undefined ? [] : [own.public])];
 }
 
 export async function publishedKeys(dir: string): Promise<readonly NoteKey[]> {

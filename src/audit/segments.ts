@@ -1,6 +1,6 @@
 /**
  * The files of the audit log: `<index of the first entry, 12 digits>.jsonl` in one folder, read in order of name, with
- * `checkpoints` and `key.pub` beside them. Knows names and bytes, nothing of entries.
+ * `checkpoints` and `key.pub` beside them. Knows names and bytes, and of entries what their place is.
  */
 import { open, readdir, readFile, rename, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -12,16 +12,19 @@ export const PUBLIC_KEYS_FILE = 'key.pub';
 /** Where the tree stood when the newest segment began; spares reading all others at the start, and may be lost. */
 export const EDGE_FILE = 'edge.json';
 
+/** Where a pruned log begins, with the proof. */
+export const PRUNED_FILE = 'pruned';
+
 const SEGMENT_NAME = /^\d{12}\.jsonl$/;
 
 export function segmentName(firstIndex: number): string {
   return `${String(firstIndex).padStart(12, '0')}.jsonl`;
 }
 
-/** Names of the segments, oldest first; none when the folder does not exist. */
-export async function listSegments(dir: string): Promise<readonly string[]> {
+/** Names of the segments from that of entry `first` on, oldest first; none when the folder does not exist. */
+export async function listSegments(dir: string, first = 0): Promise<readonly string[]> {
   try {
-    return (await readdir(dir)).filter((name) => SEGMENT_NAME.test(name)).sort();
+    return (await readdir(dir)).filter((name) => SEGMENT_NAME.test(name) && firstIndexOf(name) >= first).sort();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw error;
@@ -36,14 +39,29 @@ export function firstIndexOf(segment: string): number {
   return Number.parseInt(segment, 10);
 }
 
+/** What the first line of a segment gives as the hash before it. */
+export function prevOf(content: Buffer): string {
+  return /"prev":"([0-9a-f]{64})"/.exec(firstLine(content))?.[1] ?? '';
+}
+
+/** When its first entry was made, in milliseconds since 1970; undefined: there is none. */
+export function beginOf(content: Buffer): number | undefined {
+  const [, time] = /"time":"([^"]+)"/.exec(firstLine(content)) ?? [];
+  return time === undefined ? undefined : Date.parse(time);
+}
+
+function firstLine(content: Buffer): string {
+  return content.toString('latin1', 0, Math.max(0, content.indexOf(0x0a)));
+}
+
 /** The file's bytes; none when there is no file. */
 export async function readIfThere(path: string): Promise<Buffer | undefined> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
+  return readFile(path).catch(ignoreMissing);
+}
+
+/** For what rejects when a file is not there. */
+export function ignoreMissing(error: unknown): undefined {
+  if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
 }
 
 /** Puts a file in place whole and durable, or leaves the former one. */

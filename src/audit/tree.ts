@@ -136,10 +136,16 @@ export class RangeRoots {
   }
 
   append(leaf: string): void {
-    const index = this.#size++;
+    this.push(0, leaf);
+  }
+
+  /** A full subtree, which lies in one range or outside all of them. */
+  push(level: number, digest: string): void {
+    const index = this.#size;
+    this.#size += 2 ** level;
     while (this.#at < this.#order.length && this.#ranges[this.#order[this.#at]!]!.to <= index) this.#at++;
     const range = this.#order[this.#at];
-    if (range !== undefined && this.#ranges[range]!.from <= index) this.#edges[range]!.append(leaf);
+    if (range !== undefined && this.#ranges[range]!.from <= index) this.#edges[range]!.push(level, digest);
   }
 
   /** In the order in which the ranges were given. */

@@ -25,7 +25,8 @@ export const audit: CliCommand = {
 
 verify reads the whole log: every entry against its hash, the entry before it and the signed tree, every checkpoint
 against its key. It names the first place that does not hold. What a crash leaves unfinished at the end is told and is
-no damage. It may run beside the proxy.
+no damage. It may run beside the proxy. Of a log of which entries were pruned it says where it begins: nothing before
+that can be verified any more, nor against a checkpoint of fewer entries.
 
   --since NOTE  a file with a checkpoint that you kept: the log must still begin with what it covers
   --key KEY     the public key, or a file of keys, that you trust; default: key.pub beside the log, which whoever

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
 import { newestEntries } from '../../src/audit/entries.ts';
-import { proofFault } from '../../src/audit/proof.ts';
+import { proofFault } from '../../src/audit/proof-check.ts';
 import { readNoteKeys } from '../../src/audit/recovery.ts';
 import { segmentName } from '../../src/audit/segments.ts';
 import { ask } from '../helpers/admin.ts';

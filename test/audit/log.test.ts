@@ -62,6 +62,17 @@ t.test('a log goes on where it ended, over segments', async (t) => {
   t.match(verifyFolder(dir), { entries: 14, head: { index: 13 }, damage: undefined });
 });
 
+t.test('a segment ends after a day, also over a restart, and not while it is empty', async (t) => {
+  const dir = folder(t);
+  let now = Date.parse('2030-01-01T00:00:00Z');
+  const day = 86_400_000;
+  for (const [hours, segments] of [[0, 1], [23, 1], [1, 2], [-5, 2], [28, 2], [1, 3]] as const) {
+    now += hours * 3_600_000;
+    await writeLog(dir, 1, { clock: () => now, segmentMsMax: day });
+    t.equal(segmentsOf(dir).length, segments, new Date(now).toISOString());
+  }
+});
+
 t.test('an empty newest segment is no damage', async (t) => {
   const dir = folder(t);
   await writeLog(dir, 3);

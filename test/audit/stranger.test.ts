@@ -8,14 +8,16 @@ import { join } from 'node:path';
 import t from 'tap';
 import { checkLog, type LogCheck } from '../../src/audit/check.ts';
 import { publishedKeys } from '../../src/audit/recovery.ts';
+import { openAuditLog } from '../../src/audit/log.ts';
+import { pruneLog } from '../../src/audit/prune.ts';
 import { rotateKey } from '../../src/audit/rotation.ts';
-import { linesOf, logFolder, logOptions, segmentsOf, writeLog } from '../helpers/audit.ts';
+import { exchangeRecord, linesOf, logFolder, logOptions, segmentsOf, writeLog } from '../helpers/audit.ts';
 import { randomOf, runs, seed } from '../helpers/runs.ts';
 
 t.setTimeout(600_000);
 
 const SCRIPT = /^```python\n([^]*?)^```$/m.exec(readFileSync(join(import.meta.dirname, '../../src/audit/README.md'), 'utf8'))![1]!;
-const LINES_MAX = 60;
+const LINES_MAX = 70;
 
 const python = spawnSync('python3', ['-c', 'import sys; sys.exit(sys.version_info < (3, 8))']);
 const skip = python.status === 0 ? false : 'there is no Python 3.8';
@@ -43,6 +45,32 @@ t.test('the same root for sound logs', { skip }, async (t) => {
     const { root, entries, damage } = await ours(dir);
     t.equal(damage, undefined);
     t.same(stranger(dir), { isSound: true, said: `sound: ${entries} entries, root ${root}` });
+  }
+});
+
+t.test('the same of a log that was pruned', { skip }, async (t) => {
+  const dir = logFolder(t);
+  let day = 0;
+  const options = logOptions(dir, { clock: () => day * 86_400_000, segmentBytesMax: 1 });
+  const log = await openAuditLog(options);
+  for (; day < 9; day++) {
+    await log.append(exchangeRecord(`request-${day}`), 'strict');
+    if (day > 3) await pruneLog(log, dir, { days: 3, tenants: {} }, day * 86_400_000);
+  }
+  await log.close();
+  const { root, entries, first, damage } = await ours(dir);
+  t.same([damage, first > 3], [undefined, true]);
+  t.same(stranger(dir), { isSound: true, said: `sound: ${entries} entries, root ${root}` });
+  const proof = readFileSync(join(dir, 'pruned'), 'utf8');
+  for (const [name, spoil] of [
+    ['another beginning', (copy: string) => writeFileSync(join(copy, 'pruned'), proof.replace(`\\"first\\":${first}`, `\\"first\\":${first + 1}`))],
+    ['no word of it', (copy: string) => rmSync(join(copy, 'pruned'))],
+    ['one segment less', (copy: string) => rmSync(join(copy, segmentsOf(copy)[0]!))],
+  ] as const) {
+    const copy = join(dir, `../${name}`);
+    cpSync(dir, copy, { recursive: true });
+    spoil(copy);
+    t.same([stranger(copy).isSound, (await ours(copy)).damage === undefined], [false, false], name);
   }
 });
 

@@ -15,7 +15,7 @@ export async function proveAudit(args: readonly string[], io: Io): Promise<numbe
   const wanted = /^\d{1,15}$/.test(operand) ? Number(operand) : { requestId: operand };
   try {
     const proof = await proveEntry(dir, wanted, checkpoint);
-    if (proof === undefined) return fail(io, 'prove', `none of the ${checkpoint.size} entries that the checkpoint covers is ${JSON.stringify(operand)}; the newest are signed within a second`);
+    if (proof === undefined) return fail(io, 'prove', `none of the ${checkpoint.size} entries that the checkpoint covers is ${JSON.stringify(operand)}; the newest are signed within a second, and what was pruned is gone`);
     io.stdout(`${JSON.stringify(proof)}\n`);
     return 0;
   } catch (error) {

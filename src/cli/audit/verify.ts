@@ -1,7 +1,7 @@
 /** `weir audit verify`: the whole log, or one proof, against the public key. */
 import { checkLog, type LogCheck } from '../../audit/check.ts';
 import { checkContent, type ContentCheck } from '../../audit/content-check.ts';
-import { proofFault } from '../../audit/proof.ts';
+import { proofFault } from '../../audit/proof-check.ts';
 import { CHECKPOINTS_FILE } from '../../audit/segments.ts';
 import { parseCall, type Io } from '../command.ts';
 import { countingKeys, logFolder, readNamed, readNoteFile } from './place.ts';
@@ -51,8 +51,8 @@ function progressOf(io: Io): (bytes: number, total: number) => void {
   };
 }
 
-function resultOf({ entries, bytes, head, root, checkpoints, newest, tornBytes, tornNoteBytes, losses, rotations, damage }: LogCheck, dir: string): Record<string, unknown> {
-  return { dir, entries, bytes, head, root, checkpoints, signed_entries: newest?.size ?? 0, torn_bytes: tornBytes, torn_note_bytes: tornNoteBytes, losses, rotations, damage };
+function resultOf({ entries, first, pruned, bytes, head, root, checkpoints, newest, tornBytes, tornNoteBytes, losses, rotations, damage }: LogCheck, dir: string): Record<string, unknown> {
+  return { dir, entries, first_entry: first, pruned, bytes, head, root, checkpoints, signed_entries: newest?.size ?? 0, torn_bytes: tornBytes, torn_note_bytes: tornNoteBytes, losses, rotations, damage };
 }
 
 function contentResultOf({ sound, erased, missing, altered, firstAltered }: ContentCheck): Record<string, unknown> {
@@ -65,7 +65,7 @@ function contentTextOf({ sound, erased, missing, altered, firstAltered }: Conten
 }
 
 function textOf(check: LogCheck, dir: string, fault: string | undefined, seconds: number): string {
-  const { entries, damage, newest, tornBytes, tornNoteBytes, losses, rotations } = check;
+  const { entries, first, pruned, damage, newest, tornBytes, tornNoteBytes, losses, rotations } = check;
   const lines = [`${dir}: ${entries} entries, ${check.checkpoints} checkpoints, ${seconds.toFixed(1)} s`];
   if (damage !== undefined) {
     const place = damage.line === 0 ? damage.segment : `${damage.segment} ${damage.segment === CHECKPOINTS_FILE ? 'note' : 'line'} ${damage.line}`;
@@ -73,6 +73,7 @@ function textOf(check: LogCheck, dir: string, fault: string | undefined, seconds
   } else if (fault !== undefined) lines.push(`NOT SOUND: ${fault}`);
   else lines.push(newest === undefined ? 'sound as far as it can be told: no checkpoint is there, so nothing is signed' : `sound; ${newest.size} entries are signed, root ${newest.root}`);
   if (damage === undefined && newest !== undefined && entries > newest.size) lines.push(`${entries - newest.size} entries after the newest checkpoint are chained and not signed yet`);
+  if (pruned !== undefined) lines.push(`it begins at entry ${first}: the entries before it had passed their retention and were pruned, as entry ${pruned.index} of ${pruned.time} says; nothing can be verified before it`);
   if (tornBytes > 0) lines.push(`the last line is unfinished (${tornBytes} bytes), as a crash leaves it`);
   if (tornNoteBytes > 0) lines.push(`the last checkpoint is unfinished (${tornNoteBytes} bytes), as a crash leaves it`);
   if (rotations > 0) lines.push(`${rotations} key ${rotations === 1 ? 'rotation' : 'rotations'}`);
