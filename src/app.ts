@@ -43,11 +43,13 @@ import { Webhook } from './notify/webhook.ts';
 import { SessionBars } from './screen/bars.ts';
 import { PseudonymVault } from './screen/pseudonyms.ts';
 import { answerScreening } from './screen/service.ts';
+import { Retention } from './retention.ts';
 import { SqlAdminStore } from './store/admins.ts';
 import type { PolicyPut, PutReply } from './store/policies.ts';
 import { openRedis, type RedisDoor } from './store/redis.ts';
 import { SHARED_KEYS } from './store/shared-documents.ts';
 import { RedisText } from './store/shared-text.ts';
+import type { StoreDatabase } from './store/sql.ts';
 import { SqlKeyStore } from './store/sql-keys.ts';
 import { SqlUsageStore } from './store/sql-usage.ts';
 import { createLog, logChannels, type Log } from './telemetry/log.ts';
@@ -129,6 +131,9 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
   const token = openAdminToken(config.data_dir, new Date());
   const tenants = await openTenants(house, audit, redis, opened);
   keyMessages = tenants.watch;
+  const retention = retentionOf(house, audit, tenants.database);
+  opened.defer(() => retention.close());
+  retention.start();
   const replicas = new Replicas(() => redis.door);
   if (config.roles.includes('proxy')) replicas.start();
   opened.defer(() => replicas.close());
@@ -183,6 +188,8 @@ interface TenantParts {
   readonly watch: KeyWatch;
   readonly meter: UsageMeter;
   /** Absent where this process has no store. */
+  readonly database?: StoreDatabase | undefined;
+  /** Absent where this process has no store. */
   readonly desk?: KeyDesk;
 }
 
@@ -205,8 +212,13 @@ async function openTenants(house: RunningHouse, audit: AuditLog, redis: SharedRe
   await watch.start();
   const meter = new UsageMeter({ store: usage, isTenant: (id) => house.runtime.tenants.has(id) });
   opened.defer(() => meter.close());
-  if (store === undefined || usage === undefined) return { watch, meter };
-  return { watch, meter, desk: { store, usage, tenants: () => house.runtime.tenants, changed: () => watch.catchUp().then(() => watch.record()), flush: () => meter.flush(), now: () => new Date() } };
+  if (store === undefined || usage === undefined) return { watch, meter, database };
+  return { watch, meter, database, desk: { store, usage, tenants: () => house.runtime.tenants, changed: () => watch.catchUp().then(() => watch.record()), flush: () => meter.flush(), now: () => new Date() } };
+}
+
+function retentionOf(house: RunningHouse, log: AuditLog, database: StoreDatabase | undefined): Retention {
+  const config = (): Config => house.runtime.snapshot.config;
+  return new Retention({ config, log, dir: config().audit.dir, ...(database === undefined ? {} : { usage: new SqlUsageStore(database), admins: new SqlAdminStore(database) }) });
 }
 
 /** What runs, replaced whole when files or stored policies change: one replacement after the other. */

@@ -36,13 +36,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   runtime: ['contract', 'config', 'screen', 'policy'],
   distribution: ['contract', 'policy', 'store'],
   rehearsal: ['contract', 'policy', 'screen', 'stream', 'dialect', 'text'],
+  retention: ['contract', 'audit', 'store'],
   app: ['*'],
   cli: ['*'],
   main: ['cli', 'contract'],
 };
 
 /** What `*` does not include: the entrances, which only the one outside them may use. */
-const ENTRANCES: Readonly<Record<string, readonly string[]>> = { runtime: ['app', 'cli'], distribution: ['app', 'cli'], rehearsal: ['app', 'cli'], app: ['cli'], cli: ['main'], main: [] };
+const ENTRANCES: Readonly<Record<string, readonly string[]>> = { runtime: ['app', 'cli'], distribution: ['app', 'cli'], rehearsal: ['app', 'cli'], retention: ['app'], app: ['cli'], cli: ['main'], main: [] };
 
 /** Folders and files without I/O, clock or chance: they take these as arguments. `hash` computes, so node:crypto is allowed there. */
 const PURE: readonly RegExp[] = [

@@ -25,6 +25,8 @@ const bytes = (description: string, value: number, max = GIB) => whole(descripti
 const ms = (description: string, value: number, min = 1) => whole(description, { default: value, min, max: DAY_MS, unit: 'ms' });
 const path = (description: string, notes: { readonly default?: string; readonly example?: string } = {}) => text(description, { ...notes, lengthMax: 4096, pattern: /^[^\0]+$/, patternMeaning: 'a path' }) as Shape<string | undefined>;
 
+const retentionDays = (what: string, otherwise: string) => whole(`Days for which ${what} kept; ${otherwise}.`, { min: 1, max: 36_500, unit: 'days', example: 400 });
+
 const DURABILITIES = ['relaxed', 'strict'] as const;
 
 // Where traffic comes in.
@@ -183,6 +185,10 @@ const tenant = mapping('One tenant.', {
   audit: mapping('How this tenant’s entries are written.', {
     durability: choice('strict: an answer ends only when its entry is on disk; relaxed: within a tenth of a second. By default as under audit.', DURABILITIES, { example: 'strict' }),
   }, { default: {} }),
+  retention: mapping('How long what is kept of this tenant stays.', {
+    audit_days: retentionDays('entries of the audit log are', 'by default as under retention. A segment of the log goes when all in it passed theirs'),
+    usage_days: retentionDays('hours of usage are', 'by default as under retention'),
+  }, { default: {} }),
   hold: free('How held requests wait for a person.', { later: 'a rule’s hold takes its `then` action at once until then', example: {} }),
   data: mapping('Texts of this tenant’s exchanges that are kept, sealed, in `content` in data_dir.', {
     content: choice('none; redacted: as they went on, the prompt as the provider and the answer as the client got it; original: as they came, which is what was judged.', CONTENT_MODES, { default: 'none' }),
@@ -278,6 +284,10 @@ export const CONFIG = mapping('The configuration.', {
     key_file: path('Private key that signs its checkpoints, made on the first start; by default `keys/audit.key` in data_dir. Keep it apart from copies of the log.', { example: './data/keys/audit.key' }),
     master_key: text('Key of kept content, 32 bytes in base64 (`openssl rand -base64 32`), in place of a file.', { example: '${WEIR_MASTER_KEY:-}', lengthMax: 100, pattern: /^[A-Za-z0-9+/]{43}=$/, patternMeaning: '32 bytes in base64' }),
     master_key_file: path('File with that key, made when content is first kept; by default `keys/content.key` in data_dir. Keep it apart from copies of the content.', { example: './data/keys/content.key' }),
+  }, { default: {} }),
+  retention: mapping('How long what is kept stays; what passed it is removed within hours, beside the traffic. Revisions of policies, keys and tokens stay for ever.', {
+    audit_days: retentionDays('entries of the audit log are', 'absent: for ever. Whole segments go, from the beginning, and the rest still verifies'),
+    usage_days: retentionDays('hours of usage are', 'absent: for ever'),
   }, { default: {} }),
   telemetry: mapping('What is seen from outside.', {
     log_level: choice('Least severe log line that is written.', ['debug', 'info', 'warn', 'error', 'silent'] as const, { default: 'info' }),

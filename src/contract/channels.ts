@@ -97,6 +97,14 @@ export interface ContentLost {
   readonly reason: (typeof CONTENT_LOSSES)[number];
 }
 
+/** Something that was kept passed its retention and was removed. */
+export interface RetentionApplied {
+  readonly kind: 'audit' | 'usage';
+  /** Entries, or rows. */
+  readonly removed: number;
+  readonly detail: string;
+}
+
 interface Payloads {
   'weir.exchange.opened': ExchangeOpened;
   'weir.stage.ended': StageEnded;
@@ -107,6 +115,7 @@ interface Payloads {
   'weir.breaker.changed': BreakerChanged;
   'weir.policies.held': PoliciesHeld;
   'weir.content.lost': ContentLost;
+  'weir.retention.applied': RetentionApplied;
 }
 
 export const CHANNELS = {
@@ -119,4 +128,5 @@ export const CHANNELS = {
   breakerChanged: channel('weir.breaker.changed') as Channel<unknown, Payloads['weir.breaker.changed']>,
   policiesHeld: channel('weir.policies.held') as Channel<unknown, Payloads['weir.policies.held']>,
   contentLost: channel('weir.content.lost') as Channel<unknown, Payloads['weir.content.lost']>,
+  retentionApplied: channel('weir.retention.applied') as Channel<unknown, Payloads['weir.retention.applied']>,
 } as const;

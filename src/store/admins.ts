@@ -1,5 +1,5 @@
 /**
- * The port to tokens and sessions of the admin port, over a database of either kind.
+ * The port to tokens and sessions of the admin port, over a database of either kind, and in memory.
  *
  * Guarantees: secrets are here as SHA-256 and nowhere else; a name is given to one token for ever; what was revoked or
  * ended is so for every process that asks afterwards; a login is taken once. Rejects with WeirError store_unavailable
@@ -158,6 +158,94 @@ export class SqlAdminStore implements AdminStore {
     await this.#database.query('delete from admin_sessions where expires_at <= $1 or seen_at <= $2', now, idleSince);
     await this.#database.query('delete from admin_logins where expires_at <= $1', now);
   }
+}
+
+export class MemoryAdminStore implements AdminStore {
+  readonly #tokens = new Map<string, Secret<AdminTokenRow>>();
+  readonly #sessions = new Map<string, Secret<AdminSessionRow>>();
+  readonly #logins = new Map<string, string>();
+  readonly #changes = new Map<string, { readonly change: PendingChange; claimedAt?: string }>();
+
+  async addToken(token: Parameters<AdminStore['addToken']>[0], pending?: PendingChange): Promise<boolean> {
+    if ([...this.#tokens.values()].some(({ token_id, sha256, name }) => token_id === token.token_id || sha256 === token.sha256 || name === token.name)) return false;
+    this.#tokens.set(token.token_id, { ...token, revoked_by: null, revoked_at: null });
+    this.#add(pending);
+    return true;
+  }
+
+  async tokens(): Promise<readonly AdminTokenRow[]> {
+    return [...this.#tokens.values()].sort((a, b) => (a.name < b.name ? -1 : 1)).map(withoutSecret);
+  }
+
+  async tokenOf(digest: string): Promise<AdminTokenRow | undefined> {
+    return [...this.#tokens.values()].filter(({ sha256 }) => sha256 === digest).map(withoutSecret)[0];
+  }
+
+  async token(tokenId: string): Promise<AdminTokenRow | undefined> {
+    const token = this.#tokens.get(tokenId);
+    return token && withoutSecret(token);
+  }
+
+  async revokeToken(tokenId: string, by: string, at: string, pending?: (token: AdminTokenRow) => PendingChange): Promise<AdminTokenRow | undefined> {
+    const token = this.#tokens.get(tokenId);
+    if (token === undefined || token.revoked_at !== null) return undefined;
+    const revoked = { ...token, revoked_by: by, revoked_at: at };
+    this.#tokens.set(tokenId, revoked);
+    this.#add(pending?.(withoutSecret(revoked)));
+    return withoutSecret(revoked);
+  }
+
+  async claimChanges(now: string, staleBefore: string): Promise<readonly PendingChange[]> {
+    const free = [...this.#changes.values()].filter(({ claimedAt }) => claimedAt === undefined || claimedAt < staleBefore);
+    for (const one of free) one.claimedAt = now;
+    return free.map(({ change }) => change).sort((a, b) => (a.created_at < b.created_at ? -1 : 1));
+  }
+
+  async settleChange(changeId: string): Promise<void> {
+    this.#changes.delete(changeId);
+  }
+
+  async addSession(session: Secret<AdminSessionRow>): Promise<void> {
+    this.#sessions.set(session.session_id, session);
+  }
+
+  async sessionOf(digest: string): Promise<AdminSessionRow | undefined> {
+    return [...this.#sessions.values()].filter(({ sha256 }) => sha256 === digest).map(withoutSecret)[0];
+  }
+
+  async sessions(): Promise<readonly AdminSessionRow[]> {
+    return [...this.#sessions.values()].sort((a, b) => (a.created_at > b.created_at || (a.created_at === b.created_at && a.session_id < b.session_id) ? -1 : 1)).map(withoutSecret);
+  }
+
+  async sawSession(sessionId: string, at: string): Promise<void> {
+    const session = this.#sessions.get(sessionId);
+    if (session !== undefined) this.#sessions.set(sessionId, { ...session, seen_at: at });
+  }
+
+  async endSession(sessionId: string): Promise<AdminSessionRow | undefined> {
+    const session = this.#sessions.get(sessionId);
+    this.#sessions.delete(sessionId);
+    return session && withoutSecret(session);
+  }
+
+  async takeLogin(sha256: string, expiresAt: string): Promise<boolean> {
+    if (this.#logins.has(sha256)) return false;
+    this.#logins.set(sha256, expiresAt);
+    return true;
+  }
+
+  async sweep(now: string, idleSince: string): Promise<void> {
+    for (const [id, { expires_at: expiresAt, seen_at: seenAt }] of this.#sessions) if (expiresAt <= now || seenAt <= idleSince) this.#sessions.delete(id);
+    for (const [sha256, expiresAt] of this.#logins) if (expiresAt <= now) this.#logins.delete(sha256);
+  }
+
+  #add(change: PendingChange | undefined): void {
+    if (change !== undefined) this.#changes.set(change.change_id, { change });
+  }
+}
+
+function withoutSecret<T extends { readonly sha256: string }>({ sha256: _, ...row }: T): Omit<T, 'sha256'> {
+  return row;
 }
 
 async function addPending(query: SqlQuery, pending: PendingChange | undefined): Promise<void> {

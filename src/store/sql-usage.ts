@@ -33,6 +33,20 @@ export class SqlUsageStore implements UsageStore {
       : await this.#database.query<Row>(`select * from tenant_usage where ${where} and tenant_id = $3 ${order}`, from, to, tenantId);
     return rows.map((row) => ({ tenant_id: String(row.tenant_id), key_id: String(row.key_id), hour: String(row.hour), ...Object.fromEntries(USAGE_COUNTS.map((count) => [count, Number(row[count])])) }) as UsageRow);
   }
+
+  async tenantAfter(tenantId: string): Promise<string | undefined> {
+    const [row] = await this.#database.query<{ readonly tenant_id: string | null }>('select min(tenant_id) as tenant_id from tenant_usage where tenant_id > $1', tenantId);
+    return row?.tenant_id ?? undefined;
+  }
+
+  async drop(tenantId: string, before: string, limit: number): Promise<number> {
+    const old = `select tenant_id, key_id, hour from tenant_usage where tenant_id = $1 and hour < $2 limit ${limit}`;
+    return (await this.#database.query(`delete from tenant_usage where (tenant_id, key_id, hour) in (${old}) returning hour`, tenantId, before)).length;
+  }
+
+  async forgetProcesses(before: string): Promise<void> {
+    await this.#database.query('delete from tenant_usage_writers where written_at < $1', before);
+  }
 }
 
 function rowKey({ tenant_id, key_id, hour }: UsageRow): string {

@@ -41,15 +41,21 @@ export interface UsageStore {
   add(batch: UsageBatch, now: string): Promise<void>;
   /** Newest hour first. */
   read(question: UsageQuestion): Promise<readonly UsageRow[]>;
+  /** The next tenant of which there are rows, in the order of the store; `''` for the first. */
+  tenantAfter(tenantId: string): Promise<string | undefined>;
+  /** Removes rows of hours that began before, at most so many. Resolves to their number. */
+  drop(tenantId: string, before: string, limit: number): Promise<number>;
+  /** A batch of a process that added none since then would count again. */
+  forgetProcesses(before: string): Promise<void>;
 }
 
 export class MemoryUsageStore implements UsageStore {
   readonly #rows = new Map<string, UsageRow>();
-  readonly #newest = new Map<string, number>();
+  readonly #newest = new Map<string, { readonly sequence: number; readonly now: string }>();
 
-  async add({ process, sequence, rows }: UsageBatch): Promise<void> {
-    if (sequence <= (this.#newest.get(process) ?? 0)) return;
-    this.#newest.set(process, sequence);
+  async add({ process, sequence, rows }: UsageBatch, now: string): Promise<void> {
+    if (sequence <= (this.#newest.get(process)?.sequence ?? 0)) return;
+    this.#newest.set(process, { sequence, now });
     for (const row of rows) {
       const key = JSON.stringify([row.tenant_id, row.key_id, row.hour]);
       this.#rows.set(key, sumOf(this.#rows.get(key), row));
@@ -59,6 +65,20 @@ export class MemoryUsageStore implements UsageStore {
   async read({ tenantId, from = '', to = '9999', limit }: UsageQuestion): Promise<readonly UsageRow[]> {
     const rows = [...this.#rows.values()].filter(({ tenant_id, hour }) => (tenantId === undefined || tenant_id === tenantId) && hour >= from && hour < to);
     return rows.sort(newestFirst).slice(0, limit);
+  }
+
+  async tenantAfter(tenantId: string): Promise<string | undefined> {
+    return [...this.#rows.values()].map(({ tenant_id }) => tenant_id).filter((id) => id > tenantId).sort()[0];
+  }
+
+  async drop(tenantId: string, before: string, limit: number): Promise<number> {
+    const old = [...this.#rows].filter(([, { tenant_id, hour }]) => tenant_id === tenantId && hour < before).slice(0, limit);
+    for (const [key] of old) this.#rows.delete(key);
+    return old.length;
+  }
+
+  async forgetProcesses(before: string): Promise<void> {
+    for (const [process, { now }] of this.#newest) if (now < before) this.#newest.delete(process);
   }
 }
 

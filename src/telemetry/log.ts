@@ -3,7 +3,7 @@
  * no way to log an object, so no body and no header can slip in. One line per change of state, one per exchange.
  */
 import pino from 'pino';
-import { CHANNELS, type ConfigReloaded, type ExchangeClosed, type HealthChanged, type StageEnded } from '../contract/channels.ts';
+import { CHANNELS, type ConfigReloaded, type ExchangeClosed, type HealthChanged, type RetentionApplied, type StageEnded } from '../contract/channels.ts';
 import type { DecisionRecord, LateRecord, ShadowRecord } from '../contract/exchange.ts';
 import { HealthLog } from './health-log.ts';
 import { nameOf } from './label.ts';
@@ -53,11 +53,14 @@ export function logChannels(log: Log, steadyMs?: number): () => void {
   const onStage = (message: unknown): void => logStage(log, message as StageEnded);
   const onConfig = (message: unknown): void => logConfig(log, message as ConfigReloaded);
   const onHealth = (message: unknown): void => health.note(message as HealthChanged);
+  const onRetention = (message: unknown): void => logRetention(log, message as RetentionApplied);
+  CHANNELS.retentionApplied.subscribe(onRetention);
   CHANNELS.exchangeClosed.subscribe(onClosed);
   CHANNELS.configReloaded.subscribe(onConfig);
   CHANNELS.healthChanged.subscribe(onHealth);
   if (log.isDebug()) CHANNELS.stageEnded.subscribe(onStage);
   return () => {
+    CHANNELS.retentionApplied.unsubscribe(onRetention);
     CHANNELS.exchangeClosed.unsubscribe(onClosed);
     CHANNELS.configReloaded.unsubscribe(onConfig);
     CHANNELS.healthChanged.unsubscribe(onHealth);
@@ -109,6 +112,10 @@ function shadowFields(name: string, shadow: ShadowRecord | undefined): LogFields
 function lateFields(late: LateRecord | undefined): LogFields {
   if (late === undefined) return {};
   return { late_action: late.action, late_rules: late.triggered_rules.map(nameOf).join(',') || undefined, late_acted: late.acted.join(',') || undefined, late_degraded: late.degraded.map(nameOf).join(',') || undefined };
+}
+
+function logRetention(log: Log, { kind, removed, detail }: RetentionApplied): void {
+  log.info('retention', { kind, removed, detail });
 }
 
 function logStage(log: Log, stage: StageEnded): void {

@@ -9,7 +9,7 @@ import { OTLPMetricExporter } from '@opentelemetry/exporter-metrics-otlp-http';
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { MeterProvider, PeriodicExportingMetricReader, type IMetricReader } from '@opentelemetry/sdk-metrics';
-import { BREAKER_STATES, CHANNELS, type BreakerChanged, type BreakerState, type ClassifierCalled, type ConfigReloaded, type ContentLost, type ExchangeClosed, type HealthChanged, type PoliciesHeld, type PolicyHeld, type StageEnded } from '../contract/channels.ts';
+import { BREAKER_STATES, CHANNELS, type BreakerChanged, type BreakerState, type ClassifierCalled, type ConfigReloaded, type ContentLost, type ExchangeClosed, type HealthChanged, type PoliciesHeld, type PolicyHeld, type RetentionApplied, type StageEnded } from '../contract/channels.ts';
 import type { DecisionRecord, ExchangeRecord } from '../contract/exchange.ts';
 import { POLICY_ORIGINS } from '../contract/policy.ts';
 import { ACTIONS, DIRECTIONS, type Action, type Direction } from '../contract/screening.ts';
@@ -54,6 +54,7 @@ export const METRICS = {
   weir_policy_age_seconds: { kind: 'gauge', labels: ['policy'], help: 'Time since a stored policy was known to be the newest' },
   weir_policy_stale: { kind: 'gauge', labels: ['policy'], help: '1 while nobody has confirmed a stored policy for two minutes' },
   weir_content_lost_total: { kind: 'counter', labels: ['reason'], help: 'Exchanges whose content was to be kept and is not: key, overflow, write' },
+  weir_retention_removed_total: { kind: 'counter', labels: ['kind'], help: 'Entries of the audit log and hours of usage that were removed after their retention' },
   weir_event_loop_delay_seconds: { kind: 'gauge', labels: ['quantile'], help: 'Delay of the event loop since the last reading' },
 } as const satisfies Record<string, MetricDefinition>;
 
@@ -153,6 +154,8 @@ class Recorder {
     const onHeld = (message: unknown): void => void (this.#held = (message as PoliciesHeld).policies);
     const onLost = (message: unknown): void => void this.#counters.get('weir_content_lost_total')!.add((message as ContentLost).count, { reason: (message as ContentLost).reason });
     CHANNELS.contentLost.subscribe(onLost);
+    const onRetention = (message: unknown): void => this.#count('weir_retention_removed_total', (message as RetentionApplied).removed, { kind: (message as RetentionApplied).kind });
+    CHANNELS.retentionApplied.subscribe(onRetention);
     CHANNELS.policiesHeld.subscribe(onHeld);
     CHANNELS.exchangeOpened.subscribe(onOpened);
     CHANNELS.stageEnded.subscribe(onStage);
@@ -163,6 +166,7 @@ class Recorder {
     CHANNELS.breakerChanged.subscribe(onBreaker);
     return () => {
       CHANNELS.contentLost.unsubscribe(onLost);
+      CHANNELS.retentionApplied.unsubscribe(onRetention);
       CHANNELS.policiesHeld.unsubscribe(onHeld);
       CHANNELS.exchangeOpened.unsubscribe(onOpened);
       CHANNELS.stageEnded.unsubscribe(onStage);

@@ -1,13 +1,11 @@
-/** Tokens and sessions of the admin port over SQLite and a real Postgres: what the port promises, and kept over a restart. */
+/** Tokens and sessions of the admin port over every driver: what the port promises, and kept over a restart. */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { SqlAdminStore, type AdminSessionRow } from '../../src/store/admins.ts';
-import { PostgresDatabase } from '../../src/store/postgres.ts';
-import type { StoreDatabase } from '../../src/store/sql.ts';
 import { openSqliteDatabase } from '../../src/store/sqlite.ts';
-import { openPostgresSchema, POSTGRES_MISSING } from '../helpers/postgres.ts';
+import { STORE_DRIVERS } from '../helpers/stores.ts';
 
 t.setTimeout(300_000);
 
@@ -17,22 +15,15 @@ function folder(t: Test): string {
   return dir;
 }
 
-const drivers: readonly { readonly name: string; readonly skip?: string | false; readonly place: (t: Test) => Promise<() => StoreDatabase> }[] = [
-  { name: 'sqlite', place: async (t) => { const dir = folder(t); return () => openSqliteDatabase(join(dir, 'weir.db')); } },
-  { name: 'postgres', skip: POSTGRES_MISSING, place: async (t) => { const url = await openPostgresSchema(t); return () => new PostgresDatabase(url); } },
-];
-
 const token = (name: string, id = name) => ({ token_id: `tok_${id}`, sha256: `digest of ${name}`, name, roles: ['policy', 'tenant-viewer'], tenants: ['ünï', 'b'], created_by: 'admin', created_at: '2030-01-01T00:00:00.000Z', expires_at: null } as const);
 const session = (id: string, seen = '2030-01-01T00:00:00.000Z', expires = '2030-01-02T00:00:00.000Z'): AdminSessionRow & { sha256: string } => ({
   session_id: `ses_${id}`, sha256: `digest of ${id}`, name: 'ana@example.com', roles: ['auditor'], tenants: [], via: 'oidc', token_id: null, created_at: '2030-01-01T00:00:00.000Z', seen_at: seen, expires_at: expires,
 });
 
-for (const { name, skip = false, place } of drivers) {
+for (const { name, skip, lasts, place } of STORE_DRIVERS) {
   t.test(`${name}: tokens`, { skip }, async (t) => {
-    const open = await place(t);
-    const [database, other] = [open(), open()];
-    t.teardown(() => Promise.all([database.close(), other.close()]));
-    const store = new SqlAdminStore(database);
+    const { admins } = await place(t);
+    const [store, beside] = [admins(), admins()];
     const { sha256, ...row } = token('ci');
     t.same([await store.tokens(), await store.tokenOf(sha256)], [[], undefined]);
     t.equal(await store.addToken(token('ci')), true);
@@ -43,18 +34,18 @@ for (const { name, skip = false, place } of drivers) {
     await store.addToken({ ...token('Aaa'), expires_at: '2031-01-01T00:00:00.000Z' });
     t.same((await store.tokens()).map((one) => one.name).sort(), ['Aaa', 'ci']);
     t.match(await store.revokeToken('tok_ci', 'ana', '2030-02-01T00:00:00.000Z'), { revoked_by: 'ana', revoked_at: '2030-02-01T00:00:00.000Z' });
-    t.match(await new SqlAdminStore(other).tokenOf(sha256), { revoked_by: 'ana' }, 'for every process at once');
+    t.match(await beside.tokenOf(sha256), { revoked_by: 'ana' }, 'for every process at once');
     t.equal(await store.revokeToken('tok_ci', 'bob', '2030-03-01T00:00:00.000Z'), undefined, 'once');
     t.equal(await store.revokeToken('tok_none', 'bob', '2030-03-01T00:00:00.000Z'), undefined);
     t.equal(await store.addToken(token('ci', 'later')), false, 'nor is the name of a revoked one');
-    const racing = await Promise.all(Array.from({ length: 6 }, (_, i) => new SqlAdminStore(i % 2 ? database : other).addToken({ ...token('raced', `raced${i}`), sha256: `digest ${i}` })));
+    const racing = await Promise.all(Array.from({ length: 6 }, (_, i) => (i % 2 ? store : beside).addToken({ ...token('raced', `raced${i}`), sha256: `digest ${i}` })));
     t.equal(racing.filter(Boolean).length, 1, 'of six at once one has the name');
   });
 
   t.test(`${name}: sessions and logins`, { skip }, async (t) => {
-    const open = await place(t);
-    const database = open();
-    const store = new SqlAdminStore(database);
+    const { admins, database } = await place(t);
+    const first = database?.();
+    const store = first === undefined ? admins() : new SqlAdminStore(first);
     const { sha256, ...row } = session('a');
     await store.addSession(session('a'));
     await store.addSession(session('old', '2029-12-31T00:00:00.000Z'));
@@ -71,20 +62,16 @@ for (const { name, skip = false, place } of drivers) {
     t.equal(await store.takeLogin('state', '2030-01-01T00:10:00.000Z'), false, 'a login that still could come stays taken');
     await store.sweep('2030-01-01T00:11:00.000Z', '2029-12-31T23:00:00.000Z');
     t.equal(await store.takeLogin('state', '2030-01-01T00:20:00.000Z'), true);
-    await database.close();
-    const again = open();
-    t.teardown(() => again.close());
-    const later = new SqlAdminStore(again);
-    t.match(await later.sessionOf(sha256), { session_id: 'ses_a' }, 'kept over a restart');
+    await first?.close();
+    const later = lasts ? admins() : store;
+    t.match(await later.sessionOf(sha256), { session_id: 'ses_a' }, 'kept, where it lasts over a restart too');
     t.match(await later.endSession('ses_a'), { name: 'ana@example.com' });
     t.same([await later.endSession('ses_a'), await later.sessionOf(sha256)], [undefined, undefined]);
   });
 
   t.test(`${name}: what has to be written to the audit log waits, and is claimed by one`, { skip }, async (t) => {
-    const open = await place(t);
-    const [database, other] = [open(), open()];
-    t.teardown(() => Promise.all([database.close(), other.close()]));
-    const [store, beside] = [new SqlAdminStore(database), new SqlAdminStore(other)];
+    const { admins } = await place(t);
+    const [store, beside] = [admins(), admins()];
     const pending = (id: string, at: string) => ({ change_id: `chg_${id}`, record: `{"id":"${id}"}`, created_at: at });
     t.ok(await store.addToken(token('ci'), pending('made', '2030-01-01T00:00:00.000Z')));
     t.notOk(await store.addToken({ ...token('ci', 'again'), sha256: 'another' }, pending('refused', '2030-01-01T00:00:01.000Z')));
@@ -99,8 +86,8 @@ for (const { name, skip = false, place } of drivers) {
     t.same((await beside.claimChanges('2030-01-01T00:03:00.000Z', '2030-01-01T00:02:00.000Z')).map(({ change_id: id }) => id), ['chg_revoked-ci'], 'what nobody settled is another one’s');
   });
 
-  t.test(`${name}: a store that does not answer says so`, { skip }, async (t) => {
-    const database = (await place(t))();
+  t.test(`${name}: a store that does not answer says so`, { skip: skip || (lasts ? false : 'memory always answers') }, async (t) => {
+    const database = (await place(t)).database!();
     await database.query('select 1 as one');
     await database.close();
     const store = new SqlAdminStore(database);

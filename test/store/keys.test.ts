@@ -1,49 +1,8 @@
 /** What every driver of tenants' keys and of usage guarantees, over each of them. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { CLAIMS_MAX, KEY_SCOPES, MemoryKeyStore, type KeyStore, type NewKey } from '../../src/store/keys.ts';
-import { PostgresDatabase } from '../../src/store/postgres.ts';
-import type { StoreDatabase } from '../../src/store/sql.ts';
-import { SqlKeyStore } from '../../src/store/sql-keys.ts';
-import { SqlUsageStore } from '../../src/store/sql-usage.ts';
-import { openSqliteDatabase } from '../../src/store/sqlite.ts';
-import { MemoryUsageStore, type UsageRow, type UsageStore } from '../../src/store/usage.ts';
-import { openPostgresSchema, POSTGRES_MISSING } from '../helpers/postgres.ts';
-
-interface Stores {
-  readonly keys: KeyStore;
-  readonly usage: UsageStore;
-}
-
-interface Driver {
-  readonly name: string;
-  readonly skip?: string | false;
-  /** A way to open one place, again and again. */
-  readonly place: (t: Test) => Promise<() => Stores>;
-}
-
-function over(t: Test, open: () => StoreDatabase): () => Stores {
-  return () => {
-    const database = open();
-    t.teardown(() => database.close());
-    return { keys: new SqlKeyStore(database), usage: new SqlUsageStore(database) };
-  };
-}
-
-const drivers: readonly Driver[] = [
-  { name: 'memory', place: async () => { const one = { keys: new MemoryKeyStore(), usage: new MemoryUsageStore() }; return () => one; } },
-  {
-    name: 'sqlite', place: async (t) => {
-      const dir = mkdtempSync(join(tmpdir(), 'weir-keys-'));
-      const open = over(t, () => openSqliteDatabase(join(dir, 'weir.db')));
-      t.teardown(() => rmSync(dir, { recursive: true, force: true }));
-      return open;
-    },
-  },
-  { name: 'postgres', skip: POSTGRES_MISSING, place: async (t) => { const url = await openPostgresSchema(t); return over(t, () => new PostgresDatabase(url)); } },
-];
+import { CLAIMS_MAX, KEY_SCOPES, type KeyStore, type NewKey } from '../../src/store/keys.ts';
+import type { UsageRow, UsageStore } from '../../src/store/usage.ts';
+import { STORE_DRIVERS } from '../helpers/stores.ts';
 
 const at = (second: number): string => `2030-01-02T03:04:${String(second).padStart(2, '0')}.000Z`;
 
@@ -51,7 +10,12 @@ function newKey(id: string, tenant: string, more: Partial<NewKey> = {}): NewKey 
   return { key_id: id, tenant_id: tenant, name: `für ${id} "x"`, sha256: id.charCodeAt(id.length - 1).toString(16).padStart(64, 'a'), scopes: KEY_SCOPES, requests_per_minute: null, tokens_per_minute: null, expires_at: null, created_at: at(1), created_by: 'admin', ...more };
 }
 
-for (const { name, skip = false, place } of drivers) {
+for (const { name, skip, place: placeOf } of STORE_DRIVERS) {
+  const place = async (t: Test): Promise<() => { readonly keys: KeyStore; readonly usage: UsageStore }> => {
+    const { keys, usage } = await placeOf(t);
+    return () => ({ keys: keys(), usage: usage() });
+  };
+
   t.test(`${name}: keys are made, listed and revoked, and every change has a number`, { skip }, async (t) => {
     const { keys } = (await place(t))();
     t.same([await keys.head(), await keys.changedSince(0), await keys.list('acme'), await keys.tenantOf('k1')], [0, [], [], undefined], 'empty');
@@ -136,5 +100,26 @@ for (const { name, skip = false, place } of drivers) {
     t.same(await requests({ tenantId: "acme' or 1=1 --" }), []);
     t.equal((await usage.read({ limit: 2 })).length, 2);
     t.same([await requests({ tenantId: 'OTHER' }), await requests({ tenantId: 'other' })], [[], [100]]);
+  });
+
+  t.test(`${name}: usage is dropped by tenant and hour, some rows at a time, and a process is forgotten`, { skip }, async (t) => {
+    const { usage } = (await place(t))();
+    const row = (tenant_id: string, hour: number): UsageRow => ({ tenant_id, key_id: `k${hour % 3}`, hour: `2030-01-02T${String(hour).padStart(2, '0')}:00:00Z`, requests: 1, refused: 0, blocked: 0, redacted: 0, prompt_tokens: 0, completion_tokens: 0, estimated: 0 });
+    const batch = { process: 'p1', sequence: 1, rows: ['acme', 'b-2', 'other'].flatMap((tenant) => Array.from({ length: 9 }, (_, hour) => row(tenant, hour))) };
+    t.equal(await usage.tenantAfter(''), undefined);
+    await usage.add(batch, at(1));
+    const tenants: string[] = [];
+    for (let id = await usage.tenantAfter(''); id !== undefined; id = await usage.tenantAfter(id)) tenants.push(id);
+    t.same(tenants.sort(), ['acme', 'b-2', 'other']);
+    const before = '2030-01-02T05:30:00.000Z';
+    t.same([await usage.drop('acme', before, 4), await usage.drop('acme', before, 4), await usage.drop('acme', before, 4)], [4, 2, 0]);
+    t.same((await usage.read({ tenantId: 'acme', limit: 99 })).map(({ hour }) => hour.slice(11, 13)), ['08', '07', '06'], 'an hour that began before goes, even where it ended after');
+    t.equal((await usage.read({ limit: 99 })).length, 21, 'others keep theirs');
+    await usage.forgetProcesses(at(1));
+    await usage.add(batch, at(2));
+    t.equal((await usage.read({ tenantId: 'acme', limit: 99 })).length, 3, 'a process is known as long as it was heard');
+    await usage.forgetProcesses(at(3));
+    await usage.add(batch, at(4));
+    t.equal((await usage.read({ tenantId: 'acme', limit: 99 })).length, 9);
   });
 }

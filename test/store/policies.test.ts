@@ -5,28 +5,15 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Client } from 'pg';
 import t, { type Test } from 'tap';
-import { MemoryPolicyStore, type PolicyPut, type PolicyStore } from '../../src/store/policies.ts';
+import type { PolicyPut } from '../../src/store/policies.ts';
 import { PostgresPolicyStore } from '../../src/store/postgres.ts';
 import { openSqlite } from '../../src/store/sqlite.ts';
 import { openPostgresSchema, POSTGRES_MISSING } from '../helpers/postgres.ts';
+import { STORE_DRIVERS } from '../helpers/stores.ts';
 
 function change(policy: string, parent: number, source: string | null, comment = ''): PolicyPut {
   return { policy, parent, source, sha256: 'a'.repeat(64), author: 'admin', comment, created_at: '2030-01-02T03:04:05.000Z' };
 }
-
-interface Driver {
-  readonly name: string;
-  readonly skip?: string | false;
-  /** A way to open one store, again and again. */
-  readonly place: (t: Test) => Promise<() => PolicyStore>;
-  readonly lasts: boolean;
-}
-
-const drivers: readonly Driver[] = [
-  { name: 'memory', lasts: false, place: async () => { const one = new MemoryPolicyStore(); return () => one; } },
-  { name: 'sqlite', lasts: true, place: async (t) => { const dir = folder(t); return () => openSqlite(join(dir, 'deep/weir.db')); } },
-  { name: 'postgres', lasts: true, skip: POSTGRES_MISSING, place: async (t) => { const url = await openPostgresSchema(t); return () => new PostgresPolicyStore(url); } },
-];
 
 function folder(t: Test): string {
   const dir = mkdtempSync(join(tmpdir(), 'weir-store-'));
@@ -34,7 +21,9 @@ function folder(t: Test): string {
   return dir;
 }
 
-for (const { name, skip = false, place, lasts } of drivers) {
+for (const { name, skip, place: placeOf, lasts } of STORE_DRIVERS) {
+  const place = async (t: Test) => (await placeOf(t)).policies;
+
   t.test(`${name}: revisions`, { skip }, async (t) => {
     const open = await place(t);
     const store = open();

@@ -175,6 +175,7 @@ t.test('every metric is told, with its labels and no others', async (t) => {
   for (const outcome of ['ok', 'cached', 'timeout', 'late'] as const) CHANNELS.classifierCalled.publish({ requestId: 'request-1', classifier: 'vendor', outcome, startMs: 0, endMs: 30 });
   CHANNELS.classifierCalled.publish({ requestId: 'request-1', classifier: 'ours', outcome: 'unavailable', startMs: 0, endMs: 0 });
   CHANNELS.breakerChanged.publish({ classifier: 'ours', state: 'open' });
+  CHANNELS.retentionApplied.publish({ kind: 'audit', removed: 7, detail: '' });
   CHANNELS.policiesHeld.publish({ policies: [{ policy: 'acme', origin: 'disk', revision: 7, confirmedMs: Date.now() - 3_600_000 }, { policy: 'bravo@2', origin: 'store', revision: 2, confirmedMs: undefined }] });
   openExchange();
   openExchange();

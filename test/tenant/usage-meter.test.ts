@@ -39,10 +39,13 @@ t.test('each exchange counts once, though the store fails before and after it ha
     flushMs: 1_000_000, isTenant: known,
     store: {
       read: (question) => store.read(question),
-      async add(batch: UsageBatch) {
+      tenantAfter: (id) => store.tenantAfter(id),
+      drop: (...asked) => store.drop(...asked),
+      forgetProcesses: (before) => store.forgetProcesses(before),
+      async add(batch: UsageBatch, now: string) {
         const fault = faults.shift();
         if (fault === 'before') throw new WeirError('store_unavailable');
-        await store.add(batch);
+        await store.add(batch, now);
         if (fault === 'after') throw new WeirError('store_unavailable');
       },
     },

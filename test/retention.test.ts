@@ -1,0 +1,110 @@
+/**
+ * Retention over a real store and a real log: each tenant's usage and entries stay as long as it says, the rest as long
+ * as the general word says, and what the configuration says nothing about stays.
+ */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { checkLog } from '../src/audit/check.ts';
+import { openAuditLog } from '../src/audit/log.ts';
+import { publishedKeys } from '../src/audit/recovery.ts';
+import { loadConfig } from '../src/config/load.ts';
+import type { Config } from '../src/config/schema.ts';
+import { CHANNELS, type HealthChanged, type RetentionApplied } from '../src/contract/channels.ts';
+import { Retention } from '../src/retention.ts';
+import type { UsageRow } from '../src/store/usage.ts';
+import { exchangeRecord, linesOf, logFolder, logOptions } from './helpers/audit.ts';
+import { STORE_DRIVERS } from './helpers/stores.ts';
+import { until } from './helpers/house.ts';
+
+t.setTimeout(300_000);
+
+const NOW = new Date('2030-03-01T00:30:00Z');
+const daysAgo = (days: number): Date => new Date(NOW.getTime() - days * 86_400_000);
+
+async function configOf(retention: object, own: Readonly<Record<string, object>>, more: object = {}): Promise<Config> {
+  const tenants = ['acme', 'bravo', 'other'].map((id) => ({ id, policy: 'default', upstream: 'up', keys: [{ id: `k-${id}`, sha256: id.charCodeAt(0).toString(16).padStart(64, 'a') }], retention: own[id] ?? {} }));
+  return (await loadConfig({ config: { upstreams: { up: { url: 'https://api.example.com/v1' } }, tenants, retention, ...more }, dir: join(import.meta.dirname, '../config') }, {})).config;
+}
+
+function heard(t: Test): { readonly applied: RetentionApplied[]; readonly health: HealthChanged[] } {
+  const [applied, health]: [RetentionApplied[], HealthChanged[]] = [[], []];
+  const onApplied = (message: unknown): void => void applied.push(message as RetentionApplied);
+  const onHealth = (message: unknown): void => void health.push(message as HealthChanged);
+  CHANNELS.retentionApplied.subscribe(onApplied);
+  CHANNELS.healthChanged.subscribe(onHealth);
+  t.teardown(() => {
+    CHANNELS.retentionApplied.unsubscribe(onApplied);
+    CHANNELS.healthChanged.unsubscribe(onHealth);
+  });
+  return { applied, health };
+}
+
+async function openLog(t: Test, tenantsByDay: Readonly<Record<number, string>>) {
+  const dir = logFolder(t);
+  let now = NOW;
+  const log = await openAuditLog(logOptions(dir, { clock: () => now.getTime() }));
+  t.teardown(() => log.close());
+  for (const [days, tenant_id] of Object.entries(tenantsByDay).sort(([a], [b]) => Number(b) - Number(a))) {
+    now = daysAgo(Number(days));
+    await log.append({ ...exchangeRecord(`${tenant_id}-${days}`), tenant_id }, 'strict');
+  }
+  now = NOW;
+  return { log, dir };
+}
+
+const usageRow = (tenant_id: string, days: number): UsageRow => ({ tenant_id, key_id: '', hour: `${daysAgo(days).toISOString().slice(0, 13)}:00:00Z`, requests: 1, refused: 0, blocked: 0, redacted: 0, prompt_tokens: 0, completion_tokens: 0, estimated: 0 });
+
+for (const { name, skip, place } of STORE_DRIVERS) {
+  t.test(`${name}: usage, sessions and entries`, { skip }, async (t) => {
+    const stores = await place(t);
+    const [usage, admins] = [stores.usage(), stores.admins()];
+    const { log, dir } = await openLog(t, { 90: 'acme', 80: 'other', 70: 'bravo', 60: 'acme', 5: 'other', 0: 'acme' });
+    const days = Array.from({ length: 1_200 }, (_, day) => day / 12);
+    await usage.add({ process: 'p', sequence: 1, rows: ['acme', 'bravo', 'other', 'former'].flatMap((tenant) => days.map((day) => usageRow(tenant, day))) }, daysAgo(1).toISOString());
+    for (const [id, seen] of [['fresh', 0], ['ended', 3]] as const) {
+      await admins.addSession({ session_id: id, sha256: id, name: 'ana@example.com', roles: ['auditor'], tenants: [], via: 'oidc', token_id: null, created_at: daysAgo(seen).toISOString(), seen_at: daysAgo(seen).toISOString(), expires_at: daysAgo(seen - 1).toISOString() });
+    }
+    const { applied, health } = heard(t);
+    let config = await configOf({}, {});
+    const retention = new Retention({ config: () => config, log, dir, usage, admins, now: () => NOW });
+    t.teardown(() => retention.close());
+    await retention.run();
+    t.same([applied, (await usage.read({ limit: 9_999 })).length], [[], 4_800], 'nothing is said, nothing goes');
+    t.same((await admins.sessions()).map(({ session_id: id }) => id), ['fresh']);
+
+    config = await configOf({ usage_days: 30 }, { acme: { usage_days: 90 }, bravo: { audit_days: 20 } }, { roles: ['proxy'] });
+    await retention.run();
+    t.same([applied, (await usage.read({ limit: 9_999 })).length], [[], 4_800], 'the store is for the role control');
+
+    config = await configOf({ usage_days: 30, audit_days: 50 }, { acme: { usage_days: 90 }, bravo: { audit_days: 75 } });
+    await retention.run();
+    const oldest = async (tenantId: string): Promise<string> => (await usage.read({ tenantId, limit: 9_999 })).at(-1)!.hour;
+    for (const [tenant, kept] of [['acme', 90], ['bravo', 30], ['other', 30], ['former', 30]] as const) {
+      const hour = await oldest(tenant);
+      t.ok(hour >= daysAgo(kept).toISOString() && hour <= daysAgo(kept - 1).toISOString(), `${tenant}: ${hour}`);
+    }
+    t.same(linesOf(dir).map((line) => JSON.parse(line) as { readonly kind: string; readonly request_id?: string }).map(({ kind, request_id: id }) => id ?? kind), ['bravo-70', 'acme-60', 'other-5', 'acme-0', 'pruned'], 'bravo keeps its entry, and what is after it');
+    t.match(await checkLog({ dir, keys: await publishedKeys(dir) }), { damage: undefined, first: 2 });
+    t.same(applied.map(({ kind, removed }) => [kind, removed]).sort(), [['audit', 2], ['usage', 120], ['usage', 840], ['usage', 840], ['usage', 840]].sort());
+    await retention.run();
+    t.equal(applied.length, 5, 'once');
+    t.same(health, []);
+  });
+}
+
+t.test('what fails is told and keeps nothing else from going', async (t) => {
+  const stores = await STORE_DRIVERS[0]!.place(t);
+  const { log, dir } = await openLog(t, { 90: 'acme', 80: 'acme', 0: 'acme' });
+  writeFileSync(join(dir, 'pruned'), 'nonsense');
+  const { health } = heard(t);
+  const config = await configOf({ audit_days: 1, usage_days: 1 }, {});
+  await stores.usage().add({ process: 'p', sequence: 1, rows: [usageRow('acme', 9)] }, NOW.toISOString());
+  const retention = new Retention({ config: () => config, log, dir, usage: stores.usage(), now: () => NOW, firstMs: 1, everyMs: 10 });
+  retention.start();
+  await until(() => health.some(({ part, healthy }) => part === 'retention' && !healthy), 'the fault');
+  t.match(health[0]!.detail, /could not be removed from the audit log \(audit_unavailable\)/);
+  await until(async () => (await stores.usage().read({ limit: 9 })).length === 0, 'usage');
+  t.equal(linesOf(dir).length, 3, 'of the log nothing went');
+  await retention.close();
+});
