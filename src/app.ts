@@ -5,7 +5,7 @@
  */
 import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { hostname } from 'node:os';
+import { join } from 'node:path';
 import packageFile from '../package.json' with { type: 'json' };
 import { AccessChanges } from './admin/changes.ts';
 import type { Trial, TriedPolicy } from './admin/desk.ts';
@@ -16,12 +16,14 @@ import type { PeopleDesk } from './admin/people.ts';
 import { createAdminServer } from './admin/server.ts';
 import { Sessions } from './admin/sessions.ts';
 import { openAdminToken, type AdminToken } from './admin/token.ts';
+import { Collector } from './audit/collector.ts';
 import { newestEntries } from './audit/entries.ts';
 import { newestExchanges } from './audit/exchanges.ts';
 import { keepWithin } from './audit/content-retention.ts';
 import { openAuditLog, type AuditLog } from './audit/log.ts';
 import { proveEntryApart } from './audit/proof.ts';
 import { contentFolder, ContentVault } from './audit/vault.ts';
+import { Shipper } from './audit/shipper.ts';
 import type { Environment } from './config/environment.ts';
 import { loadConfig, withStored, type InlineConfig, type ReadStored } from './config/load.ts';
 import type { Config } from './config/schema.ts';
@@ -125,9 +127,10 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
   const metrics = startTelemetry(config, options, opened);
   redis.door?.announce(); // it was opened before anybody listened
   CHANNELS.configReloaded.publish({ ok: true, hash: first.hash, issues: first.warnings.length });
-  const audit = await openAuditLog({ dir: config.audit.dir, keyFile: config.audit.key_file, origin: `weir/${hostname()}`, clock: Date.now });
+  const audit = await openAuditLog({ dir: config.audit.dir, keyFile: config.audit.key_file, origin: config.audit.origin, clock: Date.now });
   opened.defer(() => audit.close());
   const content = await openContent(house, audit, opened);
+  shipLog(config, audit, opened);
   const token = openAdminToken(config.data_dir, new Date());
   const tenants = await openTenants(house, audit, redis, opened);
   keyMessages = tenants.watch;
@@ -342,6 +345,7 @@ async function listenAdmin(house: RunningHouse, { audit, content }: { readonly a
   const { admin, telemetry, audit: { dir } } = house.runtime.snapshot.config;
   const now = (): Date => new Date();
   const { door, people } = openDoor(house, audit, token, opened);
+  const collector = openCollector(house.runtime.snapshot.config, audit, opened);
   const server = createAdminServer({
     version: VERSION,
     door,
@@ -353,8 +357,10 @@ async function listenAdmin(house: RunningHouse, { audit, content }: { readonly a
       entries: (filter) => newestEntries(dir, filter),
       checkpoint: () => audit.checkpoint(),
       prove: (index) => proveEntryApart(dir, index, audit.checkpoint()),
+      shipped: async (log, filter) => collector?.entries(log, filter),
     },
     erasures: content,
+    ...(collector === undefined ? {} : { origins: collector }),
     metricsText: telemetry.metrics.prometheus ? () => metrics.prometheusText() : undefined,
     status: () => adminStatus(house.runtime, audit),
     policies: {
@@ -374,6 +380,20 @@ async function listenAdmin(house: RunningHouse, { audit, content }: { readonly a
   await server.listen({ host: admin.host, port: admin.port });
   const address = server.server.address();
   return listenerUrl(admin.host, typeof address === 'object' && address !== null ? address.port : admin.port, admin.tls === undefined ? 'http' : 'https');
+}
+
+function shipLog({ audit: { dir, ship } }: Config, audit: AuditLog, opened: AsyncDisposableStack): void {
+  if (ship === undefined) return;
+  const shipper = new Shipper({ dir, size: () => audit.head().index + 1, ...ship });
+  opened.defer(() => shipper.close());
+}
+
+/** Takes the logs of others where this process is a control plane. */
+function openCollector({ roles, data_dir: dataDir }: Config, audit: AuditLog, opened: AsyncDisposableStack): Collector | undefined {
+  if (!roles.includes('control')) return undefined;
+  const collector = new Collector({ dir: join(dataDir, 'origins'), audit: (record) => audit.append(record, 'strict'), clock: Date.now });
+  opened.defer(() => collector.close());
+  return collector;
 }
 
 /** Who is let in to the admin port, and the desk of the routes about them where this process has a store. */

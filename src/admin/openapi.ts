@@ -3,6 +3,7 @@
  * body and answers, the roles of which it asks for one, and the errors that all have in common. Pure.
  */
 import type { JsonSchema } from '../config/shape.ts';
+import { LOG_NAME, LOG_NAME_CHARS_MAX } from '../contract/log-name.ts';
 import { ROLE_MEANINGS } from '../contract/people.ts';
 import type { RouteAnswer, RouteDoc } from './desk.ts';
 import { ref, SCHEMAS } from './schemas.ts';
@@ -11,6 +12,7 @@ import { ref, SCHEMAS } from './schemas.ts';
 export const PATH_NAMES: Readonly<Record<string, JsonSchema>> = {
   id: { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$' },
   index: { type: 'string', pattern: '^[0-9]{1,15}$' },
+  log: { type: 'string', pattern: LOG_NAME.source, maxLength: LOG_NAME_CHARS_MAX },
   tenant: { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$' },
 };
 

@@ -5,7 +5,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { AccessChangeRecord } from '../audit/entry.ts';
-import { ROLES, type Actor, type Grant, type Role } from '../contract/people.ts';
+import { PEOPLE_ROLES, ROLES, type Actor, type Grant, type Role } from '../contract/people.ts';
 import type { AdminSessionRow, AdminStore, AdminTokenRow, PendingChange } from '../store/admins.ts';
 import { fault, invalid, missing, type DeskAnswer, type DeskRequest, type Route } from './desk.ts';
 import type { Door } from './door.ts';
@@ -36,9 +36,9 @@ const ADMIN = ['admin'] as const;
 const BAD = { 400: { meaning: 'the body cannot be used, and why' } } as const;
 
 export const PEOPLE_ROUTES: readonly Route<PeopleDesk>[] = [
-  { method: 'GET', path: '/api/v1/session', name: 'readSession', access: ROLES, meaning: 'who is asking, with which roles; in a session also what `x-csrf-token` has to hold for a change', answers: { 200: { meaning: 'the caller', schema: ref('Session') } }, run: who },
+  { method: 'GET', path: '/api/v1/session', name: 'readSession', access: PEOPLE_ROLES, meaning: 'who is asking, with which roles; in a session also what `x-csrf-token` has to hold for a change', answers: { 200: { meaning: 'the caller', schema: ref('Session') } }, run: who },
   { method: 'POST', path: '/api/v1/session', name: 'openSession', access: 'open', meaning: 'log in with a token: opens a session, whose cookie stands for the token', body: { schema: ref('Login'), types: JSON_BODY }, answers: { 200: { meaning: 'the session, with its cookie', schema: ref('Session') }, ...BAD, 401: { meaning: 'the token opens nothing' }, 403: { meaning: 'the request comes from a page of another origin' }, 501: { meaning: 'this process has no store' }, 503: { meaning: 'the store does not answer' } }, run: logIn },
-  { method: 'DELETE', path: '/api/v1/session', name: 'endSession', access: ROLES, meaning: 'log out', answers: { 200: { meaning: 'the session has ended', schema: ref('Ended') } }, run: logOut },
+  { method: 'DELETE', path: '/api/v1/session', name: 'endSession', access: PEOPLE_ROLES, meaning: 'log out', answers: { 200: { meaning: 'the session has ended', schema: ref('Ended') } }, run: logOut },
   { method: 'GET', path: '/api/v1/sessions', name: 'listSessions', access: ADMIN, meaning: 'open sessions', answers: { 200: { meaning: 'newest first', schema: ref('SessionList') } }, run: listSessions },
   { method: 'DELETE', path: '/api/v1/sessions/:id', name: 'revokeSession', access: ADMIN, meaning: 'end a session of anybody', answers: { 200: { meaning: 'it has ended', schema: ref('Ended') }, 404: { meaning: 'there is no such session' } }, run: revokeSession },
   { method: 'GET', path: '/api/v1/tokens', name: 'listTokens', access: ADMIN, meaning: 'tokens, revoked ones too', answers: { 200: { meaning: 'by name', schema: ref('TokenList') } }, run: listTokens },
@@ -135,7 +135,7 @@ async function logIn(desk: PeopleDesk, { text, visit }: DeskRequest): Promise<De
   const { token } = (parsed(text) ?? {}) as { readonly token?: unknown };
   if (typeof token !== 'string') return invalid('send {"token": "…"}');
   const found = await desk.door.whose(token);
-  if (found === undefined) return { status: 401, body: fault('unauthorized', 'the token opens nothing') };
+  if (found === undefined || found.actor.roles.every((role) => role === 'shipper')) return { status: 401, body: fault('unauthorized', 'the token opens nothing') };
   const opened = await openFor(desk, found.actor, 'token', visit, found.token);
   return { status: 200, body: sessionBody(found.actor, opened), headers: { 'set-cookie': sessionCookie(desk, opened.secret) } };
 }

@@ -5,7 +5,7 @@
  */
 import type { PolicyChangeRecord } from '../audit/entry.ts';
 import type { ConfigIssue } from '../contract/errors.ts';
-import { ROLES, sees, seesAll, type Actor } from '../contract/people.ts';
+import { PEOPLE_ROLES, sees, seesAll, type Actor } from '../contract/people.ts';
 import type { PolicyRevision } from '../contract/policy.ts';
 import { POLICY_LIMITS } from '../policy/parse.ts';
 import { policyFromRules, ruleInFile } from '../policy/rules.ts';
@@ -21,7 +21,7 @@ export const POLICY_TYPES = ['application/json', 'application/yaml', 'applicatio
 const HISTORY_MAX = 1_000;
 const COMMENT_CHARS_MAX = 1_000;
 
-const READERS = ROLES;
+const READERS = PEOPLE_ROLES;
 const CHANGERS = ['admin', 'policy'] as const;
 
 const number = { type: 'integer', minimum: 0, maximum: 1_000_000_000 } as const;

@@ -15,6 +15,8 @@ export interface AuditDesk {
   checkpoint(): string;
   /** Undefined: the newest checkpoint does not cover it yet. Throws RangeError when the log does not hold. */
   prove(index: number): Promise<EntryProof | undefined>;
+  /** Entries of another log that is shipped here; undefined: there is none of that name. */
+  shipped(log: string, filter: EntryFilter): Promise<AsyncIterable<AuditEntry> | undefined>;
 }
 
 const READERS = ['admin', 'auditor', 'tenant-viewer'] as const;
@@ -28,9 +30,9 @@ const whole = { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER } 
 
 export const AUDIT_ROUTES: readonly Route<AuditDesk>[] = [
   {
-    method: 'GET', path: '/api/v1/audit', name: 'listAuditEntries', access: READERS, meaning: 'entries of the audit log, newest first, without content; `?kind=`, `?tenant=`, `?request_id=`, `?author=`, `?since=`, `?until=`, `?before=`, `?limit=`',
-    query: { kind: text, tenant: text, request_id: text, author: text, since: { ...text, format: 'date-time' }, until: { ...text, format: 'date-time' }, before: whole, limit: { ...whole, minimum: 1, maximum: LIMIT.max } },
-    answers: { 200: { meaning: 'the entries', schema: ref('AuditPage') } }, run: list,
+    method: 'GET', path: '/api/v1/audit', name: 'listAuditEntries', access: READERS, meaning: 'entries of the audit log, newest first, without content; `?kind=`, `?tenant=`, `?request_id=`, `?author=`, `?since=`, `?until=`, `?before=`, `?limit=`; `?origin=` takes those of a log that is shipped here',
+    query: { kind: text, tenant: text, request_id: text, author: text, since: { ...text, format: 'date-time' }, until: { ...text, format: 'date-time' }, before: whole, limit: { ...whole, minimum: 1, maximum: LIMIT.max }, origin: text },
+    answers: { 200: { meaning: 'the entries', schema: ref('AuditPage') }, 404: { meaning: 'no such log is shipped here, or not for the caller' } }, run: list,
   },
   {
     method: 'GET', path: '/api/v1/audit/:index', name: 'readAuditEntry', access: READERS, meaning: 'one entry of the audit log by its index',
@@ -46,22 +48,30 @@ export const AUDIT_ROUTES: readonly Route<AuditDesk>[] = [
   },
 ];
 
-async function list({ entries }: AuditDesk, { query, actor }: DeskRequest): Promise<DeskAnswer> {
+async function list(desk: AuditDesk, { query, actor }: DeskRequest): Promise<DeskAnswer> {
   const { kind, tenant, request_id: requestId, author, before, limit = LIMIT.default } = query;
   const [sinceMs, untilMs] = [timeOf(query.since, -Infinity), timeOf(query.until, Infinity)];
   if (Number.isNaN(sinceMs) || Number.isNaN(untilMs)) return invalid('since and until are times such as 2030-01-31T00:00:00Z');
   const wanted = { kind, tenant_id: tenant, request_id: requestId, author } as const;
   const matches = (entry: AuditEntry): boolean => isSeen(entry, actor) && Object.entries(wanted).every(([key, value]) => value === undefined || entry[key] === value) && isWithin(entry.time, sinceMs, untilMs);
+  const entries = await entriesOf(desk, query.origin as string | undefined, actor, { before: before as number | undefined });
+  if (entries === undefined) return missing(`no log ${String(query.origin)} is shipped here for you to see`);
   const found: AuditEntry[] = [];
   let scanned = 0;
   let last: number | undefined;
-  for await (const entry of entries({ before: before as number | undefined })) {
+  for await (const entry of entries) {
     if (found.length >= (limit as number) || scanned >= LIMIT.scan || Date.parse(entry.time) < sinceMs) return page(found, Date.parse(entry.time) < sinceMs ? undefined : last);
     scanned += 1;
     last = entry.index;
     if (matches(entry)) found.push(entry);
   }
   return page(found, undefined);
+}
+
+/** Tenants of another Weir may have the names of ours, so its log is for those who see all. */
+async function entriesOf({ entries, shipped }: AuditDesk, origin: string | undefined, actor: Actor, filter: EntryFilter): Promise<AsyncIterable<AuditEntry> | undefined> {
+  if (origin === undefined) return entries(filter);
+  return seesAll(actor) ? shipped(origin, filter) : undefined;
 }
 
 function page(entries: readonly AuditEntry[], next: number | undefined): DeskAnswer {

@@ -42,6 +42,7 @@ const keyRow: Readonly<Record<string, JsonSchema>> = { key_id: text, tenant_id: 
 const usageCounts: Readonly<Record<string, JsonSchema>> = Object.fromEntries(USAGE_COUNTS.map((count) => [count, whole]));
 const component = (name: string): JsonSchema => ({ $ref: `#/components/schemas/${name}` });
 const number: JsonSchema = { type: 'number' };
+const shipped: Readonly<Record<string, JsonSchema>> = { entries: whole, hash: { type: 'string', pattern: '^[0-9a-f]{64}$' }, signed: { type: 'integer', minimum: -1, description: 'Entries that the newest checkpoint here covers; -1: there is none.' } };
 
 export const SCHEMAS = {
   Error: object(fault, { issues: listOf(component('Issue')), current: { ...whole, description: 'Of a conflict: the number of the newest revision.' } }),
@@ -104,6 +105,17 @@ export const SCHEMAS = {
   AuditEntry: { type: 'object', required: ['index', 'time', 'origin', 'prev', 'hash', 'kind'], properties: { index: whole, time, origin: text, prev: text, hash: text, kind: text }, description: 'An entry as it is written: decisions and commitments, no content. The other properties are those of its kind.' },
   EntryProof: object({ index: whole, entry: { ...text, description: 'The line as it stands in the log.' }, proof: listOf({ type: 'string', pattern: '^[0-9a-f]{64}$' }), checkpoint: { ...text, description: 'A signed note.' } }),
   AuditPage: object({ entries: listOf(component('AuditEntry')), next: { type: ['integer', 'null'], description: 'For `?before=`: older entries that may match. Null: there are none.' } }),
+  ShipBatch: object({
+    size: { ...whole, description: 'Entries that the log holds.' }, from: { ...whole, description: 'Index of the first entry.' }, segment: { ...whole, description: 'Index of the first entry of its segment.' },
+    entries: { ...listOf(text), description: 'Lines as they stand in the log.' }, checkpoints: { ...listOf(text), description: 'Signed notes; the last covers all entries.' },
+    rest: { ...listOf(object({ level: whole, hash: { type: 'string', pattern: '^[0-9a-f]{64}$' } })), description: 'Subtrees of the entries that it covers besides.' },
+  }, { key: { ...text, description: 'The first public key of the log, as notes write it.' } }),
+  ShipPosition: object(shipped),
+  ShipRefusal: object(fault, { position: component('ShipPosition') }),
+  OriginList: object({ origins: listOf(object({
+    log: text, entries: whole, lag: { type: ['integer', 'null'], minimum: 0, description: 'Entries that its sender had when it was last heard of and that are not here.' }, seen_at: timeOrNone, checkpoint: { ...textOrNone, description: 'The newest, a signed note.' },
+    refused: { oneOf: [{ type: 'null' }, object({ code: text, reason: text })] },
+  })) }),
   ExplainTrial: TRIAL_SCHEMAS.explain,
   TestTrial: TRIAL_SCHEMAS.test,
   CompareTrial: TRIAL_SCHEMAS.compare,

@@ -12,6 +12,7 @@ import { ERASURE_ROUTES, type ErasureDesk } from './erasures.ts';
 import { KEY_ROUTES, type KeyDesk } from './keys.ts';
 import { LOGIN_ROUTES } from './login.ts';
 import { openApiDocument, PATH_NAMES } from './openapi.ts';
+import { ORIGIN_ROUTES, type OriginDesk } from './origins.ts';
 import { PEOPLE_ROUTES, type PeopleDesk } from './people.ts';
 import { POLICY_BYTES_MAX, POLICY_ROUTES, POLICY_TYPES } from './policies.ts';
 import { AUDIT_ROUTES, type AuditDesk } from './records.ts';
@@ -36,6 +37,8 @@ export interface AdminDependencies {
   readonly keys?: KeyDesk;
   readonly records: AuditDesk;
   readonly erasures: ErasureDesk;
+  /** Absent where this process is no control plane. */
+  readonly origins?: OriginDesk;
 }
 
 export interface AdminStatus {
@@ -57,9 +60,9 @@ const OPENAPI: RouteDoc = { method: 'GET', path: '/api/v1/openapi.json', name: '
 const STATUS: RouteDoc = { method: 'GET', path: '/api/v1/status', name: 'status', access: ['admin', 'policy', 'reviewer', 'auditor'], meaning: 'configuration, policies, classifiers and the head of the audit log', answers: { 200: { meaning: 'the state', schema: ref('Status') } } };
 
 /** All that is served here. The listener, the OpenAPI document and the README are made from it. */
-export const ADMIN_ROUTES: readonly RouteDoc[] = [METRICS, HEALTH, OPENAPI, STATUS, ...POLICY_ROUTES, ...TRIAL_ROUTES, ...TENANT_ROUTES, ...KEY_ROUTES, ...AUDIT_ROUTES, ...ERASURE_ROUTES, ...LOGIN_ROUTES, ...PEOPLE_ROUTES];
+export const ADMIN_ROUTES: readonly RouteDoc[] = [METRICS, HEALTH, OPENAPI, STATUS, ...POLICY_ROUTES, ...TRIAL_ROUTES, ...TENANT_ROUTES, ...KEY_ROUTES, ...AUDIT_ROUTES, ...ERASURE_ROUTES, ...ORIGIN_ROUTES, ...LOGIN_ROUTES, ...PEOPLE_ROUTES];
 
-function boundRoutes({ version, metricsText, status, policies, people, tenants, keys, records, erasures }: AdminDependencies): readonly BoundRoute[] {
+function boundRoutes({ version, metricsText, status, policies, people, tenants, keys, records, erasures, origins }: AdminDependencies): readonly BoundRoute[] {
   const document = openApiDocument(ADMIN_ROUTES, version);
   const metrics = async (): Promise<DeskAnswer> => (metricsText === undefined
     ? { status: 404, body: fault('not_found', 'metrics are switched off by telemetry.metrics.prometheus') }
@@ -74,11 +77,14 @@ function boundRoutes({ version, metricsText, status, policies, people, tenants, 
     ...bindRoutes(KEY_ROUTES, keys),
     ...bindRoutes(AUDIT_ROUTES, records),
     ...bindRoutes(ERASURE_ROUTES, erasures),
+    ...bindRoutes(ORIGIN_ROUTES, origins),
     ...bindRoutes([...LOGIN_ROUTES, ...PEOPLE_ROUTES], people),
   ];
 }
 
 const BODY_BYTES_MAX = 64 * 1024;
+/** Longer than any name in a path may be, so that its own pattern says so. */
+const NAME_CHARS_MAX = 1_000;
 
 /** What no page of ours needs; a page that needs more says so itself. */
 const HEADERS: Readonly<Record<string, string>> = {
@@ -89,7 +95,7 @@ const HEADERS: Readonly<Record<string, string>> = {
 export function createAdminServer(dependencies: AdminDependencies): FastifyInstance {
   const { door, tls } = dependencies;
   // An unknown key of a query is refused, not left out.
-  const options = { logger: false, bodyLimit: BODY_BYTES_MAX, requestTimeout: 10_000, forceCloseConnections: true, ajv: { customOptions: { removeAdditional: false } } } as const;
+  const options = { logger: false, bodyLimit: BODY_BYTES_MAX, routerOptions: { maxParamLength: NAME_CHARS_MAX }, requestTimeout: 10_000, forceCloseConnections: true, ajv: { customOptions: { removeAdditional: false } } } as const;
   const https = tls && { cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile) };
   const server = fastify(https === undefined ? options : ({ ...options, https } as typeof options));
   server.addHook('onRequest', async (request, reply) => (door.originOf(request.raw) === undefined ? send(reply, MISDIRECTED) : undefined));

@@ -1,5 +1,5 @@
 /** The tenants of the configuration, as far as the caller sees them: without digests of keys. */
-import { ROLES, sees } from '../contract/people.ts';
+import { PEOPLE_ROLES, sees } from '../contract/people.ts';
 import type { Route } from './desk.ts';
 import { ref } from './schemas.ts';
 
@@ -19,7 +19,7 @@ export interface TenantDesk {
 
 export const TENANT_ROUTES: readonly Route<TenantDesk>[] = [
   {
-    method: 'GET', path: '/api/v1/tenants', name: 'listTenants', access: ROLES, meaning: 'tenants; a tenant-viewer sees their own', answers: { 200: { meaning: 'in the order of the configuration', schema: ref('TenantList') } },
+    method: 'GET', path: '/api/v1/tenants', name: 'listTenants', access: PEOPLE_ROLES, meaning: 'tenants; a tenant-viewer sees their own', answers: { 200: { meaning: 'in the order of the configuration', schema: ref('TenantList') } },
     run: async ({ tenants }, { actor }) => ({ status: 200, body: { tenants: tenants().filter(({ id }) => sees(actor, id)) } }),
   },
 ];

@@ -234,7 +234,8 @@ function ask(worker: Worker, block: Block): Promise<VerifiedBlock> {
   return promise;
 }
 
-function rotationOf(index: number, line: string): ReturnType<typeof readRotation> {
+/** The keys of an entry that replaces one by another. */
+export function rotationOf(index: number, line: string): ReturnType<typeof readRotation> {
   const { kind, note } = JSON.parse(line) as { readonly kind?: unknown; readonly note?: unknown };
   return kind === 'key_rotation' && typeof note === 'string' ? readRotation(note, index) : undefined;
 }

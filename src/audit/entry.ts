@@ -114,7 +114,26 @@ export interface PrunedRecord {
   readonly rotations: readonly { readonly index: number; readonly note: string }[];
 }
 
-export type AuditRecord = ExchangeRecord | PolicyChangeRecord | AccessChangeRecord | KeyChangeRecord | KeyRotationRecord | LossAcceptedRecord | ErasureRecord | PrunedRecord | RecoveredRecord | LostRecord;
+export const SHIPPED_LOG_CHANGES = ['pinned', 'refused', 'resumed'] as const;
+
+/** Another log, which is shipped here: its key is known from now on, or its entries are not taken, or taken again. */
+export interface ShippedLogRecord {
+  readonly kind: 'shipped_log';
+  readonly change: (typeof SHIPPED_LOG_CHANGES)[number];
+  /** Its name. */
+  readonly log: string;
+  /** Name of the token. */
+  readonly author: string;
+  /** Entries of it that are here. */
+  readonly entries: number;
+  /** As notes write it. */
+  readonly key?: string;
+  /** Why it is refused. */
+  readonly code?: string;
+  readonly reason?: string;
+}
+
+export type AuditRecord = ExchangeRecord | PolicyChangeRecord | AccessChangeRecord | KeyChangeRecord | KeyRotationRecord | LossAcceptedRecord | ErasureRecord | PrunedRecord | ShippedLogRecord | RecoveredRecord | LostRecord;
 
 /** Where an entry stands. `prev` is the hash of the entry before it, `GENESIS` for the first. */
 export interface Link {

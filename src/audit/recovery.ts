@@ -41,18 +41,54 @@ export interface Recovered {
   readonly signer: Signer;
 }
 
+/** What a copy of another log holds, whose key is not here. */
+export interface RecoveredCopy extends Omit<Recovered, 'signer'> {
+  /** The tree as far as the newest checkpoint covers it, and the leaves after. */
+  readonly signedEdge: TreeEdge;
+  readonly unsigned: readonly string[];
+  /** Whom the newest rotation among the entries after names. */
+  readonly rotatedTo?: NoteKey;
+}
+
 /** Throws WeirError audit_unavailable when the log is damaged, or its key is not there. */
 export async function recoverLog(place: LogPlace): Promise<Recovered> {
-  const { dir } = place;
+  const read = await readLog(place.dir, await knownKeys(place));
+  const { tail, checkpoint } = read;
+  const signer = await requireSigner(place, checkpoint, tail.signedBy);
+  await mendLog(place.dir, read);
+  return { ...recoveredOf(read), signer };
+}
+
+/** The same without a key: entries are written on by another log, and come from there. */
+export async function recoverCopy(dir: string): Promise<RecoveredCopy> {
+  const read = await readLog(dir, await publishedKeys(dir));
+  await mendLog(dir, read);
+  const { signedEdge, unsigned, signedBy } = read.tail;
+  return { ...recoveredOf(read), signedEdge, unsigned, ...(signedBy === undefined ? {} : { rotatedTo: signedBy }) };
+}
+
+interface ReadLog {
+  readonly segment: string | undefined;
+  readonly tail: Tail;
+  readonly checkpoint?: SignedCheckpoint;
+  readonly checkpointBytes: number;
+}
+
+async function readLog(dir: string, keys: readonly NoteKey[]): Promise<ReadLog> {
   const { checkpoint, checkpointBytes } = await recoverCheckpoints(dir);
-  const start = await requireStart(dir, await knownKeys(place));
+  const start = await requireStart(dir, keys);
   const segments = await listSegments(dir, start.first); // what an unfinished pruning left is not looked at
   const cached = checkpoint && (await readEdge(dir, checkpoint.size));
   const tail = (await readTail(dir, segments, start, cached, checkpoint)) ?? (await readTail(dir, segments, start, undefined, checkpoint))!;
-  const signer = await requireSigner(place, checkpoint, tail.signedBy);
-  const segment = segments.at(-1);
+  return { segment: segments.at(-1), tail, checkpoint, checkpointBytes };
+}
+
+async function mendLog(dir: string, { segment, tail, checkpoint }: ReadLog): Promise<void> {
   if (segment !== undefined) await mendSegment(join(dir, segment), tail, checkpoint !== undefined && tail.head.index + 1 > checkpoint.size);
-  return { head: tail.head, edge: tail.edge, segment, segmentBeganMs: beginOf(tail.content), segmentBytes: tail.content.length - tail.tornBytes, tornBytes: tail.tornBytes, checkpoint, checkpointBytes, signer };
+}
+
+function recoveredOf({ segment, tail, checkpoint, checkpointBytes }: ReadLog): Omit<Recovered, 'signer'> {
+  return { head: tail.head, edge: tail.edge, segment, segmentBeganMs: beginOf(tail.content), segmentBytes: tail.content.length - tail.tornBytes, tornBytes: tail.tornBytes, checkpoint, checkpointBytes };
 }
 
 /** The newest checkpoint. A note that a crash left unfinished is cut off. */
@@ -98,6 +134,9 @@ interface Tail {
   readonly unsignedAt: number;
   /** Whom the newest rotation among those entries names. */
   readonly signedBy?: NoteKey;
+  /** Over those that the newest checkpoint covers, and the leaves of the others. */
+  readonly signedEdge: TreeEdge;
+  readonly unsigned: readonly string[];
 }
 
 /** Reads on from the segment where `guess` ends, or from the start. Undefined when the guess does not lead to the checkpoint. */
@@ -108,14 +147,16 @@ async function readTail(dir: string, segments: readonly string[], { first, nodes
   const from = Math.max(0, Math.min(segments.length - 2, segments.findLastIndex((name) => firstIndexOf(name) <= edge.size)));
   let [head, content, tornBytes, unsignedAt]: [Head | undefined, Buffer, number, number] = [from === 0 && first === 0 ? EMPTY_HEAD : undefined, Buffer.alloc(0), 0, 0];
   let signedBy: NoteKey | undefined;
-  let root = edge.size === signedSize ? edge.root() : undefined;
+  let signedEdge = edge.size === signedSize ? edge.copy() : undefined;
+  const unsigned: string[] = [];
   for (const [i, name] of segments.slice(from).entries()) {
     content = await readSegment(dir, name);
     head ??= { index: firstIndexOf(name) - 1, hash: prevOf(content) };
     unsignedAt = head.index + 1 >= signedSize ? 0 : content.length;
     const report = verifySegment(name, content, head, (index, leaf, start, end) => {
       if (index === edge.size) edge.append(leaf);
-      if (edge.size === signedSize && index < edge.size) root ??= edge.root();
+      if (edge.size === signedSize && index < edge.size) signedEdge ??= edge.copy();
+      if (index >= signedSize) unsigned.push(leaf);
       if (index === signedSize - 1) unsignedAt = end + 1;
       if (index >= signedSize) signedBy = rotatedTo(content, start, end, index) ?? signedBy;
     });
@@ -125,11 +166,11 @@ async function readTail(dir: string, segments: readonly string[], { first, nodes
   }
   head ??= EMPTY_HEAD;
   if (head.index + 1 < signedSize) throw damaged(`the newest checkpoint is of ${signedSize} entries, and the files hold ${head.index + 1}`);
-  if (checkpoint !== undefined && root !== checkpoint.root) {
+  if (checkpoint !== undefined && signedEdge?.root() !== checkpoint.root) {
     if (guess !== undefined) return undefined;
     throw damaged(`the first ${signedSize} entries are not those that the newest checkpoint was signed for`);
   }
-  return { head, edge, content, tornBytes, unsignedAt: Math.min(unsignedAt, content.length - tornBytes), signedBy };
+  return { head, edge, signedEdge: signedEdge ?? new TreeEdge(), unsigned, content, tornBytes, unsignedAt: Math.min(unsignedAt, content.length - tornBytes), signedBy };
 }
 
 function rotatedTo(content: Buffer, start: number, end: number, index: number): NoteKey | undefined {

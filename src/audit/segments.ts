@@ -93,3 +93,22 @@ export async function syncFolder(dir: string): Promise<void> {
     await folder.close();
   }
 }
+
+/** The last `count` bytes, or fewer where the file has not as many; none when there is no file. */
+export async function readEnd(path: string, count: number): Promise<Buffer | undefined> {
+  let file: FileHandle;
+  try {
+    file = await open(path, 'r');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+  try {
+    const { size } = await file.stat();
+    const length = Math.min(size, count);
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, size - length);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await file.close();
+  }
+}

@@ -7,7 +7,7 @@ import type { Config } from './schema.ts';
 /** Keys, each with all below it. */
 export const RESTART_KEYS = [
   'roles', 'data_dir', 'proxy.host', 'proxy.port', 'proxy.workers', 'proxy.limits.header_bytes_max', 'proxy.limits.connections_max', 'proxy.timeouts.headers_ms', 'proxy.timeouts.request_ms', 'proxy.timeouts.keep_alive_ms',
-  'admin.host', 'admin.port', 'admin.tls', 'admin.allow_plain_http', 'admin.public_url', 'admin.hosts', 'admin.session', 'admin.oidc', 'audit.dir', 'audit.key_file', 'audit.master_key', 'audit.master_key_file', 'telemetry', 'store.url',
+  'admin.host', 'admin.port', 'admin.tls', 'admin.allow_plain_http', 'admin.public_url', 'admin.hosts', 'admin.session', 'admin.oidc', 'audit.dir', 'audit.key_file', 'audit.origin', 'audit.ship', 'audit.master_key', 'audit.master_key_file', 'telemetry', 'store.url',
 ] as const;
 
 export function countsAfterRestart(path: string): boolean {

@@ -4,9 +4,11 @@
  *
  * Keys whose machinery is not built yet are read and checked, and reported as not available, never silently ignored.
  */
+import { hostname } from 'node:os';
 import { isAbsolute, resolve } from 'node:path';
 import { CONTENT_MODES } from '../contract/content.ts';
-import { ROLES } from '../contract/people.ts';
+import { LOG_NAME, LOG_NAME_CHARS_MAX } from '../contract/log-name.ts';
+import { PEOPLE_ROLES } from '../contract/people.ts';
 import { FAIL_MODES } from '../contract/policy.ts';
 import { MODERATION_CATEGORIES, SOURCE_PLACE, VIEWS } from '../contract/screening.ts';
 import { combination } from './combine.ts';
@@ -93,7 +95,7 @@ const oidc = mapping('People log in through an OpenID Connect provider; absent: 
   role_claim: text('Claim that holds what `roles` lists, as text or a list; dots lead into objects.', { default: 'groups', lengthMax: 200, example: 'realm_access.roles' }),
   roles: list('Which value of the claim gives which role; who has none is refused.', mapping('One value.', {
     value: text('As it stands in the claim.', { required: true, lengthMax: 1000, example: 'acme-staff' }),
-    role: choice('What it gives.', ROLES, { required: true, example: 'tenant-viewer' }),
+    role: choice('What it gives.', PEOPLE_ROLES, { required: true, example: 'tenant-viewer' }),
     tenants: list('For tenant-viewer: ids of the tenants that are seen.', name('A tenant.'), { countMax: 1000, example: ['acme'] }),
   }), { required: true, countMin: 1, countMax: 1000 }),
 });
@@ -282,6 +284,11 @@ export const CONFIG = mapping('The configuration.', {
     durability: choice('strict: an answer ends only when its entry is on disk; relaxed: within a tenth of a second.', DURABILITIES, { default: 'relaxed' }),
     dir: path('Where it is written; by default `audit` in data_dir.', { example: './data/audit' }),
     key_file: path('Private key that signs its checkpoints, made on the first start; by default `keys/audit.key` in data_dir. Keep it apart from copies of the log.', { example: './data/keys/audit.key' }),
+    origin: text('Name of a new log among those of others, `<cluster>/<instance>`; by default `weir/` and the name of the host. A log keeps the name that it began with.', { lengthMax: LOG_NAME_CHARS_MAX, pattern: LOG_NAME, patternMeaning: 'names of letters, digits, `.`, `_` and `-`, with `/` between them', example: 'eu-1/support-bot-0' }),
+    ship: mapping('Where the log is sent as it grows, entries and checkpoints as they are written: the control plane that keeps a copy of it; absent: nowhere.', {
+      url: custom('URL', 'Its admin port.', readShipUrl, { required: true, example: 'https://weir.example.com:8081', schema: { type: 'string', pattern: '^(?:https?:|\\$\\{)' } }),
+      token: text('A token made there with the role shipper.', { required: true, lengthMax: 4096, pattern: /^[\x21-\x7e]+$/, patternMeaning: 'a token without spaces', example: '${WEIR_SHIP_TOKEN}' }),
+    }),
     master_key: text('Key of kept content, 32 bytes in base64 (`openssl rand -base64 32`), in place of a file.', { example: '${WEIR_MASTER_KEY:-}', lengthMax: 100, pattern: /^[A-Za-z0-9+/]{43}=$/, patternMeaning: '32 bytes in base64' }),
     master_key_file: path('File with that key, made when content is first kept; by default `keys/content.key` in data_dir. Keep it apart from copies of the content.', { example: './data/keys/content.key' }),
   }, { default: {} }),
@@ -327,7 +334,7 @@ type Upstream = ReadConfig['upstreams'][string] & { readonly provider: string };
 export interface Config extends Omit<ReadConfig, 'data_dir' | 'policies' | 'audit' | 'upstreams' | 'classifiers'> {
   readonly data_dir: string;
   readonly policies: readonly string[];
-  readonly audit: ReadConfig['audit'] & { readonly dir: string; readonly key_file: string; readonly master_key_file: string };
+  readonly audit: ReadConfig['audit'] & { readonly dir: string; readonly key_file: string; readonly master_key_file: string; readonly origin: string };
   readonly upstreams: Readonly<Record<string, Upstream>>;
   readonly classifiers: readonly (NonNullable<ReadConfig['classifiers']>[number] & { readonly patternFiles: readonly PatternSource[] })[];
 }
@@ -359,6 +366,7 @@ export function resolveConfig(config: ReadConfig, dir: string, workingDir: strin
       dir: config.audit.dir === undefined ? resolve(dataDir, 'audit') : resolve(dir, config.audit.dir),
       key_file: config.audit.key_file === undefined ? resolve(dataDir, 'keys/audit.key') : resolve(dir, config.audit.key_file),
       master_key_file: config.audit.master_key_file === undefined ? resolve(dataDir, 'keys/content.key') : resolve(dir, config.audit.master_key_file),
+      origin: config.audit.origin ?? `weir/${hostname()}`,
     }),
     upstreams: Object.freeze(upstreams),
     classifiers: Object.freeze((config.classifiers ?? EMBEDDED_CLASSIFIERS).map((entry) => Object.freeze({
@@ -437,6 +445,16 @@ function readIssuer(value: unknown, site: Site): string | undefined {
   if (address === undefined) return undefined;
   const { protocol, hostname } = new URL(address);
   return protocol === 'https:' || isLoopback(hostname.replace(/^\[|\]$/g, '')) ? address : site.refuse('an issuer that is not on this machine has an https: URL');
+}
+
+/** By plain HTTP the token, which lets its holder send entries, could be read on the way. */
+function readShipUrl(value: unknown, site: Site): string | undefined {
+  const address = url('', { schemes: ['http', 'https'] }).read(value, site);
+  if (address === undefined) return undefined;
+  const { protocol, hostname: to, search } = new URL(address);
+  if (search !== '') return site.refuse('a base URL has no query');
+  if (protocol === 'http:' && !isLoopback(to.replace(/^\[|\]$/g, ''))) site.warn('the token is sent by plain HTTP to another machine', 'use https: unless the network protects it');
+  return address.replace(/\/+$/, '');
 }
 
 function readContextName(value: unknown, site: Site): string | undefined {

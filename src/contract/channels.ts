@@ -105,6 +105,26 @@ export interface RetentionApplied {
   readonly detail: string;
 }
 
+/** How far the audit log is sent to another Weir. */
+export interface AuditShipped {
+  /** Entries that are not there yet. */
+  readonly lag: number;
+  /** Why something just failed: a code of ours. */
+  readonly error?: string;
+}
+
+/** Something came of an audit log that is shipped here. */
+export interface AuditReceived {
+  /** Its name. */
+  readonly log: string;
+  /** Entries that were taken. */
+  readonly entries: number;
+  /** Entries that its sender has and that are not here yet. */
+  readonly lag: number;
+  /** Why it was not taken: a code of ours. */
+  readonly refused?: string;
+}
+
 interface Payloads {
   'weir.exchange.opened': ExchangeOpened;
   'weir.stage.ended': StageEnded;
@@ -116,6 +136,8 @@ interface Payloads {
   'weir.policies.held': PoliciesHeld;
   'weir.content.lost': ContentLost;
   'weir.retention.applied': RetentionApplied;
+  'weir.audit.shipped': AuditShipped;
+  'weir.audit.received': AuditReceived;
 }
 
 export const CHANNELS = {
@@ -129,4 +151,6 @@ export const CHANNELS = {
   policiesHeld: channel('weir.policies.held') as Channel<unknown, Payloads['weir.policies.held']>,
   contentLost: channel('weir.content.lost') as Channel<unknown, Payloads['weir.content.lost']>,
   retentionApplied: channel('weir.retention.applied') as Channel<unknown, Payloads['weir.retention.applied']>,
+  auditShipped: channel('weir.audit.shipped') as Channel<unknown, Payloads['weir.audit.shipped']>,
+  auditReceived: channel('weir.audit.received') as Channel<unknown, Payloads['weir.audit.received']>,
 } as const;

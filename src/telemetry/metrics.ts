@@ -9,7 +9,7 @@ import { OTLPMetricExporter } from '@opentelemetry/exporter-metrics-otlp-http';
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { MeterProvider, PeriodicExportingMetricReader, type IMetricReader } from '@opentelemetry/sdk-metrics';
-import { BREAKER_STATES, CHANNELS, type BreakerChanged, type BreakerState, type ClassifierCalled, type ConfigReloaded, type ContentLost, type ExchangeClosed, type HealthChanged, type PoliciesHeld, type PolicyHeld, type RetentionApplied, type StageEnded } from '../contract/channels.ts';
+import { BREAKER_STATES, CHANNELS, type AuditReceived, type AuditShipped, type BreakerChanged, type BreakerState, type ClassifierCalled, type ConfigReloaded, type ContentLost, type ExchangeClosed, type HealthChanged, type PoliciesHeld, type PolicyHeld, type RetentionApplied, type StageEnded } from '../contract/channels.ts';
 import type { DecisionRecord, ExchangeRecord } from '../contract/exchange.ts';
 import { POLICY_ORIGINS } from '../contract/policy.ts';
 import { ACTIONS, DIRECTIONS, type Action, type Direction } from '../contract/screening.ts';
@@ -55,6 +55,11 @@ export const METRICS = {
   weir_policy_stale: { kind: 'gauge', labels: ['policy'], help: '1 while nobody has confirmed a stored policy for two minutes' },
   weir_content_lost_total: { kind: 'counter', labels: ['reason'], help: 'Exchanges whose content was to be kept and is not: key, overflow, write' },
   weir_retention_removed_total: { kind: 'counter', labels: ['kind'], help: 'Entries of the audit log and hours of usage that were removed after their retention' },
+  weir_audit_ship_lag_entries: { kind: 'gauge', labels: [], help: 'Entries of the audit log that the Weir of audit.ship does not have yet' },
+  weir_audit_ship_errors_total: { kind: 'counter', labels: ['reason'], help: 'Batches of the audit log that did not arrive or were refused' },
+  weir_audit_received_entries_total: { kind: 'counter', labels: ['log'], help: 'Entries taken of audit logs that are shipped here' },
+  weir_audit_received_lag_entries: { kind: 'gauge', labels: ['log'], help: 'Entries that the sender of an audit log had when it was last heard of and that are not here' },
+  weir_audit_refused_total: { kind: 'counter', labels: ['log', 'reason'], help: 'Batches of audit logs that were not taken' },
   weir_event_loop_delay_seconds: { kind: 'gauge', labels: ['quantile'], help: 'Delay of the event loop since the last reading' },
 } as const satisfies Record<string, MetricDefinition>;
 
@@ -76,6 +81,7 @@ export interface Metrics {
 const TENANTS_MAX = 200;
 const CATEGORIES_MAX = 200;
 const CLASSIFIERS_MAX = 50;
+const LOGS_MAX = 1_000;
 const POLICIES_MAX = 1_000;
 /** Twice what is usual at most. */
 const STALE_SECONDS = 120;
@@ -115,7 +121,11 @@ class Recorder {
   readonly #policies = new BoundedLabel(POLICIES_MAX);
   readonly #categories = new BoundedLabel(CATEGORIES_MAX);
   readonly #classifiers = new BoundedLabel(CLASSIFIERS_MAX);
+  readonly #logs = new BoundedLabel(LOGS_MAX);
   readonly #health = new Map<string, boolean>();
+  #shipLag: number | undefined;
+  /** By label. */
+  readonly #receivedLags = new Map<string, number>();
   #held: readonly PolicyHeld[] = [];
   /** By label. */
   readonly #breakers = new Map<string, BreakerState>();
@@ -156,6 +166,10 @@ class Recorder {
     CHANNELS.contentLost.subscribe(onLost);
     const onRetention = (message: unknown): void => this.#count('weir_retention_removed_total', (message as RetentionApplied).removed, { kind: (message as RetentionApplied).kind });
     CHANNELS.retentionApplied.subscribe(onRetention);
+    const onShipped = (message: unknown): void => this.#shipped(message as AuditShipped);
+    const onReceived = (message: unknown): void => this.#received(message as AuditReceived);
+    CHANNELS.auditShipped.subscribe(onShipped);
+    CHANNELS.auditReceived.subscribe(onReceived);
     CHANNELS.policiesHeld.subscribe(onHeld);
     CHANNELS.exchangeOpened.subscribe(onOpened);
     CHANNELS.stageEnded.subscribe(onStage);
@@ -167,6 +181,8 @@ class Recorder {
     return () => {
       CHANNELS.contentLost.unsubscribe(onLost);
       CHANNELS.retentionApplied.unsubscribe(onRetention);
+      CHANNELS.auditShipped.unsubscribe(onShipped);
+      CHANNELS.auditReceived.unsubscribe(onReceived);
       CHANNELS.policiesHeld.unsubscribe(onHeld);
       CHANNELS.exchangeOpened.unsubscribe(onOpened);
       CHANNELS.stageEnded.unsubscribe(onStage);
@@ -184,6 +200,8 @@ class Recorder {
     else if (name === 'weir_config_last_reload_success' && this.#config !== undefined) result.observe(this.#config.ok ? 1 : 0);
     else if (name === 'weir_healthy') for (const [part, healthy] of this.#health) result.observe(healthy ? 1 : 0, { part: nameOf(part) });
     else if (name === 'weir_classifier_breaker_state') for (const [classifier, state] of this.#breakers) result.observe(BREAKER_STATES.indexOf(state), { classifier });
+    else if (name === 'weir_audit_ship_lag_entries' && this.#shipLag !== undefined) result.observe(this.#shipLag);
+    else if (name === 'weir_audit_received_lag_entries') for (const [log, lag] of this.#receivedLags) result.observe(lag, { log });
     else if (name.startsWith('weir_policy_')) this.#observePolicies(name, result);
     else if (name === 'weir_event_loop_delay_seconds') this.#observeLoop(result);
   }
@@ -212,6 +230,18 @@ class Recorder {
     if (!event.ok) return;
     this.#configHashes.delete(event.hash);
     this.#configHashes.add(event.hash);
+  }
+
+  #shipped({ lag, error }: AuditShipped): void {
+    this.#shipLag = lag;
+    if (error !== undefined) this.#count('weir_audit_ship_errors_total', 1, { reason: error });
+  }
+
+  #received({ log: name, entries, lag, refused }: AuditReceived): void {
+    const log = this.#logs.of(name);
+    this.#receivedLags.set(log, lag);
+    if (entries > 0) this.#count('weir_audit_received_entries_total', entries, { log });
+    if (refused !== undefined) this.#count('weir_audit_refused_total', 1, { log, reason: refused });
   }
 
   #stage(stage: StageEnded): void {

@@ -159,6 +159,11 @@ t.test('what is answered is what it says', async (t) => {
   const { session_id: session } = await ask('POST', '/api/v1/session', { body: JSON.stringify({ token }) });
   for (const body of ['{}', '{"token":"wrong"}']) await ask('POST', '/api/v1/session', { body });
   await ask('GET', '/api/v1/sessions');
+  const machine = (await ask('POST', '/api/v1/tokens', { body: JSON.stringify({ name: 'sidecar', roles: ['shipper'] }) })).token as string;
+  const batch = { size: 1, from: 0, segment: 0, entries: ['{}'], checkpoints: [], rest: [] };
+  for (const [path, body] of [['test%2Fone', { ...batch, entries: [] }], ['test%2Fone', batch], ['test%2Fone', { ...batch, from: 1 }], ['test%2Fone', {}], ['test%2F..', batch], ['%2Fetc', batch]] as const) await ask('POST', `/api/v1/ship/${path}`, { body: JSON.stringify(body), token: machine });
+  await ask('POST', '/api/v1/ship/test%2Fone', { body: JSON.stringify(batch) });
+  for (const path of ['/api/v1/origins', '/api/v1/audit?origin=none', '/api/v1/audit?origin=..']) await ask('GET', path);
   for (const _ of ['first', 'again']) await ask('DELETE', `/api/v1/sessions/${session}`);
   await ask('DELETE', '/api/v1/session');
   for (const _ of ['first', 'again']) await ask('DELETE', `/api/v1/tokens/${id}`);

@@ -5,7 +5,7 @@
 import t from 'tap';
 import { ADMIN_ROUTES } from '../../src/admin/server.ts';
 import { templateOf } from '../../src/admin/openapi.ts';
-import { ROLE_MEANINGS, ROLES, type Role } from '../../src/contract/people.ts';
+import { PEOPLE_ROLES, ROLE_MEANINGS, ROLES, type Role } from '../../src/contract/people.ts';
 import { generateKey } from '../../src/tenant/keys.ts';
 import { ask, cookiesOf, tokenFor, type Asked } from '../helpers/admin.ts';
 import { blocking, openHouse, until, type House } from '../helpers/house.ts';
@@ -34,6 +34,8 @@ const CALLS: Readonly<Record<string, (house: House, round: number) => Promise<Ca
   readAuditEntry: async (house) => ({ path: `/api/v1/audit/${await exchangeIndex(house)}` }),
   proveAuditEntry: async (house) => ({ path: `/api/v1/audit/${await exchangeIndex(house)}/proof` }),
   readCheckpoint: async () => ({ path: '/api/v1/audit/checkpoint' }),
+  shipAuditEntries: async () => ({ path: '/api/v1/ship/test%2Fone', body: { size: 0, from: 0, segment: 0, entries: [], checkpoints: [], rest: [] } }),
+  listOrigins: async () => ({ path: '/api/v1/origins' }),
   readSession: async () => ({ path: '/api/v1/session' }),
   endSession: async () => ({ path: '/api/v1/session' }),
   listSessions: async () => ({ path: '/api/v1/sessions' }),
@@ -111,9 +113,11 @@ t.test('a role that does not let one in does not widen what is seen', async (t) 
 
 t.test('a session has the roles of its token', async (t) => {
   const house = await openHouse(t, { files: { 'acme.yaml': blocking('Fileword') } });
-  for (const role of ROLES) {
+  for (const role of PEOPLE_ROLES) {
     const token = await tokenFor(house.adminUrl, house.token, role === 'admin' ? 'second' : role, [role], role === 'tenant-viewer' ? ['default'] : []);
     const cookie = cookiesOf(await ask(house.adminUrl, '/api/v1/session', { method: 'POST', body: { token } }));
     for (const path of ['/api/v1/status', '/api/v1/tokens', '/api/v1/audit', '/api/v1/policies']) t.equal((await ask(house.adminUrl, path, { cookie })).status, (await ask(house.adminUrl, path, { token })).status, `${role} ${path}`);
   }
+  const machine = await tokenFor(house.adminUrl, house.token, 'sidecar', ['shipper']);
+  t.same([(await ask(house.adminUrl, '/api/v1/session', { method: 'POST', body: { token: machine } })).status, (await ask(house.adminUrl, '/api/v1/audit?origin=test%2Fone', { token: machine })).status], [401, 403], 'a machine has none');
 });

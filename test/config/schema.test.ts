@@ -155,7 +155,7 @@ t.test('config/weir.yaml holds the reference, and the reference is a valid confi
   t.equal(file.slice(file.indexOf(REFERENCE_MARK)), renderReference(), 'the reference in config/weir.yaml is what the schema says');
   for (const { path } of CONFIG_KEYS) t.match(renderReference(), new RegExp(`^# .*\\b${path.split('.').at(-1)!}:`, 'm'), path);
   const uncommented = renderReference().replaceAll(/^# ?/gm, '');
-  const { value, issues } = read(uncommented.slice(REFERENCE_MARK.length), { OPENAI_API_KEY: 'made-up', WEIR_WEBHOOK_SECRET: 'made-up-secret-0123' });
+  const { value, issues } = read(uncommented.slice(REFERENCE_MARK.length), { OPENAI_API_KEY: 'made-up', WEIR_WEBHOOK_SECRET: 'made-up-secret-0123', WEIR_SHIP_TOKEN: 'weir_admin_made-up' });
   t.same(issues.filter(({ severity }) => severity === 'error'), []);
   const defaults = read(BASE).value!;
   t.same({ ...value!.proxy, moderations: 'local' }, defaults.proxy, 'what the reference shows as defaults are the defaults');

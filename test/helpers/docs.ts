@@ -11,7 +11,7 @@ import { COMMANDS } from '../../src/cli/commands.ts';
 import { CONFIG_KEYS, configSchema } from '../../src/config/schema.ts';
 import { taxonomySchema } from '../../src/config/taxonomy.ts';
 import { ERROR_CODES } from '../../src/contract/errors.ts';
-import { ROLES } from '../../src/contract/people.ts';
+import { PEOPLE_ROLES } from '../../src/contract/people.ts';
 import { EXEMPT_REASONS, type LeafRules } from '../../src/dialect/walk.ts';
 import { policySchema } from '../../src/policy/parse.ts';
 import { OWN_ENDPOINTS, SCREENED_ENDPOINTS, SOCKET_ENDPOINTS } from '../../src/proxy/route.ts';
@@ -52,7 +52,7 @@ export async function tables(): Promise<Readonly<Record<string, readonly Row[]>>
       ...SCREENED_ENDPOINTS.map(({ method, path, answeredHere }) => ['proxy', `\`${method} ${path}\``, answeredHere === undefined ? 'screened in both directions' : 'answered by weir, or as `proxy.moderations` says']),
       ...SOCKET_ENDPOINTS.map(({ path }) => ['proxy', `\`WebSocket ${path}\``, 'screened frame by frame, or as `proxy.websockets` says']),
       ...OWN_ENDPOINTS.map(({ method, path }) => ['proxy', `\`${method} ${path}\``, 'answered by weir']),
-      ...ADMIN_ROUTES.map(({ method, path, meaning, access }) => ['admin', `\`${method} ${templateOf(path)}\``, `${meaning}${access === 'open' ? '' : `; for ${access.length === ROLES.length ? 'every role' : access.map((role) => `\`${role}\``).join(', ')}`}`]),
+      ...ADMIN_ROUTES.map(({ method, path, meaning, access }) => ['admin', `\`${method} ${templateOf(path)}\``, `${meaning}${access === 'open' ? '' : `; for ${access.length === PEOPLE_ROLES.length ? 'every role but `shipper`' : access.map((role) => `\`${role}\``).join(', ')}`}`]),
     ],
   };
 }

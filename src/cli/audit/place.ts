@@ -1,6 +1,5 @@
 /** Where the log is that a command works on, and whose signatures count: from the options, else from the configuration. */
 import { readFile } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { readCheckpoint, type NoteKey, type SignedCheckpoint } from '../../audit/checkpoint.ts';
 import type { MasterKeyPlace } from '../../audit/content-key.ts';
@@ -25,8 +24,8 @@ export async function logFolder(options: PlaceOptions, io: Io): Promise<string> 
 
 /** What it takes to write to the log as the proxy does. */
 export async function logOptions(options: PlaceOptions, io: Io): Promise<AuditLogOptions> {
-  const { dir, key_file: keyFile } = await configured(options, io);
-  return { dir, keyFile, origin: `weir/${hostname()}`, clock: Date.now };
+  const { dir, key_file: keyFile, origin } = await configured(options, io);
+  return { dir, keyFile, origin, clock: Date.now };
 }
 
 /** Where content is kept, and its master key. */

@@ -1,0 +1,237 @@
+/**
+ * The audit logs of other Weirs that are shipped here: each in a folder of its own under `origins`, in the form of any log,
+ * so that what verifies one verifies these. Batches of one log are taken one after the other, and few wait. The first that
+ * comes of a log pins its key; that, and when a log begins to be refused or is taken again, is an entry of the own log.
+ */
+import { mkdir, readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CHANNELS } from '../contract/channels.ts';
+import { WeirError } from '../contract/errors.ts';
+import { LOG_NAME } from '../contract/log-name.ts';
+import { readCheckpoint, type NoteKey } from './checkpoint.ts';
+import { newestEntries, type AuditEntry, type EntryFilter } from './entries.ts';
+import type { ShippedLogRecord } from './entry.ts';
+import { OriginCopy } from './origin.ts';
+import { CHECKPOINTS_FILE, readEnd } from './segments.ts';
+import { ShipRefusal, type ShipBatch, type ShipPosition } from './shipment.ts';
+import { EMPTY_HEAD } from './verify.ts';
+
+export interface CollectorOptions {
+  /** Holds the folders. */
+  readonly dir: string;
+  /** Resolves when the entry is on disk. */
+  audit(record: ShippedLogRecord): Promise<void>;
+  /** Milliseconds since 1970. */
+  readonly clock: () => number;
+  /** Default 10,000. */
+  readonly logsMax?: number;
+}
+
+/** Who sent a batch: a log's name, and the name of the token. */
+export interface Sender {
+  readonly log: string;
+  readonly author: string;
+}
+
+/** Members are named as in JSON. */
+export interface LogSummary {
+  readonly log: string;
+  readonly entries: number;
+  /** Entries that its sender had when it was last heard of and that are not here; null: it was not heard of since the start. */
+  readonly lag: number | null;
+  /** When it was last heard of; after a start, when something last came of it. */
+  readonly seen_at: string | null;
+  /** The newest, a signed note. */
+  readonly checkpoint: string | null;
+  /** Why its batches are not taken. */
+  readonly refused: { readonly code: string; readonly reason: string } | null;
+}
+
+/** What is known of a log in memory. */
+interface Known {
+  copy?: OriginCopy;
+  /** Batches are taken one after the other. */
+  last: Promise<unknown>;
+  waiting: number;
+  seenMs?: number;
+  size?: number;
+  /** Why the last batch was not taken. */
+  refused?: ShipRefusal;
+  /** When what was last recorded. */
+  readonly recordedMs: Map<string, number>;
+}
+
+const LOGS_MAX = 10_000;
+const WAITING_MAX = 3;
+/** Of one log the same is recorded once in this time, so that two that contend for a name do not fill the own log. */
+const RECORD_MS = 600_000;
+/** At the end of the checkpoints, enough for the newest. */
+const NOTE_BYTES = 4096;
+const NOWHERE: ShipPosition = { entries: 0, hash: EMPTY_HEAD.hash, signed: -1 };
+
+export class Collector {
+  readonly #options: Required<CollectorOptions>;
+  readonly #known = new Map<string, Known>();
+
+  constructor(options: CollectorOptions) {
+    this.#options = { logsMax: LOGS_MAX, ...options };
+  }
+
+  /** Resolves when what the batch brought is synced. Throws ShipRefusal, and WeirError when the copy cannot be read or written. */
+  async take(sender: Sender, batch: ShipBatch): Promise<ShipPosition> {
+    const { log } = sender;
+    if (!this.#known.has(log) && !(await isThere(this.dirOf(log)))) {
+      if (isQuestion(batch)) return NOWHERE;
+      if ((await this.#names()).length >= this.#options.logsMax) throw new ShipRefusal('too_many_logs', `${this.#options.logsMax} logs are here already`);
+    }
+    const known = this.#known.get(log) ?? { last: Promise.resolve(), waiting: 0, recordedMs: new Map<string, number>() };
+    this.#known.set(log, known);
+    if (known.waiting >= WAITING_MAX) throw new ShipRefusal('busy', `${WAITING_MAX} batches of ${log} wait already`);
+    known.waiting += 1;
+    const taken = known.last.then(() => this.#take(known, sender, batch)).finally(() => void (known.waiting -= 1));
+    known.last = taken.catch(() => undefined);
+    return taken;
+  }
+
+  /** Of all that are here, by name. Reads the files, but not all of them. */
+  async list(): Promise<readonly LogSummary[]> {
+    const names = [...(await this.#names())].sort();
+    const summaries: LogSummary[] = [];
+    for (const log of names) summaries.push(await this.#summary(log));
+    return summaries;
+  }
+
+  /** Newest first; undefined: there is no such log here. */
+  async entries(log: string, filter: EntryFilter): Promise<AsyncIterable<AuditEntry> | undefined> {
+    return LOG_NAME.test(log) && (await isThere(this.dirOf(log))) ? newestEntries(this.dirOf(log), filter) : undefined;
+  }
+
+  /** Its folder; `log` is one of LOG_NAME. */
+  dirOf(log: string): string {
+    return join(this.#options.dir, encodeURIComponent(log));
+  }
+
+  async close(): Promise<void> {
+    for (const known of this.#known.values()) {
+      await known.last;
+      known.copy?.close();
+    }
+  }
+
+  async #take(known: Known, sender: Sender, batch: ShipBatch): Promise<ShipPosition> {
+    const { log } = sender;
+    let before = 0;
+    try {
+      known.copy ??= await this.#open(log);
+      before = known.copy.position.entries;
+      known.seenMs = this.#options.clock();
+      known.size = batch.size;
+      if (!isQuestion(batch)) {
+        await known.copy.take(batch, (key) => this.#pinned(sender, key));
+        await this.#accepted(known, sender);
+      }
+      const { position } = known.copy;
+      CHANNELS.auditReceived.publish({ log, entries: position.entries - before, lag: Math.max(0, batch.size - position.entries) });
+      return position;
+    } catch (error) {
+      const refusal = error instanceof ShipRefusal ? error : undefined;
+      if (refusal !== undefined) await this.#refuse(known, sender, refusal);
+      CHANNELS.auditReceived.publish({ log, entries: 0, lag: Math.max(0, batch.size - before), refused: refusal?.code ?? 'unavailable' });
+      if (refusal === undefined) this.#drop(known);
+      if (known.waiting === 1 && !(await isThere(this.dirOf(log)))) this.#known.delete(log);
+      if (refusal !== undefined || error instanceof WeirError) throw error;
+      throw new WeirError('audit_unavailable', `the copy of the audit log ${log} cannot be read or written (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`, { cause: error });
+    }
+  }
+
+  async #open(log: string): Promise<OriginCopy> {
+    await mkdir(this.#options.dir, { recursive: true, mode: 0o700 });
+    return OriginCopy.open(this.dirOf(log), log);
+  }
+
+  /** What is in memory may not be what is on disk any more: the next batch reads it again. */
+  #drop(known: Known): void {
+    known.copy?.close();
+    delete known.copy;
+  }
+
+  async #pinned({ log, author }: Sender, key: NoteKey): Promise<void> {
+    await this.#options.audit({ kind: 'shipped_log', change: 'pinned', log, author, entries: 0, key: key.text });
+  }
+
+  /** A gap is how the sender learns what comes next. Of a log that is not here nothing is recorded: anybody with a token could fill the own log. */
+  async #refuse(known: Known, { log, author }: Sender, refusal: ShipRefusal): Promise<void> {
+    if (refusal.code === 'gap' || !(await isThere(this.dirOf(log)))) return;
+    const { code, message: reason } = refusal;
+    if (known.refused?.code !== code) CHANNELS.healthChanged.publish({ part: `audit:${log}`, healthy: false, detail: reason });
+    known.refused = refusal;
+    if (this.#isDue(known, code)) await this.#options.audit({ kind: 'shipped_log', change: 'refused', log, author, entries: known.copy!.position.entries, code, reason });
+  }
+
+  async #accepted(known: Known, { log, author }: Sender): Promise<void> {
+    if (known.refused === undefined) return;
+    delete known.refused;
+    CHANNELS.healthChanged.publish({ part: `audit:${log}`, healthy: true, detail: 'its entries are taken again' });
+    if (this.#isDue(known, 'resumed')) await this.#options.audit({ kind: 'shipped_log', change: 'resumed', log, author, entries: known.copy!.position.entries });
+  }
+
+  #isDue({ recordedMs }: Known, what: string): boolean {
+    const nowMs = this.#options.clock();
+    if (nowMs - (recordedMs.get(what) ?? -Infinity) < RECORD_MS) return false;
+    recordedMs.set(what, nowMs);
+    return true;
+  }
+
+  async #summary(log: string): Promise<LogSummary> {
+    const dir = this.dirOf(log);
+    const known = this.#known.get(log);
+    const entries = await countOf(dir);
+    const seenMs = known?.seenMs ?? (await stat(join(dir, CHECKPOINTS_FILE)).catch(() => undefined))?.mtimeMs;
+    return {
+      log, entries,
+      lag: known?.size === undefined ? null : Math.max(0, known.size - entries),
+      seen_at: seenMs === undefined ? null : new Date(seenMs).toISOString(),
+      checkpoint: await newestNote(dir),
+      refused: known?.refused === undefined ? null : { code: known.refused.code, reason: known.refused.message },
+    };
+  }
+
+  async #names(): Promise<readonly string[]> {
+    try {
+      return (await readdir(this.#options.dir, { withFileTypes: true })).flatMap((entry) => (entry.isDirectory() ? logOf(entry.name) : []));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+      throw new WeirError('audit_unavailable', `the folder ${this.#options.dir} cannot be read`, { cause: error });
+    }
+  }
+}
+
+/** It brings nothing: its sender wants to know what is here. */
+function isQuestion({ size, from, entries, checkpoints }: ShipBatch): boolean {
+  return entries.length === 0 && checkpoints.length === 0 && from <= size;
+}
+
+/** None for a folder that is not one of ours. */
+function logOf(folder: string): readonly string[] {
+  const log = folder.replaceAll('%2F', '/');
+  return LOG_NAME.test(log) ? [log] : [];
+}
+
+async function isThere(dir: string): Promise<boolean> {
+  return (await stat(dir).catch(() => undefined)) !== undefined;
+}
+
+async function countOf(dir: string): Promise<number> {
+  for await (const { index } of newestEntries(dir)) return index + 1;
+  return 0;
+}
+
+/** The last whole note of the file; what a crash left unfinished stands after it. */
+async function newestNote(dir: string): Promise<string | null> {
+  const blocks = (await readEnd(join(dir, CHECKPOINTS_FILE), NOTE_BYTES))?.toString('utf8').split('\n\n') ?? [];
+  for (let at = blocks.length - 2; at > 0; at--) {
+    const note = `${blocks[at - 1]}\n\n${blocks[at]}\n`;
+    if (readCheckpoint(note) !== undefined) return note;
+  }
+  return null;
+}
