@@ -4,7 +4,6 @@
  * files are elsewhere. A note says what its key's holder claims; whether the log fits is for the verifier.
  */
 import { createPublicKey, hash, sign, verify, type KeyObject } from 'node:crypto';
-import { promisify } from 'node:util';
 import { HASH_SHAPE, type SizedRoot } from './tree.ts';
 
 export interface Checkpoint extends SizedRoot {
@@ -98,11 +97,9 @@ export function isSignedBy({ text, signatures }: Note, key: NoteKey): boolean {
 /** The same, on the threads that Node keeps for such work: a log has a checkpoint for every second of it. */
 export async function isSignedByApart({ text, signatures }: Note, key: NoteKey): Promise<boolean> {
   const own = signatures.filter(({ name, id }) => name === key.name && id === key.id);
-  const holds = await Promise.all(own.map(({ signature }) => verifyApart(null, Buffer.from(text), key.key, signature)));
+  const holds = await Promise.all(own.map(({ signature }) => new Promise((resolve, reject) => verify(null, Buffer.from(text), key.key, signature, (error, result) => (error === null ? resolve(result) : reject(error))))));
   return holds.includes(true);
 }
-
-const verifyApart = promisify<null, Buffer, KeyObject, Buffer, boolean>(verify);
 
 export function signCheckpoint({ origin, size, root }: Checkpoint, signer: Signer): string {
   return signNote(`${origin}\n${size}\n${Buffer.from(root, 'hex').toString('base64')}\n`, [signer]);
@@ -132,12 +129,18 @@ export function readCheckpoints(bytes: Buffer): CheckpointFile {
   for (;;) {
     const signatures = bytes.indexOf('\n\n', at);
     const end = signatures === -1 ? -1 : bytes.indexOf('\n\n', signatures + 2);
-    if (end === -1) return { checkpoints, tornBytes: bytes.length - at };
+    if (end === -1) return isBegun(bytes.toString('latin1', at)) ? { checkpoints, tornBytes: bytes.length - at } : { checkpoints, tornBytes: 0, faultAt: checkpoints.length + 1 };
     const checkpoint = readCheckpoint(bytes.toString('utf8', at, end + 1));
     if (checkpoint === undefined) return { checkpoints, tornBytes: 0, faultAt: checkpoints.length + 1 };
     checkpoints.push(checkpoint);
     at = end + 2;
   }
+}
+
+/** What a crash leaves of a note is its beginning: three lines, then an empty one. */
+function isBegun(rest: string): boolean {
+  const [, , , fourth = ''] = rest.split('\n', 4);
+  return fourth === '';
 }
 
 /** What a rotation entry says: from entry `index` of the log on, the second key signs in place of the first. Signed with both. */

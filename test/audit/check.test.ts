@@ -102,6 +102,20 @@ t.test('a changed bit anywhere is found, and in an entry located', async (t) => 
     writeFileSync(path, whole);
     t.same(missed, [], `${name}, seed ${seed}`);
   }
+  const notes = readFileSync(join(copy, 'checkpoints'));
+  const [blank, last] = [notes.lastIndexOf('\n\n', notes.length - 3), checkpointsOf(copy).length];
+  for (const at of [blank, blank + 1]) {
+    const spoilt = Buffer.from(notes);
+    spoilt[at] = 0x20;
+    writeFileSync(join(copy, 'checkpoints'), spoilt);
+    t.match((await check(copy)).damage, { segment: 'checkpoints', line: last }, 'a whole note without its empty line is not what a crash leaves');
+  }
+  for (let end = notes.length - 1; end > notes.lastIndexOf('\n\n', blank - 1) + 2; end--) {
+    writeFileSync(join(copy, 'checkpoints'), notes.subarray(0, end));
+    const { damage, tornNoteBytes, checkpoints } = await check(copy);
+    if (damage !== undefined || tornNoteBytes === 0 || checkpoints !== last - 1) t.fail(`cut at ${end} of ${notes.length}: ${JSON.stringify(damage)}`);
+  }
+  writeFileSync(join(copy, 'checkpoints'), notes);
   t.equal((await check(copy)).damage, undefined);
 });
 

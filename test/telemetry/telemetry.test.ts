@@ -176,6 +176,9 @@ t.test('every metric is told, with its labels and no others', async (t) => {
   CHANNELS.classifierCalled.publish({ requestId: 'request-1', classifier: 'ours', outcome: 'unavailable', startMs: 0, endMs: 0 });
   CHANNELS.breakerChanged.publish({ classifier: 'ours', state: 'open' });
   CHANNELS.retentionApplied.publish({ kind: 'audit', removed: 7, detail: '' });
+  CHANNELS.contentLost.publish({ count: 2, reason: 'write' });
+  CHANNELS.auditShipped.publish({ lag: 3, error: 'unreachable' });
+  CHANNELS.auditReceived.publish({ log: 'eu-1/a', entries: 4, lag: 5, refused: 'forked' });
   CHANNELS.policiesHeld.publish({ policies: [{ policy: 'acme', origin: 'disk', revision: 7, confirmedMs: Date.now() - 3_600_000 }, { policy: 'bravo@2', origin: 'store', revision: 2, confirmedMs: undefined }] });
   openExchange();
   openExchange();
