@@ -11,6 +11,7 @@ import { CHANNELS, type Stage, type StageEnded } from '../contract/channels.ts';
 import type { ContentCommitments } from '../contract/content.ts';
 import { WeirError } from '../contract/errors.ts';
 import type { DecisionRecord, ExchangeRecord, Outcome, TokenUsage } from '../contract/exchange.ts';
+import { nameOf } from '../contract/names.ts';
 import type { Afterwards } from '../screen/afterwards.ts';
 import type { Admission } from '../tenant/limits.ts';
 import type { ProxyDependencies } from './dependencies.ts';
@@ -196,11 +197,11 @@ export class OpenExchange {
       request_id: this.requestId,
       tenant_id: facts.tenant?.id ?? NO_TENANT,
       key_id: facts.keyId,
-      session_id: facts.sessionId,
+      session_id: facts.sessionId && nameOf(facts.sessionId),
       policy: facts.policy,
       method: this.req.method!,
       route: facts.route,
-      model: facts.model,
+      model: facts.model && nameOf(facts.model),
       stream: facts.stream,
       outcome: facts.outcome,
       error_code: facts.errorCode,

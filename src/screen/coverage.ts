@@ -3,6 +3,7 @@
  * what nothing read. Pure.
  */
 import type { OpaquePart, Segment, SegmentResults } from '../contract/exchange.ts';
+import { carrierName } from '../contract/names.ts';
 import type { Coverage, Unread } from '../contract/screening.ts';
 
 export function isMedia(segment: Segment): boolean {
@@ -19,11 +20,16 @@ export function coverageOf(segments: readonly SegmentResults[], unread: readonly
   const screened = segments.filter(wasScreened);
   const nothing = acted !== undefined && !acted.some((entry) => wasScreened(entry) && (isMedia(entry.segment) || /\S/.test(entry.segment.content)));
   return {
-    screened: [...new Set(screened.map(({ segment }) => segment.carrier))],
+    screened: namesOf(screened.map(({ segment }) => segment.carrier)),
     exempt: [],
-    opaque: [...new Map(unread.map((part) => [`${part.kind} ${part.carrier}`, part])).values()],
+    opaque: [...new Map(unread.map((part) => [`${part.kind} ${carrierName(part.carrier)}`, { ...part, carrier: carrierName(part.carrier) }])).values()],
     ...(nothing ? { nothing_to_screen: true } : {}),
   };
+}
+
+/** Each once. A body may hold thousands of texts of a few carriers. */
+function namesOf(carriers: readonly string[]): readonly string[] {
+  return [...new Set([...new Set(carriers)].map(carrierName))];
 }
 
 function wasScreened({ segment, judged }: SegmentResults): boolean {

@@ -3,6 +3,7 @@
  * the output part of the exchange's closing entry.
  */
 import type { DecisionRecord, OpaquePart } from '../contract/exchange.ts';
+import { carrierName } from '../contract/names.ts';
 import type { PolicyDecision } from '../contract/policy.ts';
 import { ACTION_WEIGHT, type Treatment, type Unread } from '../contract/screening.ts';
 import type { OutputPlan } from '../screen/output.ts';
@@ -47,7 +48,8 @@ export class Tally {
   }
 
   unread({ carrier, kind }: OpaquePart, treatment: Treatment): void {
-    this.#opaque.set(`${kind} ${carrier}`, { carrier, kind, treatment });
+    const name = carrierName(carrier);
+    this.#opaque.set(`${kind} ${name}`, { carrier: name, kind, treatment });
   }
 
   held(chars: number): void {
@@ -60,7 +62,7 @@ export class Tally {
       action: this.#worst.action,
       triggered_rules: [...this.#rules],
       classifier_results: this.results.summary(),
-      coverage: { screened: [...this.carriers].sort(), exempt: [], opaque: [...this.#opaque.values()], ...(whole && this.carriers.size === 0 ? { nothing_to_screen: true } : {}) },
+      coverage: { screened: [...new Set([...this.carriers].map(carrierName))].sort(), exempt: [], opaque: [...this.#opaque.values()], ...(whole && this.carriers.size === 0 ? { nothing_to_screen: true } : {}) },
       degraded: [...this.#degraded],
       redactions,
       latency_ms: 0,

@@ -1,16 +1,5 @@
-/**
- * Makes a caller's string safe to show in a log line, a span or a metric: a name stays as it is, anything else becomes
- * `other`. Free text could be a prompt, and could forge lines or multiply series.
- */
-
-/** What names of models, routes, tenants, policies and categories are made of. */
-const NAME = /^[\p{L}\p{N}_.:/@+{}*-]+$/u;
-export const NAME_CHARS_MAX = 128;
-export const OTHER = 'other';
-
-export function nameOf(value: string): string {
-  return value.length <= NAME_CHARS_MAX && NAME.test(value) ? value : OTHER;
-}
+/** A metric's label: names, and so few of them that the number of series is bounded. */
+import { nameOf, OTHER } from '../contract/names.ts';
 
 /** Lets the first `max` different values through and calls the rest `other`, so that the number of series is bounded. */
 export class BoundedLabel {

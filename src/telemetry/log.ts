@@ -6,7 +6,7 @@ import pino from 'pino';
 import { CHANNELS, type ConfigReloaded, type ExchangeClosed, type HealthChanged, type RetentionApplied, type StageEnded } from '../contract/channels.ts';
 import type { DecisionRecord, LateRecord, ShadowRecord } from '../contract/exchange.ts';
 import { HealthLog } from './health-log.ts';
-import { nameOf } from './label.ts';
+import { nameOf } from '../contract/names.ts';
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];

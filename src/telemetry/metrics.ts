@@ -13,7 +13,8 @@ import { BREAKER_STATES, CHANNELS, type AuditReceived, type AuditShipped, type B
 import type { DecisionRecord, ExchangeRecord } from '../contract/exchange.ts';
 import { POLICY_ORIGINS } from '../contract/policy.ts';
 import { ACTIONS, DIRECTIONS, type Action, type Direction } from '../contract/screening.ts';
-import { BoundedLabel, nameOf } from './label.ts';
+import { nameOf } from '../contract/names.ts';
+import { BoundedLabel } from './label.ts';
 import { SERVICE_NAME } from './names.ts';
 
 export interface MetricDefinition {

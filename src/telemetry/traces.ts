@@ -11,7 +11,7 @@ import { resourceFromAttributes } from '@opentelemetry/resources';
 import { BatchSpanProcessor, ParentBasedSampler, RandomIdGenerator, SimpleSpanProcessor, TracerProvider, TraceIdRatioBasedSampler, type IdGenerator, type ReadableSpan, type SpanExporter, type SpanProcessor } from '@opentelemetry/sdk-trace';
 import { CHANNELS, type ClassifierCalled, type ExchangeClosed, type ExchangeOpened, type StageEnded } from '../contract/channels.ts';
 import type { DecisionRecord, ExchangeRecord } from '../contract/exchange.ts';
-import { nameOf } from './label.ts';
+import { nameOf } from '../contract/names.ts';
 import { CALL_SPAN, NAMES, SERVICE_NAME, STAGE_SPAN_PREFIX } from './names.ts';
 
 export interface TraceOptions {

@@ -15,10 +15,14 @@ export interface WeirProcess {
   readonly adminToken: string | undefined;
   /** Lines of its log so far. */
   readonly log: readonly string[];
+  /** What it has said on stdout. */
+  said(): string;
   /** Resident bytes now. */
   rss(): number;
   /** Ends it at once, as a crash does. */
   kill(): Promise<void>;
+  /** Ends it in good order. */
+  stop(): Promise<void>;
 }
 
 /** Starts `weir start` with this policy, and `config` over the smallest one; killed when `t` ends. */
@@ -32,19 +36,20 @@ export async function startWeir(t: Test, upstreamUrl: string, policy: string, co
   return runWeir(t, dir, nodeOptions);
 }
 
-/** Starts `weir start` with the `weir.yaml` of a folder; killed when `t` ends. */
-export async function runWeir(t: Test, dir: string, nodeOptions: readonly string[] = []): Promise<WeirProcess> {
-  const weir = spawn(process.execPath, [...nodeOptions, MAIN, 'start', '--json', '--config', join(dir, 'weir.yaml')], { stdio: ['ignore', 'pipe', 'pipe'] });
-  const ended = new Promise((resolve) => weir.once('exit', resolve));
-  const kill = async (): Promise<void> => {
-    weir.kill('SIGKILL');
+/** Starts `weir start` with the `weir.yaml` of a folder, and with `env` besides; killed when `t` ends. */
+export async function runWeir(t: Test, dir: string, nodeOptions: readonly string[] = [], env: Readonly<Record<string, string>> = {}): Promise<WeirProcess> {
+  const weir = spawn(process.execPath, [...nodeOptions, MAIN, 'start', '--json', '--config', join(dir, 'weir.yaml')], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+  const ended = new Promise((resolve) => weir.once('close', resolve));
+  const end = async (signal: 'SIGKILL' | 'SIGTERM'): Promise<void> => {
+    weir.kill(signal);
     await ended;
   };
+  const kill = (): Promise<void> => end('SIGKILL');
   t.teardown(kill);
   const log: string[] = [];
+  let line = '';
   createInterface(weir.stderr).on('line', (line) => void log.push(line));
   const started = await new Promise<{ proxy_url: string; admin_url: string; admin_token?: string }>((resolve, reject) => {
-    let line = '';
     weir.stdout.on('data', (text: Buffer) => {
       line += text;
       if (line.trimEnd().endsWith('}')) resolve(JSON.parse(line) as { proxy_url: string; admin_url: string; admin_token?: string });
@@ -52,5 +57,5 @@ export async function runWeir(t: Test, dir: string, nodeOptions: readonly string
     weir.once('close', () => reject(new Error(`weir ended: ${log.join('\n')}`)));
   });
   const rss = (): number => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${weir.pid}/status`, 'utf8'))![1]) * 1024;
-  return { port: Number(new URL(started.proxy_url).port), adminUrl: started.admin_url, adminToken: started.admin_token, log, rss, kill };
+  return { port: Number(new URL(started.proxy_url).port), adminUrl: started.admin_url, adminToken: started.admin_token, log, said: () => line, rss, kill, stop: () => end('SIGTERM') };
 }

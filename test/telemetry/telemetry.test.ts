@@ -5,7 +5,8 @@ import t from 'tap';
 import { InMemorySpanExporter } from '@opentelemetry/sdk-trace';
 import { CHANNELS, type ExchangeOpened } from '../../src/contract/channels.ts';
 import type { DecisionRecord, ExchangeRecord } from '../../src/contract/exchange.ts';
-import { BoundedLabel, nameOf } from '../../src/telemetry/label.ts';
+import { carrierName, nameOf } from '../../src/contract/names.ts';
+import { BoundedLabel } from '../../src/telemetry/label.ts';
 import { createLog, logChannels } from '../../src/telemetry/log.ts';
 import { METRICS, startMetrics } from '../../src/telemetry/metrics.ts';
 import { startTraces, type TraceOptions } from '../../src/telemetry/traces.ts';
@@ -36,6 +37,12 @@ t.test('a name stays, anything else is other, and only so many names', async (t)
   for (const text of [SECRET, '', 'a\nb', 'a b', '\u001b[31m', 'x'.repeat(129), 'a"b', 'a\u2028b']) t.equal(nameOf(text), 'other');
   const label = new BoundedLabel(2);
   t.same(['a', 'b', 'c', 'a', 'b', SECRET].map((value) => label.of(value)), ['a', 'b', 'other', 'a', 'b', 'other']);
+});
+
+t.test('a carrier is told by what looks like names of fields', async (t) => {
+  for (const carrier of ['messages[].content[].text', 'conversation.item.create:item.content[].input_text', 'data[].b64_json', 'metadata.*', 'tools[].function.parameters.properties.*', '$defs[][].x-note', '']) t.equal(carrierName(carrier), carrier);
+  for (const name of ['two words', 'größe', '4111111111111111', 'sk-a1b2c3', 'a'.repeat(41), 'a\nb', '"']) t.equal(carrierName(`messages[].${name}[]`), 'messages[].*[]', name);
+  t.same(['made up:a.b c[].d', 'metadata.ana@example.com'].map(carrierName), ['*:a.*[].d', 'metadata.*.com']);
 });
 
 t.test('log lines are single, short, and hold no text of callers', async (t) => {
