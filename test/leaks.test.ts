@@ -25,14 +25,15 @@ import { open, SocketUpstream } from './helpers/sockets.ts';
 
 t.setTimeout(280_000);
 
-const policy = (id: string, style: string): string => `policy: ${id}
-default_action: allow
+/** With `late` the vendor is heard after the fact, and what it says ends the answer. */
+const policy = (id: string, style: string, late = false): string => `policy: ${id}
+${late ? 'screening: { mode: hybrid }\n' : ''}default_action: allow
 on_unknown: open
 patterns:
   - { id: word, label: WORD, literal: [Bluebird] }
 rules:
   - { id: word, priority: 1, direction: both, when: { score: patterns.word, gte: 1 }, action: block }
-  - { id: vendor, priority: 2, direction: input, when: { score: vendor.toxic, gte: 0.9 }, action: warn }
+  - { id: vendor, priority: 2, direction: input, when: { score: vendor.toxic, gte: 0.9 }, action: ${late ? 'block' : 'warn'} }
   - { id: who, priority: 3, direction: both, when: { context: user, eq: nobody }, action: warn }
   - { id: note, priority: 4, direction: input, when: { context: note, eq: nothing }, action: warn }
   - { id: in, priority: 5, direction: input, when: { score: pii.*, gte: 0.5 }, action: redact, redact: { style: ${style} } }
@@ -101,6 +102,7 @@ class Traffic {
     const odd = [{ 'x-weir-context-note': `${prompt} ${prompt}` }, { 'x-weir-context-other': prompt }, { 'x-weir-session-id': prompt.repeat(9) }, { 'x-weir-session-id': sentence }, { traceparent: `00-${prompt}-01` }, { 'user-agent': prompt }, { 'content-type': `text/${prompt}` }, { 'content-encoding': prompt }, { 'x-http-method-override': prompt }, { referer: `https://app.example.com/?q=${prompt}` }, { cookie: `a=${prompt}` }];
     for (const fields of odd) await this.send(caller, 'POST', chat, good, fields as unknown as Record<string, string>);
     for (const method of ['PUT', 'DELETE', 'PATCH']) await this.send(caller, method, chat, good);
+    this.count++;
     const leaving = new AbortController();
     const left = fetch(`http://127.0.0.1:${this.#weir.port}${chat}`, { method: 'POST', signal: leaving.signal, headers: { 'content-type': 'application/json', 'x-mode': SILENT, ...caller.headers }, body: good }).catch(() => undefined);
     setTimeout(() => leaving.abort(), 1000);
@@ -181,12 +183,18 @@ interface House {
 /** Ends the process and searches everything that every kind of house has. */
 async function searched(t: Test, { canaries, weir, traffic, dir, upstreams, vendor, otlp, tenant, tokens, ...house }: House): Promise<void> {
   const answers = [...house.answers, ...(await readAll(weir, tokens, tenant))];
+  // Every request has one entry and is counted once; the last of them may end a little later.
+  const read = (): readonly { readonly kind: string; readonly outcome?: string; readonly input?: { readonly action: string } }[] => linesOf(join(dir, 'audit')).map((line) => JSON.parse(line));
+  const counted = async (): Promise<number> => [...(await ask(weir.adminUrl, '/metrics')).text.matchAll(/^weir_exchanges_total\{.*\} (\d+)$/gm)].reduce((sum, [, count]) => sum + Number(count), 0);
+  await until(async () => read().filter(({ kind }) => kind === 'exchange').length >= traffic.count && (await counted()) >= traffic.count, 'an entry of every request');
+  t.equal(await counted(), traffic.count, 'requests are counted once');
   const metrics = (await ask(weir.adminUrl, '/metrics')).text;
   await until(() => otlp.some((body) => body.includes('resourceSpans')) && otlp.some((body) => body.includes('resourceMetrics')), 'telemetry');
   await weir.stop();
   t.ok(traffic.count > 100 && traffic.refusals.length > 50 && answers.length > 50, `${traffic.count} requests, ${traffic.refusals.length} refusals, ${answers.length} answers of the API`);
   t.ok(weir.log.length > traffic.count, `${weir.log.length} lines of the log`);
-  const records = linesOf(join(dir, 'audit')).map((line) => JSON.parse(line) as { readonly outcome?: string; readonly input?: { readonly action: string }; readonly output?: { readonly action: string } });
+  const records = read().filter(({ kind }) => kind === 'exchange');
+  t.equal(records.length, traffic.count, 'and recorded once');
   t.same([...new Set(records.flatMap(({ outcome }) => outcome ?? []))].sort(), OUTCOMES.filter((outcome) => outcome !== 'failed').sort(), 'exchanges ended in every way, but for faults of ours');
   for (const action of ['allow', 'redact', 'block']) t.ok(records.some(({ input }) => input?.action === action), `a prompt that was decided on with ${action}`);
   t.match(metrics, /weir_redactions_total\{[^}]*\} [1-9]/);
@@ -230,12 +238,12 @@ t.test('several tenants, with Redis and Postgres: every sink', { skip: POSTGRES_
   const [vendor, collector] = [await startVendor(t), await startCollector(t)];
   const tenants = ['heron', 'osprey', 'plover'];
   configure(dir, {
-    redis: { url: `redis://127.0.0.1:${port}` }, store: { url: '${STORE_URL}' }, audit: { durability: 'strict' }, ...telemetry(collector.url),
+    redis: { url: `redis://127.0.0.1:${port}` }, store: { url: '${STORE_URL}' }, audit: { durability: 'strict' }, ...telemetry(collector.url), notifications: { webhook: { url: `${collector.url}/hook`, secret: '${HOOK_SECRET}' } },
     upstreams: { one: { url: upstreams[0]!.url, api_key: '${FIRST_KEY}' }, two: { url: upstreams[1]!.url, api_key: '${SECOND_KEY}', provider: 'anthropic' }, sockets: { url: await sockets.listen(), api_key: '${FIRST_KEY}' } },
     tenants: tenants.map((id, i) => ({ id, policy: ['reversible', 'hashed', 'p'][i], upstream: ['one', 'two', 'sockets'][i], require_key: true, context: { headers: ['note'] }, limits: { requests_per_minute: 100_000, tokens_per_minute: 100_000_000 }, ...(i === 0 ? { keys: [{ id: 'k', sha256: keyDigest(callerKey) }] } : {}) })),
-    classifiers: [{ id: 'pii', plugin: 'pii' }, { id: 'vendor', plugin: 'http', url: `${vendor.origin}/classify`, categories: ['toxic'] }],
+    classifiers: [{ id: 'pii', plugin: 'pii' }, { id: 'vendor', plugin: 'http', url: `${vendor.origin}/classify`, categories: ['toxic'], breaker: { failures: 1000 } }],
   });
-  const weir = await runWeir(t, dir, [], { STORE_URL: postgres, FIRST_KEY: own[0]!, SECOND_KEY: own[1]! });
+  const weir = await runWeir(t, dir, [], { STORE_URL: postgres, FIRST_KEY: own[0]!, SECOND_KEY: own[1]!, HOOK_SECRET: canaries.make('secret of the webhook') });
   const admin = canaries.watch('admin token', weir.adminToken!);
   const traffic = new Traffic(weir, canaries, user);
   const { answers, keys, tokens } = await administer(weir, canaries, admin, tenants);
@@ -243,6 +251,7 @@ t.test('several tenants, with Redis and Postgres: every sink', { skip: POSTGRES_
   await traffic.all(heron, prompt, mail);
   await traffic.all({ name: 'osprey', headers: { 'x-api-key': keys[1]! } }, prompt, mail);
   await traffic.mistakes(heron, prompt, callerKey);
+  traffic.count++;
   const client = await open(`ws://127.0.0.1:${weir.port}/v1/realtime?model=m`, { headers: { authorization: `Bearer ${keys[2]!}` } });
   client.send({ type: 'conversation.item.create', item: { type: 'message', role: 'user', content: [{ type: 'input_text', text: `${prompt} of ${mail}@example.com` }] } });
   await client.take(1);
@@ -255,6 +264,7 @@ t.test('several tenants, with Redis and Postgres: every sink', { skip: POSTGRES_
   t.ok(shared.length > 10_000 && rows.includes('tenant_keys'), `${shared.length} characters of Redis, ${rows.length} of Postgres`);
   clean(t, canaries, shared, 'Redis');
   clean(t, canaries, rows, 'Postgres');
+  t.ok(collector.received.some((body) => body.includes('late_violation')), 'the webhook was told');
   t.same(canaries.in(sockets.requests.map(({ rawHeaders, url }) => `${url} ${rawHeaders.join(' ')}`).join('\n'), canaries.except('key of upstream 0')), [], 'the head of a WebSocket');
 });
 
@@ -266,7 +276,7 @@ t.test('one tenant with SQLite, whose callers bring their own keys', async (t) =
   const [vendor, collector] = [await startVendor(t), await startCollector(t)];
   configure(dir, {
     ...telemetry(collector.url), upstreams: { one: { url: upstreams[0]!.url } }, tenants: [{ id: 'only', policy: 'reversible', upstream: 'one' }],
-    classifiers: [{ id: 'pii', plugin: 'pii' }, { id: 'vendor', plugin: 'http', url: `${vendor.origin}/classify`, categories: ['toxic'] }],
+    classifiers: [{ id: 'pii', plugin: 'pii' }, { id: 'vendor', plugin: 'http', url: `${vendor.origin}/classify`, categories: ['toxic'], breaker: { failures: 1000 } }],
   });
   const weir = await runWeir(t, dir);
   const admin = canaries.watch('admin token', weir.adminToken!);
@@ -289,6 +299,6 @@ function telemetry(url: string): object {
 }
 
 function configure(dir: string, config: object): void {
-  for (const [id, style] of [['reversible', 'pseudonym'], ['hashed', 'hash'], ['p', 'label']] as const) writeFileSync(join(dir, `${id}.yaml`), policy(id, style));
+  for (const [id, style] of [['reversible', 'pseudonym'], ['hashed', 'hash'], ['p', 'label']] as const) writeFileSync(join(dir, `${id}.yaml`), policy(id, style, id === 'hashed'));
   writeFileSync(join(dir, 'weir.yaml'), JSON.stringify({ data_dir: 'data', proxy: { port: 0 }, admin: { port: 0 }, policies: ['reversible.yaml', 'hashed.yaml', 'p.yaml'], ...config }));
 }
