@@ -15,5 +15,6 @@ export const COMMANDS: Readonly<Record<string, () => Promise<CliCommand>>> = {
   admin: async () => (await import('./admin.ts')).admin,
   classifier: async () => (await import('./classifier.ts')).classifier,
   audit: async () => (await import('./audit.ts')).audit,
+  backup: async () => (await import('./backup.ts')).backup,
   learn: async () => (await import('./learn.ts')).learn,
 };

@@ -117,7 +117,7 @@ async function withPatternFiles(config: Config, workingDir: string): Promise<Con
 }
 
 /** Every file that a snapshot depends on. */
-function filesOf({ main, config, policies }: Pick<Sources, 'main' | 'config' | 'policies'>): readonly SourceFile[] {
+export function filesOf({ main, config, policies }: Pick<Sources, 'main' | 'config' | 'policies'>): readonly SourceFile[] {
   const patternFiles = (config?.classifiers ?? []).flatMap((entry) => entry.patternFiles.map((file) => ({ realPath: file.path, ...file })));
   return [main, ...patternFiles, ...policies.flatMap((policy) => [policy, ...policy.literalFiles.values()])];
 }

@@ -5,7 +5,7 @@
  */
 import { mkdirSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
+import { backup, DatabaseSync, type SQLOutputValue } from 'node:sqlite';
 import { WeirError } from '../contract/errors.ts';
 import type { PolicyRevision } from '../contract/policy.ts';
 import { MIGRATIONS_TABLE, pendingMigrations } from './migrations.ts';
@@ -29,6 +29,42 @@ export function openSqlite(file: string): SqlitePolicyStore {
 /** The same file as statements, for the other ports. */
 export function openSqliteDatabase(file: string): StoreDatabase {
   return new SqliteDatabase(openFile(file), turnsOf(file));
+}
+
+/**
+ * A copy of the file as it is at this moment, in one file, though others write it. The state is held by a transaction
+ * that reads: without it every write of another process would begin the copy anew.
+ */
+export async function backupSqlite(file: string, to: string, progress: (pages: number, total: number) => void): Promise<void> {
+  const database = new DatabaseSync(file, { timeout: BUSY_MS, readOnly: true });
+  try {
+    database.exec('begin');
+    database.prepare('select count(*) from sqlite_schema').get();
+    await backup(database, to, { progress: ({ totalPages, remainingPages }) => progress(totalPages - remainingPages, totalPages) });
+  } finally {
+    database.close();
+  }
+  const copy = new DatabaseSync(to);
+  try {
+    copy.exec('pragma journal_mode = delete'); // a start makes it a log again; until then it is one file
+  } finally {
+    copy.close();
+  }
+}
+
+/** What SQLite finds wrong with a file that nobody writes; undefined: nothing. */
+export function sqliteFault(file: string): string | undefined {
+  try {
+    const database = new DatabaseSync(file, { readOnly: true });
+    try {
+      const [first] = database.prepare('pragma integrity_check(1)').all();
+      return first?.integrity_check === 'ok' ? undefined : String(first?.integrity_check);
+    } finally {
+      database.close();
+    }
+  } catch (error) {
+    return (error as Error).message;
+  }
 }
 
 /**
