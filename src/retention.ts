@@ -59,7 +59,7 @@ export class Retention {
     const parts = { 'the audit log': () => this.#audit(), usage: () => this.#usage(), sessions: () => this.#sessions() };
     for (const [name, part] of Object.entries(parts)) {
       if (this.#stop.signal.aborted) return;
-      await part().catch((error: unknown) => failed.push(`${name} (${String((error as { code?: unknown }).code ?? (error as Error).name)})`));
+      await part().catch((error: unknown) => failed.push(`${name} (${reasonOf(error)})`));
     }
     if (failed.length === 0) this.#health.well(() => 'what passed its retention is removed again');
     else if (!this.#stop.signal.aborted) this.#health.ill(`what passed its retention could not be removed from ${failed.join(', ')}; it is tried again`);
@@ -122,6 +122,12 @@ export class Retention {
   #daysAgo(days: number): string {
     return new Date(this.#now().getTime() - days * DAY_MS).toISOString();
   }
+}
+
+/** In our own words, or as the system calls it. */
+function reasonOf(error: unknown): string {
+  const { name, message, code } = error as { readonly name?: string; readonly message?: string; readonly code?: string };
+  return name === 'RangeError' || name === 'WeirError' ? String(message) : String(code ?? name);
 }
 
 function tell(kind: 'audit' | 'usage', removed: number, detail: string): void {

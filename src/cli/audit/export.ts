@@ -1,5 +1,6 @@
 /** `weir audit export`: the entries of the log, one to a line, for other tools. It does not verify them. */
-import { listSegments, readSegment } from '../../audit/segments.ts';
+import { join } from 'node:path';
+import { listSegments, readIfThere } from '../../audit/segments.ts';
 import { parseCall, UsageError, type Io } from '../command.ts';
 import { readTime } from '../time.ts';
 import { logFolder } from './place.ts';
@@ -27,7 +28,7 @@ export async function exportAudit(args: readonly string[], io: Io): Promise<numb
   };
   let strange = 0;
   for (const name of await listSegments(dir)) {
-    const bytes = await readSegment(dir, name);
+    const bytes = (await readIfThere(join(dir, name))) ?? Buffer.alloc(0); // pruned meanwhile
     for (let at = 0, end = bytes.indexOf(0x0a); end !== -1; at = end + 1, end = bytes.indexOf(0x0a, at)) {
       const line = bytes.toString('utf8', at, end);
       const entry = entryOf(line);
