@@ -6,6 +6,7 @@ import { appendFileSync, cpSync, existsSync, readFileSync, rmSync, writeFileSync
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
+import { acceptLoss } from '../../src/audit/acceptance.ts';
 import { checkLog } from '../../src/audit/check.ts';
 import { readCheckpoints } from '../../src/audit/checkpoint.ts';
 import { openAuditLog, type AuditLog } from '../../src/audit/log.ts';
@@ -168,6 +169,34 @@ t.test('cut short after any step, the log opens, verifies and is pruned the next
     const { damage, first } = await ours(dir);
     t.same([damage, segmentsOf(dir)[0]], [undefined, `${String(first).padStart(12, '0')}.jsonl`]);
     t.ok(first >= 4);
+  }
+});
+
+t.test('a loss in a pruned log is accepted as in any other; a lost beginning is not', async (t) => {
+  const begin = logFolder(t);
+  await daily(begin, Array.from({ length: 8 }, () => 'acme'));
+  await prune(begin, 8, 5);
+  const copy = (): string => {
+    const to = logFolder(t);
+    cpSync(join(begin, '..'), join(to, '..'), { recursive: true });
+    return to;
+  };
+  for (const lost of [6, 5]) {
+    const dir = copy();
+    rmSync(join(dir, segmentsOf(dir)[lost - 4]!));
+    t.match(await acceptLoss(logOptions(dir), false), { kept: lost, count: 9 - lost }, 'with the entry that says what was pruned');
+    const { damage, first, losses } = await ours(dir);
+    t.match([damage, first, losses], [undefined, 4, [{ index: lost }]]);
+    await daily(dir, ['acme', 'acme'], 20);
+    t.match(await prune(dir, 40, 5), { from: undefined, first: lost + 2 });
+    t.equal((await ours(dir)).damage, undefined);
+  }
+  for (const lose of [(dir: string) => rmSync(join(dir, 'pruned')), (dir: string) => writeFileSync(join(dir, 'pruned'), '{}'), (dir: string) => rmSync(join(dir, segmentsOf(dir)[0]!))]) {
+    const dir = copy();
+    lose(dir);
+    const before = linesOf(dir);
+    await t.rejects(acceptLoss(logOptions(dir), false), { code: 'audit_unavailable', message: /the beginning of the audit log is lost, and 00000000000\d\.jsonl is there; put what is missing back/ });
+    t.same(linesOf(dir), before, 'nothing was cut');
   }
 });
 
