@@ -22,6 +22,7 @@ interface Place {
   readonly offset: number;
 }
 
+const HALVINGS_MAX = 6;
 const CHECKPOINT_BYTES = 64 * 1024;
 const LINE_END = 0x0a;
 
@@ -50,11 +51,15 @@ export class Outbox {
     return readCheckpoints(bytes).checkpoints[0]?.origin;
   }
 
-  /** Undefined: nothing that a checkpoint covers waits. `size` is how many entries the log holds. */
-  async next({ entries: from, signed }: ShipPosition, size: number): Promise<ShipBatch | undefined> {
+  /**
+   * Undefined: nothing that a checkpoint covers waits. `size` is how many entries the log holds. After failures batches are
+   * smaller, half each time, so that one gets through where time is short.
+   */
+  async next({ entries: from, signed }: ShipPosition, size: number, failures = 0): Promise<ShipBatch | undefined> {
     const place = await this.#seek(from);
     if (place === undefined) return undefined;
-    const lines = await readLines(this.#dir, place, this.#bounds.entriesMax, this.#bounds.bytes);
+    const share = 2 ** -Math.min(failures, HALVINGS_MAX);
+    const lines = await readLines(this.#dir, place, Math.max(1, Math.floor(this.#bounds.entriesMax * share)), Math.ceil(this.#bounds.bytes * share));
     const end = from + lines.length;
     await this.#readCheckpoints(signed, end);
     const ready = this.#checkpoints.filter((checkpoint) => checkpoint.size <= end).slice(0, this.#bounds.checkpointsMax);

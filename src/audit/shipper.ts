@@ -121,7 +121,7 @@ export class Shipper {
     if (this.#position === undefined) return this.#send(name, question);
     // Whoever was restored from an older copy says so itself: the other side has entries that are not here.
     if (this.#position.entries > size) return this.#send(name, { ...question, from: this.#position.entries });
-    const batch = await this.#outbox.next(this.#position, size);
+    const batch = await this.#outbox.next(this.#position, size, this.#failures);
     if (batch !== undefined) return this.#send(name, batch);
     const greeted = performance.now() - this.#heardMs > GREET_MS ? await this.#send(name, question) : 'nothing';
     return greeted === 'sent' ? 'nothing' : greeted;
@@ -143,6 +143,8 @@ export class Shipper {
     const position = readPosition(answer.ok ? body : (body as { readonly position?: unknown } | undefined)?.position);
     if (!answer.ok || position === undefined) return failureOf(answer.status, body, position);
     this.#heardMs = performance.now();
+    // Without this an answer that is always the same would be asked for without a pause.
+    if (batch.checkpoints.length > 0 && JSON.stringify(position) === JSON.stringify(this.#position)) return { error: 'other', detail: 'it answers that nothing came of a batch' };
     if (position.entries === batch.from + batch.entries.length) this.#outbox.sent(batch);
     this.#position = position;
     return 'sent';
@@ -157,7 +159,7 @@ export class Shipper {
     const complaint = failure !== undefined && (isLate || LASTING.includes(failure.error)) ? failure.error : isLate ? 'slow' : undefined;
     if (complaint === this.#told) return;
     this.#told = complaint;
-    const detail = complaint === undefined ? 'the audit log is shipped' : `${lag} entries of the audit log are not shipped: ${failure?.detail ?? 'more come than can be sent'}`;
+    const detail = complaint === undefined ? 'the audit log is shipped' : `the audit log is not shipped, ${lag} entries wait: ${failure?.detail ?? 'more come than can be sent'}`;
     CHANNELS.healthChanged.publish({ part: 'audit_ship', healthy: complaint === undefined, detail });
   }
 }

@@ -1,14 +1,15 @@
 /** Logs that are shipped, for tests: two folders held against each other, and batches carried from one to the other by hand. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Collector } from '../../src/audit/collector.ts';
 import type { ShippedLogRecord } from '../../src/audit/entry.ts';
 import { Outbox, type Bounds } from '../../src/audit/outbox.ts';
 import type { ShipBatch, ShipPosition } from '../../src/audit/shipment.ts';
 
-/** What `sha256sum` would be run on: every file of a log by name. */
+/** Every file of a log by name; none where there is no folder. */
 export function filesOf(dir: string): Readonly<Record<string, string>> {
-  return Object.fromEntries(readdirSync(dir).filter((name) => name !== 'lock').sort().map((name) => [name, readFileSync(join(dir, name), 'latin1')]));
+  if (!existsSync(dir)) return {};
+  return Object.fromEntries(readdirSync(dir).filter((name) => name !== 'lock' && !name.endsWith('.tmp')).sort().map((name) => [name, readFileSync(join(dir, name), 'latin1')]));
 }
 
 export const SMALL: Bounds = { entriesMax: 3, checkpointsMax: 2, bytes: 2_000 };
