@@ -25,6 +25,16 @@ export async function listDays(dir: string, tenantId: string, which: 'all' | 'ke
   return [...new Set(names.filter((name) => which === 'all' || !name.endsWith('.erased')).flatMap((name) => DAY_FILE.exec(name)?.[1] ?? []))].sort();
 }
 
+/** Every day of every tenant of which there is content. */
+export async function daysOf(dir: string): Promise<readonly SlotPlace[]> {
+  const tenants: readonly string[] = (await readdir(dir).catch(noneWhereAbsent)).filter((name) => TENANT.test(name));
+  return (await Promise.all(tenants.map(async (tenantId) => (await listDays(dir, tenantId, 'kept')).map((day) => ({ tenantId, day }))))).flat();
+}
+
+export function keysFile(dir: string, place: SlotPlace): string {
+  return fileOf(dir, place, 'keys');
+}
+
 function noneWhereAbsent(error: unknown): [] {
   if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
   throw error;
@@ -134,6 +144,7 @@ export interface DestroyedKeys {
 /** Writes zeros over the keys of slots, where they stand, and syncs. */
 export async function destroyKeys(dir: string, place: SlotPlace, isMeant: (slot: Slot) => boolean): Promise<DestroyedKeys> {
   let [destroyed, gone] = [0, 0];
+  await destroyFile(`${keysFile(dir, place)}.tmp`); // of a rotation that was cut short
   const file = await openIfThere(fileOf(dir, place, 'keys'), 'r+');
   if (file === undefined) return { destroyed, gone };
   try {
@@ -161,6 +172,19 @@ export async function destroyDay(dir: string, place: SlotPlace): Promise<Destroy
   for (const ending of ['content', 'keys'] as const) await rm(fileOf(dir, place, ending), { force: true });
   await syncFolder(folderOf(dir, place.tenantId));
   return done;
+}
+
+/** Writes zeros over a file, syncs, and removes it unless another is to take its name. */
+export async function destroyFile(path: string, { keepName = false } = {}): Promise<void> {
+  const file = await openIfThere(path, 'r+');
+  if (file === undefined) return;
+  try {
+    await writeAt(file, Buffer.alloc((await file.stat()).size), 0);
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
+  if (!keepName) await rm(path);
 }
 
 async function openIfThere(path: string, flags: string): Promise<FileHandle | undefined> {

@@ -18,8 +18,8 @@ export interface MasterKeyPlace {
 }
 
 const KEY_BYTES = 32;
-/** Tells keys apart and opens nothing. */
-const ID_FILE = 'key.id';
+/** Tells keys apart and opens nothing. No tenant can have this name. */
+export const ID_FILE = '.key-id';
 
 /** Why content can be neither kept nor read. Messages name files and ids, no key. */
 export class ContentKeyError extends Error {
@@ -49,7 +49,8 @@ export class MasterKey {
 
 /** `make`: where nothing was ever sealed and no key is there, one is made. Throws ContentKeyError. */
 export async function openMasterKey({ dir, keyFile, key: given }: MasterKeyPlace, { make }: { readonly make: boolean }): Promise<MasterKey> {
-  const known = (await readIfThere(join(dir, ID_FILE)))?.toString('utf8').trim();
+  const known = await sealedWith(dir);
+  if (given === undefined && (await isRotationPending(keyFile))) throw new ContentKeyError(`a rotation of the master key ${keyFile} was cut short; run weir audit rotate-master-key again`);
   const text = given ?? (await readIfThere(keyFile))?.toString('utf8');
   if (text === undefined && (known !== undefined || !make)) throw new ContentKeyError(`the master key ${keyFile} is missing${known === undefined ? '' : `, and content was sealed with ${known}; put that one back`}`);
   const key = text === undefined ? await createMasterKey(keyFile) : new MasterKey(readKey(text, given === undefined ? keyFile : 'audit.master_key'));
@@ -61,7 +62,26 @@ export async function openMasterKey({ dir, keyFile, key: given }: MasterKeyPlace
   return key;
 }
 
-async function createMasterKey(keyFile: string): Promise<MasterKey> {
+/** The id of the key that content was sealed with; undefined: nothing ever was. */
+export async function sealedWith(dir: string): Promise<string | undefined> {
+  return (await readIfThere(join(dir, ID_FILE)))?.toString('utf8').trim();
+}
+
+/** Where the next key waits until every slot is under it. */
+export function nextMasterFile(keyFile: string): string {
+  return `${keyFile}.next`;
+}
+
+export async function isRotationPending(keyFile: string): Promise<boolean> {
+  return (await readIfThere(nextMasterFile(keyFile))) !== undefined;
+}
+
+/** Throws ContentKeyError. */
+export async function readMasterKey(file: string): Promise<MasterKey> {
+  return new MasterKey(readKey((await readIfThere(file))?.toString('utf8') ?? '', file));
+}
+
+export async function createMasterKey(keyFile: string): Promise<MasterKey> {
   const master = randomBytes(KEY_BYTES);
   await mkdir(dirname(keyFile), { recursive: true, mode: 0o700 });
   await replaceFile(keyFile, `${master.toString('base64')}\n`);

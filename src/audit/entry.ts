@@ -99,6 +99,17 @@ export interface ErasureRecord {
   readonly gone: number;
 }
 
+/** Kept content has another master key from here on; keys by their ids, which open nothing. */
+export interface ContentKeyRotationRecord {
+  readonly kind: 'content_key_rotation';
+  readonly author: string;
+  /** Absent: the former was destroyed already, by a rotation that was cut short. */
+  readonly from?: string;
+  readonly to: string;
+  readonly rewrapped: number;
+  readonly damaged: number;
+}
+
 /** Entries before `first` passed their retention and are removed, all of which this log had and had verified. */
 export interface PrunedRecord {
   readonly kind: 'pruned';
@@ -133,7 +144,7 @@ export interface ShippedLogRecord {
   readonly reason?: string;
 }
 
-export type AuditRecord = ExchangeRecord | PolicyChangeRecord | AccessChangeRecord | KeyChangeRecord | KeyRotationRecord | LossAcceptedRecord | ErasureRecord | PrunedRecord | ShippedLogRecord | RecoveredRecord | LostRecord;
+export type AuditRecord = ExchangeRecord | PolicyChangeRecord | AccessChangeRecord | KeyChangeRecord | KeyRotationRecord | LossAcceptedRecord | ErasureRecord | ContentKeyRotationRecord | PrunedRecord | ShippedLogRecord | RecoveredRecord | LostRecord;
 
 /** Where an entry stands. `prev` is the hash of the entry before it, `GENESIS` for the first. */
 export interface Link {

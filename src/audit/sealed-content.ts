@@ -120,6 +120,12 @@ export function isErased(slot: Buffer): boolean {
   return slot.subarray(KEY_OFFSET).equals(NO_KEY);
 }
 
+/** The same slot, its key under another tenant's key. */
+export function wrapAgain(slot: Buffer, dataKey: Buffer, tenantKey: Buffer, place: SlotPlace): Buffer {
+  const head = slot.subarray(0, HEAD_BYTES);
+  return Buffer.concat([head, seal(tenantKey, slotBoundTo(place, head), dataKey)]);
+}
+
 /** Undefined where the slot was changed, or is of another tenant, day or master key. */
 export function unwrapKey(slot: Buffer, tenantKey: Buffer, place: SlotPlace): Buffer | undefined {
   return unseal(tenantKey, slotBoundTo(place, slot.subarray(0, HEAD_BYTES)), slot.subarray(KEY_OFFSET));

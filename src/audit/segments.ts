@@ -65,11 +65,11 @@ export function ignoreMissing(error: unknown): undefined {
 }
 
 /** Puts a file in place whole and durable, or leaves the former one. */
-export async function replaceFile(path: string, content: string, mode = 0o600): Promise<void> {
+export async function replaceFile(path: string, content: string | Buffer, mode = 0o600): Promise<void> {
   const fresh = `${path}.tmp`;
   const file = await open(fresh, 'w', mode);
   try {
-    await writeAt(file, Buffer.from(content), 0);
+    await writeAt(file, Buffer.from(content as string), 0);
     await file.sync();
   } finally {
     await file.close();

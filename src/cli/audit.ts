@@ -5,11 +5,11 @@
 import { didYouMean, UsageError, type CliCommand } from './command.ts';
 import { eraseContent } from './audit/erase.ts';
 import { exportAudit } from './audit/export.ts';
-import { acceptAuditLoss, rotateAuditKey } from './audit/mend.ts';
+import { acceptAuditLoss, rotateAuditKey, rotateContentKey } from './audit/mend.ts';
 import { proveAudit, proveAuditConsistency } from './audit/prove.ts';
 import { verifyAudit } from './audit/verify.ts';
 
-const VERBS = { verify: verifyAudit, prove: proveAudit, consistency: proveAuditConsistency, export: exportAudit, erase: eraseContent, 'rotate-key': rotateAuditKey, 'accept-loss': acceptAuditLoss } as const;
+const VERBS = { verify: verifyAudit, prove: proveAudit, consistency: proveAuditConsistency, export: exportAudit, erase: eraseContent, 'rotate-key': rotateAuditKey, 'rotate-master-key': rotateContentKey, 'accept-loss': acceptAuditLoss } as const;
 
 export const audit: CliCommand = {
   name: 'audit',
@@ -21,6 +21,7 @@ export const audit: CliCommand = {
        weir audit export [--json] [--since TIME] [--until TIME] [--tenant ID] [--kind KIND] [--dir DIR] [--config FILE]
        weir audit erase --tenant ID [--before DAY | --request ID | --session ID] [--json] [--config FILE]
        weir audit rotate-key [--json] [--config FILE]
+       weir audit rotate-master-key [--json] [--config FILE]
        weir audit accept-loss [--key-lost] [--json] [--config FILE]
 
 verify reads the whole log: every entry against its hash, the entry before it and the signed tree, every checkpoint
@@ -45,6 +46,8 @@ erase destroys the keys of what was kept of a tenant's exchanges: of all, of tho
 exchange, or of one session. Their texts are gone then, in every copy whose keys are not elsewhere: let backups of
 data_dir/content expire. The log stays as it is and verifies; an entry says what was erased, and who did it.
 rotate-key makes a new signing key. An entry names it, signed with both; the former private key is gone then.
+rotate-master-key makes a new master key of kept content in audit.master_key_file, wraps all keys anew, and destroys the
+former; cut short, it is run again.
 accept-loss goes on with a damaged log: what holds stays, the files are copied as they were, an entry tells what is lost.
 
   --key-lost    the signing key is gone or another: let the one in audit.key_file, or a new one, sign from now on

@@ -9,7 +9,8 @@ import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { checkLog } from '../../src/audit/check.ts';
 import { checkContent } from '../../src/audit/content-check.ts';
-import { openMasterKey, type ContentKeyError } from '../../src/audit/content-key.ts';
+import { rotateMasterKey } from '../../src/audit/content-rotation.ts';
+import { MasterKey, openMasterKey, type ContentKeyError } from '../../src/audit/content-key.ts';
 import type { ErasureRecord } from '../../src/audit/entry.ts';
 import { openAuditLog, type AuditLog } from '../../src/audit/log.ts';
 import { publishedKeys } from '../../src/audit/recovery.ts';
@@ -273,6 +274,39 @@ t.test('what a crash leaves unfinished is written over', async (t) => {
   for (const requestId of ['one', 'two']) t.equal((await place.vault.read({ tenantId: 'acme', requestId }, 'output')).state, 'there');
   t.equal(readFileSync(join(place.content, 'acme', `${DAY}.keys`)).length, 2 * SLOT_BYTES);
   t.same(await checkContent(place.audit, place.content), { sound: 4, erased: 0, missing: 0, altered: 0 });
+});
+
+t.test('another master key: all is read, the former opens nothing', async (t) => {
+  const place = await open(t);
+  const keyFile = join(place.folder, 'keys/content.key');
+  const masterOf = { dir: place.content, keyFile };
+  const rotate = () => rotateMasterKey(masterOf, 'ana', (record) => place.log.append(record, 'strict'));
+  await t.rejects(rotate(), { name: 'ContentKeyError' }, 'there is none yet');
+  for (const [requestId, tenantId] of [['one', 'acme'], ['two', 'acme'], ['three', 'other']] as const) await record(place, exchange(requestId, { tenantId }));
+  await place.vault.erase({ tenantId: 'acme', requestId: 'two' }, 'ana');
+  const former = readFileSync(keyFile, 'utf8');
+  t.same(await rotate(), { rewrapped: 2, damaged: 0 });
+  const vault = new ContentVault({ ...masterOf, clock: Date.now, audit: async () => {} });
+  const states = (one: ContentVault) => Promise.all([['one', 'acme'], ['two', 'acme'], ['three', 'other']].map(async ([requestId, tenantId]) => (await one.read({ tenantId: tenantId!, requestId: requestId! }, 'input')).state));
+  t.same(await states(vault), ['there', 'erased', 'there']);
+  t.not(readFileSync(keyFile, 'utf8'), former);
+  t.same(filesWith(place.folder, [former.trim()]), []);
+  await t.rejects(states(new ContentVault({ ...masterOf, key: former.trim(), clock: Date.now, audit: async () => {} })), /the master key is/);
+  const slot = readFileSync(join(place.content, 'acme', `${DAY}.keys`)).subarray(0, SLOT_BYTES);
+  t.equal(unwrapKey(slot, new MasterKey(Buffer.from(former, 'base64')).forTenant('acme'), { tenantId: 'acme', day: DAY }), undefined);
+  t.same(await checkContent(place.audit, place.content), { sound: 4, erased: 2, missing: 0, altered: 0 });
+  const keys = join(place.content, 'acme', `${DAY}.keys`);
+  const bytes = readFileSync(keys);
+  bytes[60]! ^= 1;
+  writeFileSync(keys, bytes);
+  t.same(await rotate(), { rewrapped: 1, damaged: 1 }, 'what is damaged stays so');
+  await t.rejects(rotateMasterKey({ ...masterOf, key: former.trim() }, 'ana', async () => {}), /put it into audit.master_key_file first/);
+  t.match(linesOf(place.audit).map((line) => JSON.parse(line)).filter(({ kind }) => kind === 'content_key_rotation'), [{ author: 'ana', rewrapped: 2, damaged: 0, from: /^[0-9a-f]{32}$/, to: /^[0-9a-f]{32}$/ }, { rewrapped: 1, damaged: 1 }]);
+  writeFileSync(`${keyFile}.next`, former);
+  await t.rejects(states(new ContentVault({ ...masterOf, clock: Date.now, audit: async () => {} })), /was cut short; run weir audit rotate-master-key again/);
+  rmSync(keyFile);
+  await t.rejects(rotate(), /holds no key, and content is still under it/);
+  t.ok(await isSound(place));
 });
 
 t.test('days that are older than a tenant keeps them are erased, once', async (t) => {

@@ -1,9 +1,13 @@
-/** `weir audit rotate-key` and `weir audit accept-loss`: what an operator does to the log itself, while the proxy is stopped. */
+/** `weir audit rotate-key`, `rotate-master-key` and `accept-loss`: what an operator does to the log itself, while the proxy is stopped. */
 import { acceptLoss } from '../../audit/acceptance.ts';
+import { ContentKeyError } from '../../audit/content-key.ts';
+import { rotateMasterKey } from '../../audit/content-rotation.ts';
+import { openAuditLog } from '../../audit/log.ts';
 import { rotateKey } from '../../audit/rotation.ts';
 import { WeirError } from '../../contract/errors.ts';
 import { parseCall, type Io } from '../command.ts';
-import { logOptions } from './place.ts';
+import { author } from '../keys.ts';
+import { contentPlace, logOptions } from './place.ts';
 
 export async function rotateAuditKey(args: readonly string[], io: Io): Promise<number> {
   const { options } = parseCall(args, { json: 'flag', config: 'value' }, 0);
@@ -11,6 +15,21 @@ export async function rotateAuditKey(args: readonly string[], io: Io): Promise<n
     const { index, from, to } = await rotateKey(await logOptions(options, io));
     io.stdout(options.json ? `${JSON.stringify({ index, from: from.text, to: to.text })}\n` : `entry ${index} says that ${to.name}+${to.id} signs in place of ${from.name}+${from.id}\npublic key  ${to.text}\n`);
     return 0;
+  });
+}
+
+export async function rotateContentKey(args: readonly string[], io: Io): Promise<number> {
+  const { options } = parseCall(args, { json: 'flag', config: 'value' }, 0);
+  return orFail(io, 'rotate-master-key', async () => {
+    const place = await contentPlace(options, io);
+    const log = await openAuditLog(await logOptions(options, io));
+    try {
+      const { rewrapped, damaged } = await rotateMasterKey(place, author(), (record) => log.append(record, 'strict'));
+      io.stdout(options.json ? `${JSON.stringify({ rewrapped, damaged })}\n` : `the keys of ${rewrapped} exchanges are under the new master key in ${place.keyFile}${damaged === 0 ? '' : `; ${damaged} could not be opened and stay as they were`}; an entry says so\n`);
+      return 0;
+    } finally {
+      await log.close();
+    }
   });
 }
 
@@ -33,7 +52,7 @@ export async function orFail(io: Io, verb: string, work: () => Promise<number>):
   try {
     return await work();
   } catch (error) {
-    if (!(error instanceof WeirError)) throw error;
+    if (!(error instanceof WeirError) && !(error instanceof ContentKeyError)) throw error;
     io.stderr(`weir audit ${verb}: ${error.message}\n`);
     return 1;
   }
