@@ -44,6 +44,8 @@ interface Pending {
 }
 
 const WRITE_DELAY_MS = 250;
+/** Exchanges that are wrapped and written at once; in between the event loop is free for others. */
+const GROUP = 64;
 /** After a key was looked for in vain, until it is looked for again. */
 const KEY_RETRY_MS = 5_000;
 
@@ -178,27 +180,29 @@ export class ContentVault {
   }
 
   async #writeDay(batch: readonly Pending[], master: MasterKey): Promise<void> {
-    const { place } = batch[0]!;
-    const writer = await DayWriter.open(this.#options.dir, place);
+    const writer = await DayWriter.open(this.#options.dir, batch[0]!.place);
     try {
-      let offset = writer.end;
-      const texts: Buffer[] = [];
-      const slots = batch.map(({ content, key, sealed }) => {
-        const extents = Object.fromEntries(DIRECTIONS.map((direction): [Direction, Extent] => {
-          const bytes = sealed[direction] ?? Buffer.alloc(0);
-          texts.push(bytes);
-          offset += bytes.length;
-          return [direction, { offset: bytes.length === 0 ? 0 : offset - bytes.length, bytes: bytes.length }];
-        })) as Record<Direction, Extent>;
-        const slot = { request: digestOf(content.requestId), session: digestOf(content.sessionId), extents };
-        const written = writeSlot(slot, key, master.forTenant(place.tenantId), place);
-        key.fill(0);
-        return written;
-      });
-      await writer.append(Buffer.concat(texts), Buffer.concat(slots));
+      for (let at = 0; at < batch.length; at += GROUP) await this.#writeGroup(batch.slice(at, at + GROUP), writer, master);
     } finally {
       await writer.close();
     }
+  }
+
+  async #writeGroup(group: readonly Pending[], writer: DayWriter, master: MasterKey): Promise<void> {
+    let offset = writer.end;
+    const texts: Buffer[] = [];
+    const place = (sealed: Buffer | undefined): Extent => {
+      if (sealed === undefined) return { offset: 0, bytes: 0 };
+      texts.push(sealed);
+      offset += sealed.length;
+      return { offset: offset - sealed.length, bytes: sealed.length };
+    };
+    const slots = group.map(({ place: day, content: { requestId, sessionId }, key, sealed: { input, output } }) => {
+      const slot = writeSlot({ request: digestOf(requestId), session: digestOf(sessionId), extents: { input: place(input), output: place(output) } }, key, master.forTenant(day.tenantId), day);
+      key.fill(0);
+      return slot;
+    });
+    await writer.append(Buffer.concat(texts), Buffer.concat(slots));
   }
 
   async #writingKey(): Promise<MasterKey> {

@@ -358,8 +358,8 @@ export class EventQueue {
       const tail = sliceEdited(text, start, start, end, lane.channel.edits);
       lane.carry = undefined;
       if (this.#repeats) lane.left += tail;
-      if (lane.growing) continue;
       this.#options.witness?.left(lane.key, tail);
+      if (lane.growing) continue;
       this.append(this.#options.reader.textEvent(lane.key, tail));
     }
   }

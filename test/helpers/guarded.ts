@@ -1,4 +1,5 @@
 /** Runs an answer through the guard as the proxy does, cut as asked, and accumulates what a client would. */
+import type { AnswerWitness } from '../../src/contract/content.ts';
 import { openaiChat } from '../../src/dialect/openai-chat.ts';
 import { createGuard, type GuardSummary } from '../../src/stream/guard.ts';
 import type { ScreeningPlan } from '../../src/screen/plan.ts';
@@ -15,7 +16,7 @@ export interface Guarded {
 
 export const STREAM_REQUEST: RequestReading = { segments: [], opaque: [], stream: true, parameters: {} };
 
-export function guarded(plan: ScreeningPlan, chunks: readonly Buffer[], options: { status?: number; mediaType?: string; request?: RequestReading; dialect?: Dialect } = {}): Guarded {
+export function guarded(plan: ScreeningPlan, chunks: readonly Buffer[], options: { status?: number; mediaType?: string; request?: RequestReading; dialect?: Dialect; witness?: AnswerWitness } = {}): Guarded {
   const out: Buffer[] = [];
   const counts: number[] = [];
   let blocked: boolean | undefined;
@@ -27,6 +28,7 @@ export function guarded(plan: ScreeningPlan, chunks: readonly Buffer[], options:
     status: options.status ?? 200,
     mediaType: options.mediaType ?? 'text/event-stream',
     limits: { eventBytesMax: 1 << 22, responseBytesMax: 1 << 26 },
+    witness: options.witness,
     onBytes: (bytes) => out.push(Buffer.from(bytes)),
     onDone: (end) => { blocked = end.blocked; },
   });
