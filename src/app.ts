@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import packageFile from '../package.json' with { type: 'json' };
 import { AccessChanges } from './admin/changes.ts';
 import type { Trial, TriedPolicy } from './admin/desk.ts';
+import type { ReviewDesk } from './admin/reviews.ts';
 import { Door } from './admin/door.ts';
 import type { KeyDesk } from './admin/keys.ts';
 import { createLogin, type Login } from './admin/login.ts';
@@ -33,7 +34,7 @@ import { CHANNELS } from './contract/channels.ts';
 import type { Classifier } from './contract/classifier.ts';
 import { WeirError } from './contract/errors.ts';
 import type { LateViolation } from './contract/notification.ts';
-import type { FailMode } from './contract/policy.ts';
+import type { FailMode, Policy } from './contract/policy.ts';
 import { openDatabase, PolicyDistribution, type DistributionOptions } from './distribution.ts';
 import type { ParsedPolicy } from './policy/parse.ts';
 import { policyKey } from './policy/source.ts';
@@ -45,6 +46,7 @@ import { Webhook } from './notify/webhook.ts';
 import { SessionBars } from './screen/bars.ts';
 import { PseudonymVault } from './screen/pseudonyms.ts';
 import { answerScreening } from './screen/service.ts';
+import { Reviewing } from './reviewing.ts';
 import { Retention } from './retention.ts';
 import { SqlAdminStore } from './store/admins.ts';
 import type { PolicyPut, PutReply } from './store/policies.ts';
@@ -137,10 +139,13 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
   const retention = retentionOf(house, audit, tenants.database);
   opened.defer(() => retention.close());
   retention.start();
+  const reviewing = openReviewing(house, audit, content, tenants.database);
+  opened.defer(() => reviewing?.close());
+  reviewing?.start();
   const replicas = new Replicas(() => redis.door);
   if (config.roles.includes('proxy')) replicas.start();
   opened.defer(() => replicas.close());
-  const adminUrl = await listenAdmin(house, { audit, content }, token, metrics, tenants.desk, opened);
+  const adminUrl = await listenAdmin(house, { audit, content, reviews: reviewing?.desk }, token, metrics, tenants.desk, opened);
   const limits = new TenantLimits({ redis: () => redis.door, replicas: () => replicas.count });
   const pseudonyms = new PseudonymVault({ shared });
   const bars = new SessionBars({ shared });
@@ -217,6 +222,14 @@ async function openTenants(house: RunningHouse, audit: AuditLog, redis: SharedRe
   opened.defer(() => meter.close());
   if (store === undefined || usage === undefined) return { watch, meter, database };
   return { watch, meter, database, desk: { store, usage, tenants: () => house.runtime.tenants, changed: () => watch.catchUp().then(() => watch.record()), flush: () => meter.flush(), now: () => new Date() } };
+}
+
+/** Undefined where this process has no store. */
+function openReviewing(house: RunningHouse, audit: AuditLog, content: ContentVault, database: StoreDatabase | undefined): Reviewing | undefined {
+  if (database === undefined) return undefined;
+  const config = (): Config => house.runtime.snapshot.config;
+  const policyOf = (name: string): Policy | undefined => [...house.runtime.compiled.keys()].find(({ id, revision }) => `${id}@${revision}` === name);
+  return new Reviewing({ database, config, policyOf, audit, content, drawKey: readHashKey(config().data_dir), source: config().audit.origin });
 }
 
 function retentionOf(house: RunningHouse, log: AuditLog, database: StoreDatabase | undefined): Retention {
@@ -341,7 +354,7 @@ function startTelemetry(config: Config, options: AppOptions, opened: AsyncDispos
   return metrics;
 }
 
-async function listenAdmin(house: RunningHouse, { audit, content }: { readonly audit: AuditLog; readonly content: ContentVault }, token: AdminToken, metrics: Metrics, keys: KeyDesk | undefined, opened: AsyncDisposableStack): Promise<string> {
+async function listenAdmin(house: RunningHouse, { audit, content, reviews }: { readonly audit: AuditLog; readonly content: ContentVault; readonly reviews?: ReviewDesk | undefined }, token: AdminToken, metrics: Metrics, keys: KeyDesk | undefined, opened: AsyncDisposableStack): Promise<string> {
   const { admin, telemetry, audit: { dir } } = house.runtime.snapshot.config;
   const now = (): Date => new Date();
   const { door, people } = openDoor(house, audit, token, opened);
@@ -360,6 +373,7 @@ async function listenAdmin(house: RunningHouse, { audit, content }: { readonly a
       shipped: async (log, filter) => collector?.entries(log, filter),
     },
     erasures: content,
+    ...(reviews === undefined ? {} : { reviews }),
     ...(collector === undefined ? {} : { origins: collector }),
     metricsText: telemetry.metrics.prometheus ? () => metrics.prometheusText() : undefined,
     status: () => adminStatus(house.runtime, audit),

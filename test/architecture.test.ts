@@ -37,18 +37,19 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   distribution: ['contract', 'policy', 'store'],
   rehearsal: ['contract', 'policy', 'screen', 'stream', 'dialect', 'text'],
   retention: ['contract', 'audit', 'store'],
+  reviewing: ['contract', 'admin', 'audit', 'review', 'store'],
   app: ['*'],
   cli: ['*'],
   main: ['cli', 'contract'],
 };
 
 /** What `*` does not include: the entrances, which only the one outside them may use. */
-const ENTRANCES: Readonly<Record<string, readonly string[]>> = { runtime: ['app', 'cli'], distribution: ['app', 'cli'], rehearsal: ['app', 'cli'], retention: ['app'], app: ['cli'], cli: ['main'], main: [] };
+const ENTRANCES: Readonly<Record<string, readonly string[]>> = { runtime: ['app', 'cli'], distribution: ['app', 'cli'], rehearsal: ['app', 'cli'], retention: ['app'], reviewing: ['app'], app: ['cli'], cli: ['main'], main: [] };
 
 /** Folders and files without I/O, clock or chance: they take these as arguments. `hash` computes, so node:crypto is allowed there. */
 const PURE: readonly RegExp[] = [
   /^src\/contract\//, /^src\/match\//, /^src\/text\//, /^src\/model\//, /^src\/dialect\//, /^src\/policy\/(condition|parse|rules|decide|stricter|explain|diff|truth|time|recorded|cases|seal|source)\.ts$/,
-  /^src\/audit\/(checkpoint|entry|tree|verify)\.ts$/, /^src\/risk\/estimate\.ts$/, /^src\/review\/agreement\.ts$/, /^src\/tenant\/gcra\.ts$/, /^src\/config\/(nearest|shape|json-schema|combine)\.ts$/, /^src\/screen\/(answer|breaker|canary|combine|shadow)\.ts$/,
+  /^src\/audit\/(checkpoint|entry|tree|verify)\.ts$/, /^src\/risk\/estimate\.ts$/, /^src\/review\/(agreement|intake|stage)\.ts$/, /^src\/tenant\/gcra\.ts$/, /^src\/config\/(nearest|shape|json-schema|combine)\.ts$/, /^src\/screen\/(answer|breaker|canary|combine|shadow)\.ts$/,
 ];
 const PURE_MODULES: readonly string[] = ['node:crypto', 'node:buffer', 'node:string_decoder', 'node:diagnostics_channel'];
 const IMPURE_GLOBALS = /\b(?:Date\.now\(|new Date\(\)|Math\.random\(|setTimeout\(|setInterval\(|setImmediate\(|process\.|fetch\(|performance\.|randomUUID|randomBytes|randomInt)/;

@@ -4,7 +4,8 @@
 import type { JsonSchema } from '../config/shape.ts';
 import { ROLES } from '../contract/people.ts';
 import { REDACTION_STYLES } from '../contract/policy.ts';
-import { ACTIONS, CONTENT_TYPES, DIRECTIONS } from '../contract/screening.ts';
+import { RESOLUTIONS, REVIEW_ORIGINS, REVIEW_STATUSES } from '../contract/review.ts';
+import { ACTIONS, CONTENT_TYPES, DIRECTIONS, SEVERITIES } from '../contract/screening.ts';
 import { CASE_STATES } from '../policy/cases.ts';
 import { RULE_STATES } from '../policy/explain.ts';
 import { policySchema } from '../policy/parse.ts';
@@ -43,6 +44,12 @@ const usageCounts: Readonly<Record<string, JsonSchema>> = Object.fromEntries(USA
 const component = (name: string): JsonSchema => ({ $ref: `#/components/schemas/${name}` });
 const number: JsonSchema = { type: 'number' };
 const shipped: Readonly<Record<string, JsonSchema>> = { entries: whole, hash: { type: 'string', pattern: '^[0-9a-f]{64}$' }, signed: { type: 'integer', minimum: -1, description: 'Entries that the newest checkpoint here covers; -1: there is none.' } };
+
+const reviewItem: Readonly<Record<string, JsonSchema>> = {
+  review_id: text, request_id: text, tenant_id: text, direction: { enum: DIRECTIONS }, origin: { enum: REVIEW_ORIGINS }, severity: { enum: SEVERITIES }, policy: text, triggered_rules: listOf(text),
+  classifier_results: listOf(object({ classifier_id: text, category: text }, { score: number, unknown: text })), action: { ...textOrNone, description: 'Null while it is covered.' }, status: { enum: REVIEW_STATUSES }, double_blind: flag, round: { ...whole, minimum: 1 },
+  reviewer_id: textOrNone, claimed_until: timeOrNone, resolution: { enum: [...RESOLUTIONS, null] }, resolved_at: timeOrNone, created_at: time, due_at: time, covered: { ...flag, description: 'Two people decide it without each other, so scores and action are not shown.' },
+};
 
 export const SCHEMAS = {
   Error: object(fault, { issues: listOf(component('Issue')), current: { ...whole, description: 'Of a conflict: the number of the newest revision.' } }),
@@ -105,6 +112,18 @@ export const SCHEMAS = {
   AuditEntry: { type: 'object', required: ['index', 'time', 'origin', 'prev', 'hash', 'kind'], properties: { index: whole, time, origin: text, prev: text, hash: text, kind: text }, description: 'An entry as it is written: decisions and commitments, no content. The other properties are those of its kind.' },
   EntryProof: object({ index: whole, entry: { ...text, description: 'The line as it stands in the log.' }, proof: listOf({ type: 'string', pattern: '^[0-9a-f]{64}$' }), checkpoint: { ...text, description: 'A signed note.' } }),
   AuditPage: object({ entries: listOf(component('AuditEntry')), next: { type: ['integer', 'null'], description: 'For `?before=`: older entries that may match. Null: there are none.' } }),
+  ReviewPage: object({ items: listOf(component('ReviewItem')), waiting: { oneOf: [{ type: 'null' }, object(Object.fromEntries(SEVERITIES.map((severity) => [severity, whole])))], description: 'How many wait for a person, by severity; null for a tenant-viewer.' }, next: { ...textOrNone, description: 'For `?before=`. Null: there are no older ones.' } }),
+  ReviewItem: object(reviewItem),
+  Review: object({ ...reviewItem, verdicts: listOf(object({ review_id: text, round: whole, reviewer_id: text, resolution: { enum: RESOLUTIONS }, categories: listOf(text), notes: text, created_at: time })) }),
+  ReviewClaim: object({ item: { oneOf: [{ type: 'null' }, component('ReviewItem')] }, fence: { type: ['integer', 'null'], minimum: 0, description: 'Names the claim in every later word about it.' } }),
+  ReviewContent: object({ state: { enum: ['there', 'erased', 'absent', 'damaged'] } }, { texts: object({ texts: listOf(object({ place: text, text }, { role: text })), cut: { ...whole, description: 'Characters that were not kept.' } }) }),
+  Fence: object({ fence: whole }),
+  Renewed: object({ claimed_until: time }),
+  NewVerdict: object({ fence: whole, resolution: { enum: RESOLUTIONS } }, { categories: listOf(text), notes: { ...text, maxLength: 4_000 } }),
+  NewAppeal: object({ reason: { ...text, minLength: 1, maxLength: 4_000 } }),
+  Agreement: object({ verdicts: whole, agreement: { oneOf: [{ type: 'null' }, object({
+    items: whole, raters: whole, raw: number, alpha: { type: ['number', 'null'] }, interval: { oneOf: [{ type: 'null' }, object({ low: number, high: number })] }, byLabel: listOf(object({ label: text, pairs: whole, agreement: number })),
+  })] } }),
   ShipBatch: object({
     size: { ...whole, description: 'Entries that the log holds.' }, from: { ...whole, description: 'Index of the first entry.' }, segment: { ...whole, description: 'Index of the first entry of its segment.' },
     entries: { ...listOf(text), description: 'Lines as they stand in the log.' }, checkpoints: { ...listOf(text), description: 'Signed notes; the last covers all entries.' },

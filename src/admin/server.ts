@@ -9,6 +9,7 @@ import { WeirError } from '../contract/errors.ts';
 import { bindPolicyRoutes, bindRoutes, fault, type BoundRoute, type DeskAnswer, type PolicyDesk, type RouteDoc } from './desk.ts';
 import type { Admitted, Door } from './door.ts';
 import { ERASURE_ROUTES, type ErasureDesk } from './erasures.ts';
+import { REVIEW_ROUTES, type ReviewDesk } from './reviews.ts';
 import { KEY_ROUTES, type KeyDesk } from './keys.ts';
 import { LOGIN_ROUTES } from './login.ts';
 import { openApiDocument, PATH_NAMES } from './openapi.ts';
@@ -37,6 +38,8 @@ export interface AdminDependencies {
   readonly keys?: KeyDesk;
   readonly records: AuditDesk;
   readonly erasures: ErasureDesk;
+  /** Absent where this process has no store. */
+  readonly reviews?: ReviewDesk;
   /** Absent where this process is no control plane. */
   readonly origins?: OriginDesk;
 }
@@ -60,9 +63,9 @@ const OPENAPI: RouteDoc = { method: 'GET', path: '/api/v1/openapi.json', name: '
 const STATUS: RouteDoc = { method: 'GET', path: '/api/v1/status', name: 'status', access: ['admin', 'policy', 'reviewer', 'auditor'], meaning: 'configuration, policies, classifiers and the head of the audit log', answers: { 200: { meaning: 'the state', schema: ref('Status') } } };
 
 /** All that is served here. The listener, the OpenAPI document and the README are made from it. */
-export const ADMIN_ROUTES: readonly RouteDoc[] = [METRICS, HEALTH, OPENAPI, STATUS, ...POLICY_ROUTES, ...TRIAL_ROUTES, ...TENANT_ROUTES, ...KEY_ROUTES, ...AUDIT_ROUTES, ...ERASURE_ROUTES, ...ORIGIN_ROUTES, ...LOGIN_ROUTES, ...PEOPLE_ROUTES];
+export const ADMIN_ROUTES: readonly RouteDoc[] = [METRICS, HEALTH, OPENAPI, STATUS, ...POLICY_ROUTES, ...TRIAL_ROUTES, ...TENANT_ROUTES, ...KEY_ROUTES, ...AUDIT_ROUTES, ...ERASURE_ROUTES, ...REVIEW_ROUTES, ...ORIGIN_ROUTES, ...LOGIN_ROUTES, ...PEOPLE_ROUTES];
 
-function boundRoutes({ version, metricsText, status, policies, people, tenants, keys, records, erasures, origins }: AdminDependencies): readonly BoundRoute[] {
+function boundRoutes({ version, metricsText, status, policies, people, tenants, keys, records, erasures, reviews, origins }: AdminDependencies): readonly BoundRoute[] {
   const document = openApiDocument(ADMIN_ROUTES, version);
   const metrics = async (): Promise<DeskAnswer> => (metricsText === undefined
     ? { status: 404, body: fault('not_found', 'metrics are switched off by telemetry.metrics.prometheus') }
@@ -77,6 +80,7 @@ function boundRoutes({ version, metricsText, status, policies, people, tenants, 
     ...bindRoutes(KEY_ROUTES, keys),
     ...bindRoutes(AUDIT_ROUTES, records),
     ...bindRoutes(ERASURE_ROUTES, erasures),
+    ...bindRoutes(REVIEW_ROUTES, reviews),
     ...bindRoutes(ORIGIN_ROUTES, origins),
     ...bindRoutes([...LOGIN_ROUTES, ...PEOPLE_ROUTES], people),
   ];

@@ -6,6 +6,8 @@
  */
 import { hash } from 'node:crypto';
 import type { ExchangeRecord } from '../contract/exchange.ts';
+import type { Resolution } from '../contract/review.ts';
+import type { Direction } from '../contract/screening.ts';
 
 /** Written by the log itself after a crash: how many bytes of an unfinished line were cut off. */
 export interface RecoveredRecord {
@@ -62,6 +64,23 @@ export interface KeyChangeRecord {
   readonly author: string;
   /** When it was made; the entry may be later. */
   readonly created_at: string;
+}
+
+/** A person decided an item of the review queue, or objected to how it was decided. What they wrote is not here. */
+export interface ReviewRecord {
+  readonly kind: 'review';
+  readonly change: 'verdict' | 'appeal';
+  readonly author: string;
+  readonly review_id: string;
+  readonly request_id: string;
+  readonly tenant_id: string;
+  readonly direction: Direction;
+  readonly round: number;
+  /** Of a verdict. */
+  readonly resolution?: Resolution;
+  readonly categories?: readonly string[];
+  /** How the item ended by it; null: it goes on. */
+  readonly resolved: Resolution | null;
 }
 
 /** The log is signed with another key from this entry on. */
@@ -144,7 +163,7 @@ export interface ShippedLogRecord {
   readonly reason?: string;
 }
 
-export type AuditRecord = ExchangeRecord | PolicyChangeRecord | AccessChangeRecord | KeyChangeRecord | KeyRotationRecord | LossAcceptedRecord | ErasureRecord | ContentKeyRotationRecord | PrunedRecord | ShippedLogRecord | RecoveredRecord | LostRecord;
+export type AuditRecord = ExchangeRecord | PolicyChangeRecord | AccessChangeRecord | KeyChangeRecord | KeyRotationRecord | LossAcceptedRecord | ErasureRecord | ContentKeyRotationRecord | PrunedRecord | ReviewRecord | ShippedLogRecord | RecoveredRecord | LostRecord;
 
 /** Where an entry stands. `prev` is the hash of the entry before it, `GENESIS` for the first. */
 export interface Link {

@@ -320,7 +320,22 @@ export const CONFIG = mapping('The configuration.', {
     url: url('ClickHouse over HTTP.', { schemes: ['http', 'https', 'clickhouse'], userinfo: true, required: true, example: 'http://127.0.0.1:8123' }),
     database: text('Database name.', { default: 'weir', lengthMax: 64, pattern: /^[A-Za-z_][A-Za-z0-9_]*$/, patternMeaning: 'a database name' }),
   }, { later: 'metrics are the only numbers until then' }),
-  review: free('The review queue.', { later: 'an escalation is allowed and flagged until then', example: {} }),
+  review: mapping('The review queue: what the action escalate asks people about. Where the action has a hold, its `then` is taken at once, and a person looks at it after.', {
+    deadlines: mapping('By when a person is to have decided an item, by severity.', {
+      critical_ms: ms('Critical.', 300_000, 1000),
+      high_ms: ms('High.', 3_600_000, 1000),
+      medium_ms: ms('Medium.', DAY_MS, 1000),
+      low_ms: whole('Low.', { default: 3 * DAY_MS, min: 1000, max: 30 * DAY_MS, unit: 'ms' }),
+    }, { default: {} }),
+    lease_ms: ms('How long a claimed item is its reviewer’s alone without being renewed.', 600_000, 10_000),
+    double_blind_percent: whole('Of the items below critical, how many two people decide without each other; critical ones all are.', { default: 10, min: 0, max: 100 }),
+    pager: mapping('PagerDuty (Events API v2) for critical items at once, and for high ones that nobody has when half of their time is over.', {
+      routing_keys: list('Integration keys of who is asked, one after the other.', text('A key.', { lengthMax: 200, pattern: /^[\x21-\x7e]+$/, patternMeaning: 'a key without spaces' }), { required: true, countMin: 1, countMax: 10, example: ['${PAGERDUTY_KEY}'] }),
+      url: url('Where events are sent.', { schemes: ['http', 'https'], default: 'https://events.pagerduty.com/v2/enqueue' }),
+      escalate_ms: ms('Who does not take an item is followed by the next after this.', 600_000, 1000),
+      heartbeat_url: url('Asked after each round in which nothing failed: what watches it notices when pages no longer leave.', { schemes: ['http', 'https'], example: 'https://heartbeats.example.com/weir' }),
+    }),
+  }, { default: {} }),
   risk: free('Residual-risk campaigns.', { later: 'nothing is sampled until then', example: {} }),
   learn: free('The learning loop.', { later: 'nothing is learnt until then', example: {} }),
 });

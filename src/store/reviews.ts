@@ -52,8 +52,8 @@ export interface ReviewStore {
   claimNext(reviewer: Reviewer, now: string, until: string): Promise<Claim | undefined>;
   claim(reviewId: string, reviewer: Reviewer, now: string, until: string): Promise<Claim | Refusal>;
   /** True where the claim stands. */
-  renew(reviewId: string, fence: number, until: string): Promise<boolean>;
-  giveBack(reviewId: string, fence: number): Promise<boolean>;
+  renew(reviewId: string, reviewerId: string, fence: number, until: string): Promise<boolean>;
+  giveBack(reviewId: string, reviewerId: string, fence: number): Promise<boolean>;
   /** The item as it is then. A claim that ran out counts as long as nobody else has claimed the item. */
   decide(reviewId: string, fence: number, verdict: Omit<Verdict, 'review_id' | 'round'>, standingOf: StandingOf): Promise<ReviewItem | Refusal>;
   /** By time. */
@@ -126,12 +126,12 @@ export class SqlReviewStore implements ReviewStore {
     return (isFree ? await this.#take(row, reviewer.id, until) : undefined) ?? 'stale';
   }
 
-  async renew(reviewId: string, fence: number, until: string): Promise<boolean> {
-    return (await this.#database.query(`update review_items set status = 'in_review', claimed_until = $3 where review_id = $1 and fence = $2 and reviewer_id is not null and status <> 'resolved' returning review_id`, reviewId, fence, until)).length === 1;
+  async renew(reviewId: string, reviewerId: string, fence: number, until: string): Promise<boolean> {
+    return (await this.#database.query(`update review_items set status = 'in_review', claimed_until = $3 where review_id = $1 and fence = $2 and reviewer_id = $4 and status <> 'resolved' returning review_id`, reviewId, fence, until, reviewerId)).length === 1;
   }
 
-  async giveBack(reviewId: string, fence: number): Promise<boolean> {
-    return (await this.#database.query(`update review_items set status = 'pending', fence = fence + 1, reviewer_id = null, claimed_until = null where review_id = $1 and fence = $2 and status <> 'resolved' returning review_id`, reviewId, fence)).length === 1;
+  async giveBack(reviewId: string, reviewerId: string, fence: number): Promise<boolean> {
+    return (await this.#database.query(`update review_items set status = 'pending', fence = fence + 1, reviewer_id = null, claimed_until = null where review_id = $1 and fence = $2 and reviewer_id = $3 and status <> 'resolved' returning review_id`, reviewId, fence, reviewerId)).length === 1;
   }
 
   async decide(reviewId: string, fence: number, { reviewer_id, resolution, categories, notes, created_at }: Omit<Verdict, 'review_id' | 'round'>, standingOf: StandingOf): Promise<ReviewItem | Refusal> {

@@ -8,7 +8,7 @@ import t from 'tap';
 import { Door } from '../../src/admin/door.ts';
 import { createAdminServer, ADMIN_ROUTES, type AdminDependencies } from '../../src/admin/server.ts';
 import { templateOf } from '../../src/admin/openapi.ts';
-import { blocking, openHouse, until } from '../helpers/house.ts';
+import { blocking, openHouse, watching, until } from '../helpers/house.ts';
 
 t.setTimeout(300_000);
 
@@ -92,8 +92,9 @@ t.test('what is answered is what it says', async (t) => {
   ajv.addFormat('date-time', (text) => !Number.isNaN(Date.parse(text)));
   ajv.addSchema({ $id: 'doc:weir', components });
   const checked = new Set<string>();
-  const house = await openHouse(t, { files: { 'acme.yaml': blocking('Fileword') } });
+  const house = await openHouse(t, { config: { review: { double_blind_percent: 0 } }, files: { 'acme.yaml': watching('Fileword') } });
   await house.chat('Fileword');
+  for (const _ of ['first', 'second']) await house.chat('an Egret');
   const templateFor = (method: string, path: string): string => {
     const fits = Object.keys(paths).filter((template) => paths[template]![method.toLowerCase()] !== undefined && new RegExp(`^${template.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(path.replace(/\?.*$/, '')));
     return fits.find((template) => template === path) ?? fits[0]!;
@@ -113,6 +114,21 @@ t.test('what is answered is what it says', async (t) => {
     checked.add(`${method} ${template} ${response.status}`);
     return media === 'application/json' ? JSON.parse(text) : text;
   };
+  const reviews = async () => (await ask('GET', '/api/v1/reviews?limit=2')).items as readonly { readonly review_id: string; readonly created_at: string }[];
+  await until(async () => (await reviews()).length === 2, 'the reviews');
+  const [newer, older] = await reviews() as [{ review_id: string; created_at: string }, { review_id: string }];
+  for (const path of [`?before=${newer.created_at}%20${newer.review_id}`, '?before=x', '?status=done', `/${newer.review_id}`, `/${newer.review_id}/content`, '/none', '/none/content']) await ask('GET', `/api/v1/reviews${path}`);
+  const { fence, item: { review_id: first } } = await ask('POST', '/api/v1/reviews/next');
+  await ask('POST', `/api/v1/reviews/${first}/renew`, { body: JSON.stringify({ fence }) });
+  for (const word of ['renew', 'release', 'verdict', 'appeal']) await ask('POST', `/api/v1/reviews/${first}/${word}`, { body: '{}' });
+  for (const body of [{ fence: fence + 1, resolution: 'allow' }, { fence, resolution: 'allow', categories: ['harassment'], notes: 'seen' }]) await ask('POST', `/api/v1/reviews/${first}/verdict`, { body: JSON.stringify(body) });
+  for (const _ of ['first', 'again']) await ask('POST', `/api/v1/reviews/${first}/appeal`, { body: '{"reason":"meant otherwise"}' });
+  await ask('POST', `/api/v1/reviews/${first}/claim`);
+  const second = first === newer.review_id ? older.review_id : newer.review_id;
+  const claim = await ask('POST', `/api/v1/reviews/${second}/claim`);
+  for (const _ of ['first', 'again']) await ask('POST', `/api/v1/reviews/${second}/release`, { body: JSON.stringify({ fence: claim.fence }) });
+  for (const path of ['', '?since=2030-01-01', '?since=then']) await ask('GET', `/api/v1/agreement${path}`);
+  await ask('POST', '/api/v1/reviews/none/claim');
   const yaml = { type: 'application/yaml' };
   for (const path of ['/metrics', '/api/v1/health', '/api/v1/openapi.json', '/api/v1/status', '/api/v1/policies']) await ask('GET', path);
   await ask('GET', '/api/v1/status', { token: 'weir_admin_wrong' });

@@ -8,7 +8,7 @@ import { templateOf } from '../../src/admin/openapi.ts';
 import { PEOPLE_ROLES, ROLE_MEANINGS, ROLES, type Role } from '../../src/contract/people.ts';
 import { generateKey } from '../../src/tenant/keys.ts';
 import { ask, cookiesOf, tokenFor, type Asked } from '../helpers/admin.ts';
-import { blocking, openHouse, until, type House } from '../helpers/house.ts';
+import { blocking, openHouse, until, watching, type House } from '../helpers/house.ts';
 
 t.setTimeout(300_000);
 
@@ -17,11 +17,11 @@ interface Call extends Asked {
 }
 
 /** A request of each route that succeeds for who may send it, made ready by an admin. */
-const CALLS: Readonly<Record<string, (house: House, round: number) => Promise<Call>>> = {
+const CALLS: Readonly<Record<string, (house: House, round: number, token: string) => Promise<Call>>> = {
   status: async () => ({ path: '/api/v1/status' }),
   listPolicies: async () => ({ path: '/api/v1/policies' }),
   readPolicy: async () => ({ path: '/api/v1/policies/acme' }),
-  storePolicy: async (house) => ({ path: `/api/v1/policies/acme?parent=${await newest(house)}`, body: blocking('Osprey'), headers: { 'content-type': 'application/yaml' } }),
+  storePolicy: async (house) => ({ path: `/api/v1/policies/acme?parent=${await newest(house)}`, body: watching('Osprey'), headers: { 'content-type': 'application/yaml' } }),
   retirePolicy: async (house) => ({ path: `/api/v1/policies/${await spare(house)}` }),
   rollBackPolicy: async () => ({ path: '/api/v1/policies/acme/rollback?revision=1' }),
   listRevisions: async () => ({ path: '/api/v1/policies/acme/history' }),
@@ -48,7 +48,38 @@ const CALLS: Readonly<Record<string, (house: House, round: number) => Promise<Ca
   revokeKey: async (house, round) => ({ path: `/api/v1/tenants/default/keys/${(await ask(house.adminUrl, '/api/v1/tenants/default/keys', { method: 'POST', token: house.token, body: { name: `spent-${round}` } })).body.key_id}` }),
   eraseContent: async () => ({ path: '/api/v1/tenants/default/erasures', body: { session_id: 'none' } }),
   readUsage: async () => ({ path: '/api/v1/usage' }),
+  listReviews: async () => ({ path: '/api/v1/reviews' }),
+  nextReview: async () => ({ path: '/api/v1/reviews/next' }),
+  readReview: async (house) => ({ path: `/api/v1/reviews/${await review(house)}` }),
+  readReviewContent: async (house) => ({ path: `/api/v1/reviews/${await review(house)}/content` }),
+  claimReview: async (house) => ({ path: `/api/v1/reviews/${await review(house)}/claim` }),
+  renewReview: async (house, _, token) => claimed(house, 'renew', token),
+  releaseReview: async (house, _, token) => claimed(house, 'release', token),
+  decideReview: async (house, _, token) => claimed(house, 'verdict', token, { resolution: 'allow' }),
+  appealReview: async (house) => {
+    const { path, body } = await claimed(house, 'verdict', house.token, { resolution: 'block' });
+    await ask(house.adminUrl, path, { method: 'POST', token: house.token, body });
+    return { path: path.replace('verdict', 'appeal'), body: { reason: 'it was meant otherwise' } };
+  },
+  readAgreement: async () => ({ path: '/api/v1/agreement' }),
 };
+
+/** An item of the queue that nobody has had, decided by one. */
+async function review(house: House): Promise<string> {
+  const known = async (): Promise<readonly string[]> => (await ask(house.adminUrl, '/api/v1/reviews?limit=1000', { token: house.token })).body.items.map(({ review_id: id }: { readonly review_id: string }) => id);
+  const before = new Set(await known());
+  const { key } = (await ask(house.adminUrl, '/api/v1/tenants/default/keys', { method: 'POST', token: house.token, body: { name: `reviewed-${before.size}` } })).body as { readonly key: string };
+  await house.chat('an Egret', { authorization: `Bearer ${key}` });
+  let made: string | undefined;
+  await until(async () => (made = (await known()).find((id) => !before.has(id))) !== undefined, 'the review');
+  return made!;
+}
+
+async function claimed(house: House, what: string, token: string, more: object = {}): Promise<{ readonly path: string; readonly body: object }> {
+  const path = `/api/v1/reviews/${await review(house)}`;
+  const { body } = await ask(house.adminUrl, `${path}/claim`, { method: 'POST', token });
+  return { path: `${path}/${what}`, body: { fence: body.fence ?? 0, ...more } };
+}
 
 const newest = async (house: House): Promise<number> => (await house.api('GET', '/acme')).body.number as number;
 const exchangeIndex = async (house: House): Promise<number> => (await ask(house.adminUrl, '/api/v1/audit?kind=exchange', { token: house.token })).body.entries[0].index as number;
@@ -62,9 +93,9 @@ async function spare(house: House): Promise<string> {
 }
 
 t.test('each role on each route gets what the route declares', async (t) => {
-  const house = await openHouse(t, { files: { 'acme.yaml': blocking('Fileword') } });
+  const house = await openHouse(t, { config: { review: { double_blind_percent: 0 } }, files: { 'acme.yaml': watching('Fileword') } });
   await house.chat('x');
-  await house.api('PUT', '/acme', blocking('Heron'));
+  await house.api('PUT', '/acme', watching('Heron'));
   const tokens = Object.fromEntries(await Promise.all(ROLES.map(async (role) => [role, await tokenFor(house.adminUrl, house.token, `a-${role}`, [role], role === 'tenant-viewer' ? ['default'] : [])] as const))) as Record<Role, string>;
   await until(async () => (await ask(house.adminUrl, '/api/v1/audit?kind=exchange', { token: house.token })).body.entries.length === 1, 'the exchange on disk');
   const exchange = await exchangeIndex(house);
@@ -75,12 +106,12 @@ t.test('each role on each route gets what the route declares', async (t) => {
   let round = 0;
   for (const { method, name, access } of guarded) {
     for (const role of ROLES) {
-      const { path, ...call } = await CALLS[name]!(house, round++);
+      const { path, ...call } = await CALLS[name]!(house, round++, tokens[role]);
       const { status, text } = await ask(house.adminUrl, path, { method, ...call, token: tokens[role] });
       const wanted = (access as readonly Role[]).includes(role) ? '2' : '403';
       t.ok(String(status).startsWith(wanted), `${role} ${method} ${path}: ${status} where ${wanted} is declared ${status < 300 ? '' : text.slice(0, 200)}`);
     }
-    const { path, ...call } = await CALLS[name]!(house, round++);
+    const { path, ...call } = await CALLS[name]!(house, round++, house.token);
     for (const wrong of [undefined, '', 'x', 'weir_admin_', `weir_admin_${'x'.repeat(43)}`, generateKey(), tokens.admin.slice(0, -1), `${tokens.admin}x`]) {
       const { status, headers } = await ask(house.adminUrl, path, { method, ...call, token: wrong });
       t.same([status, headers['www-authenticate']], [401, 'Bearer'], `${name} ${wrong?.slice(0, 14)}`);

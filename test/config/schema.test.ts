@@ -120,11 +120,11 @@ t.test('variables may stand for numbers and booleans; empty ones count as absent
 });
 
 t.test('keys whose machinery is not built yet are warned about', async (t) => {
-  const { value, issues } = read(`${BASE}redis: { url: "redis://:pw@127.0.0.1:6379" }\nanalytics: { url: "http://127.0.0.1:8123" }\nreview: { x: 1 }\nrisk: {}\nlearn: {}\nproxy: { workers: 2 }`);
+  const { value, issues } = read(`${BASE}redis: { url: "redis://:pw@127.0.0.1:6379" }\nanalytics: { url: "http://127.0.0.1:8123" }\nrisk: { x: 1 }\nlearn: {}\nproxy: { workers: 2 }`);
   t.ok(value);
   t.same(issues.map(({ severity, path, message }) => [severity, path, message]), [
     ['warning', 'proxy.workers', 'more than one worker is not available yet'],
-    ...['analytics', 'review', 'risk', 'learn'].map((key) => ['warning', key, `${key} is not available yet`]),
+    ...['analytics', 'risk', 'learn'].map((key) => ['warning', key, `${key} is not available yet`]),
   ]);
   t.ok(issues.every(({ suggestion }) => suggestion !== undefined));
 });
@@ -155,7 +155,7 @@ t.test('config/weir.yaml holds the reference, and the reference is a valid confi
   t.equal(file.slice(file.indexOf(REFERENCE_MARK)), renderReference(), 'the reference in config/weir.yaml is what the schema says');
   for (const { path } of CONFIG_KEYS) t.match(renderReference(), new RegExp(`^# .*\\b${path.split('.').at(-1)!}:`, 'm'), path);
   const uncommented = renderReference().replaceAll(/^# ?/gm, '');
-  const { value, issues } = read(uncommented.slice(REFERENCE_MARK.length), { OPENAI_API_KEY: 'made-up', WEIR_WEBHOOK_SECRET: 'made-up-secret-0123', WEIR_SHIP_TOKEN: 'weir_admin_made-up' });
+  const { value, issues } = read(uncommented.slice(REFERENCE_MARK.length), { OPENAI_API_KEY: 'made-up', WEIR_WEBHOOK_SECRET: 'made-up-secret-0123', WEIR_SHIP_TOKEN: 'weir_admin_made-up', PAGERDUTY_KEY: 'made-up' });
   t.same(issues.filter(({ severity }) => severity === 'error'), []);
   const defaults = read(BASE).value!;
   t.same({ ...value!.proxy, moderations: 'local' }, defaults.proxy, 'what the reference shows as defaults are the defaults');

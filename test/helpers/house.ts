@@ -93,6 +93,11 @@ export function blocking(word: string, id = 'acme'): string {
   return `policy: ${id}\npatterns:\n  - { id: word, label: WORD, literal: [${word}] }\nrules:\n  - { id: word, priority: 1, direction: input, when: { score: patterns.word, gte: 1 }, action: block }\n`;
 }
 
+/** The same, and lets people look at what says Egret. */
+export function watching(word: string, id = 'acme'): string {
+  return `${blocking(word, id).replace('patterns:\n', 'patterns:\n  - { id: seen, label: SEEN, literal: [Egret] }\n')}  - { id: look, priority: 5, direction: input, when: { score: patterns.seen, gte: 1 }, action: escalate, severity: low }\n`;
+}
+
 /** How long it took. Throws after 25 s. */
 export async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<number> {
   const startMs = performance.now();

@@ -73,13 +73,14 @@ for (const { name, skip = false, place } of drivers) {
     await store.add(item('a'));
     const ana = await store.claimNext({ id: 'ana' }, NOW, SOON) as Claim;
     t.equal(await store.claimNext({ id: 'bob' }, NOW, SOON), undefined, 'it is hers');
-    t.equal(await store.renew('rev_a', ana.fence, at(90)), true);
+    t.equal(await store.renew('rev_a', 'ana', ana.fence, at(90)), true);
     const bob = await store.claimNext({ id: 'bob' }, at(91), at(200)) as Claim;
     t.equal(bob.item.reviewer_id, 'bob');
-    t.equal(await store.renew('rev_a', ana.fence, at(300)), false);
-    t.equal(await store.giveBack('rev_a', ana.fence), false);
+    t.equal(await store.renew('rev_a', 'ana', ana.fence, at(300)), false);
+    t.equal(await store.giveBack('rev_a', 'ana', ana.fence), false);
     t.equal(await store.decide('rev_a', ana.fence, verdict('ana', 'allow'), standingOf), 'stale');
-    t.equal(await store.giveBack('rev_a', bob.fence), true);
+    t.equal(await store.giveBack('rev_a', 'ana', bob.fence), false, 'of another');
+    t.equal(await store.giveBack('rev_a', 'bob', bob.fence), true);
     t.match(await store.item('rev_a'), { status: 'pending', reviewer_id: null });
     const late = await store.claimNext({ id: 'bob' }, at(300), at(301)) as Claim;
     t.match(await store.decide('rev_a', late.fence, verdict('bob', 'allow', at(400)), standingOf), { resolution: 'allow' }, 'late, and nobody else has come');
