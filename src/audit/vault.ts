@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { CHANNELS } from '../contract/channels.ts';
 import type { ContentCommitments, KeptTexts, NewContent } from '../contract/content.ts';
 import { DIRECTIONS, type Direction } from '../contract/screening.ts';
-import { DayWriter, destroyDay, destroyKeys, findSlot, isDayErased, listDays, readSealed, type DestroyedKeys } from './content-files.ts';
+import { daysOf, DayWriter, destroyDay, destroyKeys, findSlot, isDayErased, listDays, readSealed, type DestroyedKeys } from './content-files.ts';
 import { openMasterKey, type MasterKey, type MasterKeyPlace } from './content-key.ts';
 import type { ErasureRecord } from './entry.ts';
 import type { ErasureScope } from './erasure.ts';
@@ -136,13 +136,11 @@ export class ContentVault {
     return done;
   }
 
-  /** Erases the days of tenants that are older than they may become, by number of days. */
+  /** Erases the days that are older than their tenant keeps them, by number of days. What is of no such tenant stays. */
   async sweep(keepDays: ReadonlyMap<string, number>): Promise<void> {
-    for (const [tenantId, days] of keepDays) {
-      const before = dayOf(this.#options.clock() - days * DAY_MS);
-      const old = (await listDays(this.#options.dir, tenantId, 'kept')).some((day) => day < before);
-      if (old) await this.erase({ tenantId, before }, 'retention');
-    }
+    const firstKept = (tenantId: string): string => dayOf(this.#options.clock() - keepDays.get(tenantId)! * DAY_MS);
+    const tenants = new Set((await daysOf(this.#options.dir)).filter(({ tenantId, day }) => keepDays.has(tenantId) && day < firstKept(tenantId)).map(({ tenantId }) => tenantId));
+    for (const tenantId of tenants) await this.erase({ tenantId, before: firstKept(tenantId) }, 'retention');
   }
 
   async #destroy({ tenantId, before, requestId, sessionId }: ErasureScope): Promise<DestroyedKeys> {
