@@ -4,7 +4,7 @@
  */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { checkLog } from '../../src/audit/check.ts';
@@ -159,6 +159,8 @@ t.test('a killed process: the log is sound, what is there is read, nothing else'
   writeFileSync(join(dir, 'weir.yaml'), JSON.stringify({ data_dir: 'data', proxy: { port: 0 }, admin: { port: 0 }, policies: ['p.yaml'], telemetry: { log_level: 'silent' }, audit: { durability: 'strict' }, ...configOf(await upstreamOf(t), { content: 'original' }) }));
   const audit = join(dir, 'data/audit');
   const answered: string[] = [];
+  const folder = join(dir, 'data/content/acme');
+  const isWritten = (): boolean => existsSync(folder) && readdirSync(folder).some((name) => name.endsWith('.keys') && statSync(join(folder, name)).size > 0);
   for (let round = 0; round < 3; round++) {
     const weir = await runWeir(t, dir);
     let isKilled = false;
@@ -166,7 +168,8 @@ t.test('a killed process: the log is sound, what is there is read, nothing else'
       for (let i = 0; !isKilled; i++) {
         const id = await ask(weir.port, [`canary-asked ${round}`], { stream: i % 2 === 0 }).catch(() => undefined);
         if (id !== undefined) answered.push(id);
-        if (answered.length > 40 * (round + 1) && !isKilled) {
+        // Once before anything of it is on disk, as a rule; then after.
+        if (answered.length > 40 * (round + 1) && (round === 0 || isWritten()) && !isKilled) {
           isKilled = true;
           await weir.kill();
         }
