@@ -10,6 +10,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { CHANNELS } from '../contract/channels.ts';
 import type { ContentCommitments, KeptTexts, NewContent } from '../contract/content.ts';
+import { nameOf } from '../contract/names.ts';
 import { DIRECTIONS, type Direction } from '../contract/screening.ts';
 import { daysOf, DayWriter, destroyDay, destroyKeys, findSlot, isDayErased, listDays, readSealed, type DestroyedKeys } from './content-files.ts';
 import { openMasterKey, type MasterKey, type MasterKeyPlace } from './content-key.ts';
@@ -132,7 +133,7 @@ export class ContentVault {
     await this.flush();
     const done = await this.#inTurn(() => this.#destroy(scope));
     const { tenantId, before, requestId, sessionId } = scope;
-    await this.#options.audit({ kind: 'erasure', author, tenant_id: tenantId, before, request_id: requestId, session_id: sessionId, destroyed: done.destroyed, gone: done.gone });
+    await this.#options.audit({ kind: 'erasure', author, tenant_id: tenantId, before, request_id: requestId && nameOf(requestId), session_id: sessionId && nameOf(sessionId), destroyed: done.destroyed, gone: done.gone });
     return done;
   }
 

@@ -180,6 +180,8 @@ t.test('erased is erased: by request, session, day and tenant', async (t) => {
   t.match(linesOf(place.audit).map((line) => JSON.parse(line)).filter(({ kind }) => kind === 'erasure').map(({ author, tenant_id, request_id, session_id, before, destroyed, gone }) => [author, tenant_id, request_id ?? session_id ?? before, destroyed, gone]), [
     ['ana', 'acme', 'one', 1, 0], ['ana', 'acme', 'one', 0, 1], ['ana', 'acme', 's', 2, 0], ['ana', 'acme', DAY, 1, 0], ['ana', 'acme', undefined, 1, 3], ['ana', 'nobody', undefined, 0, 0],
   ]);
+  await place.vault.erase({ tenantId: 'nobody', sessionId: `${CANARY} of a caller` }, 'ana');
+  t.match(place.erasures.at(-1), { session_id: 'other' }, 'what is no name is not told');
   place.vault.put(exchange('anew'));
   t.equal((await place.vault.read({ tenantId: 'acme', requestId: 'anew' }, 'input')).state, 'there', 'what comes later is kept');
   t.equal((await place.vault.read({ tenantId: 'acme', requestId: 'four' }, 'input')).state, 'erased');
