@@ -132,11 +132,11 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
   const audit = await openAuditLog({ dir: config.audit.dir, keyFile: config.audit.key_file, origin: config.audit.origin, clock: Date.now });
   opened.defer(() => audit.close());
   const content = await openContent(house, audit, opened);
-  shipLog(config, audit, opened);
+  const shipper = shipLog(config, audit, opened);
   const token = openAdminToken(config.data_dir, new Date());
   const tenants = await openTenants(house, audit, redis, opened);
   keyMessages = tenants.watch;
-  const retention = retentionOf(house, audit, tenants.database);
+  const retention = retentionOf(house, audit, shipper, tenants.database);
   opened.defer(() => retention.close());
   retention.start();
   const reviewing = openReviewing(house, audit, content, tenants.database);
@@ -232,9 +232,9 @@ function openReviewing(house: RunningHouse, audit: AuditLog, content: ContentVau
   return new Reviewing({ database, config, policyOf, audit, content, drawKey: readHashKey(config().data_dir), source: config().audit.origin });
 }
 
-function retentionOf(house: RunningHouse, log: AuditLog, database: StoreDatabase | undefined): Retention {
+function retentionOf(house: RunningHouse, log: AuditLog, shipper: Shipper | undefined, database: StoreDatabase | undefined): Retention {
   const config = (): Config => house.runtime.snapshot.config;
-  return new Retention({ config, log, dir: config().audit.dir, ...(database === undefined ? {} : { usage: new SqlUsageStore(database), admins: new SqlAdminStore(database) }) });
+  return new Retention({ config, log, dir: config().audit.dir, ...(shipper === undefined ? {} : { shipped: () => shipper.shipped }), ...(database === undefined ? {} : { usage: new SqlUsageStore(database), admins: new SqlAdminStore(database) }) });
 }
 
 /** What runs, replaced whole when files or stored policies change: one replacement after the other. */
@@ -396,10 +396,11 @@ async function listenAdmin(house: RunningHouse, { audit, content, reviews }: { r
   return listenerUrl(admin.host, typeof address === 'object' && address !== null ? address.port : admin.port, admin.tls === undefined ? 'http' : 'https');
 }
 
-function shipLog({ audit: { dir, ship } }: Config, audit: AuditLog, opened: AsyncDisposableStack): void {
-  if (ship === undefined) return;
+function shipLog({ audit: { dir, ship } }: Config, audit: AuditLog, opened: AsyncDisposableStack): Shipper | undefined {
+  if (ship === undefined) return undefined;
   const shipper = new Shipper({ dir, size: () => audit.head().index + 1, ...ship });
   opened.defer(() => shipper.close());
+  return shipper;
 }
 
 /** Takes the logs of others where this process is a control plane. */

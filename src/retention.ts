@@ -19,6 +19,8 @@ export interface RetentionOptions {
   /** What this process writes, and its folder. */
   readonly log: AuditLog;
   readonly dir: string;
+  /** Entries of the log that are where they are shipped to; the others stay. Absent: they are shipped nowhere. */
+  readonly shipped?: (() => number) | undefined;
   /** Absent where the store is that of another process. */
   readonly usage?: UsageStore | undefined;
   readonly admins?: AdminStore | undefined;
@@ -82,12 +84,12 @@ export class Retention {
   }
 
   async #audit(): Promise<void> {
-    const { log, dir, config } = this.#options;
+    const { log, dir, config, shipped } = this.#options;
     const { retention, tenants } = config();
     const own = tenants.flatMap(({ id, retention: { audit_days: days } }) => (days === undefined ? [] : [[id, days] as const]));
     if (retention.audit_days === undefined && own.length === 0) return;
     for (;;) {
-      const done = await pruneLog(log, dir, { days: retention.audit_days, tenants: Object.fromEntries(own) }, this.#now().getTime());
+      const done = await pruneLog(log, dir, { days: retention.audit_days, tenants: Object.fromEntries(own) }, this.#now().getTime(), shipped?.());
       if (done === undefined) return;
       tell('audit', done.entries, `the audit log begins at entry ${done.first}; ${done.segments} segments are gone, ${done.bytes} bytes`);
       if (!(await this.#waited(PAUSE_MS))) return;

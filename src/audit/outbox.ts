@@ -3,11 +3,11 @@
  * in the files. Reads beside the writer, whole lines of one segment at a time, within bounds, and remembers only where it
  * stands: what the other side says that it has decides what comes next, also after a restart of either.
  */
-import { open, type FileHandle } from 'node:fs/promises';
+import { open, stat, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readCheckpoints, type SignedCheckpoint } from './checkpoint.ts';
 import { publishedKeys } from './recovery.ts';
-import { CHECKPOINTS_FILE, firstIndexOf, listSegments } from './segments.ts';
+import { CHECKPOINTS_FILE, firstIndexOf, ignoreMissing, listSegments } from './segments.ts';
 import { BATCH, type ShipBatch, type ShipPosition } from './shipment.ts';
 import { TreeEdge, type TreeNode } from './tree.ts';
 import { verifyBlock } from './verify.ts';
@@ -37,6 +37,8 @@ export class Outbox {
   /** Checkpoints that are not there yet, oldest first, and where in the file those begin that are not read yet. */
   #checkpoints: readonly SignedCheckpoint[] = [];
   #checkpointsAt = 0;
+  /** The file itself: another one takes its place when the log is pruned. */
+  #checkpointsFile = 0;
   /** The largest that was read and is left out, because it is there. */
   #leftOut = -1;
 
@@ -81,7 +83,9 @@ export class Outbox {
 
   /** Undefined: the segment is not there, since the log has no such entry. */
   async #seek(index: number): Promise<Place | undefined> {
-    const segment = (await listSegments(this.#dir)).findLast((name) => firstIndexOf(name) <= index);
+    const segments = await listSegments(this.#dir);
+    const segment = segments.findLast((name) => firstIndexOf(name) <= index);
+    if (segment === undefined && segments[0] !== undefined) throw new UnshippableLog(`entry ${index} was pruned before it was there; this log can go on to one that has the entries before ${firstIndexOf(segments[0])} alone`);
     if (segment === undefined) return index === 0 ? { segment: '000000000000.jsonl', index: 0, offset: 0 } : undefined;
     let place = this.#place;
     if (place?.segment !== segment || place.index > index) place = { segment, index: firstIndexOf(segment), offset: 0 };
@@ -96,8 +100,9 @@ export class Outbox {
 
   /** Those above `signed`, until one covers more than `end` entries. */
   async #readCheckpoints(signed: number, end: number): Promise<void> {
-    if (signed < this.#leftOut) [this.#checkpoints, this.#checkpointsAt, this.#leftOut] = [[], 0, -1];
     const path = join(this.#dir, CHECKPOINTS_FILE);
+    const { ino } = (await stat(path).catch(ignoreMissing)) ?? { ino: 0 };
+    if (signed < this.#leftOut || ino !== this.#checkpointsFile) [this.#checkpoints, this.#checkpointsAt, this.#leftOut, this.#checkpointsFile] = [[], 0, -1, ino];
     for (;;) {
       const cut = this.#checkpoints.findLast(({ size }) => size <= signed)?.size;
       if (cut !== undefined) [this.#checkpoints, this.#leftOut] = [this.#checkpoints.filter(({ size }) => size > signed), cut];

@@ -15,7 +15,7 @@ import type { AuditRetention } from './retention.ts';
 import { firstIndexOf, listSegments, PRUNED_FILE, replaceFile, syncFolder } from './segments.ts';
 
 export type Asked =
-  | { readonly what: 'plan'; readonly dir: string; readonly retention: AuditRetention; readonly nowMs: number }
+  | { readonly what: 'plan'; readonly dir: string; readonly retention: AuditRetention; readonly nowMs: number; readonly before: number }
   | { readonly what: 'notes'; readonly dir: string; readonly size: number };
 
 export interface Pruning {
@@ -26,11 +26,11 @@ export interface Pruning {
   readonly bytes: number;
 }
 
-/** Undefined: nothing may go. Rejects when the log cannot be written, or what would go does not hold; then nothing new is removed. */
-export async function pruneLog(log: AuditLog, dir: string, retention: AuditRetention, nowMs: number): Promise<Pruning | undefined> {
+/** Entries from `before` on stay: nobody else has them yet. Undefined: nothing may go. Rejects when the log cannot be written, or what would go does not hold; then nothing new is removed. */
+export async function pruneLog(log: AuditLog, dir: string, retention: AuditRetention, nowMs: number, before = Infinity): Promise<Pruning | undefined> {
   const { first: former } = await requireStart(dir, await publishedKeys(dir));
   if (former > 0) await removeBefore(log, dir, former); // where it was cut short
-  const record = await askApart<PrunedRecord | undefined>({ what: 'plan', dir, retention, nowMs });
+  const record = await askApart<PrunedRecord | undefined>({ what: 'plan', dir, retention, nowMs, before });
   if (record === undefined) return undefined;
   const proof = await log.appendProven(record);
   await replaceFile(join(dir, PRUNED_FILE), `${JSON.stringify(proof)}\n`);

@@ -6,4 +6,4 @@ import type { Asked } from './prune.ts';
 
 const asked = workerData as Asked;
 
-parentPort!.postMessage(asked.what === 'plan' ? await planPruning(asked.dir, await publishedKeys(asked.dir), asked.retention, asked.nowMs) : oldNoteBytes(asked.dir, asked.size));
+parentPort!.postMessage(asked.what === 'plan' ? await planPruning(asked.dir, await publishedKeys(asked.dir), asked.retention, asked.nowMs, asked.before) : oldNoteBytes(asked.dir, asked.size));

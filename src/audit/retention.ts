@@ -23,8 +23,8 @@ export interface AuditRetention {
 const SEGMENTS_MAX = 8;
 const DAY_MS = 86_400_000;
 
-/** Undefined: nothing may go. Throws WeirError audit_unavailable or RangeError when what would go does not hold. */
-export async function planPruning(dir: string, keys: readonly NoteKey[], retention: AuditRetention, nowMs: number): Promise<PrunedRecord | undefined> {
+/** Entries from `before` on stay. Undefined: nothing may go. Throws WeirError audit_unavailable or RangeError when what would go does not hold. */
+export async function planPruning(dir: string, keys: readonly NoteKey[], retention: AuditRetention, nowMs: number, before: number): Promise<PrunedRecord | undefined> {
   const start = await requireStart(dir, keys);
   const segments = await listSegments(dir, start.first);
   const edge = new TreeEdge(0, start.nodes);
@@ -41,7 +41,7 @@ export async function planPruning(dir: string, keys: readonly NoteKey[], retenti
     });
     const next = report.head.index + 1;
     if (report.damage !== undefined || report.tornBytes > 0 || next !== firstIndexOf(segments[i + 1]!)) throw new RangeError(`${name}: ${report.damage?.reason ?? 'it does not end where the next one begins'}`);
-    if (!keep.hasPassed(retention, nowMs)) break;
+    if (next > before || !keep.hasPassed(retention, nowMs)) break;
     for (const leaf of leaves) edge.append(leaf);
     rotations.push(...notes);
     [first, newestMs] = [next, Math.max(newestMs, keep.ms)];

@@ -79,6 +79,11 @@ export class Shipper {
     return Math.max(0, this.#options.size() - (this.#position?.entries ?? 0));
   }
 
+  /** Entries that the other side has, as far as it was heard. */
+  get shipped(): number {
+    return this.#position?.entries ?? 0;
+  }
+
   /** What is not there yet is shipped after the next start. */
   async close(): Promise<void> {
     clearInterval(this.#timer);

@@ -21,14 +21,15 @@ export const backup: CliCommand = {
 
 Copies into DIR, which is empty or made, beside a running Weir or without one: the configuration file with the policies and
 patterns that it names, the embedded store as it is at one moment, the audit log up to its newest checkpoint with its
-public keys, and the digest of the first admin token. The log is verified in the copy. The manifest names every file with
+public keys, and the digest of the first admin token. On a control plane also the
+logs that are shipped to it. The log is verified in the copy. The manifest names every file with
 its size, its SHA-256 and the place it was at, and is written last; then all is verified against it.
 
 A store in Postgres is copied by pg_dump, and the command for it is printed. Not copied: private keys, what the
-configuration takes from the environment or from other files (certificates, secrets), plugins of your own, and what
-Redis holds, which is made again.
+configuration takes from the environment or from other files (certificates, secrets), plugins of your own, what Redis
+holds, which is made again, and kept content: a copy of it and its keys would outlive every erasure.
 
-  --with-keys    with the private keys, audit.key and hash.key: keep such a copy as you keep them
+  --with-keys    with the private keys, audit.key, hash.key and content.key: keep such a copy as you keep them
   --verify       verify a copy: every file against the manifest, the log against its signatures, the store against itself
   --json         print one JSON object
   --config FILE  default: config/weir.yaml in the working directory, else the one that comes with weir

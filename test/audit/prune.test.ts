@@ -2,7 +2,7 @@
  * Retention of the audit log: what passed it goes, whole segments from the beginning, and what stays is verified as
  * before, from the first entry that stays on. Cut short anywhere, it leaves a log that opens and verifies.
  */
-import { appendFileSync, cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
@@ -10,12 +10,14 @@ import { acceptLoss } from '../../src/audit/acceptance.ts';
 import { checkLog } from '../../src/audit/check.ts';
 import { readCheckpoints } from '../../src/audit/checkpoint.ts';
 import { openAuditLog, type AuditLog } from '../../src/audit/log.ts';
+import { Outbox } from '../../src/audit/outbox.ts';
 import { proveConsistency, proveEntry } from '../../src/audit/proof.ts';
 import { proofFault } from '../../src/audit/proof-check.ts';
 import { pruneLog } from '../../src/audit/prune.ts';
 import { publishedKeys } from '../../src/audit/recovery.ts';
 import { rotateKey } from '../../src/audit/rotation.ts';
 import { exchangeRecord, linesOf, logFolder, logOptions, segmentsOf } from '../helpers/audit.ts';
+import { NOWHERE, openCollector } from '../helpers/shipping.ts';
 
 t.setTimeout(300_000);
 
@@ -198,6 +200,38 @@ t.test('a loss in a pruned log is accepted as in any other; a lost beginning is 
     await t.rejects(acceptLoss(logOptions(dir), false), { code: 'audit_unavailable', message: /the beginning of the audit log is lost, and 00000000000\d\.jsonl is there; put what is missing back/ });
     t.same(linesOf(dir), before, 'nothing was cut');
   }
+});
+
+t.test('what is shipped goes when it is there, and shipping goes on over a pruning', async (t) => {
+  const dir = logFolder(t);
+  await daily(dir, Array.from({ length: 8 }, () => 'acme'));
+  const desk = openCollector(join(dir, '../origins'));
+  t.teardown(() => desk.collector.close());
+  const outbox = new Outbox(dir, { entriesMax: 1, checkpointsMax: 2, bytes: 2_000 });
+  const sender = { log: 'test/one', author: 'tester' };
+  let position = NOWHERE;
+  const ship = async (until: number): Promise<void> => {
+    const size = linesOf(dir).map((line) => (JSON.parse(line) as { readonly index: number }).index + 1).at(-1)!;
+    for (let batch = await outbox.next(position, size); batch !== undefined && position.entries < until; batch = await outbox.next(position, size)) {
+      position = await desk.collector.take(sender, batch);
+      if (position.entries === batch.from + batch.entries.length) outbox.sent(batch);
+    }
+  };
+  const shipped = (day: number, days: number) => onDay(dir, day, (log) => pruneLog(log, dir, { days, tenants: {} }, at(day), position.entries));
+  t.equal(await shipped(8, 1), undefined, 'nothing is there yet');
+  await ship(5);
+  t.match(await shipped(8, 1), { first: 5 }, 'those that are there go');
+  await ship(Infinity);
+  await daily(dir, ['acme', 'acme'], 9);
+  await ship(Infinity);
+  t.ok((await shipped(20, 1))!.first > 8);
+  await daily(dir, ['acme'], 21);
+  await ship(Infinity);
+  const copy = join(dir, '../origins', readdirSync(join(dir, '../origins'))[0]!);
+  const { damage, first, entries } = await ours(dir);
+  t.match(await ours(copy), { damage: undefined, first: 0, entries }, 'the copy has all');
+  t.same([damage, linesOf(copy).slice(first)], [undefined, linesOf(dir)]);
+  await t.rejects(new Outbox(dir).next(NOWHERE, entries), { message: /^entry 0 was pruned before it was there; this log can go on to one that has the entries before \d+ alone$/ });
 });
 
 t.test('appends go on meanwhile, and each is there', async (t) => {

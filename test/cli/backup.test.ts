@@ -22,6 +22,7 @@ import { PostgresPolicyStore } from '../../src/store/postgres.ts';
 import { backupSqlite, openSqlite, openSqliteDatabase, sqliteFault } from '../../src/store/sqlite.ts';
 import { exchangeRecord, linesOf, logFolder, logOptions, writeLog } from '../helpers/audit.ts';
 import { blocking, openHouse, until } from '../helpers/house.ts';
+import { openCollector, shipAll } from '../helpers/shipping.ts';
 import { openPostgresSchema, POSTGRES_MISSING } from '../helpers/postgres.ts';
 
 t.setTimeout(300_000);
@@ -98,6 +99,26 @@ t.test('taken while it runs, put back, it serves the stored policies, keys and l
   const { log } = manifestOf(to);
   t.same([damage, entries > log!.entries], [undefined, true], 'the log goes on where the copy ended');
   t.ok(linesOf(audit).some((line) => line.includes('"kind":"key_change"')) && linesOf(audit).some((line) => line.includes('"kind":"policy_change"')), 'what the store takes for recorded is in the log');
+});
+
+t.test('logs that are shipped here are in it, kept content is not', async (t) => {
+  const house = await openHouse(t, { files: { 'acme.yaml': blocking('Heron') }, config: { tenants: [{ id: 'default', policy: 'acme', upstream: 'local', data: { content: 'original' } }] } });
+  await house.chat('made-up words');
+  const other = logFolder(t);
+  await writeLog(other, 4);
+  const desk = openCollector(join(house.dir, 'data/origins'));
+  await shipAll(other, 4, desk, 'test/one');
+  desk.collector.close();
+  const to = join(freshDir(t), 'copy');
+  t.equal((await call([to, '--with-keys', '--config', join(house.dir, 'weir.yaml')])).code, 0);
+  const files = manifestOf(to).files.map(({ path }) => path);
+  const [shipped] = readdirSync(join(to, 'origins'));
+  t.ok(files.includes(`origins/${shipped}/000000000000.jsonl`) && files.includes('keys/content.key'), files.join(', '));
+  t.notOk(files.some((path) => path.endsWith('.content') || path.endsWith('.keys')), 'no kept content');
+  t.equal(manifestOf(to).files.find(({ path }) => path === `origins/${shipped}/key.pub`)!.from, join(house.dir, 'data/origins', shipped!, 'key.pub'));
+  const path = join(to, 'origins', shipped!, '000000000000.jsonl');
+  writeFileSync(path, readFileSync(path, 'utf8').replace('"acme"', '"ocme"'));
+  t.match(await call(['--verify', to]), { code: 1, out: new RegExp(`origins/${shipped}: 000000000000\\.jsonl line 1, entry 0: the line does not match its hash`) });
 });
 
 t.test('without private keys the log is there to verify, and nobody goes on with it by mistake', async (t) => {

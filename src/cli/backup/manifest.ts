@@ -15,7 +15,7 @@ import { sqliteFault } from '../../store/sqlite.ts';
 export const MANIFEST_FILE = 'manifest.json';
 
 /** What the parts of a backup are called in it. */
-export const PARTS = { config: 'config', elsewhere: 'elsewhere', store: 'store', audit: 'audit', data: 'data', keys: 'keys' } as const;
+export const PARTS = { config: 'config', elsewhere: 'elsewhere', store: 'store', audit: 'audit', origins: 'origins', data: 'data', keys: 'keys' } as const;
 
 export interface ManifestFile {
   /** In the backup. */
@@ -74,7 +74,9 @@ export async function checkBackup(dir: string, progress: Progress): Promise<Back
     if (fault !== undefined) faults.push(`${path}: ${fault}`);
   }
   progress(manifest.files.length, manifest.files.length);
-  if (manifest.log !== undefined) faults.push(...(await logFaults(join(dir, PARTS.audit), manifest.log)));
+  if (manifest.log !== undefined) faults.push(...(await logFaults(join(dir, PARTS.audit), manifest.log, PARTS.audit)));
+  const origins = new Set(manifest.files.flatMap(({ path }) => /^origins\/([^/]+)\//.exec(path)?.[1] ?? []));
+  for (const name of origins) faults.push(...(await logFaults(join(dir, PARTS.origins, name), undefined, `${PARTS.origins}/${name}`)));
   for (const { path } of manifest.files.filter((file) => manifest.store === 'sqlite' && file.path.startsWith(`${PARTS.store}/`))) {
     const fault = listed.has(path) && faults.every((told) => !told.startsWith(`${path}:`)) ? sqliteFault(join(dir, path)) : undefined;
     if (fault !== undefined) faults.push(`${path}: ${fault}`);
@@ -82,10 +84,11 @@ export async function checkBackup(dir: string, progress: Progress): Promise<Back
   return { manifest, faults };
 }
 
-async function logFaults(dir: string, { first, entries, root }: NonNullable<Manifest['log']>): Promise<readonly string[]> {
+/** Against its own signatures and, where it is given, what the manifest says of it. */
+async function logFaults(dir: string, told: Manifest['log'], name: string): Promise<readonly string[]> {
   const check = await checkLog({ dir, keys: await publishedKeys(dir) });
-  if (check.damage !== undefined) return [`${PARTS.audit}: ${check.damage.segment} line ${check.damage.line}, entry ${check.damage.index}: ${check.damage.reason}`];
-  return check.first === first && check.entries === entries && check.root === root ? [] : [`${PARTS.audit}: it is not the log of the manifest`];
+  if (check.damage !== undefined) return [`${name}: ${check.damage.segment} line ${check.damage.line}, entry ${check.damage.index}: ${check.damage.reason}`];
+  return told === undefined || (check.first === told.first && check.entries === told.entries && check.root === told.root) ? [] : [`${name}: it is not the log of the manifest`];
 }
 
 async function readManifest(dir: string): Promise<Manifest | undefined> {

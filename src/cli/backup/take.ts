@@ -4,15 +4,19 @@
  * that the log has every change that the store takes for recorded. Private keys only where they are asked for.
  */
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import packageFile from '../../../package.json' with { type: 'json' };
 import { copyLog } from '../../audit/copy.ts';
+import { ignoreMissing } from '../../audit/segments.ts';
 import { filesOf, type Sources } from '../../config/load.ts';
 import type { Config } from '../../config/schema.ts';
 import { sqliteFile } from '../../distribution.ts';
 import { backupSqlite } from '../../store/sqlite.ts';
 import { PARTS, writeManifest, type Manifest } from './manifest.ts';
+
+/** Logs of others, in data_dir. */
+const ORIGINS = 'origins';
 
 export interface BackupOptions {
   readonly withKeys: boolean;
@@ -38,10 +42,17 @@ export async function takeBackup(dir: string, sources: Sources & { readonly conf
   }
   const store = await copyStore(config, put, (done, total) => progress('store', done, total));
   const log = await copyLog(config.audit.dir, join(dir, PARTS.audit), (done, total) => progress('audit log', done, total));
+  for (const name of (await readdir(join(config.data_dir, ORIGINS)).catch(ignoreMissing)) ?? []) {
+    const from = join(config.data_dir, ORIGINS, name);
+    await copyLog(from, join(dir, PARTS.origins, name), (done, total) => progress(`audit log of ${name}`, done, total));
+  }
   for (const [path, from] of [[`${PARTS.data}/admin.json`, join(config.data_dir, 'admin.json')], ...(withKeys ? keyFiles(config) : [])] as const) {
     if (existsSync(from)) await put(path, from, (to) => copyFile(from, to));
   }
-  const placeOf = (path: string): string => places.get(path) ?? join(config.audit.dir, relative(PARTS.audit, path));
+  const placeOf = (path: string): string => {
+    const [part, ...rest] = path.split('/');
+    return places.get(path) ?? (part === PARTS.origins ? join(config.data_dir, ORIGINS, ...rest) : join(config.audit.dir, ...rest));
+  };
   return writeManifest(dir, {
     format: 1, weir: packageFile.version, made_at: now.toISOString(), store, with_keys: withKeys,
     ...(log === undefined ? {} : { log: { first: log.first, entries: log.entries, root: log.root } }),
@@ -50,7 +61,7 @@ export async function takeBackup(dir: string, sources: Sources & { readonly conf
 
 /** Private: whoever has them can sign a log and tell what stands behind a hash. */
 function keyFiles({ audit, data_dir: dataDir }: Config): readonly (readonly [string, string])[] {
-  return [[`${PARTS.keys}/audit.key`, audit.key_file], [`${PARTS.keys}/hash.key`, join(dataDir, 'hash.key')]];
+  return [[`${PARTS.keys}/audit.key`, audit.key_file], [`${PARTS.keys}/hash.key`, join(dataDir, 'hash.key')], [`${PARTS.keys}/content.key`, audit.master_key_file]];
 }
 
 function configPlace(from: string, configDir: string): string {
