@@ -87,8 +87,8 @@ class Traffic {
   async mistakes(caller: Caller, prompt: string, key: string): Promise<void> {
     const chat = '/v1/chat/completions';
     const bodies = [`{"model":"m","messages":[{"role":"user","content":"${prompt}`, `{"model":"m","messages":"${prompt}"}`, `{"messages":[],"${prompt}":{"${prompt}":1},"${prompt}":2}`, `"${prompt}"`, JSON.stringify({ model: 'm', api_base: `https://${prompt}.example.com`, messages: [{ role: prompt, content: [{ type: prompt, [prompt]: prompt }] }] })];
-    const sentence = `${prompt} ${prompt}`;
-    for (const more of [{ model: sentence }, { model: 'm', user: sentence }, { model: 'm', conversation: sentence }, { model: 'm', previous_response_id: sentence }, { model: 'm', tools: [{ type: sentence, name: sentence, function: { name: sentence, parameters: { properties: { [sentence]: {} } } } }] }]) {
+    const [sentence, forged] = [`${prompt} ${prompt}`, '\u001b[31m\r\n{"level":"error"}\u2028\u202e'];
+    for (const more of [{ model: sentence }, { model: forged, user: forged, conversation: forged, [forged]: forged }, { model: 'm', user: sentence }, { model: 'm', conversation: sentence }, { model: 'm', previous_response_id: sentence }, { model: 'm', tools: [{ type: sentence, name: sentence, function: { name: sentence, parameters: { properties: { [sentence]: {} } } } }] }]) {
       await this.send(caller, 'POST', '/v1/responses', JSON.stringify({ input: 'hello', ...more }));
       await this.send(caller, 'POST', chat, JSON.stringify({ messages: [{ role: 'user', content: 'hello' }], ...more }));
     }
@@ -197,6 +197,7 @@ async function searched(t: Test, { canaries, weir, traffic, dir, upstreams, vend
   t.equal(records.length, traffic.count, 'and recorded once');
   t.same([...new Set(records.flatMap(({ outcome }) => outcome ?? []))].sort(), OUTCOMES.filter((outcome) => outcome !== 'failed').sort(), 'exchanges ended in every way, but for faults of ours');
   for (const action of ['allow', 'redact', 'block']) t.ok(records.some(({ input }) => input?.action === action), `a prompt that was decided on with ${action}`);
+  t.same(weir.log.filter((line) => /[\u0000-\u001f\u007f-\u009f\u2028-\u202e]/.test(line) || typeof JSON.parse(line) !== 'object'), [], 'a line of the log is one object, whatever is in it');
   t.match(metrics, /weir_redactions_total\{[^}]*\} [1-9]/);
   const secrets = canaries.except('prompt', 'answer', 'mail', 'user', 'explained text');
   clean(t, canaries, weir.said().replace(tokens[0]!, ''), 'stdout');

@@ -179,6 +179,30 @@ t.test('a log chained anew without the key is found, and located between two che
   t.match((await check(copy, { keys: await publishedKeys(copy), since: checkpointsOf(dir)[4]! })).damage, { reason: /is not that of the kept checkpoint/ });
 });
 
+t.test('property: entries of any shape after one another hold, and a link that is wrong is located', async (t) => {
+  const random = randomOf(seed);
+  const dir = logFolder(t);
+  mkdirSync(dir, { recursive: true });
+  const odd = [undefined, 1, 'x', 'y'.repeat(90), ',"prev":"', `,"prev":"${GENESIS}"`, '}', { prev: GENESIS }, [{ prev: 'a', index: 7 }], {}, null];
+  const pick = (): unknown => odd[Math.floor(random() * odd.length)];
+  for (let round = 0; round < runs(40); round++) {
+    const [count, wrong] = [2 + Math.floor(random() * 30), Math.floor(random() * 60)];
+    const tree = new TreeEdge();
+    const lines: string[] = [];
+    for (let index = 0, prev = GENESIS; index < count; index++) {
+      const body = canonicalJson({ a: pick(), index, kind: 'made_up', latency: pick(), prev: index === wrong ? hash('sha256', prev) : prev, reason: pick(), time: pick(), zone: pick() });
+      lines.push(sealed(body));
+      prev = leafHash(Buffer.from(body));
+      tree.append(prev);
+    }
+    rewrite(dir, lines);
+    for (const blockBytes of [100, 1 << 20]) {
+      const { damage, entries, root } = await check(dir, { blockBytes, keys: [] });
+      if (wrong < count ? damage?.line !== wrong + 1 || damage.index !== wrong : damage !== undefined || entries !== count || root !== tree.root()) t.fail(`${count} entries, ${wrong} is wrong: ${JSON.stringify(damage)}, seed ${seed}`);
+    }
+  }
+});
+
 t.test('a backup put back is found with a checkpoint that was kept', async (t) => {
   const dir = await variedLog(t, 2, 5);
   const backup = copyOf(dir, 'backup');
