@@ -4,6 +4,7 @@
  * the exchange is over before; a server that stops waits for its entry.
  */
 import { WeirError } from '../contract/errors.ts';
+import { nameOf } from '../contract/names.ts';
 import { Afterwards } from '../screen/afterwards.ts';
 import type { ScreeningPlan } from '../screen/plan.ts';
 import type { ExchangeSite } from './exchange.ts';
@@ -28,7 +29,7 @@ export function openAfterwards(exchange: OpenExchange, { dependencies: { bars, n
       void bars.bar({ tenantId: facts.tenant!.id, sessionId: facts.sessionId, key }, barMs);
       return true;
     },
-    tell: (late) => notify?.({ event: 'late_violation', request_id, tenant_id: facts.tenant!.id, session_id: facts.sessionId, policy: facts.policy, late, created_at: new Date(exchange.now()).toISOString() }),
+    tell: (late) => notify?.({ event: 'late_violation', request_id, tenant_id: facts.tenant!.id, session_id: facts.sessionId && nameOf(facts.sessionId), policy: facts.policy, late, created_at: new Date(exchange.now()).toISOString() }),
   });
 }
 
