@@ -58,7 +58,7 @@ export class ShipRefusal extends Error {
   }
 }
 
-export const BATCH = { entriesMax: 1_000, checkpointsMax: 1_000, /** Of lines; one that is longer is sent alone. */ bytes: 512 * 1024, lineBytesMax: 1024 * 1024, bodyBytesMax: 4 * 1024 * 1024 } as const;
+export const BATCH = { entriesMax: 1_000, checkpointsMax: 1_000, /** Of lines; one that is longer is sent alone. */ bytes: 256 * 1024, lineBytesMax: 1024 * 1024, bodyBytesMax: 4 * 1024 * 1024 } as const;
 
 /** More subtrees than this no rest has. */
 const REST_MAX = 128;

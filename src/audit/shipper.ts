@@ -32,8 +32,10 @@ export const SHIP_ERRORS = [...(Object.keys(SHIP_REFUSALS) as (keyof typeof SHIP
 type ShipErrorCode = (typeof SHIP_ERRORS)[number];
 
 const POLL_MS = 1_000;
+/** Between two batches of a log that is behind: what it takes to catch up is not taken from the traffic. */
+const PAUSE_MS = 10;
 const TIMEOUT_MS = 10_000;
-const RETRY_MS = { min: 500, max: 30_000 } as const;
+const RETRY_MS = { min: 500, max: 10_000 } as const;
 const LATE_MS = 30_000;
 /** How often the other side hears of a log in which nothing happens. */
 const GREET_MS = 30_000;
@@ -107,7 +109,7 @@ export class Shipper {
       [this.#failures, this.#failure] = [0, undefined];
       if (outcome === 'nothing') this.#caughtUpMs = performance.now();
       this.#tell();
-      return outcome === 'sent' ? 0 : this.#options.pollMs;
+      return outcome === 'sent' ? PAUSE_MS : this.#options.pollMs;
     }
     this.#failures += 1;
     this.#failure = outcome;

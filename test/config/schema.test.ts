@@ -31,6 +31,11 @@ const refused: readonly (readonly [added: string, place: string, path: string, m
   ['notifications: { webhook: { url: "https://hooks.example.com" } }', '3:18', 'notifications.webhook', 'secret is missing'],
   ['notifications: { webhook: { url: "https://hooks.example.com", secret: short } }', '3:71', 'notifications.webhook.secret', 'expected a secret of 16 characters or more, without spaces'],
   ['notifications: { webhook: { url: "ftp://hooks.example.com", secret: 0123456789abcdef } }', '3:34', 'notifications.webhook.url', /https?/],
+  ['audit: { ship: { url: "https://weir.example.com:8081" } }', '3:10', 'audit.ship', 'token is missing'],
+  ['audit: { ship: { url: "https://weir.example.com/?a=1", token: x } }', '3:23', 'audit.ship.url', 'a base URL has no query'],
+  ['audit: { ship: { url: "ftp://weir.example.com", token: x } }', '3:23', 'audit.ship.url', /https?/],
+  ['audit: { origin: ../etc }', '3:18', 'audit.origin', 'expected names of letters, digits, `.`, `_` and `-`, with `/` between them'],
+  ['audit: { origin: "a/.." }', '3:18', 'audit.origin', /names of letters/],
   ['proxy: { prot: 1 }', '3:10', 'proxy.prot', 'unknown key prot', 'did you mean port?'],
   ['__proto__: { port: 1 }', '3:1', '__proto__', 'unknown key __proto__'],
   ['constructor: 1', '3:1', 'constructor', 'unknown key constructor'],
@@ -148,6 +153,15 @@ t.test('a classifier entry keeps its own options', async (t) => {
   const { value } = read(`${BASE}classifiers: [ { id: ours, plugin: http, url: "http://127.0.0.1:9100", categories: [toxic], deadline_ms: 60, breaker: { failures: 2 } } ]`);
   const host = { deadline_ms: 60, concurrency: 64, retry: true, breaker: { failures: 2, open_ms: 5_000 }, weight: 1 };
   t.same(value!.classifiers, [{ id: 'ours', plugin: 'http', ...host, options: { id: 'ours', url: 'http://127.0.0.1:9100', categories: ['toxic'] } }], 'the host reads its keys, the plugin the rest');
+});
+
+t.test('where a log is shipped to, and under which name', async (t) => {
+  const shipTo = (url: string) => read(`${BASE}audit: { ship: { url: "${url}", token: weir_admin_made-up } }`);
+  t.match(shipTo('https://weir.example.com:8081/'), { value: { audit: { ship: { url: 'https://weir.example.com:8081' } } }, issues: [] });
+  for (const url of ['http://127.0.0.1:8081', 'http://localhost:8081', 'http://[::1]:8081']) t.same(shipTo(url).issues, [], url);
+  t.match(shipTo('http://weir.example.com:8081').issues, [{ severity: 'warning', message: 'the token is sent by plain HTTP to another machine' }]);
+  t.match(resolveConfig(read(BASE).value!, '/', '/').audit.origin, /^weir\/./);
+  t.equal(resolveConfig(read(`${BASE}audit: { origin: eu-1/a }`).value!, '/', '/').audit.origin, 'eu-1/a');
 });
 
 t.test('config/weir.yaml holds the reference, and the reference is a valid configuration', async (t) => {
