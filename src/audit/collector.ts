@@ -43,7 +43,7 @@ export interface LogSummary {
   readonly seen_at: string | null;
   /** The newest, a signed note. */
   readonly checkpoint: string | null;
-  /** Why its batches are not taken. */
+  /** Why its batches are not taken: a code of refusals, or `unavailable` where the copy cannot be read or written. */
   readonly refused: { readonly code: string; readonly reason: string } | null;
 }
 
@@ -56,7 +56,7 @@ interface Known {
   seenMs?: number;
   size?: number;
   /** Why the last batch was not taken. */
-  refused?: ShipRefusal;
+  refused?: NonNullable<LogSummary['refused']>;
   /** When what was last recorded. */
   readonly recordedMs: Map<string, number>;
 }
@@ -67,6 +67,7 @@ const WAITING_MAX = 3;
 const RECORD_MS = 600_000;
 /** At the end of the checkpoints, enough for the newest. */
 const NOTE_BYTES = 4096;
+const UNAVAILABLE = 'unavailable';
 const NOWHERE: ShipPosition = { entries: 0, hash: EMPTY_HEAD.hash, signed: -1 };
 
 export class Collector {
@@ -135,12 +136,11 @@ export class Collector {
       return position;
     } catch (error) {
       const refusal = error instanceof ShipRefusal ? error : undefined;
-      if (refusal !== undefined) await this.#refuse(known, sender, refusal);
-      CHANNELS.auditReceived.publish({ log, entries: 0, lag: Math.max(0, batch.size - before), refused: refusal?.code ?? 'unavailable' });
-      if (refusal === undefined) this.#drop(known);
+      if (refusal === undefined) this.#drop(known, log, error);
+      else if (refusal.code !== 'gap') await this.#refuse(known, sender, refusal);
+      CHANNELS.auditReceived.publish({ log, entries: 0, lag: Math.max(0, batch.size - before), refused: refusal?.code ?? UNAVAILABLE });
       if (known.waiting === 1 && !(await isThere(this.dirOf(log)))) this.#known.delete(log);
-      if (refusal !== undefined || error instanceof WeirError) throw error;
-      throw new WeirError('audit_unavailable', `the copy of the audit log ${log} cannot be read or written (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`, { cause: error });
+      throw refusal ?? new WeirError('audit_unavailable', `the copy of the audit log ${log} cannot be read or written`, { cause: error });
     }
   }
 
@@ -150,29 +150,35 @@ export class Collector {
   }
 
   /** What is in memory may not be what is on disk any more: the next batch reads it again. */
-  #drop(known: Known): void {
+  #drop(known: Known, log: string, error: unknown): void {
     known.copy?.close();
     delete known.copy;
+    const why = error instanceof WeirError ? error.message : (error as NodeJS.ErrnoException).code ?? 'unknown error';
+    this.#complain(known, log, { code: UNAVAILABLE, reason: `the copy cannot be read or written (${why}); where it is damaged, move its folder away, and the log is shipped again from its beginning` });
+  }
+
+  #complain(known: Known, log: string, refused: NonNullable<LogSummary['refused']>): void {
+    if (known.refused?.code !== refused.code) CHANNELS.healthChanged.publish({ part: `audit:${log}`, healthy: false, detail: refused.reason });
+    known.refused = refused;
   }
 
   async #pinned({ log, author }: Sender, key: NoteKey): Promise<void> {
     await this.#options.audit({ kind: 'shipped_log', change: 'pinned', log, author, entries: 0, key: key.text });
   }
 
-  /** A gap is how the sender learns what comes next. Of a log that is not here nothing is recorded: anybody with a token could fill the own log. */
-  async #refuse(known: Known, { log, author }: Sender, refusal: ShipRefusal): Promise<void> {
-    if (refusal.code === 'gap' || !(await isThere(this.dirOf(log)))) return;
-    const { code, message: reason } = refusal;
-    if (known.refused?.code !== code) CHANNELS.healthChanged.publish({ part: `audit:${log}`, healthy: false, detail: reason });
-    known.refused = refusal;
+  /** Of a log that is not here nothing is recorded: anybody with a token could fill the own log. */
+  async #refuse(known: Known, { log, author }: Sender, { code, message: reason }: ShipRefusal): Promise<void> {
+    if (!(await isThere(this.dirOf(log)))) return;
+    this.#complain(known, log, { code, reason });
     if (this.#isDue(known, code)) await this.#options.audit({ kind: 'shipped_log', change: 'refused', log, author, entries: known.copy!.position.entries, code, reason });
   }
 
   async #accepted(known: Known, { log, author }: Sender): Promise<void> {
     if (known.refused === undefined) return;
+    const { code } = known.refused;
     delete known.refused;
     CHANNELS.healthChanged.publish({ part: `audit:${log}`, healthy: true, detail: 'its entries are taken again' });
-    if (this.#isDue(known, 'resumed')) await this.#options.audit({ kind: 'shipped_log', change: 'resumed', log, author, entries: known.copy!.position.entries });
+    if (code !== UNAVAILABLE && this.#isDue(known, 'resumed')) await this.#options.audit({ kind: 'shipped_log', change: 'resumed', log, author, entries: known.copy!.position.entries });
   }
 
   #isDue({ recordedMs }: Known, what: string): boolean {
@@ -192,7 +198,7 @@ export class Collector {
       lag: known?.size === undefined ? null : Math.max(0, known.size - entries),
       seen_at: seenMs === undefined ? null : new Date(seenMs).toISOString(),
       checkpoint: await newestNote(dir),
-      refused: known?.refused === undefined ? null : { code: known.refused.code, reason: known.refused.message },
+      refused: known?.refused ?? null,
     };
   }
 

@@ -83,7 +83,7 @@ export class OriginCopy {
     const entries = readEntries(batch);
     const to = batch.from + batch.entries.length;
     const known = await publishedKeys(this.#dir);
-    const key = known.at(-1) ?? readNoteKey(batch.key ?? '');
+    const key = known.at(-1) ?? (held === 0 ? readNoteKey(batch.key ?? '') : undefined);
     if (key === undefined) throw new ShipRefusal('wrong_key', 'no key is known of this log, and none is sent with it');
     const checkpoints = this.#readCheckpoints(batch);
     const newer = checkpoints.filter(({ size }) => size > this.#signed);

@@ -2,7 +2,7 @@
  * Shipping a log, from folder to folder without a network: the copy equals the log byte for byte and verifies; what comes
  * twice, late or in pieces changes nothing; what is altered, forked, rolled back or signed by another is refused and told.
  */
-import { appendFileSync, cpSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, readdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
@@ -328,8 +328,13 @@ t.test('a copy that is damaged is not written to', async (t) => {
   writeFileSync(segment, bytes);
   await writeLog(dir, 1);
   const opened = desk(t, dir);
-  await t.rejects(shipAll(dir, 7, opened, LOG), { code: 'audit_unavailable', message: /damaged/ });
+  await t.rejects(shipAll(dir, 7, opened, LOG), { code: 'audit_unavailable', message: /the copy of the audit log test\/one cannot be read or written/ });
+  t.match(await opened.collector.list(), [{ refused: { code: 'unavailable', reason: /the audit log is damaged: 000000000000.jsonl line \d+ .*; where it is damaged, move its folder away/ } }]);
   t.equal(statSync(segment).size, bytes.length);
+  renameSync(opened.collector.dirOf(LOG), join(dir, '../damaged'));
+  await shipAll(dir, 7, opened, LOG);
+  await same(t, dir, opened.collector.dirOf(LOG));
+  t.match(await opened.collector.list(), [{ refused: null }]);
 });
 
 t.test('a batch and a position are read whole or not', async (t) => {
