@@ -3,11 +3,11 @@
  * in the files. Reads beside the writer, whole lines of one segment at a time, within bounds, and remembers only where it
  * stands: what the other side says that it has decides what comes next, also after a restart of either.
  */
-import { open, stat, type FileHandle } from 'node:fs/promises';
+import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readCheckpoints, type SignedCheckpoint } from './checkpoint.ts';
 import { publishedKeys } from './recovery.ts';
-import { CHECKPOINTS_FILE, firstIndexOf, ignoreMissing, listSegments } from './segments.ts';
+import { CHECKPOINTS_FILE, firstIndexOf, listSegments, segmentName } from './segments.ts';
 import { BATCH, type ShipBatch, type ShipPosition } from './shipment.ts';
 import { TreeEdge, type TreeNode } from './tree.ts';
 import { verifyBlock } from './verify.ts';
@@ -37,8 +37,8 @@ export class Outbox {
   /** Checkpoints that are not there yet, oldest first, and where in the file those begin that are not read yet. */
   #checkpoints: readonly SignedCheckpoint[] = [];
   #checkpointsAt = 0;
-  /** The file itself: another one takes its place when the log is pruned. */
-  #checkpointsFile = 0;
+  /** The file that it is of: where entries passed their retention, a shorter one takes its place. */
+  #checkpointsFile: number | undefined;
   /** The largest that was read and is left out, because it is there. */
   #leftOut = -1;
 
@@ -49,7 +49,7 @@ export class Outbox {
 
   /** The log's name, once its first checkpoint is there. */
   async name(): Promise<string | undefined> {
-    const bytes = await readAt(join(this.#dir, CHECKPOINTS_FILE), 0, CHECKPOINT_BYTES);
+    const { bytes } = await readAt(join(this.#dir, CHECKPOINTS_FILE), 0, CHECKPOINT_BYTES);
     return readCheckpoints(bytes).checkpoints[0]?.origin;
   }
 
@@ -81,12 +81,11 @@ export class Outbox {
     if (this.#place !== undefined) this.#place = after(this.#place, entries);
   }
 
-  /** Undefined: the segment is not there, since the log has no such entry. */
+  /** Undefined: the log has no such entry. */
   async #seek(index: number): Promise<Place | undefined> {
     const segments = await listSegments(this.#dir);
-    const segment = segments.findLast((name) => firstIndexOf(name) <= index);
-    if (segment === undefined && segments[0] !== undefined) throw new UnshippableLog(`entry ${index} was pruned before it was there; this log can go on to one that has the entries before ${firstIndexOf(segments[0])} alone`);
-    if (segment === undefined) return index === 0 ? { segment: '000000000000.jsonl', index: 0, offset: 0 } : undefined;
+    const segment = segments.findLast((name) => firstIndexOf(name) <= index) ?? (segments.length === 0 ? segmentName(0) : undefined);
+    if (segment === undefined) throw new UnshippableLog(`the log begins with entry ${firstIndexOf(segments[0]!)}, and those from ${index} on passed their retention before they were shipped`);
     let place = this.#place;
     if (place?.segment !== segment || place.index > index) place = { segment, index: firstIndexOf(segment), offset: 0 };
     while (place.index < index) {
@@ -100,14 +99,18 @@ export class Outbox {
 
   /** Those above `signed`, until one covers more than `end` entries. */
   async #readCheckpoints(signed: number, end: number): Promise<void> {
+    if (signed < this.#leftOut) [this.#checkpoints, this.#checkpointsAt, this.#leftOut] = [[], 0, -1];
     const path = join(this.#dir, CHECKPOINTS_FILE);
-    const { ino } = (await stat(path).catch(ignoreMissing)) ?? { ino: 0 };
-    if (signed < this.#leftOut || ino !== this.#checkpointsFile) [this.#checkpoints, this.#checkpointsAt, this.#leftOut, this.#checkpointsFile] = [[], 0, -1, ino];
     for (;;) {
       const cut = this.#checkpoints.findLast(({ size }) => size <= signed)?.size;
       if (cut !== undefined) [this.#checkpoints, this.#leftOut] = [this.#checkpoints.filter(({ size }) => size > signed), cut];
       if ((this.#checkpoints.at(-1)?.size ?? -1) > end) return;
-      const bytes = await readAt(path, this.#checkpointsAt, CHECKPOINT_BYTES);
+      const { bytes, file } = await readAt(path, this.#checkpointsAt, CHECKPOINT_BYTES);
+      if (file !== this.#checkpointsFile) {
+        const isAnother = this.#checkpointsAt > 0;
+        [this.#checkpoints, this.#checkpointsAt, this.#leftOut, this.#checkpointsFile] = [[], 0, -1, file];
+        if (isAnother) continue;
+      }
       const { checkpoints, tornBytes, faultAt } = readCheckpoints(bytes);
       if (faultAt !== undefined) throw new UnshippableLog(`${CHECKPOINTS_FILE} holds what is no checkpoint; run weir audit verify`);
       if (checkpoints.length === 0) return;
@@ -139,9 +142,9 @@ function after({ segment, index, offset }: Place, lines: readonly string[]): Pla
 /** Whole lines from a place on, without their line ends; none at the end of the segment. One that is longer than the bytes is read alone. */
 async function readLines(dir: string, { segment, index, offset }: Place, countMax: number, bytesMax: number): Promise<readonly string[]> {
   const path = join(dir, segment);
-  let bytes = await readAt(path, offset, bytesMax);
+  let { bytes } = await readAt(path, offset, bytesMax);
   if (bytes.length === bytesMax && !bytes.includes(LINE_END)) {
-    bytes = await readAt(path, offset, BATCH.lineBytesMax);
+    ({ bytes } = await readAt(path, offset, BATCH.lineBytesMax));
     const end = bytes.indexOf(LINE_END);
     if (end === -1 && bytes.length === BATCH.lineBytesMax) throw new UnshippableLog(`entry ${index} is longer than ${BATCH.lineBytesMax} bytes`);
     bytes = bytes.subarray(0, end + 1);
@@ -151,18 +154,18 @@ async function readLines(dir: string, { segment, index, offset }: Place, countMa
   return lines;
 }
 
-/** None when there is no file. */
-async function readAt(path: string, offset: number, length: number): Promise<Buffer> {
+/** None when there is no file. `file` tells it from another one of the name. */
+async function readAt(path: string, offset: number, length: number): Promise<{ readonly bytes: Buffer; readonly file?: number }> {
   let file: FileHandle;
   try {
     file = await open(path, 'r');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return Buffer.alloc(0);
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { bytes: Buffer.alloc(0) };
     throw error;
   }
   try {
     const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(length), 0, length, offset);
-    return buffer.subarray(0, bytesRead);
+    return { bytes: buffer.subarray(0, bytesRead), file: (await file.stat()).ino };
   } finally {
     await file.close();
   }

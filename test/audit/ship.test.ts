@@ -10,6 +10,8 @@ import { checkLog } from '../../src/audit/check.ts';
 import { signCheckpoint } from '../../src/audit/checkpoint.ts';
 import { readSigner } from '../../src/audit/key.ts';
 import { openAuditLog } from '../../src/audit/log.ts';
+import { Outbox } from '../../src/audit/outbox.ts';
+import { pruneLog } from '../../src/audit/prune.ts';
 import { publishedKeys } from '../../src/audit/recovery.ts';
 import { rotateKey } from '../../src/audit/rotation.ts';
 import { GENESIS, sealEntry } from '../../src/audit/entry.ts';
@@ -314,6 +316,29 @@ t.test('logs are counted, and few batches of one wait', async (t) => {
   t.same([...new Set(asked.map((text) => text.split(':')[0]))].sort(), ['busy', 'taken']);
   t.equal(await opened.collector.entries('..', {}), undefined);
   t.equal(await opened.collector.entries('test/9', {}), undefined);
+});
+
+t.test('where entries pass their retention the copy keeps them, and what was not shipped before is told', async (t) => {
+  const dir = logFolder(t);
+  const [log, opened] = [await openAuditLog(logOptions(dir, { segmentBytesMax: 1 })), desk(t, dir)];
+  t.teardown(() => log.close());
+  const outbox = new Outbox(dir, SMALL);
+  let position = NOWHERE;
+  const shipped = async (): Promise<void> => {
+    for (let batch = await outbox.next(position, log.head().index + 1); batch !== undefined; batch = await outbox.next(position, log.head().index + 1)) position = await opened.collector.take(ONE, batch);
+  };
+  for (let day = 0; day < 4; day++) {
+    for (let i = 0; i < 5; i++) await log.append(exchangeRecord(`day-${day}-${i}`), 'strict');
+    await shipped();
+    t.ok(position.entries > day * 5, `${position.entries} entries`);
+    t.ok(await pruneLog(log, dir, { days: 1, tenants: {} }, 1_767_322_800_000 + 3 * 86_400_000), 'something is removed');
+  }
+  await log.append(exchangeRecord('last'), 'strict');
+  await log.close();
+  await shipped();
+  const { damage, entries } = await checkLog({ dir: opened.collector.dirOf(LOG), keys: await publishedKeys(dir), threads: 1 });
+  t.same([damage, entries], [undefined, log.head().index + 1], 'the copy has all of it');
+  await t.rejects(new Outbox(dir).next(NOWHERE, 30), { message: /^the log begins with entry \d+, and those from 0 on passed their retention before they were shipped/ });
 });
 
 t.test('a copy that is damaged is not written to', async (t) => {
