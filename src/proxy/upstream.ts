@@ -10,6 +10,7 @@ import { WeirError } from '../contract/errors.ts';
 import { AckWatch } from './acks.ts';
 import { createDecoder, type Decoder } from './decode.ts';
 import { fieldList, type RawHeaders } from './headers.ts';
+import { KeyShield } from './key-shield.ts';
 import type { ScreenedRequest } from './prompt.ts';
 import type { Target } from './route.ts';
 
@@ -49,6 +50,8 @@ const DISCARD_MS = 500;
 /** An idle connection is closed here before most servers close it there: a request sent into a closing one is lost. */
 const IDLE_CONNECTION_MS = 4_000;
 const ANSWER_HEADER_BYTES_MAX = 65_536;
+/** What is shorter is no secret, and stands in other words. */
+const SHIELDED_CHARS_MIN = 8;
 
 export class Upstream {
   readonly config: UpstreamConfig;
@@ -87,7 +90,7 @@ export class Upstream {
     return new Promise<UpstreamAnswer>((resolve, reject) => {
       const acks = this.#acks;
       const isApart = acks?.isApart === true;
-      const call = new Call(this.config.timeouts, options, resolve, reject, acks && ((gapMs) => acks.note(gapMs, isApart, performance.now())));
+      const call = new Call(this.config, options, resolve, reject, acks && ((gapMs) => acks.note(gapMs, isApart, performance.now())));
       const pool = isApart ? (this.#apart ??= this.#createPool(0)) : this.#pool;
       pool.dispatch({
         method: options.method,
@@ -150,6 +153,8 @@ class Call implements Dispatcher.DispatchHandler, UpstreamAnswer {
   decoded = false;
 
   readonly #timeouts: UpstreamConfig['timeouts'];
+  /** Our own, which no refusal may repeat to the caller. */
+  readonly #apiKey: string;
   readonly #signal: AbortSignal;
   readonly #bytesMax: number;
   readonly #resolve: (answer: UpstreamAnswer) => void;
@@ -160,6 +165,7 @@ class Call implements Dispatcher.DispatchHandler, UpstreamAnswer {
   #controller: Dispatcher.DispatchController | undefined;
   #taker: BodyTaker | undefined;
   #decoder: Decoder | undefined;
+  #shield: KeyShield | undefined;
   /** Restarted by each sign of life of the phase. */
   #timer: NodeJS.Timeout;
   #totalTimer: NodeJS.Timeout | undefined;
@@ -170,9 +176,10 @@ class Call implements Dispatcher.DispatchHandler, UpstreamAnswer {
   #onBegun: ((gapMs: number) => void) | undefined;
   #headMs = 0;
 
-  constructor(timeouts: UpstreamConfig['timeouts'], options: SendOptions, resolve: (answer: UpstreamAnswer) => void, reject: (error: unknown) => void, onBegun?: (gapMs: number) => void) {
+  constructor({ timeouts, api_key: apiKey = '' }: UpstreamConfig, options: SendOptions, resolve: (answer: UpstreamAnswer) => void, reject: (error: unknown) => void, onBegun?: (gapMs: number) => void) {
     this.#onBegun = onBegun;
     this.#timeouts = timeouts;
+    this.#apiKey = apiKey;
     this.#signal = options.signal;
     this.#bytesMax = options.responseBytesMax;
     this.#resolve = resolve;
@@ -198,6 +205,10 @@ class Call implements Dispatcher.DispatchHandler, UpstreamAnswer {
     this.statusText = statusText ?? '';
     this.headers = (controller.rawHeaders as readonly Buffer[]).map((field) => field.toString('latin1'));
     if (status < 400 && status >= 300) return this.#stop(new WeirError('upstream_protocol', `the upstream answered ${status}, and redirects are not followed`));
+    if (status >= 400 && this.#apiKey.length >= SHIELDED_CHARS_MIN) {
+      const shield = this.#shield = new KeyShield(this.#apiKey);
+      this.headers = this.headers.map((field) => shield.text(field));
+    }
     try {
       this.#decoder = this.#createDecoder();
     } catch (error) {
@@ -219,7 +230,7 @@ class Call implements Dispatcher.DispatchHandler, UpstreamAnswer {
     }
     this.#timer.refresh();
     if (this.#decoder !== undefined) this.#decoder.write(chunk);
-    else this.#taker!.onChunk(chunk);
+    else this.#hand(chunk);
   }
 
   onResponseEnd(): void {
@@ -274,10 +285,17 @@ class Call implements Dispatcher.DispatchHandler, UpstreamAnswer {
     this.#controller!.resume();
   }
 
+  #hand(bytes: Buffer): void {
+    const free = this.#shield === undefined ? bytes : this.#shield.feed(bytes);
+    if (free.length > 0) this.#taker?.onChunk(free);
+  }
+
   // How it ends.
 
   #end(): void {
     if (this.#phase === 'done') return;
+    const rest = this.#shield?.flush();
+    if (rest !== undefined && rest.length > 0) this.#taker?.onChunk(rest);
     this.#release();
     this.#taker?.onEnd();
   }
@@ -307,7 +325,7 @@ class Call implements Dispatcher.DispatchHandler, UpstreamAnswer {
   #createDecoder(): Decoder | undefined {
     return createDecoder(fieldList(this.headers, 'content-encoding'), {
       bytesMax: this.#bytesMax,
-      onBytes: (bytes) => this.#taker?.onChunk(bytes),
+      onBytes: (bytes) => this.#hand(bytes),
       onEnd: () => this.#end(),
       onFailure: (error) => this.#stop(error),
       onPressure: (blocked) => this.#onDecoderPressure(blocked),
