@@ -8,7 +8,7 @@ import { WeirError } from '../contract/errors.ts';
 import { ROLE_MEANINGS, ROLES } from '../contract/people.ts';
 import { SqlAdminStore, type AdminTokenRow } from '../store/admins.ts';
 import { didYouMean, parseCall, UsageError, type CliCommand, type Io } from './command.ts';
-import { author, readConfig, tableText, timeOf, withStore } from './keys.ts';
+import { author, readConfig, tableText, timeOf, withStore } from './beside.ts';
 
 const VERBS = { create, list, revoke } as const;
 

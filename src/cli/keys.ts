@@ -3,19 +3,16 @@
  * itself, beside a running Weir or without one; running processes follow within a second, and one of them writes the
  * change to its audit log. A key is printed once, when it is made.
  */
-import { userInfo } from 'node:os';
 import { hourOf, totalOf } from '../admin/keys.ts';
-import { readSources } from '../config/load.ts';
 import { meant } from '../config/shape.ts';
 import type { Config, TenantConfig } from '../config/schema.ts';
-import { ConfigError, WeirError } from '../contract/errors.ts';
-import { openDatabase } from '../distribution.ts';
+import { WeirError } from '../contract/errors.ts';
 import { KEY_SCOPES, type StoredKey } from '../store/keys.ts';
-import type { StoreDatabase } from '../store/sql.ts';
 import { SqlKeyStore } from '../store/sql-keys.ts';
 import { SqlUsageStore } from '../store/sql-usage.ts';
 import { USAGE_COUNTS, type UsageRow } from '../store/usage.ts';
 import { issueKey, keyState, readWantedKey } from '../tenant/issue.ts';
+import { author, readConfig, tableText, timeOf, withStore } from './beside.ts';
 import { didYouMean, parseCall, UsageError, type CliCommand, type Io } from './command.ts';
 
 export const keys: CliCommand = {
@@ -143,51 +140,11 @@ function shown({ sha256: _, change: __, ...row }: StoredKey, now: Date): Omit<St
   return { ...row, state: keyState(row, now) };
 }
 
-export async function readConfig(file: string | undefined, io: Io): Promise<{ readonly config: Config }> {
-  const { config, issues } = await readSources(file, io.env);
-  if (config === undefined) throw new ConfigError(issues);
-  return { config };
-}
-
 function chooseTenant({ tenants }: Config, id: string | undefined): TenantConfig {
   if (id === undefined && tenants.length > 1) throw new UsageError(`there are ${tenants.length} tenants; name one with --tenant`);
   const tenant = id === undefined ? tenants[0] : tenants.find((one) => one.id === id);
   if (tenant === undefined) throw new UsageError(`there is no tenant ${JSON.stringify(id)}; ${meant(id ?? '', tenants.map((one) => one.id)) ?? `there is ${tenants.slice(0, 5).map((one) => one.id).join(', ')}`}`);
   return tenant;
-}
-
-/** Works on the store of a configuration, for the command of that name. */
-export async function withStore(command: string, config: Config, io: Io, work: (database: StoreDatabase) => Promise<number>): Promise<number> {
-  const database = openDatabase(config);
-  if (database === undefined) {
-    io.stderr(`weir ${command}: the store is that of the process with the role control; run the command with its configuration\n`);
-    return 1;
-  }
-  try {
-    return await work(database);
-  } finally {
-    await database.close();
-  }
-}
-
-/** Written beside each change. */
-export function author(): string {
-  try {
-    return `cli:${userInfo().username}`;
-  } catch {
-    return 'cli'; // a user id without a name
-  }
-}
-
-const AGE = /^(\d{1,6})(m|h|d)$/;
-const UNIT_MS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-/** `sign`: where an age points, from now. */
-export function timeOf(option: string, text: string, now: Date, sign: 1 | -1): string {
-  const [, count, unit] = AGE.exec(text) ?? [];
-  const ms = unit === undefined ? (/^\d{4}-\d\d-\d\dT/.test(text) ? Date.parse(text) : NaN) : now.getTime() + sign * Number(count) * UNIT_MS[unit]!;
-  if (Number.isNaN(ms) || Math.abs(ms) > 8.64e15) throw new UsageError(`${option} takes a time such as 2030-01-31T00:00:00Z, or an age such as 12h or 90d`);
-  return new Date(ms).toISOString();
 }
 
 const ROWS_MAX = 1_000_000;
@@ -205,9 +162,4 @@ function listText(listed: readonly Listed[], usage: readonly KeyUsage[] | undefi
   const keysText = listed.length === 0 ? 'no keys\n' : tableText([['tenant', 'id', 'state', 'expires', 'from', 'name'], ...listed.map(({ tenant_id, key_id, state, expires_at, from, name }) => [tenant_id, key_id, state, expires_at ?? 'never', from, name])]);
   if (usage === undefined) return keysText;
   return `${keysText}\n${usage.length === 0 ? 'nothing was used\n' : tableText([['tenant', 'key', ...USAGE_COUNTS], ...usage.map((row) => [row.tenant_id, row.key_id || '-', ...USAGE_COUNTS.map((count) => String(row[count]))])])}`;
-}
-
-export function tableText(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]!.map((_, at) => Math.max(...rows.map((row) => row[at]!.length)));
-  return rows.map((row) => `${row.map((cell, at) => cell.padEnd(widths[at]!)).join('  ').trimEnd()}\n`).join('');
 }

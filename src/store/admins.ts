@@ -52,6 +52,8 @@ export interface AdminStore {
   token(tokenId: string): Promise<AdminTokenRow | undefined>;
   /** Undefined when there is none, or it was revoked before. */
   revokeToken(tokenId: string, by: string, at: string, pending?: (token: AdminTokenRow) => PendingChange): Promise<AdminTokenRow | undefined>;
+  /** Of a change that stands elsewhere in the store. */
+  addChange(pending: PendingChange): Promise<void>;
   /** Oldest first: those that nobody has, or nobody has settled who claimed them before `staleBefore`. They are the caller's until then. */
   claimChanges(now: string, staleBefore: string): Promise<readonly PendingChange[]>;
   /** It is in the audit log. */
@@ -116,6 +118,10 @@ export class SqlAdminStore implements AdminStore {
       if (token !== undefined) await addPending(query, pending?.(token));
       return token;
     });
+  }
+
+  async addChange(pending: PendingChange): Promise<void> {
+    await addPending(this.#database.query, pending);
   }
 
   async claimChanges(now: string, staleBefore: string): Promise<readonly PendingChange[]> {
@@ -193,6 +199,10 @@ export class MemoryAdminStore implements AdminStore {
     this.#tokens.set(tokenId, revoked);
     this.#add(pending?.(withoutSecret(revoked)));
     return withoutSecret(revoked);
+  }
+
+  async addChange(pending: PendingChange): Promise<void> {
+    this.#add(pending);
   }
 
   async claimChanges(now: string, staleBefore: string): Promise<readonly PendingChange[]> {

@@ -3,7 +3,7 @@ import { scopeFault } from '../../audit/erasure.ts';
 import { openAuditLog } from '../../audit/log.ts';
 import { ContentVault } from '../../audit/vault.ts';
 import { parseCall, UsageError, type Io } from '../command.ts';
-import { author } from '../keys.ts';
+import { author } from '../beside.ts';
 import { orFail } from './mend.ts';
 import { contentPlace, logOptions } from './place.ts';
 

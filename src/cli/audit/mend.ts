@@ -6,7 +6,7 @@ import { openAuditLog } from '../../audit/log.ts';
 import { rotateKey } from '../../audit/rotation.ts';
 import { WeirError } from '../../contract/errors.ts';
 import { parseCall, type Io } from '../command.ts';
-import { author } from '../keys.ts';
+import { author } from '../beside.ts';
 import { contentPlace, logOptions } from './place.ts';
 
 export async function rotateAuditKey(args: readonly string[], io: Io): Promise<number> {
