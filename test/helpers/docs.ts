@@ -1,13 +1,14 @@
 /**
  * The tables of the READMEs that say what the code says: each stands between `<!-- table:NAME -->` and `<!-- /table -->`
- * and is made here from the code's own lists; so are the JSON Schemas of the configuration and of policies. `node test/helpers/docs.ts --write` writes them, `--check` tells which are
- * stale; `test/docs.test.ts` keeps both sides equal.
+ * and is made here from the code's own lists; so are the JSON Schemas of the configuration and of
+ * policies, and the reference in config/weir.yaml. `node test/helpers/docs.ts --write` writes them, `--check` tells which are stale; `test/docs.test.ts` keeps both sides equal.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { templateOf } from '../../src/admin/openapi.ts';
 import { ADMIN_ROUTES } from '../../src/admin/server.ts';
 import { COMMANDS } from '../../src/cli/commands.ts';
+import { REFERENCE_MARK, renderReference } from '../../src/config/reference.ts';
 import { CONFIG_KEYS, configSchema } from '../../src/config/schema.ts';
 import { taxonomySchema } from '../../src/config/taxonomy.ts';
 import { ERROR_CODES } from '../../src/contract/errors.ts';
@@ -144,7 +145,8 @@ if (import.meta.main) {
   const write = process.argv.includes('--write');
   const documents = DOCUMENTS.map(({ path, tables }) => ({ path, render: async (before: string) => withTables(before, await tables()) }));
   const schemas = SCHEMAS.map(({ path, schema }) => ({ path, render: () => renderSchema(schema()) }));
-  for (const { path, render } of [...documents, ...schemas]) {
+  const reference = { path: join(ROOT, 'config/weir.yaml'), render: (before: string) => before.slice(0, before.indexOf(REFERENCE_MARK)) + renderReference() };
+  for (const { path, render } of [...documents, ...schemas, reference]) {
     const before = existsSync(path) ? readFileSync(path, 'utf8') : '';
     const after = await render(before);
     if (write) writeFileSync(path, after);
