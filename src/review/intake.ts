@@ -1,5 +1,5 @@
 /**
- * What comes into the review queue: of each closed exchange, its directions whose decision was to escalate, with the
+ * What comes into the review queue: of each closed exchange, its directions whose decision, in time or late, was to escalate, with the
  * severity of their rules, a deadline, and the pages about them. The item's id follows from the exchange, so an exchange
  * that is taken in twice is one item. Pure.
  */
@@ -31,8 +31,9 @@ export interface Intake {
 /** `policyOf`: by `id@revision`, undefined where it is no longer known. */
 export function intakeOf(record: ExchangeRecord, settings: IntakeSettings, policyOf: (name: string) => Policy | undefined): readonly Intake[] {
   return DIRECTIONS.flatMap((direction) => {
-    const decision = record[direction];
-    if (decision?.action !== 'escalate') return [];
+    const late = record.late?.direction === direction ? record.late : undefined;
+    const decision = [record[direction], late].find((one) => one?.action === 'escalate');
+    if (decision === undefined) return [];
     const severity = severityOf(policyOf(record.policy ?? ''), decision.triggered_rules);
     const createdMs = Date.parse(record.started_at) + record.duration_ms;
     const reviewId = reviewIdOf(record.request_id, direction);

@@ -24,6 +24,12 @@ t.test('only what was escalated, each direction by itself, with what the log kno
   t.same([first!.pages, second!.pages], [[], []]);
 });
 
+t.test('what was found after the fact comes in, too, and once', async (t) => {
+  const late = { ...decision('escalate', 'loud'), direction: 'output', acted: [] } as unknown as NonNullable<ExchangeRecord['late']>;
+  t.match(intake({ input: decision('allow'), output: decision('allow'), late }), [{ item: { review_id: 'rev_r1.output', severity: 'critical' } }]);
+  t.match(intake({ output: decision('escalate', 'calm'), late }), [{ item: { severity: 'low' } }]);
+});
+
 t.test('the most severe rule counts; a policy that is gone is medium', async (t) => {
   t.equal(intake({ input: decision('escalate', 'calm', 'loud', 'high') })[0]!.item.severity, 'critical');
   t.equal(intake({ input: decision('escalate', 'loud'), policy: 'p@2' })[0]!.item.severity, 'medium');
