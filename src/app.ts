@@ -22,6 +22,7 @@ import { newestEntries } from './audit/entries.ts';
 import { newestExchanges } from './audit/exchanges.ts';
 import { keepWithin } from './audit/content-retention.ts';
 import { openAuditLog, type AuditLog } from './audit/log.ts';
+import { publishedKeys } from './audit/recovery.ts';
 import { proveEntryApart } from './audit/proof.ts';
 import { contentFolder, ContentVault } from './audit/vault.ts';
 import { Shipper } from './audit/shipper.ts';
@@ -29,6 +30,7 @@ import type { Environment } from './config/environment.ts';
 import { loadConfig, withStored, type InlineConfig, type ReadStored } from './config/load.ts';
 import type { Config } from './config/schema.ts';
 import type { Snapshot } from './config/snapshot.ts';
+import { createPages } from './console/pages.ts';
 import { watchConfig } from './config/watch.ts';
 import { CHANNELS } from './contract/channels.ts';
 import type { Classifier } from './contract/classifier.ts';
@@ -375,6 +377,7 @@ async function listenAdmin(house: RunningHouse, { audit, content, reviews }: { r
     erasures: content,
     ...(reviews === undefined ? {} : { reviews }),
     ...(collector === undefined ? {} : { origins: collector }),
+    ...(people === undefined ? {} : { pages: createPages({ hasProvider: people.login !== undefined, keys: () => publishedKeys(dir) }) }),
     metricsText: telemetry.metrics.prometheus ? () => metrics.prometheusText() : undefined,
     status: () => adminStatus(house.runtime, audit),
     policies: {

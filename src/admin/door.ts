@@ -8,7 +8,7 @@ import { isIP } from 'node:net';
 import { ADMIN_TOKEN_PREFIX, type Actor, type Role } from '../contract/people.ts';
 import type { AdminStore } from '../store/admins.ts';
 import { fault, type DeskAnswer } from './desk.ts';
-import { isProof, PROOF_HEADER, readCookies, sessionCookieName, type Sessions } from './sessions.ts';
+import { isProof, PROOF_HEADER, proofOf, readCookies, sessionCookieName, type Sessions } from './sessions.ts';
 import { ADMIN_NAME, secretDigest, type AdminToken } from './token.ts';
 
 export interface DoorOptions {
@@ -49,10 +49,13 @@ export class Door {
     return isOurs ? `${isSecure ? 'https' : 'http'}://${given[0]!.toLowerCase()}` : undefined;
   }
 
-  /** Who it is, when they have one of these roles; else the refusal. Rejects with WeirError when the store does not answer. */
-  async admit(request: IncomingMessage, access: readonly Role[]): Promise<Admitted | DeskAnswer> {
+  /**
+   * Who it is, when they have one of these roles; else the refusal. `proof`: where the proof of a session stands; that of
+   * a form is in its body, and whoever reads it asks `isProven`. Rejects with WeirError when the store does not answer.
+   */
+  async admit(request: IncomingMessage, access: readonly Role[], proof: 'header' | 'form' = 'header'): Promise<Admitted | DeskAnswer> {
     const { authorization } = request.headers;
-    const admitted = authorization === undefined ? await this.#bySession(request) : await this.#byToken(authorization);
+    const admitted = authorization === undefined ? await this.#bySession(request, proof) : await this.#byToken(authorization);
     if (admitted === undefined) return UNAUTHORIZED;
     if (!('actor' in admitted)) return admitted;
     const { actor } = admitted;
@@ -77,16 +80,31 @@ export class Door {
     return secret === undefined ? undefined : this.whose(secret).then((found) => found && { actor: found.actor });
   }
 
-  async #bySession(request: IncomingMessage): Promise<Admitted | DeskAnswer | undefined> {
-    const { people, isSecure } = this.#options;
-    const secret = readCookies(request.headers.cookie).get(sessionCookieName(isSecure));
+  /** What a form in the name of the request's session has to bring; empty without one. */
+  proof(request: IncomingMessage): string {
+    const secret = this.#secretOf(request);
+    return secret === undefined ? '' : proofOf(secret);
+  }
+
+  isProven(request: IncomingMessage, given: unknown): boolean {
+    const secret = this.#secretOf(request);
+    return secret !== undefined && isProof(given, secret);
+  }
+
+  #secretOf(request: IncomingMessage): string | undefined {
+    return readCookies(request.headers.cookie).get(sessionCookieName(this.#options.isSecure));
+  }
+
+  async #bySession(request: IncomingMessage, proof: 'header' | 'form'): Promise<Admitted | DeskAnswer | undefined> {
+    const { people } = this.#options;
+    const secret = this.#secretOf(request);
     if (secret === undefined || people === undefined) return undefined;
     const found = await people.sessions.find(secret);
     if (found === undefined) return undefined;
     const { actor, row } = found;
     if (!SAFE_METHODS.includes(request.method ?? '')) {
       if (!this.isSameOrigin(request)) return { status: 403, body: fault('cross_site', 'the request comes from a page of another origin') };
-      if (!isProof(request.headers[PROOF_HEADER], secret)) return { status: 403, body: fault('csrf', `send ${PROOF_HEADER} with what GET /api/v1/session tells`) };
+      if (proof === 'header' && !isProof(request.headers[PROOF_HEADER], secret)) return { status: 403, body: fault('csrf', `send ${PROOF_HEADER} with what GET /api/v1/session tells`) };
     }
     return { actor, sessionId: row.session_id };
   }

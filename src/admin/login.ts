@@ -40,15 +40,15 @@ const NO_PROVIDER = { 404: { meaning: 'no provider is configured' }, 501: { mean
 const text = { type: 'string', maxLength: 4096 } as const;
 
 export const LOGIN_ROUTES: readonly Route<PeopleDesk>[] = [
-  { method: 'GET', path: '/api/v1/login', name: 'beginLogin', access: 'open', meaning: 'log in through the provider of `admin.oidc`: leads the browser there', answers: { 302: { meaning: 'the provider', ...HTML }, ...NO_PROVIDER }, run: begin },
+  { method: 'GET', path: '/api/v1/login', name: 'beginLogin', access: 'open', meaning: 'log in through the provider of `admin.oidc`: leads the browser there, and afterwards to the page `?next=`', query: { next: text }, answers: { 302: { meaning: 'the provider', ...HTML }, ...NO_PROVIDER }, run: begin },
   { method: 'GET', path: CALLBACK, name: 'completeLogin', access: 'open', meaning: 'where the provider leads the browser back to: opens a session', query: { code: text, state: text, iss: text, error: text, error_description: text }, isQueryOpen: true, answers: { 200: { meaning: 'a page that leads on, with the cookie of the session', ...HTML }, 401: { meaning: 'the login is not one that was begun here, or the provider refused it' }, 403: { meaning: 'the person has no role' }, ...NO_PROVIDER }, run: complete },
 ];
 
-async function begin({ login, isSecure, now }: PeopleDesk, { visit }: DeskRequest): Promise<DeskAnswer> {
+async function begin({ login, isSecure, now }: PeopleDesk, { visit, query }: DeskRequest): Promise<DeskAnswer> {
   if (login === undefined) return MISSING;
   try {
     const { url, ticket } = await login.provider.begin(new URL(CALLBACK, login.publicUrl ?? visit.origin).href);
-    const note = sealNote({ ...ticket, untilMs: now().getTime() + LOGIN_MS }, login.key);
+    const note = sealNote({ ...ticket, next: safeNext(query['next']), untilMs: now().getTime() + LOGIN_MS }, login.key);
     return { status: 302, body: '', type: 'text/html', headers: { location: url, 'set-cookie': writeCookie(loginCookieName(isSecure), note, { isSecure, sameSite: 'Lax', maxAgeMs: LOGIN_MS }) } };
   } catch (error) {
     return refusal(error);
@@ -75,10 +75,21 @@ async function complete(desk: PeopleDesk, { visit }: DeskRequest): Promise<DeskA
   const { secret } = await openFor(desk, actor, 'oidc', visit);
   const forget = writeCookie(loginCookieName(isSecure), '', { isSecure, sameSite: 'Lax', maxAgeMs: 0 });
   // A redirect would still be the provider's navigation, and browsers would keep a strict cookie back from it.
-  return { status: 200, body: PAGE, type: 'text/html', headers: { 'set-cookie': [sessionCookie(desk, secret), forget] } };
+  return { status: 200, body: pageTo(note.next), type: 'text/html', headers: { 'set-cookie': [sessionCookie(desk, secret), forget] } };
 }
 
-const PAGE = '<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=/"><title>Logged in</title><a href="/">Go on</a>\n';
+function pageTo(next: string): string {
+  const path = next.replaceAll('&', '&amp;').replaceAll('"', '&quot;').replaceAll("'", '&#39;').replaceAll('<', '&lt;');
+  return `<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=${path}"><title>Logged in</title><a href="${path}">Go on</a>\n`;
+}
+
+const NEXT_CHARS_MAX = 2_000;
+
+/** A path of the console, or the home page: whoever writes a link to a login decides nothing about where it ends. */
+export function safeNext(next: unknown): string {
+  return typeof next === 'string' && next.length <= NEXT_CHARS_MAX && /^\/(?![/\\])[!-[\]-~]*$/.test(next) && !/^\/(?:login|logout|api)\b/.test(next) ? next : '/';
+}
+
 const MISSING: DeskAnswer = { status: 404, body: fault('not_found', 'no provider is configured; see admin.oidc') };
 
 function again(why: string): DeskAnswer {
@@ -128,7 +139,7 @@ function valuesAt(claims: Claims, claim: string): readonly string[] {
 
 // Notes.
 
-type Note = LoginTicket & { readonly untilMs: number };
+type Note = LoginTicket & { readonly untilMs: number; /** Where the browser goes afterwards. */ readonly next: string };
 
 const IV_BYTES = 12;
 const TAG_BYTES = 16;

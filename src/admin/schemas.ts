@@ -5,7 +5,7 @@ import type { JsonSchema } from '../config/shape.ts';
 import { ROLES } from '../contract/people.ts';
 import { REDACTION_STYLES } from '../contract/policy.ts';
 import { RESOLUTIONS, REVIEW_ORIGINS, REVIEW_STATUSES } from '../contract/review.ts';
-import { ACTIONS, CONTENT_TYPES, DIRECTIONS, SEVERITIES } from '../contract/screening.ts';
+import { ACTIONS, CONTENT_TYPES, DIRECTIONS, SEVERITIES, UNKNOWN_REASONS } from '../contract/screening.ts';
 import { CASE_STATES } from '../policy/cases.ts';
 import { RULE_STATES } from '../policy/explain.ts';
 import { policySchema } from '../policy/parse.ts';
@@ -43,6 +43,8 @@ const keyRow: Readonly<Record<string, JsonSchema>> = { key_id: text, tenant_id: 
 const usageCounts: Readonly<Record<string, JsonSchema>> = Object.fromEntries(USAGE_COUNTS.map((count) => [count, whole]));
 const component = (name: string): JsonSchema => ({ $ref: `#/components/schemas/${name}` });
 const number: JsonSchema = { type: 'number' };
+const judged: Readonly<Record<string, JsonSchema>> = { classifier_id: text, category: text, latency_ms: number };
+const explanation: Readonly<Record<string, JsonSchema>> = { policy: text, action: { enum: ACTIONS }, triggered_rules: listOf(text), degraded: listOf(text), rules: listOf(object({ ...traced, action: { enum: ACTIONS } }, { trace: component('Trace') })) };
 const shipped: Readonly<Record<string, JsonSchema>> = { entries: whole, hash: { type: 'string', pattern: '^[0-9a-f]{64}$' }, signed: { type: 'integer', minimum: -1, description: 'Entries that the newest checkpoint here covers; -1: there is none.' } };
 
 const reviewItem: Readonly<Record<string, JsonSchema>> = {
@@ -82,7 +84,12 @@ export const SCHEMAS = {
     object({ kind: { const: 'score' }, value: truth, test: text, scores: listOf(number), missing: flag }, { unread: listOf({ enum: CONTENT_TYPES }) }),
     object({ kind: { const: 'context' }, value: truth, test: text }, { actual: value }),
   ] },
-  Explanation: object({ policy: text, action: { enum: ACTIONS }, triggered_rules: listOf(text), degraded: listOf(text), rules: listOf(object({ ...traced, action: { enum: ACTIONS } }, { trace: component('Trace') })) }),
+  Explanation: object(explanation),
+  ScreenedText: object({ ...explanation, results: listOf(component('ClassifierResult')) }, { text: { ...text, description: 'What comes out; absent where that depends on how it arrives.' } }),
+  ClassifierResult: { oneOf: [
+    object({ ...judged, score: number, label: text, spans: listOf(object({ start: whole, end: whole })) }, { named: { const: true } }),
+    object({ ...judged, unknown: { const: true }, reason: { enum: UNKNOWN_REASONS } }, { named: { const: true }, guess: number }),
+  ] },
   CaseResult: object({ name: text, state: { enum: CASE_STATES }, problems: listOf(text), rules: listOf(text), took_ms: number }, { explanation: listOf(object(traced, { trace: component('Trace') })) }),
   CaseReport: object({ ok: flag, policies: listOf(object({ file: text, issues: listOf(component('Issue')) }, { policy: text, revision: text, cases: listOf(component('CaseResult')), uncovered: listOf(text) })) }),
   Comparison: object({

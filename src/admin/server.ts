@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { WeirError } from '../contract/errors.ts';
+import { PEOPLE_ROLES } from '../contract/people.ts';
 import { bindPolicyRoutes, bindRoutes, fault, type BoundRoute, type DeskAnswer, type PolicyDesk, type RouteDoc } from './desk.ts';
 import type { Admitted, Door } from './door.ts';
 import { ERASURE_ROUTES, type ErasureDesk } from './erasures.ts';
@@ -14,6 +15,7 @@ import { KEY_ROUTES, type KeyDesk } from './keys.ts';
 import { LOGIN_ROUTES } from './login.ts';
 import { openApiDocument, PATH_NAMES } from './openapi.ts';
 import { ORIGIN_ROUTES, type OriginDesk } from './origins.ts';
+import { Api, type Page, type PageRequest, type Pages } from './pages.ts';
 import { PEOPLE_ROUTES, type PeopleDesk } from './people.ts';
 import { POLICY_BYTES_MAX, POLICY_ROUTES, POLICY_TYPES } from './policies.ts';
 import { AUDIT_ROUTES, type AuditDesk } from './records.ts';
@@ -42,6 +44,8 @@ export interface AdminDependencies {
   readonly reviews?: ReviewDesk;
   /** Absent where this process is no control plane. */
   readonly origins?: OriginDesk;
+  /** For browsers. Absent: there is the API alone. */
+  readonly pages?: Pages;
 }
 
 export interface AdminStatus {
@@ -106,25 +110,32 @@ export function createAdminServer(dependencies: AdminDependencies): FastifyInsta
   server.addHook('onSend', async (_request, reply) => {
     for (const [name, value] of Object.entries(HEADERS)) if (!reply.hasHeader(name)) reply.header(name, value);
   });
-  server.setNotFoundHandler((_request, reply) => reply.code(404).send(fault('not_found', 'no such page')));
-  server.setErrorHandler((error: Partial<FastifyError>, _request, reply) => {
-    if (error instanceof WeirError) return reply.code(error.status).send(fault(error.code, error.message));
-    const status = error.statusCode ?? 500;
-    if (status >= 500) return reply.code(500).send(fault('internal', 'a fault in weir itself'));
-    return reply.code(status).send(fault(CLIENT_FAULTS[status] ?? 'invalid_request', error.validation === undefined ? 'the request cannot be read' : `the ${error.validationContext ?? 'query'} ${error.message}`));
-  });
+  const { pages } = dependencies;
+  server.setNotFoundHandler((request, reply) => send(reply, pages !== undefined && request.headers.accept?.includes('text/html') === true ? pages.refused(NOT_FOUND, request.url) : NOT_FOUND));
+  server.setErrorHandler((error: Partial<FastifyError>, _request, reply) => send(reply, answerOf(error)));
   // Bodies reach the routes as they were sent, so that errors have their places.
   server.removeAllContentTypeParsers();
   server.addContentTypeParser([...POLICY_TYPES], { parseAs: 'string', bodyLimit: POLICY_BYTES_MAX }, (_request, body, done) => done(null, body));
   const bound = boundRoutes(dependencies);
   // A route that is added elsewhere comes after the hooks.
   server.register(async (scope) => bound.forEach((one) => mount(scope, one, door)));
+  if (pages !== undefined) server.register(async (scope) => mountPages(scope, pages, new Api(bound), door));
   return server;
+}
+
+function answerOf(error: Partial<FastifyError>): DeskAnswer {
+  if (error instanceof WeirError) return { status: error.status, body: fault(error.code, error.message) };
+  const status = error.statusCode ?? 500;
+  if (status >= 500) return { status: 500, body: fault('internal', 'a fault in weir itself') };
+  return { status, body: fault(CLIENT_FAULTS[status] ?? 'invalid_request', error.validation === undefined ? 'the request cannot be read' : `the ${error.validationContext ?? 'query'} ${error.message}`) };
 }
 
 const CLIENT_FAULTS: Readonly<Record<number, string>> = { 413: 'body_too_large', 415: 'unsupported_media_type' };
 const MISDIRECTED: DeskAnswer = { status: 421, body: fault('misdirected', 'the Host field names no host of ours; use an address, or list the name under admin.hosts') };
 const CROSS_SITE: DeskAnswer = { status: 403, body: fault('cross_site', 'the request comes from a page of another origin') };
+const NOT_FOUND: DeskAnswer = { status: 404, body: fault('not_found', 'no such page') };
+const UNPROVEN: DeskAnswer = { status: 403, body: fault('csrf', 'the form is not one that this session was given; go back, load the page again, and send it again') };
+const FORM = 'application/x-www-form-urlencoded';
 const NOBODY: Admitted = { actor: { name: '', roles: [], tenants: [] } };
 
 interface Shapes {
@@ -155,6 +166,44 @@ function mount(scope: FastifyInstance, { route, answer }: BoundRoute, door: Door
       }));
     },
   });
+}
+
+function mountPages(scope: FastifyInstance, pages: Pages, api: Api, door: Door): void {
+  scope.removeAllContentTypeParsers();
+  scope.addContentTypeParser(FORM, { parseAs: 'string' }, (_request, body, done) => done(null, body));
+  scope.setErrorHandler((error: Partial<FastifyError>, request, reply) => send(reply, pages.refused(answerOf(error), request.url)));
+  for (const page of pages.routes) mountPage(scope, page, pages, api, door);
+}
+
+function mountPage(scope: FastifyInstance, { method, path, needs, bytesMax = BODY_BYTES_MAX, run }: Page, pages: Pages, api: Api, door: Door): void {
+  const admitted = new WeakMap<object, Admitted>();
+  const requestOf = (request: FastifyRequest<Shapes>, { actor, sessionId }: Admitted): PageRequest => ({
+    actor, names: request.params, query: new URLSearchParams(queryOf(request.url)), form: new URLSearchParams(typeof request.body === 'string' ? request.body : ''), csrf: sessionId === undefined ? '' : door.proof(request.raw),
+    visit: { cookies: readCookies(request.headers.cookie), origin: door.originOf(request.raw)!, path: request.url, ...(sessionId === undefined ? {} : { sessionId }) },
+  });
+  const refusedTo = (request: PageRequest, answer: DeskAnswer): DeskAnswer => pages.refused(answer, request.visit.path, { api, request });
+  scope.route<Shapes>({
+    method, url: path, bodyLimit: bytesMax, schema: { params: { type: 'object', properties: PATH_NAMES } },
+    // Before the body is read.
+    onRequest: async (request, reply) => {
+      const found = needs === 'open' ? (door.isCrossSite(request.raw) ? CROSS_SITE : NOBODY) : await door.admit(request.raw, PEOPLE_ROLES, 'form');
+      if ('status' in found) return send(reply, pages.refused(found, request.url));
+      admitted.set(request, found);
+      if (!api.may(found.actor, needs)) return send(reply, refusedTo(requestOf(request, found), await api.call(needs, requestOf(request, found))));
+      return undefined;
+    },
+    handler: async (request, reply) => {
+      const found = admitted.get(request)!;
+      const asked = requestOf(request, found);
+      const isProven = method === 'GET' || found.sessionId === undefined || door.isProven(request.raw, asked.form.get('csrf'));
+      return send(reply, isProven ? await run(api, asked) : refusedTo(asked, UNPROVEN));
+    },
+  });
+}
+
+function queryOf(url: string): string {
+  const cut = url.indexOf('?');
+  return cut < 0 ? '' : url.slice(cut + 1);
 }
 
 /** A body in a type that the route does not take is no body of it. A browser's page elsewhere may send some types unasked. */

@@ -6,7 +6,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { ConfigIssue } from '../contract/errors.ts';
 import type { FailMode } from '../contract/policy.ts';
-import { runCases, testJson } from '../policy/cases.ts';
+import { assumedResults, runCases, testJson } from '../policy/cases.ts';
 import { DiffTally } from '../policy/diff.ts';
 import { explanationJson } from '../policy/explain.ts';
 import { CASES_RUN_MAX, readCompare, readExplain, readTest, type CompareTrial } from '../policy/trial.ts';
@@ -28,6 +28,10 @@ export const TRIAL_ROUTES: readonly DeskRoute[] = [
     body: { schema: ref('ExplainTrial'), types: BODY_TYPES, bytesMax: POLICY_BYTES_MAX }, answers: { 200: { meaning: 'the decision with its reasons', schema: ref('Explanation') }, ...REFUSALS }, run: queued(explain),
   },
   {
+    method: 'POST', path: '/api/v1/policies/:id/screen', name: 'screenText', access: TRYERS, meaning: 'what becomes of a text under the policy: what explain says, what classifiers found and where, what comes out', query: {},
+    body: { schema: ref('ExplainTrial'), types: BODY_TYPES, bytesMax: POLICY_BYTES_MAX }, answers: { 200: { meaning: 'the decision with its reasons, and the text', schema: ref('ScreenedText') }, ...REFUSALS }, run: queued(screen),
+  },
+  {
     method: 'POST', path: '/api/v1/policies/:id/test', name: 'testPolicy', access: TRYERS, meaning: `run its cases, or those in the body; at most ${CASES_RUN_MAX}`, query: {},
     body: { schema: ref('TestTrial'), types: BODY_TYPES, isOptional: true, bytesMax: POLICY_BYTES_MAX }, answers: { 200: { meaning: 'each case with its result', schema: ref('CaseReport') }, ...REFUSALS }, run: queued(test),
   },
@@ -42,6 +46,17 @@ async function explain(desk: PolicyDesk, store: PolicyStore, { id, text }: DeskR
   if (asked === undefined) return misread(issues);
   const { stage, answer } = await take(desk, store, { id, revision: asked.revision, source: asked.source }, asked.fail_mode);
   return stage === undefined ? answer : { status: 200, body: explanationJson(stage.policy, await stage.explain(asked)) };
+}
+
+/** The same of a text, with what classifiers said about it and what comes out. */
+async function screen(desk: PolicyDesk, store: PolicyStore, { id, text }: DeskRequest): Promise<DeskAnswer> {
+  const { asked, issues } = readExplain(text);
+  if (asked === undefined) return misread(issues);
+  if (asked.text === undefined) return { status: 400, body: fault('invalid_request', 'text is missing; without one there is nothing to screen, and explain says what is decided on scores') };
+  const { stage, answer } = await take(desk, store, { id, revision: asked.revision, source: asked.source }, asked.fail_mode);
+  if (stage === undefined) return answer;
+  const { facts, outcomes: [{ text: out }] } = await stage.screen(asked.text, asked.direction, asked.context, assumedResults(asked.scores, stage.isNamed));
+  return { status: 200, body: { ...explanationJson(stage.policy, await stage.explain(asked)), results: facts.results, ...(out === undefined ? {} : { text: out }) } };
 }
 
 async function test(desk: PolicyDesk, store: PolicyStore, { id, text }: DeskRequest): Promise<DeskAnswer> {

@@ -142,6 +142,8 @@ t.test('what is answered is what it says', async (t) => {
   for (const path of ['', '?revision=1', '?revision=9', '/history', '/history?limit=1', '/diff', '/diff?from=9']) await ask('GET', `/api/v1/policies/acme${path}`);
   for (const path of ['/rollback?revision=1', '/rollback', '/rollback?revision=9', '/rollback?revision=1&parent=1']) await ask('POST', `/api/v1/policies/acme${path}`);
   await ask('POST', '/api/v1/policies/acme/explain', { body: JSON.stringify({ text: 'a Heron', scores: { 'pii.EMAIL': 'unknown' } }) });
+  await ask('POST', '/api/v1/policies/acme/screen', { body: JSON.stringify({ text: 'a Heron to ana@example.com', scores: { 'toxicity.hate': 'unknown' } }) });
+  await ask('POST', '/api/v1/policies/acme/screen', { body: JSON.stringify({ scores: { 'pii.EMAIL': 1 } }) });
   await ask('POST', '/api/v1/policies/acme/explain', { body: '{}' });
   await ask('POST', '/api/v1/policies/nobody/explain', { body: '{"text":"x"}' });
   await ask('POST', '/api/v1/policies/acme/explain', { body: JSON.stringify({ text: 'x', source: 'rulez: 1' }) });

@@ -27,6 +27,7 @@ const CALLS: Readonly<Record<string, (house: House, round: number, token: string
   listRevisions: async () => ({ path: '/api/v1/policies/acme/history' }),
   diffRevisions: async () => ({ path: '/api/v1/policies/acme/diff' }),
   explainPolicy: async () => ({ path: '/api/v1/policies/acme/explain', body: { text: 'x' } }),
+  screenText: async () => ({ path: '/api/v1/policies/acme/screen', body: { text: 'x' } }),
   testPolicy: async () => ({ path: '/api/v1/policies/acme/test' }),
   comparePolicy: async () => ({ path: '/api/v1/policies/acme/compare', body: { from: 1, to: 1 } }),
   listTenants: async () => ({ path: '/api/v1/tenants' }),

@@ -9,6 +9,7 @@ import { templateOf } from '../../src/admin/openapi.ts';
 import { ADMIN_ROUTES } from '../../src/admin/server.ts';
 import { COMMANDS } from '../../src/cli/commands.ts';
 import { REFERENCE_MARK, renderReference } from '../../src/config/reference.ts';
+import { createPages } from '../../src/console/pages.ts';
 import { CONFIG_KEYS, configSchema } from '../../src/config/schema.ts';
 import { taxonomySchema } from '../../src/config/taxonomy.ts';
 import { ERROR_CODES } from '../../src/contract/errors.ts';
@@ -48,6 +49,10 @@ export async function tables(): Promise<Readonly<Record<string, readonly Row[]>>
       ['metric', 'kind', 'labels', 'meaning'],
       ...(Object.entries(METRICS) as [string, MetricDefinition][]).map(([name, { kind, labels, help }]) => [`\`${name}\``, kind, labels.map((label) => `\`${label}\``).join(' '), help]),
     ],
+    pages: [
+      ['page', 'shows or does', 'for the roles of'],
+      ...createPages({ hasProvider: false, keys: async () => [] }).routes.filter(({ path }) => !path.startsWith('/assets/')).map(({ method, path, meaning, needs }) => [`\`${method === 'GET' ? '' : 'POST '}${templateOf(path)}\``, meaning, needs === 'open' ? 'everybody' : needs === 'people' ? 'who is logged in' : routeOf(needs)]),
+    ],
     routes: [
       ['port', 'route', 'treatment'],
       ...SCREENED_ENDPOINTS.map(({ method, path, answeredHere }) => ['proxy', `\`${method} ${path}\``, answeredHere === undefined ? 'screened in both directions' : 'answered by weir, or as `proxy.moderations` says']),
@@ -56,6 +61,11 @@ export async function tables(): Promise<Readonly<Record<string, readonly Row[]>>
       ...ADMIN_ROUTES.map(({ method, path, meaning, access }) => ['admin', `\`${method} ${templateOf(path)}\``, `${meaning}${access === 'open' ? '' : `; for ${access.length === PEOPLE_ROLES.length ? 'every role but `shipper`' : access.map((role) => `\`${role}\``).join(', ')}`}`]),
     ],
   };
+}
+
+function routeOf(name: string): string {
+  const { method, path } = ADMIN_ROUTES.find((route) => route.name === name)!;
+  return `\`${method} ${templateOf(path)}\``;
 }
 
 /** The tables of src/dialect/README.md. */

@@ -1,0 +1,29 @@
+/** All pages of the console, and what they say to whom they refuse. */
+import type { Page, Pages } from '../admin/pages.ts';
+import { ASSET_PAGES } from './assets.ts';
+import { auditPages } from './audit.ts';
+import { exchangePages, type ExchangeParts } from './exchange.ts';
+import { EXCHANGE_LIST_PAGE } from './exchanges.ts';
+import { loginPages } from './login.ts';
+import { OVERVIEW_PAGE } from './overview.ts';
+import { PLAYGROUND_PAGES } from './playground.ts';
+import { POLICY_EDIT_PAGES } from './policy-edit.ts';
+import { POLICY_PAGES } from './policies.ts';
+import { guarded, refusalPage, strangerPage } from './refusal.ts';
+import { SETTINGS_PAGES } from './settings.ts';
+import { TENANT_PAGES } from './tenants.ts';
+
+export interface ConsoleParts extends ExchangeParts {
+  /** People log in through an OpenID Connect provider too. */
+  readonly hasProvider: boolean;
+}
+
+export function createPages(parts: ConsoleParts): Pages {
+  const routes: readonly Page[] = [
+    ...ASSET_PAGES, ...loginPages(parts.hasProvider), OVERVIEW_PAGE, EXCHANGE_LIST_PAGE, ...exchangePages(parts), ...POLICY_PAGES, ...POLICY_EDIT_PAGES, ...PLAYGROUND_PAGES, ...TENANT_PAGES, ...auditPages(parts), ...SETTINGS_PAGES,
+  ];
+  return {
+    routes: routes.map(guarded),
+    refused: (answer, path, known) => (known === undefined ? strangerPage(answer, path) : refusalPage(known.api, answer, known.request)),
+  };
+}
