@@ -13,7 +13,7 @@ export interface Column {
   readonly marked: number;
 }
 
-const WIDTH = 720;
+const WIDTH = 960;
 const HEIGHT = 160;
 const FOOT = 22;
 
@@ -22,14 +22,14 @@ export function columnChart({ title, columns, totalName, markedName, timeName }:
   const step = WIDTH / Math.max(1, columns.length);
   const y = (value: number): number => Math.round(((HEIGHT - FOOT - 12) * value * 10) / most) / 10;
   const every = Math.max(1, Math.ceil(columns.length / 8));
-  return html`<figure><figcaption>${title}</figcaption>
-<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${title}: at most ${count(most)} ${totalName} in one column; the table below has the numbers" class="chart">
+  return html`<figure><figcaption>${title} <span class="quiet"><span class="swatch marked"></span> ${markedName} <span class="swatch"></span> the others</span></figcaption>
+<div class="scroll" tabindex="0" role="region" aria-label="${title}, drawn"><svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${title}: at most ${count(most)} ${totalName} in one column; the table below has the numbers" class="chart">
 <text x="0" y="10" class="label">${count(most)}</text><line x1="0" x2="${WIDTH}" y1="${HEIGHT - FOOT}" y2="${HEIGHT - FOOT}" class="axis"/>
 ${columns.map(({ label, total, marked }, index) => {
     const [x, width] = [(index * step + step * 0.12).toFixed(1), (step * 0.76).toFixed(1)];
     return html`<rect x="${x}" width="${width}" y="${HEIGHT - FOOT - y(total)}" height="${y(total)}" class="bar"><title>${label}: ${count(total)} ${totalName}, ${count(marked)} ${markedName}</title></rect><rect x="${x}" width="${width}" y="${HEIGHT - FOOT - y(marked)}" height="${y(marked)}" class="bar marked"/>${index % every === 0 ? html`<text x="${(index * step + step / 2).toFixed(1)}" y="${HEIGHT - 6}" text-anchor="middle" class="label">${label}</text>` : ''}`;
   })}
-</svg>
+</svg></div>
 <details><summary>The numbers</summary><div class="scroll" tabindex="0" role="region" aria-label="${title}, as a table"><table><thead><tr><th scope="col">${timeName}</th><th scope="col" class="number">${totalName}</th><th scope="col" class="number">${markedName}</th></tr></thead><tbody>${columns.map(({ label, total, marked }) => html`<tr><th scope="row">${label}</th><td class="number">${count(total)}</td><td class="number">${count(marked)}</td></tr>`)}</tbody></table></div></details></figure>`;
 }
 

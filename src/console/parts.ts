@@ -36,11 +36,20 @@ export interface ScoreLine {
   readonly note?: string;
 }
 
+/** Lower ones are folded away. */
+const SHOWN_FROM = 0.05;
+
 /** Highest first; what is unknown before all, since it is the one that may be anything. */
 export function scoreBars(lines: readonly ScoreLine[]): Piece {
   if (lines.length === 0) return html`<p class="quiet">No classifier found anything.</p>`;
   const sorted = [...lines].sort((a, b) => (b.score ?? 2) - (a.score ?? 2));
-  return html`<div class="scroll" tabindex="0" role="region" aria-label="Scores"><table class="scores"><thead><tr><th scope="col">Category</th><th scope="col">Score</th><th scope="col"><span class="sr">Bar</span></th><th scope="col"><span class="sr">Note</span></th></tr></thead><tbody>${sorted.map(({ name, score, unknown, note }) => html`
+  const shown = sorted.filter(({ score }) => score === undefined || score >= SHOWN_FROM);
+  const low = sorted.slice(shown.length);
+  return html`${shown.length === 0 ? '' : scoreTable(shown)}${low.length === 0 ? '' : html`<details><summary>${shown.length === 0 ? 'All' : 'The other'} ${low.length} scores are below ${SHOWN_FROM}</summary>${scoreTable(low)}</details>`}`;
+}
+
+function scoreTable(lines: readonly ScoreLine[]): Html {
+  return html`<div class="scroll" tabindex="0" role="region" aria-label="Scores"><table class="scores"><thead><tr><th scope="col">Category</th><th scope="col">Score</th><th scope="col"><span class="sr">Bar</span></th><th scope="col"><span class="sr">Note</span></th></tr></thead><tbody>${lines.map(({ name, score, unknown, note }) => html`
 <tr><th scope="row"><code>${name}</code></th><td class="number">${score === undefined ? html`<strong>unknown</strong>` : score.toFixed(3)}</td><td>${score === undefined ? '' : html`<meter min="0" max="1" value="${score.toFixed(4)}" aria-label="${name}">${score.toFixed(3)}</meter>`}</td><td class="quiet">${unknown ?? note ?? ''}</td></tr>`)}
 </tbody></table></div>`;
 }

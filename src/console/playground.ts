@@ -63,7 +63,7 @@ function outcomeOf(tried: Tried, text: string): Html {
   return html`<section id="outcome" aria-labelledby="decided"><h2 id="decided">Decided</h2>${explanationBody(tried)}
 <h2>What comes out</h2>${out === undefined ? html`<p class="quiet">How much of it leaves depends on how the text arrives.</p>` : out === '' ? html`<p>Nothing: an error, or the end of the answer.</p>` : html`<pre class="text" dir="auto" tabindex="0">${out}</pre>`}
 <h2>What was found</h2><pre class="text" dir="auto" tabindex="0">${marked(text, results)}</pre>
-${scoreBars(results.map((result) => ('unknown' in result ? { name: `${result.classifier_id}.${result.category}`, unknown: result.reason } : { name: `${result.classifier_id}.${result.category}`, score: result.score, note: `${result.label}${result.spans.length === 0 ? '' : `, ${result.spans.length} ${result.spans.length === 1 ? 'place' : 'places'}`}` })))}</section>`;
+${scoreBars(results.map((result) => ('unknown' in result ? { name: `${result.classifier_id}.${result.category}`, unknown: result.reason } : { name: `${result.classifier_id}.${result.category}`, score: result.score, note: result.spans.length === 0 ? '' : `${result.label}, ${result.spans.length} ${result.spans.length === 1 ? 'place' : 'places'}` })))}</section>`;
 }
 
 /** The text with what was found in it; where finds overlap, the mark names all of them. */
