@@ -48,7 +48,7 @@ const ENTRANCES: Readonly<Record<string, readonly string[]>> = { runtime: ['app'
 
 /** Folders and files without I/O, clock or chance: they take these as arguments. `hash` computes, so node:crypto is allowed there. */
 const PURE: readonly RegExp[] = [
-  /^src\/contract\//, /^src\/match\//, /^src\/text\//, /^src\/model\//, /^src\/dialect\//, /^src\/policy\/(condition|parse|rules|decide|stricter|explain|diff|truth|time|recorded|cases|seal|source)\.ts$/,
+  /^src\/contract\//, /^src\/match\//, /^src\/text\//, /^src\/model\//, /^src\/dialect\//, /^src\/policy\/(condition|parse|rules|decide|stricter|explain|diff|explained|truth|time|recorded|cases|seal|source)\.ts$/,
   /^src\/audit\/(checkpoint|entry|tree|verify)\.ts$/, /^src\/risk\/estimate\.ts$/, /^src\/review\/(agreement|intake|stage)\.ts$/, /^src\/tenant\/gcra\.ts$/, /^src\/config\/(nearest|shape|json-schema|combine)\.ts$/, /^src\/screen\/(answer|breaker|canary|combine|shadow)\.ts$/,
 ];
 const PURE_MODULES: readonly string[] = ['node:crypto', 'node:buffer', 'node:string_decoder', 'node:diagnostics_channel'];

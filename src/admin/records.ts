@@ -84,7 +84,8 @@ async function read(desk: AuditDesk, { names, actor }: DeskRequest): Promise<Des
   return entry === undefined ? missing(`there is no entry ${index} for you to see`) : { status: 200, body: entry };
 }
 
-async function entryAt({ entries }: AuditDesk, index: number, actor: Actor): Promise<AuditEntry | undefined> {
+/** As far as the actor sees it. */
+export async function entryAt({ entries }: AuditDesk, index: number, actor: Actor): Promise<AuditEntry | undefined> {
   for await (const entry of entries({ before: index + 1 })) return entry.index === index && isSeen(entry, actor) ? entry : undefined;
   return undefined;
 }

@@ -85,6 +85,7 @@ export const SCHEMAS = {
     object({ kind: { const: 'context' }, value: truth, test: text }, { actual: value }),
   ] },
   Explanation: object(explanation),
+  ExplainedEntry: object({ request_id: text, decisions: listOf(object({ direction: { enum: DIRECTIONS }, recorded: object({ action: { enum: ACTIONS }, rules: listOf(text) }) }, { problem: { ...text, description: 'What keeps it from being the whole of the reasons.' }, ...explanation })) }),
   ScreenedText: object({ ...explanation, results: listOf(component('ClassifierResult')) }, { text: { ...text, description: 'What comes out; absent where that depends on how it arrives.' } }),
   ClassifierResult: { oneOf: [
     object({ ...judged, score: number, label: text, spans: listOf(object({ start: whole, end: whole })) }, { named: { const: true } }),

@@ -9,6 +9,7 @@ import { WeirError } from '../contract/errors.ts';
 import { PEOPLE_ROLES } from '../contract/people.ts';
 import { bindPolicyRoutes, bindRoutes, fault, type BoundRoute, type DeskAnswer, type PolicyDesk, type RouteDoc } from './desk.ts';
 import type { Admitted, Door } from './door.ts';
+import { bindExplainedRoutes, EXPLAINED_ROUTES } from './explained.ts';
 import { ERASURE_ROUTES, type ErasureDesk } from './erasures.ts';
 import { REVIEW_ROUTES, type ReviewDesk } from './reviews.ts';
 import { KEY_ROUTES, type KeyDesk } from './keys.ts';
@@ -67,7 +68,7 @@ const OPENAPI: RouteDoc = { method: 'GET', path: '/api/v1/openapi.json', name: '
 const STATUS: RouteDoc = { method: 'GET', path: '/api/v1/status', name: 'status', access: ['admin', 'policy', 'reviewer', 'auditor'], meaning: 'configuration, policies, classifiers and the head of the audit log', answers: { 200: { meaning: 'the state', schema: ref('Status') } } };
 
 /** All that is served here. The listener, the OpenAPI document and the README are made from it. */
-export const ADMIN_ROUTES: readonly RouteDoc[] = [METRICS, HEALTH, OPENAPI, STATUS, ...POLICY_ROUTES, ...TRIAL_ROUTES, ...TENANT_ROUTES, ...KEY_ROUTES, ...AUDIT_ROUTES, ...ERASURE_ROUTES, ...REVIEW_ROUTES, ...ORIGIN_ROUTES, ...LOGIN_ROUTES, ...PEOPLE_ROUTES];
+export const ADMIN_ROUTES: readonly RouteDoc[] = [METRICS, HEALTH, OPENAPI, STATUS, ...POLICY_ROUTES, ...TRIAL_ROUTES, ...TENANT_ROUTES, ...KEY_ROUTES, ...AUDIT_ROUTES, ...EXPLAINED_ROUTES, ...ERASURE_ROUTES, ...REVIEW_ROUTES, ...ORIGIN_ROUTES, ...LOGIN_ROUTES, ...PEOPLE_ROUTES];
 
 function boundRoutes({ version, metricsText, status, policies, people, tenants, keys, records, erasures, reviews, origins }: AdminDependencies): readonly BoundRoute[] {
   const document = openApiDocument(ADMIN_ROUTES, version);
@@ -83,6 +84,7 @@ function boundRoutes({ version, metricsText, status, policies, people, tenants, 
     ...bindRoutes(TENANT_ROUTES, tenants),
     ...bindRoutes(KEY_ROUTES, keys),
     ...bindRoutes(AUDIT_ROUTES, records),
+    ...bindExplainedRoutes(policies, records),
     ...bindRoutes(ERASURE_ROUTES, erasures),
     ...bindRoutes(REVIEW_ROUTES, reviews),
     ...bindRoutes(ORIGIN_ROUTES, origins),

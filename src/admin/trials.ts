@@ -147,13 +147,15 @@ const WAITING_MAX = 8;
 const lines = new WeakMap<PolicyDesk, { last: Promise<unknown>; waiting: number }>();
 
 function queued(run: DeskRoute['run']): DeskRoute['run'] {
-  return async (desk, store, request) => {
-    const line = lines.get(desk) ?? { last: Promise.resolve(), waiting: 0 };
-    lines.set(desk, line);
-    if (line.waiting >= WAITING_MAX) return { status: 429, body: fault('busy', `${WAITING_MAX} trials of policies wait already; send it again in a while`) };
-    line.waiting += 1;
-    const answer = line.last.then(() => run(desk, store, request)).finally(() => void (line.waiting -= 1));
-    line.last = answer.catch(() => undefined);
-    return answer;
-  };
+  return (desk, store, request) => oneByOne(desk, () => run(desk, store, request));
+}
+
+export async function oneByOne(desk: PolicyDesk, run: () => Promise<DeskAnswer>): Promise<DeskAnswer> {
+  const line = lines.get(desk) ?? { last: Promise.resolve(), waiting: 0 };
+  lines.set(desk, line);
+  if (line.waiting >= WAITING_MAX) return { status: 429, body: fault('busy', `${WAITING_MAX} trials of policies wait already; send it again in a while`) };
+  line.waiting += 1;
+  const answer = line.last.then(run).finally(() => void (line.waiting -= 1));
+  line.last = answer.catch(() => undefined);
+  return answer;
 }

@@ -3,18 +3,19 @@
  * and what was not, and where its entry stands in the log. Its proof is made and checked when it is asked for, since that
  * reads the log from its beginning.
  */
-import type { DeskAnswer } from '../admin/desk.ts';
+import { fault, type DeskAnswer } from '../admin/desk.ts';
 import type { Api, Page, PageRequest } from '../admin/pages.ts';
 import type { NoteKey } from '../audit/checkpoint.ts';
 import type { AuditEntry } from '../audit/entries.ts';
 import { proofFault, type EntryProof } from '../audit/proof-check.ts';
 import type { DecisionRecord, LateRecord } from '../contract/exchange.ts';
+import type { ExplainedRecordJson } from '../policy/explained.ts';
 import { html, type Html, type Piece } from './html.ts';
 import { page } from './layout.ts';
 import { actionOf, type ExchangeEntry } from './exchanges.ts';
 import { actionBadge, count, names, scoreBars, timeOf, type ScoreLine } from './parts.ts';
 import { messageOf, Refused, take } from './refusal.ts';
-import { fault } from '../admin/desk.ts';
+import { ruleTraces } from './trace.ts';
 
 export interface ExchangeParts {
   /** Public keys whose signatures of checkpoints count. */
@@ -28,9 +29,10 @@ export function exchangePages({ keys }: ExchangeParts): readonly Page[] {
     const entry = origin === null ? await take<AuditEntry>(api, request, 'readAuditEntry', { names: { index } }) : await shippedEntry(api, request, Number(index), origin);
     const proof = origin === null && request.query.get('proof') !== null ? await proven(api, request, index, keys) : undefined;
     const isExchange = entry.kind === 'exchange';
+    const why = isExchange && origin === null ? await api.call('explainAuditEntry', request, { names: { index } }) : undefined;
     return page(api, request, {
       title: isExchange ? 'Exchange' : `Entry ${index}`, at: isExchange ? '/exchanges' : '/audit', json: origin === null ? `/api/v1/audit/${index}` : `/api/v1/audit?origin=${encodeURIComponent(origin)}&before=${Number(index) + 1}&limit=1`,
-      body: html`${isExchange ? exchangeBody(entry as ExchangeEntry, api, request) : ''}
+      body: html`${isExchange ? exchangeBody(entry as ExchangeEntry, why, api, request) : ''}
 <section aria-labelledby="entry"><h2 id="entry">Entry ${index}${origin === null ? '' : html` of <code>${origin}</code>`}</h2>
 ${proof ?? (origin === null ? html`<p><a class="button" href="/exchanges/${index}?proof=1#entry">Verify that it is in the log</a></p>` : html`<p class="quiet">It was verified when it was taken; <code>weir audit verify</code> does so again beside the copy.</p>`)}
 <details${isExchange ? '' : html` open`}><summary>As it was written</summary><pre class="text" tabindex="0">${JSON.stringify(entry, null, 2)}</pre></details></section>`,
@@ -55,8 +57,9 @@ async function proven(api: Api, request: PageRequest, index: string, keys: Excha
   return html`<p class="good" role="status">✓ Verified: the entry is in the log of ${origin} that the signed checkpoint of ${count(Number(size))} entries covers, ${proof.proof.length} hashes away from its root. <a href="/api/v1/audit/${index}/proof">The proof</a></p>`;
 }
 
-function exchangeBody(entry: ExchangeEntry, api: Api, request: PageRequest): Html {
+function exchangeBody(entry: ExchangeEntry, why: DeskAnswer | undefined, api: Api, request: PageRequest): Html {
   const action = actionOf(entry);
+  const reasons = why?.status === 200 ? (why.body as { readonly decisions: readonly ExplainedRecordJson[] }).decisions : [];
   return html`
 <p class="lead">${action === undefined ? '' : html`${actionBadge(action)} `}${sentence(entry)}</p>
 <dl class="facts">
@@ -65,7 +68,8 @@ function exchangeBody(entry: ExchangeEntry, api: Api, request: PageRequest): Htm
 <div><dt>Answered</dt><dd>${entry.status}${entry.error_code === undefined ? '' : html` <code>${entry.error_code}</code>`}${entry.upstream_status === undefined ? '' : html`, upstream ${entry.upstream_status}`}</dd></div><div><dt>Took</dt><dd>${Math.round(entry.duration_ms)} ms${entry.time_to_first_byte_ms === undefined ? '' : html`, first byte after ${Math.round(entry.time_to_first_byte_ms)} ms`}</dd></div>
 <div><dt>Held</dt><dd>at most ${count(entry.held_chars_max)} characters, ${Math.round(entry.held_ms_total)} ms in all</dd></div>${entry.session_id === undefined ? '' : html`<div><dt>Session</dt><dd><code>${entry.session_id}</code></dd></div>`}
 </dl>
-${decision('Prompt', entry.input)}${decision('Answer', entry.output)}${lateDecision(entry.late)}`;
+${why === undefined || why.status === 200 ? '' : html`<p class="quiet">Its reasons cannot be told rule by rule: ${messageOf(why)}.</p>`}
+${decision('Prompt', entry.input, reasons.find(({ direction }) => direction === 'input'))}${decision('Answer', entry.output, reasons.find(({ direction }) => direction === 'output'))}${lateDecision(entry.late)}`;
 }
 
 function sentence({ outcome, input, output, error_code: code }: ExchangeEntry): Piece {
@@ -81,7 +85,7 @@ function policyLink(policy: string | undefined, api: Api, request: PageRequest):
   return html`<a href="/policies/${id}${/^\d{1,9}$/.test(revision) ? `?revision=${revision}` : ''}"><code>${policy}</code></a>`;
 }
 
-function decision(title: string, made: DecisionRecord | undefined): Piece {
+function decision(title: string, made: DecisionRecord | undefined, why: ExplainedRecordJson | undefined): Piece {
   if (made === undefined) return '';
   const { action, triggered_rules: rules, classifier_results: results, coverage, degraded, redactions, latency_ms: latencyMs, facts, shadow } = made;
   return html`<section><h2>${title} ${actionBadge(action)}</h2>
@@ -89,7 +93,12 @@ function decision(title: string, made: DecisionRecord | undefined): Piece {
 ${facts?.context === undefined ? '' : html`<div><dt>Context that rules read</dt><dd>${Object.entries(facts.context).map(([key, value]) => html`<code>${key}</code> ${value === null ? html`<span class="quiet">none</span>` : String(value)} `)}</dd></div>`}
 <div><dt>Looked at</dt><dd>${names(coverage.screened, coverage.nothing_to_screen === true ? 'there was nothing' : 'nothing')}</dd></div>${coverage.exempt.length === 0 ? '' : html`<div><dt>Exempt</dt><dd>${coverage.exempt.map(({ carrier, rule }) => html`<code>${carrier}</code> by ${rule} `)}</dd></div>`}${coverage.opaque.length === 0 ? '' : html`<div><dt>Not readable</dt><dd>${coverage.opaque.map(({ carrier, kind, treatment }) => html`<code>${carrier}</code> ${kind}: ${treatment} `)}</dd></div>`}
 ${shadow === undefined ? '' : html`<div><dt>Shadow <code>${shadow.policy}</code></dt><dd>would have: ${actionBadge(shadow.action)} ${names(shadow.triggered_rules)}</dd></div>`}</dl>
-${scoreBars(linesOf(results))}</section>`;
+${reasonsBody(why)}<h3>Scores</h3>${scoreBars(linesOf(results))}</section>`;
+}
+
+function reasonsBody(why: ExplainedRecordJson | undefined): Piece {
+  if (why === undefined) return '';
+  return html`<h3>Why</h3>${why.problem === undefined ? '' : html`<p class="quiet">${why.problem}</p>`}${why.rules === undefined ? '' : ruleTraces(why.triggered_rules ?? [], why.rules)}`;
 }
 
 function lateDecision(late: LateRecord | undefined): Piece {

@@ -99,7 +99,7 @@ async function difference(api: Api, request: PageRequest): Promise<DeskAnswer> {
   const query = new URLSearchParams({ from: String(from), to: String(to) });
   return page(api, request, {
     title: `${id}: revision ${from} to ${to}`, at: '/policies', json: `/api/v1/policies/${id}/diff?${from === 0 ? `to=${to}` : query.toString()}`,
-    body: html`<p><a href="/policies/${id}">Policy ${id}</a>: ${count(added)} lines added, ${count(removed)} removed</p>
+    body: html`<p><a href="/policies/${id}">Policy ${id}</a>: lines added ${count(added)}, removed ${count(removed)}</p>
 <pre class="text diff" tabindex="0">${diff.replace(/\n$/, '').split('\n').map((line) => html`<span class="d-${KINDS[line[0] ?? ' '] ?? 'same'}">${line}
 </span>`)}</pre>`,
   });

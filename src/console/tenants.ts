@@ -2,14 +2,13 @@
  * Tenants with their keys and what they used. A key that is made stands in the one page that answers the form, which no
  * browser keeps, and nowhere else.
  */
-import type { DeskAnswer } from '../admin/desk.ts';
+import { fault, type DeskAnswer } from '../admin/desk.ts';
 import type { Api, Page, PageRequest } from '../admin/pages.ts';
 import type { TenantSummary } from '../admin/tenants.ts';
 import { html, type Html, type Piece } from './html.ts';
 import { page, proofField, redirect } from './layout.ts';
 import { count, given, names, timeOf } from './parts.ts';
 import { messageOf, Refused, take } from './refusal.ts';
-import { fault } from '../admin/desk.ts';
 
 interface Key {
   readonly from: 'store' | 'file';

@@ -8,8 +8,12 @@ const STATES: Readonly<Record<string, string>> = { 'true': 'holds', 'false': 'do
 export function explanationBody({ policy, action, triggered_rules: rules, degraded, rules: traced }: ExplanationJson): Html {
   return html`<p class="lead">${actionBadge(action)} by ${names(rules, 'the default, since no rule decided')}, policy <code>${policy}</code></p>
 ${degraded.length === 0 ? '' : html`<p class="fault">A fail mode decided for ${names(degraded)}.</p>`}
-<ol class="trace">${traced.map(({ rule, action: of, state, reason, trace }) => html`
-<li class="s-${state}"><details${rules.includes(rule) ? html` open` : ''}><summary><code>${rule}</code> ${actionBadge(of)} <strong>${STATES[state] ?? state}</strong> <span class="quiet">${reason}</span></summary>${trace === undefined ? html`<p class="quiet">It was not tried.</p>` : html`<ul>${branch(trace)}</ul>`}</details></li>`)}
+${ruleTraces(rules, traced)}`;
+}
+
+export function ruleTraces(decided: readonly string[], traced: ExplanationJson['rules']): Html {
+  return html`<ol class="trace">${traced.map(({ rule, action: of, state, reason, trace }) => html`
+<li class="s-${state}"><details${decided.includes(rule) ? html` open` : ''}><summary><code>${rule}</code> ${actionBadge(of)} <strong>${STATES[state] ?? state}</strong> <span class="quiet">${reason}</span></summary>${trace === undefined ? html`<p class="quiet">It was not tried.</p>` : html`<ul>${branch(trace)}</ul>`}</details></li>`)}
 </ol>`;
 }
 

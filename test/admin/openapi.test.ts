@@ -161,6 +161,7 @@ t.test('what is answered is what it says', async (t) => {
   for (const path of ['/api/v1/tenants', '/api/v1/usage', '/api/v1/usage?from=then', '/api/v1/tenants/default/keys', '/api/v1/tenants/nobody/keys', '/api/v1/audit?limit=3', '/api/v1/audit?limit=0', '/api/v1/audit?since=then', '/api/v1/audit/0', '/api/v1/audit/999999', '/api/v1/audit/x', '/api/v1/audit/checkpoint', '/api/v1/audit/999999/proof', '/api/v1/session', '/api/v1/sessions', '/api/v1/login/callback?code=x']) await ask('GET', path);
   await until(async () => (await fetch(`${house.adminUrl}/api/v1/audit/0/proof`, { headers: { authorization: `Bearer ${house.token}` } })).status === 200, 'a checkpoint');
   await ask('GET', '/api/v1/audit/0/proof');
+  for (const index of [0, 1, 999_999]) await ask('GET', `/api/v1/audit/${index}/explain`);
   const made = await ask('POST', '/api/v1/tenants/default/keys', { body: '{"name":"one"}' });
   await ask('POST', '/api/v1/tenants/default/keys', { body: '{"nam":"one"}' });
   await ask('GET', '/api/v1/tenants/default/keys');

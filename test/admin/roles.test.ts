@@ -33,6 +33,7 @@ const CALLS: Readonly<Record<string, (house: House, round: number, token: string
   listTenants: async () => ({ path: '/api/v1/tenants' }),
   listAuditEntries: async () => ({ path: '/api/v1/audit' }),
   readAuditEntry: async (house) => ({ path: `/api/v1/audit/${await exchangeIndex(house)}` }),
+  explainAuditEntry: async (house) => ({ path: `/api/v1/audit/${await exchangeIndex(house)}/explain` }),
   proveAuditEntry: async (house) => ({ path: `/api/v1/audit/${await exchangeIndex(house)}/proof` }),
   readCheckpoint: async () => ({ path: '/api/v1/audit/checkpoint' }),
   shipAuditEntries: async () => ({ path: '/api/v1/ship/test%2Fone', body: { size: 0, from: 0, segment: 0, entries: [], checkpoints: [], rest: [] } }),

@@ -9,7 +9,8 @@ import t from 'tap';
 import type { Io } from '../../src/cli/command.ts';
 import { policy } from '../../src/cli/policy.ts';
 import { CASES_RUN_MAX } from '../../src/policy/trial.ts';
-import { blocking, openHouse, type House } from '../helpers/house.ts';
+import { ask } from '../helpers/admin.ts';
+import { blocking, openHouse, until, type House } from '../helpers/house.ts';
 
 t.setTimeout(300_000);
 
@@ -75,6 +76,40 @@ t.test('an explanation is what weir policy explain prints', async (t) => {
   t.equal(await house.chat('a Plover'), 200, 'and nothing enforced');
   const odd = 'a\u0085\u007f\ufffe \ud83d\ude00 Osprey';
   t.equal((await post(house, '/acme/explain', { text: odd })).body.action, 'block', 'a text may hold what YAML does not take');
+});
+
+t.test('a recorded exchange is explained as weir policy explain --request does, by the revision that decided', async (t) => {
+  const house = await openHouse(t, { files: { 'acme.yaml': FILE } });
+  const { adminUrl, token } = house;
+  await house.chat('a Fileword');
+  await house.chat('to ana@example.com');
+  await house.api('PUT', '/acme', FILE.replace('Fileword]', 'Heron]'));
+  await house.chat('a Heron to ana@example.com');
+  await house.api('PUT', '/acme?parent=1', FILE.replace('Fileword]', 'Osprey]'));
+  const found = async (): Promise<readonly { readonly index: number; readonly request_id: string; readonly policy: string }[]> => (await ask(adminUrl, '/api/v1/audit?kind=exchange', { token })).body.entries;
+  await until(async () => (await found()).length === 3, 'the exchanges on disk');
+  const entries = await found();
+  for (const { index, request_id: id, policy: decided } of entries) {
+    const { status, body } = await ask(adminUrl, `/api/v1/audit/${index}/explain`, { token });
+    t.equal(status, 200, JSON.stringify(body).slice(0, 200));
+    t.same(body, await printed(house, 'explain', '--request', id, ...(decided === 'acme@1' ? [] : ['--policy', join(house.dir, 'policies/acme.yaml')])), decided);
+  }
+  t.match((await ask(adminUrl, `/api/v1/audit/${entries[0]!.index}/explain`, { token })).body.decisions, [{ direction: 'input', policy: 'acme@1', recorded: { action: 'block', rules: ['word'] }, action: 'block', problem: undefined, rules: [{ rule: 'word', state: 'true' }, {}, {}] }]);
+  writeFileSync(join(house.dir, 'policies/acme.yaml'), FILE.replace('Fileword]', 'Kite]'));
+  await until(async () => (await ask(adminUrl, `/api/v1/audit/${entries[2]!.index}/explain`, { token })).status === 409, 'the file is another one');
+  t.match(await ask(adminUrl, `/api/v1/audit/${entries[2]!.index}/explain`, { token }), { body: { error: { code: 'not_explained', message: /that revision is not here any more/ } } });
+  t.equal((await ask(adminUrl, `/api/v1/audit/${entries[0]!.index}/explain`, { token })).status, 200, 'the store keeps its own');
+});
+
+t.test('what becomes of a text: its explanation, what was found, what comes out', async (t) => {
+  const house = await openHouse(t, { files: { 'acme.yaml': FILE } });
+  const { body } = await post(house, '/acme/screen', { text: 'to ana@example.com', direction: 'output' });
+  const { results, text, ...explanation } = body;
+  t.same(explanation, (await post(house, '/acme/explain', { text: 'to ana@example.com', direction: 'output' })).body);
+  t.equal(text, 'to [EMAIL]');
+  t.match(results.find(({ category }: { category: string }) => category === 'EMAIL'), { classifier_id: 'pii', label: 'EMAIL', spans: [{ start: 3, end: 18 }] });
+  t.match(await post(house, '/acme/screen', { text: 'a Fileword' }), { status: 200, body: { action: 'block', text: '' } });
+  t.match(await post(house, '/acme/screen', { scores: { 'pii.EMAIL': 1 } }), { status: 400, body: { error: { message: /text is missing/ } } });
 });
 
 t.test('cases are what weir policy test prints', async (t) => {

@@ -182,6 +182,8 @@ t.test('an exchange is found, explained, and its entry verified', async (t) => {
   const shown = await admin.get(`/exchanges/${index}`);
   t.match(shown.text, /a-block">block.*<code>word<\/code>.*acme@2.*Verify that it is in the log/s);
   await until(async () => (await admin.get(`/exchanges/${index}?proof=1`)).text.includes('✓ Verified'), 'a checkpoint that covers it');
+  t.match(shown.text, /<h3>Why<\/h3><ol class="trace">.*<code>patterns\.word gte 1<\/code>: 1\.000/s, 'rule by rule');
+  t.match((await admin.get('/exchanges/0')).text, /Why.*does not hold/s, 'and what was decided by a file');
   t.match(await admin.get('/exchanges/999999'), { status: 404, text: /Not here/ });
 });
 

@@ -10,9 +10,9 @@ import type { ExchangeRecord } from '../../contract/exchange.ts';
 import { FAIL_MODES, type FailMode } from '../../contract/policy.ts';
 import { DIRECTIONS, type Context, type Direction } from '../../contract/screening.ts';
 import { policyKey } from '../../policy/source.ts';
-import { explain, explanationJson, type Explanation } from '../../policy/explain.ts';
-import { recordedDecisions, redecide, type RecordedDecision } from '../../policy/recorded.ts';
-import { decisiveFacts } from '../../policy/stricter.ts';
+import { explanationJson, type Explanation } from '../../policy/explain.ts';
+import { explainedJson, explainRecorded, type ExplainedRecord } from '../../policy/explained.ts';
+import { recordedDecisions } from '../../policy/recorded.ts';
 import { explainOn } from '../../rehearsal.ts';
 import { ClassifierPool } from '../../runtime.ts';
 import type { ScreeningPlan } from '../../screen/plan.ts';
@@ -98,25 +98,10 @@ async function explainRequest(requestId: string, options: RequestOptions, io: Io
   const plan = await takePolicy(options.named ?? decided, { ...options, failMode }, io, pool);
   const name = nameOf(plan.policy);
   if (name !== first.policy) return fail(`the exchange was decided by ${first.policy}, and what is here is ${name}; name a file of that revision with --policy`);
-  const explained = decisions.map((one) => explainRecorded(one, plan));
-  if (options.json) io.stdout(`${JSON.stringify({ request_id: requestId, decisions: explained.map((one) => recordedJson(one, plan)) })}\n`);
+  const explained = decisions.map((one) => explainRecorded(one, plan.policy, plan.failMode));
+  if (options.json) io.stdout(`${JSON.stringify({ request_id: requestId, decisions: explained.map((one) => explainedJson(one, plan.policy)) })}\n`);
   else io.stdout(explained.map((one) => recordedText(one, plan)).join('\n'));
   return explained.some(({ problem }) => problem !== undefined) ? 1 : 0;
-}
-
-interface ExplainedRecord {
-  readonly recorded: RecordedDecision;
-  readonly explanation?: Explanation;
-  readonly problem?: string;
-}
-
-function explainRecorded(recorded: RecordedDecision, { policy, failMode }: ScreeningPlan): ExplainedRecord {
-  const { gap } = redecide(policy, recorded, [policy], failMode);
-  if (recorded.facts === undefined) return { recorded, problem: 'the entry holds several decisions, or was written before facts were recorded' };
-  const { facts, claims } = recorded.facts;
-  const explanation = explain(policy, decisiveFacts(policy, facts, failMode, claims), failMode);
-  if (gap === 'other decision') return { recorded, explanation, problem: 'on the recorded scores the policy decides otherwise: the decision was made on more than its entry holds' };
-  return gap === undefined ? { recorded, explanation } : { recorded, explanation, problem: `the entry does not hold all that the policy reads: ${gap}` };
 }
 
 async function findExchange(dir: string, requestId: string): Promise<ExchangeRecord | undefined> {
@@ -125,10 +110,6 @@ async function findExchange(dir: string, requestId: string): Promise<ExchangeRec
 }
 
 // Printing.
-
-function recordedJson({ recorded: { direction, action, rules }, explanation, problem }: ExplainedRecord, plan: ScreeningPlan): object {
-  return { direction, recorded: { action, rules }, ...(problem === undefined ? {} : { problem }), ...(explanation === undefined ? {} : explanationJson(plan.policy, explanation)) };
-}
 
 function textOf({ policy }: ScreeningPlan, explanation: Explanation): string {
   const { action, degraded } = explanation.decision;
