@@ -18,6 +18,7 @@ export interface NavEntry {
 
 export const NAV: readonly NavEntry[] = [
   { path: '/', label: 'Overview', needs: 'listAuditEntries', key: 'o' },
+  { path: '/review', label: 'Review', needs: 'listReviews', key: 'r' },
   { path: '/exchanges', label: 'Exchanges', needs: 'listAuditEntries', key: 'e' },
   { path: '/policies', label: 'Policies', needs: 'listPolicies', key: 'p' },
   { path: '/playground', label: 'Playground', needs: 'screenText', key: 'y' },
@@ -59,7 +60,7 @@ ${body}
 <footer>${json === undefined ? '' : html`<a href="${json}" rel="alternate" type="application/json" data-key="J">JSON</a> <code>${json}</code> · `}<button type="button" class="plain" id="keys-button" hidden>Keys <kbd>?</kbd></button></footer>
 <dialog id="keys" aria-labelledby="keys-title"><h2 id="keys-title">Keys</h2>
 <dl class="keys">${entries.map(({ key, label }) => html`<dt><kbd>g</kbd> <kbd>${key}</kbd></dt><dd>${label}</dd>`)}
-<dt><kbd>j</kbd> <kbd>k</kbd></dt><dd>next and previous row</dd><dt><kbd>Enter</kbd></dt><dd>open the row</dd><dt><kbd>/</kbd></dt><dd>search</dd><dt><kbd>n</kbd> <kbd>p</kbd></dt><dd>older, and back</dd><dt><kbd>?</kbd></dt><dd>these keys</dd><dt><kbd>Esc</kbd></dt><dd>leave a field or this list</dd></dl>
+<dt><kbd>j</kbd> <kbd>k</kbd></dt><dd>next and previous row</dd><dt><kbd>Enter</kbd></dt><dd>open the row</dd><dt><kbd>/</kbd></dt><dd>search</dd><dt><kbd>n</kbd> <kbd>p</kbd></dt><dd>older, and back</dd><dt>letters on buttons</dt><dd>press them</dd><dt><kbd>?</kbd></dt><dd>these keys</dd><dt><kbd>Esc</kbd></dt><dd>leave a field or this list</dd></dl>
 <form method="dialog"><button>Close</button></form></dialog>`);
 }
 

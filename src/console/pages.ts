@@ -9,6 +9,7 @@ import { OVERVIEW_PAGE } from './overview.ts';
 import { PLAYGROUND_PAGES } from './playground.ts';
 import { POLICY_EDIT_PAGES } from './policy-edit.ts';
 import { POLICY_PAGES } from './policies.ts';
+import { REVIEW_PAGES } from './review.ts';
 import { guarded, refusalPage, strangerPage } from './refusal.ts';
 import { SETTINGS_PAGES } from './settings.ts';
 import { TENANT_PAGES } from './tenants.ts';
@@ -20,7 +21,7 @@ export interface ConsoleParts extends ExchangeParts {
 
 export function createPages(parts: ConsoleParts): Pages {
   const routes: readonly Page[] = [
-    ...ASSET_PAGES, ...loginPages(parts.hasProvider), OVERVIEW_PAGE, EXCHANGE_LIST_PAGE, ...exchangePages(parts), ...POLICY_PAGES, ...POLICY_EDIT_PAGES, ...PLAYGROUND_PAGES, ...TENANT_PAGES, ...auditPages(parts), ...SETTINGS_PAGES,
+    ...ASSET_PAGES, ...loginPages(parts.hasProvider), OVERVIEW_PAGE, ...REVIEW_PAGES, EXCHANGE_LIST_PAGE, ...exchangePages(parts), ...POLICY_PAGES, ...POLICY_EDIT_PAGES, ...PLAYGROUND_PAGES, ...TENANT_PAGES, ...auditPages(parts), ...SETTINGS_PAGES,
   ];
   return {
     routes: routes.map(guarded),

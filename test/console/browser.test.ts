@@ -9,7 +9,7 @@ import type { Page } from 'playwright-core';
 import { NAV } from '../../src/console/layout.ts';
 import { ask } from '../helpers/admin.ts';
 import { barriers, NO_BROWSER, openBrowser, openWindow, overflow } from '../helpers/browser.ts';
-import { openHouse, until, type House } from '../helpers/house.ts';
+import { openHouse, until, watching, type House } from '../helpers/house.ts';
 
 t.setTimeout(600_000);
 
@@ -121,6 +121,45 @@ for (const scheme of ['light', 'dark'] as const) {
     });
   }
 }
+
+t.test('a reviewer decides item after item by keys alone', { skip: NO_BROWSER }, async (t) => {
+  const house = await openHouse(t, {
+    config: { review: { double_blind_percent: 0 }, tenants: [{ id: 'default', policy: 'acme', upstream: 'local', data: { content: 'original' } }] }, files: { 'acme.yaml': watching('Fileword') },
+  });
+  const items = 15;
+  for (let i = 0; i < items; i++) await house.chat(`the ${i}. Egret says <b>hello</b> \u202Eolleh`);
+  const waiting = async (): Promise<number> => (await ask(house.adminUrl, '/api/v1/reviews', { token: house.token })).body.waiting.low as number;
+  await until(async () => (await waiting()) === items, 'the items');
+  const { page, complaints } = await openWindow(t, await openBrowser(t), house.adminUrl, { width: 1280, scheme: 'light' });
+  await logIn(page, house.token);
+  const picture = async (name: string): Promise<void> => { if (shots !== undefined) await page.screenshot({ path: join(shots, `review-${name}.png`), fullPage: true }); };
+  await page.keyboard.press('g');
+  await Promise.all([page.waitForURL('**/review'), page.keyboard.press('r')]);
+  await picture('queue');
+  t.same([await barriers(page), await overflow(page)], [[], 0]);
+  await Promise.all([page.waitForURL('**/review/rev_*'), page.keyboard.press('t')]);
+  await page.waitForLoadState();
+  t.equal(await page.locator('details[open] pre').count(), 0, 'the text is covered');
+  await page.keyboard.press('v');
+  t.match(await page.locator('details[open] pre').innerText(), /Egret says <b>hello<\/b>/, 'and shown as it is written');
+  await picture('item');
+  t.same([await barriers(page), await overflow(page)], [[], 0]);
+  await page.keyboard.press('/');
+  await page.keyboard.type('a bird, seen');
+  await page.keyboard.press('Escape');
+  const startMs = performance.now();
+  for (let i = 0; i < items; i++) {
+    const before = page.url();
+    await Promise.all([page.waitForURL((url) => url.href !== before), page.keyboard.press(i % 5 === 4 ? 'b' : 'a')]);
+    await page.waitForLoadState();
+  }
+  t.comment(`${((performance.now() - startMs) / items).toFixed(0)} ms for each of ${items} items`);
+  t.equal(new URL(page.url()).pathname, '/review', 'nothing is left');
+  t.equal(await waiting(), 0);
+  const { body: { items: decided } } = await ask(house.adminUrl, '/api/v1/reviews', { token: house.token });
+  t.same([decided.filter(({ resolution }: { resolution: string }) => resolution === 'block').length, decided.length], [3, items]);
+  t.same(complaints, []);
+});
 
 t.test('without JavaScript', { skip: NO_BROWSER }, async (t) => {
   const house = await furnished(t);

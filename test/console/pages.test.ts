@@ -9,22 +9,24 @@ import { PEOPLE_ROLES, ROLES, type Role } from '../../src/contract/people.ts';
 import { ADMIN_ROUTES } from '../../src/admin/server.ts';
 import { ask, tokenFor } from '../helpers/admin.ts';
 import { sendForm, visit, type Visitor } from '../helpers/console.ts';
-import { blocking, openHouse, until, type House } from '../helpers/house.ts';
+import { blocking, openHouse, until, watching, type House } from '../helpers/house.ts';
 
 t.setTimeout(300_000);
 
 const { routes } = createPages({ hasProvider: false, keys: async () => [] });
 const EVERYWHERE = ['open', 'people'];
 
-async function furnished(t: Parameters<typeof openHouse>[0]): Promise<{ readonly house: House; readonly index: number }> {
-  const house = await openHouse(t, { files: { 'acme.yaml': blocking('Fileword') } });
-  await house.chat('Heron');
+async function furnished(t: Parameters<typeof openHouse>[0]): Promise<{ readonly house: House; readonly index: number; readonly review: string }> {
+  const house = await openHouse(t, { config: { review: { double_blind_percent: 0 } }, files: { 'acme.yaml': watching('Fileword') } });
+  await house.chat('Heron and Egret');
   await house.api('PUT', '/acme', blocking('Heron'));
   await house.api('PUT', '/acme?parent=1', blocking('Osprey'));
   await house.chat('Osprey');
   const exchanges = async (): Promise<readonly { readonly index: number }[]> => (await ask(house.adminUrl, '/api/v1/audit?kind=exchange', { token: house.token })).body.entries;
   await until(async () => (await exchanges()).length === 2, 'the exchanges on disk');
-  return { house, index: (await exchanges())[0]!.index };
+  const reviews = async (): Promise<readonly { readonly review_id: string }[]> => (await ask(house.adminUrl, '/api/v1/reviews', { token: house.token })).body.items;
+  await until(async () => (await reviews()).length === 1, 'the review');
+  return { house, index: (await exchanges())[0]!.index, review: (await reviews())[0]!.review_id };
 }
 
 async function visitors(house: House): Promise<Readonly<Record<string, Visitor>>> {
@@ -39,8 +41,8 @@ t.test('each page stands on a route of the API', async (t) => {
 });
 
 t.test('each role gets the pages whose API it has', async (t) => {
-  const { house, index } = await furnished(t);
-  const paths: Readonly<Record<string, string>> = { '/exchanges/:index': `/exchanges/${index}`, '/policies/:id': '/policies/acme', '/policies/:id/diff': '/policies/acme/diff', '/policies/:id/edit': '/policies/acme/edit', '/new-policy': '/new-policy?id=other', '/tenants/:tenant': '/tenants/default' };
+  const { house, index, review } = await furnished(t);
+  const paths: Readonly<Record<string, string>> = { '/exchanges/:index': `/exchanges/${index}`, '/policies/:id': '/policies/acme', '/policies/:id/diff': '/policies/acme/diff', '/policies/:id/edit': '/policies/acme/edit', '/new-policy': '/new-policy?id=other', '/tenants/:tenant': '/tenants/default', '/review/:id': `/review/${review}` };
   const all = await visitors(house);
   for (const { method, path, needs } of routes.filter((page) => page.method === 'GET' && page.needs !== 'open')) {
     const at = paths[path] ?? path;
@@ -71,6 +73,7 @@ t.test('a form without the proof of its session changes nothing', async (t) => {
   const forms: readonly (readonly [string, Readonly<Record<string, string>>])[] = [
     ['/policies/acme/edit', { text: blocking('Kite'), parent: '2', comment: '', do: 'store' }], ['/policies/acme/rollback', { revision: '1', parent: '2' }], ['/playground', { policy: 'acme', direction: 'input', text: 'Osprey' }],
     ['/tenants/default/keys', { name: 'x' }], ['/settings/tokens', { name: 'x', role: 'auditor' }], ['/settings/sessions/ses_0000000000000000/revoke', {}], ['/settings/tokens/tok_0000000000000000/revoke', {}], ['/tenants/default/keys/k/revoke', {}], ['/logout', {}],
+    ['/review/next', {}], ['/review/rev_x/claim', {}], ['/review/rev_x/verdict', { fence: '1', resolution: 'allow' }], ['/review/rev_x/release', { fence: '1' }], ['/review/rev_x/appeal', { reason: 'x' }],
   ];
   t.same(routes.filter(({ method, needs }) => method === 'POST' && needs !== 'open').map(({ path }) => path).length, forms.length, 'every form');
   const count = async (): Promise<number> => (await ask(house.adminUrl, '/api/v1/audit', { token: house.token })).body.entries.length as number;

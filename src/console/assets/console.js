@@ -1,6 +1,6 @@
 /*
  * Keys for the console; every page works without this. It asks nothing of the network, keeps nothing, and writes no markup.
- *   ?  the keys    g and a letter  a page    j k  rows    Enter  open    /  search    n p  older, newer    e  edit    J  JSON
+ *   ?  the keys    g and a letter  a page    j k  rows    Enter  open    /  search    n p  older, newer    e  edit    J  JSON    letters on buttons press them
  */
 'use strict';
 {
@@ -45,7 +45,8 @@
     }
     const jump = Date.now() < jumpUntil && /^[a-z]$/.test(event.key) ? document.querySelector(`a[data-go="${event.key}"]`) : null;
     jumpUntil = 0;
-    const act = jump === null ? (Object.hasOwn(KEYS, event.key) ? KEYS[event.key] : undefined) : () => jump.click();
+    const pressed = /^[a-z]$/.test(event.key) ? document.querySelector(`[data-press="${event.key}"]`) : null;
+    const act = jump !== null ? () => jump.click() : pressed !== null ? () => pressed.click() : Object.hasOwn(KEYS, event.key) ? KEYS[event.key] : undefined;
     if (act === undefined) return;
     event.preventDefault();
     act();

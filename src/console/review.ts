@@ -1,0 +1,133 @@
+/**
+ * The review queue for people: what waits, one item at a time, a key for every verdict. A text lies under a cover until
+ * it is asked for. Whoever decides an item is given the next at once. The claim's fence goes with every form of an item.
+ */
+import type { DeskAnswer } from '../admin/desk.ts';
+import type { Api, Page, PageRequest } from '../admin/pages.ts';
+import { RESOLUTIONS, REVIEW_STATUSES, type ReviewItem, type Verdict } from '../contract/review.ts';
+import { SEVERITIES, type Severity } from '../contract/screening.ts';
+import { html, type Html, type Piece } from './html.ts';
+import { page, proofField, redirect } from './layout.ts';
+import { actionBadge, choice, count, given, givenNumber, link, names, scoreBars, shortId, timeOf } from './parts.ts';
+import { messageOf, take } from './refusal.ts';
+
+type Shown = Omit<ReviewItem, 'action'> & { readonly action: string | null; readonly covered: boolean };
+
+interface ReviewPage {
+  readonly items: readonly Shown[];
+  readonly waiting: Readonly<Record<Severity, number>> | null;
+  readonly next: string | null;
+}
+
+interface Content {
+  readonly state: 'there' | 'erased' | 'absent' | 'damaged';
+  readonly texts?: { readonly texts: readonly { readonly place: string; readonly role?: string; readonly text: string }[]; readonly cut: number };
+}
+
+interface Claim {
+  readonly item: { readonly review_id: string } | null;
+  readonly fence: number | null;
+}
+
+const ROWS_MAX = 50;
+/** A verdict, its button and its key. */
+const VERDICTS = [{ resolution: 'allow', label: 'Allow', key: 'a' }, { resolution: 'block', label: 'Block', key: 'b' }, { resolution: 'escalate_legal', label: 'To legal', key: 'l' }] as const satisfies readonly { readonly resolution: (typeof RESOLUTIONS)[number]; readonly label: string; readonly key: string }[];
+const WITHOUT_TEXT: Readonly<Record<Exclude<Content['state'], 'there'>, string>> = { absent: 'No text was kept: its tenant does not ask for it (data.content).', erased: 'The text was erased.', damaged: 'What lies there is not what was sealed.' };
+
+// The queue.
+
+async function queue(api: Api, request: PageRequest, told: Piece = ''): Promise<DeskAnswer> {
+  const { query } = request;
+  const asked = { status: given(query, 'status'), severity: given(query, 'severity'), tenant: given(query, 'tenant'), before: given(query, 'before', 400), limit: ROWS_MAX };
+  const { items, waiting, next } = await take<ReviewPage>(api, request, 'listReviews', { query: asked });
+  return page(api, request, {
+    title: 'Review', at: '/review', json: link('/api/v1/reviews', new URLSearchParams(), asked),
+    body: html`${told}
+${waiting === null ? '' : html`<dl class="facts">${[...SEVERITIES].reverse().map((severity) => html`<div><dt>${severity}</dt><dd>${count(waiting[severity])} waiting</dd></div>`)}</dl>`}
+${api.may(request.actor, 'nextReview') ? html`<form method="post" action="/review/next">${proofField(request)}<button data-press="t">Take the next <kbd>t</kbd></button></form>` : ''}
+<form method="get" class="filter" role="search">${choice('Status', 'status', [['', 'any'], ...REVIEW_STATUSES.map((word) => [word, word] as const)], query.get('status'))}${choice('Severity', 'severity', [['', 'any'], ...SEVERITIES.map((word) => [word, word] as const)], query.get('severity'))}<div class="field"><button>Show</button></div></form>
+${items.length === 0 ? html`<p>Nothing is there.</p>` : html`<div class="scroll" tabindex="0" role="region" aria-label="Items"><table class="rows"><thead><tr><th scope="col">Came (UTC)</th><th scope="col">Severity</th><th scope="col">Status</th><th scope="col">Due (UTC)</th><th scope="col">Tenant</th><th scope="col">Rules</th><th scope="col">Resolution</th></tr></thead><tbody>${items.map((item) => html`
+<tr data-row><td><a href="/review/${item.review_id}" data-open>${timeOf(item.created_at)}</a></td><td>${item.severity}</td><td>${item.status.replace('_', ' ')}${item.reviewer_id === null || item.status === 'resolved' ? '' : html` <bdi>${item.reviewer_id}</bdi>`}</td><td>${timeOf(item.due_at)}</td><td>${item.tenant_id}</td><td>${names(item.triggered_rules, '–')}</td><td>${item.resolution ?? '–'}</td></tr>`)}
+</tbody></table></div>`}
+${next === null ? '' : html`<p><a class="button" rel="next" href="${link('/review', query, { before: next })}">Older</a></p>`}`,
+  });
+}
+
+// One item.
+
+async function item(api: Api, request: PageRequest, told: Piece = '', status = 200): Promise<DeskAnswer> {
+  const id = request.names['id']!;
+  const found = await take<Shown & { readonly verdicts: readonly Verdict[] }>(api, request, 'readReview', { names: { id } });
+  const content = api.may(request.actor, 'readReviewContent') ? await take<Content>(api, request, 'readReviewContent', { names: { id } }) : undefined;
+  const fence = givenNumber(request.query, 'fence') ?? givenNumber(request.form, 'fence');
+  const isMine = fence !== undefined && found.status === 'in_review' && found.reviewer_id === request.actor.name;
+  return page(api, request, {
+    title: `Review: ${found.severity}`, at: '/review', status, json: `/api/v1/reviews/${id}`,
+    body: html`${told}
+<dl class="facts"><div><dt>Item</dt><dd>${shortId(found.review_id, 16)}</dd></div><div><dt>Tenant</dt><dd>${found.tenant_id}</dd></div><div><dt>Direction</dt><dd>${found.direction}</dd></div><div><dt>Status</dt><dd>${found.status.replace('_', ' ')}${found.reviewer_id === null || found.status === 'resolved' ? '' : html`, <bdi>${found.reviewer_id}</bdi>`}</dd></div><div><dt>Due (UTC)</dt><dd>${timeOf(found.due_at)}</dd></div><div><dt>Round</dt><dd>${found.round}${found.double_blind ? ', two people' : ''}</dd></div><div><dt>Rules</dt><dd>${names(found.triggered_rules)}</dd></div><div><dt>Policy</dt><dd>${found.policy}</dd></div>${found.action === null ? '' : html`<div><dt>Meanwhile</dt><dd>${actionBadge(found.action)}</dd></div>`}${found.resolution === null ? '' : html`<div><dt>Resolution</dt><dd><strong>${found.resolution}</strong></dd></div>`}</dl>
+${isMine ? verdictForm(request, id, fence) : claimForm(api, request, found)}
+${content === undefined ? '' : textOf(content)}
+<h2>Scores</h2>${found.covered ? html`<p class="quiet">Covered: two people decide this item without each other, and without the scores.</p>` : scoreBars(found.classifier_results.map(({ classifier_id: classifier, category, score, unknown }) => ({ name: `${classifier}.${category}`, ...(score === undefined ? {} : { score }), ...(unknown === undefined ? {} : { unknown }) })))}
+${found.verdicts.length === 0 ? '' : html`<h2>Verdicts</h2><ul>${found.verdicts.map(({ reviewer_id: by, resolution, created_at: at, notes, categories, round }) => html`<li>Round ${round}: <strong>${resolution}</strong> by <bdi>${by}</bdi>, ${timeOf(at)}${categories.length === 0 ? '' : html`: ${names(categories)}`}${notes === '' ? '' : html`<p>${notes}</p>`}</li>`)}</ul>`}
+${found.status === 'resolved' && api.may(request.actor, 'appealReview') ? html`<form method="post" action="/review/${id}/appeal" class="filter">${proofField(request)}<div class="field"><label for="f-reason">Object, because</label><input id="f-reason" name="reason" required maxlength="4000" autocomplete="off"></div><div class="field"><button>Have others decide it</button></div></form>` : ''}`,
+  });
+}
+
+function verdictForm(request: PageRequest, id: string, fence: number): Html {
+  return html`<form method="post" action="/review/${id}/verdict" class="filter">${proofField(request)}<input type="hidden" name="fence" value="${String(fence)}">
+<div class="field"><label for="f-categories">Categories that you see, with commas between</label><input id="f-categories" name="categories" maxlength="2000" autocomplete="off" spellcheck="false"></div><div class="field"><label for="f-notes">Notes</label><input id="f-notes" name="notes" maxlength="4000" autocomplete="off" data-search></div>
+<div class="field">${VERDICTS.map(({ resolution, label, key }) => html`<button name="resolution" value="${resolution}" data-press="${key}">${label} <kbd>${key}</kbd></button> `)}</div></form>
+<form method="post" action="/review/${id}/release">${proofField(request)}<input type="hidden" name="fence" value="${String(fence)}"><button class="plain" data-press="r">Give it back <kbd>r</kbd></button></form>`;
+}
+
+function claimForm(api: Api, request: PageRequest, { review_id: id, status }: Shown): Piece {
+  if (status === 'resolved' || !api.may(request.actor, 'claimReview')) return '';
+  return html`<form method="post" action="/review/${id}/claim">${proofField(request)}<button data-press="t">Take it <kbd>t</kbd></button></form>`;
+}
+
+/** Under a cover, since what waits for people is seldom nice. */
+function textOf({ state, texts }: Content): Html {
+  if (state !== 'there' || texts === undefined) return html`<h2>Text</h2><p class="quiet">${WITHOUT_TEXT[state as keyof typeof WITHOUT_TEXT]}</p>`;
+  return html`<h2>Text</h2><details><summary data-press="v">Show the text <kbd>v</kbd></summary>${texts.texts.map(({ place, role, text }) => html`<p class="quiet">${role === undefined ? '' : `${role}, `}<code>${place}</code></p><pre class="text"><bdi>${text}</bdi></pre>`)}${texts.cut === 0 ? '' : html`<p class="quiet">${count(texts.cut)} characters were not kept.</p>`}</details>`;
+}
+
+// What forms do.
+
+async function next(api: Api, request: PageRequest): Promise<DeskAnswer> {
+  const { item: found, fence } = await take<Claim>(api, request, 'nextReview');
+  return redirect(found === null ? '/review' : `/review/${found.review_id}?fence=${fence}`);
+}
+
+async function claim(api: Api, request: PageRequest): Promise<DeskAnswer> {
+  const id = request.names['id']!;
+  const { fence } = await take<Claim>(api, request, 'claimReview', { names: { id } });
+  return redirect(`/review/${id}?fence=${fence}`);
+}
+
+async function verdict(api: Api, request: PageRequest): Promise<DeskAnswer> {
+  const { form, names: { id } } = request;
+  const categories = (given(form, 'categories', 2_000) ?? '').split(',').map((one) => one.trim()).filter((one) => one !== '');
+  const answer = await api.call('decideReview', request, { names: { id: id! }, body: { fence: givenNumber(form, 'fence'), resolution: given(form, 'resolution'), categories, notes: form.get('notes')?.slice(0, 4_000) ?? '' } });
+  return answer.status === 200 ? next(api, request) : item(api, request, html`<p class="fault" role="alert">${messageOf(answer)}</p>`, answer.status);
+}
+
+async function release(api: Api, request: PageRequest): Promise<DeskAnswer> {
+  await take(api, request, 'releaseReview', { names: { id: request.names['id']! }, body: { fence: givenNumber(request.form, 'fence') } });
+  return redirect('/review');
+}
+
+async function appeal(api: Api, request: PageRequest): Promise<DeskAnswer> {
+  const id = request.names['id']!;
+  await take(api, request, 'appealReview', { names: { id }, body: { reason: request.form.get('reason') ?? '' } });
+  return redirect(`/review/${id}`);
+}
+
+export const REVIEW_PAGES: readonly Page[] = [
+  { method: 'GET', path: '/review', needs: 'listReviews', meaning: 'what waits for a person', run: (api, request) => queue(api, request) },
+  { method: 'GET', path: '/review/:id', needs: 'readReview', meaning: 'one item of the review queue', run: (api, request) => item(api, request) },
+  { method: 'POST', path: '/review/next', needs: 'nextReview', meaning: 'take the most urgent item', run: next },
+  { method: 'POST', path: '/review/:id/claim', needs: 'claimReview', meaning: 'take an item', run: claim },
+  { method: 'POST', path: '/review/:id/verdict', needs: 'decideReview', meaning: 'decide an item, and take the next', run: verdict },
+  { method: 'POST', path: '/review/:id/release', needs: 'releaseReview', meaning: 'give an item back', run: release },
+  { method: 'POST', path: '/review/:id/appeal', needs: 'appealReview', meaning: 'object to a resolution', run: appeal },
+];
