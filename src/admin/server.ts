@@ -189,6 +189,8 @@ function mountPage(scope: FastifyInstance, { method, path, needs, bytesMax = BOD
     // Before the body is read.
     onRequest: async (request, reply) => {
       const found = needs === 'open' ? (door.isCrossSite(request.raw) ? CROSS_SITE : NOBODY) : await door.admit(request.raw, PEOPLE_ROLES, 'form');
+      // Browsers keep a strict cookie back from who follows a link of another site; from a page of ours it comes.
+      if ('status' in found && found.status === 401 && method === 'GET' && request.headers['sec-fetch-site'] === 'cross-site') return send(reply, pages.again(request.url));
       if ('status' in found) return send(reply, pages.refused(found, request.url));
       admitted.set(request, found);
       if (!api.may(found.actor, needs)) return send(reply, refusedTo(requestOf(request, found), await api.call(needs, requestOf(request, found))));

@@ -23,7 +23,7 @@ export function columnChart({ title, columns, totalName, markedName, timeName }:
   const y = (value: number): number => Math.round(((HEIGHT - FOOT - 12) * value * 10) / most) / 10;
   const every = Math.max(1, Math.ceil(columns.length / 8));
   return html`<figure><figcaption>${title} <span class="quiet"><span class="swatch marked"></span> ${markedName} <span class="swatch"></span> the others</span></figcaption>
-<div class="scroll" tabindex="0" role="region" aria-label="${title}, drawn"><svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${title}: at most ${count(most)} ${totalName} in one column; the table below has the numbers" class="chart">
+<div class="scroll newest" tabindex="0" role="region" aria-label="${title}, drawn"><svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${title}: at most ${count(most)} ${totalName} in one column; the table below has the numbers" class="chart">
 <text x="0" y="10" class="label">${count(most)}</text><line x1="0" x2="${WIDTH}" y1="${HEIGHT - FOOT}" y2="${HEIGHT - FOOT}" class="axis"/>
 ${columns.map(({ label, total, marked }, index) => {
     const [x, width] = [(index * step + step * 0.12).toFixed(1), (step * 0.76).toFixed(1)];

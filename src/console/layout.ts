@@ -69,6 +69,11 @@ export function openPage({ title, body, status = 200 }: Omit<PageContent, 'json'
   return answer(status, title, html`<main id="main" class="alone" tabindex="-1"><p class="brand">Weir</p><h1>${title}</h1>${body}</main>`);
 }
 
+/** Leads on at once, by a page of ours. `to`: a path of ours. */
+export function onwardPage(to: string): DeskAnswer {
+  return answer(200, 'One moment', html`<main id="main" class="alone" tabindex="-1"><p class="brand">Weir</p><h1>One moment</h1><p><a href="${to}">Go on</a></p></main>`, html`<meta http-equiv="refresh" content="0;url=${to}">`);
+}
+
 /** Leads on after a form, or elsewhere. `to`: a path of ours. */
 export function redirect(to: string, headers: DeskAnswer['headers'] = {}): DeskAnswer {
   return { status: 303, body: '', type: 'text/html; charset=utf-8', headers: { ...HEADERS, ...headers, location: to } };
@@ -78,7 +83,7 @@ export function proofField({ csrf }: PageRequest): Html {
   return html`<input type="hidden" name="csrf" value="${csrf}">`;
 }
 
-function answer(status: number, title: string, body: Html): DeskAnswer {
+function answer(status: number, title: string, body: Html, head: Piece = ''): DeskAnswer {
   const document = html`<!doctype html>
 <html lang="en">
 <head>
@@ -86,7 +91,7 @@ function answer(status: number, title: string, body: Html): DeskAnswer {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>${title} · Weir</title>
-<link rel="stylesheet" href="${ASSET_PATHS.style}">
+${head}<link rel="stylesheet" href="${ASSET_PATHS.style}">
 <link rel="icon" href="${ASSET_PATHS.icon}" type="image/svg+xml">
 <script src="${ASSET_PATHS.script}" defer></script>
 </head>

@@ -1,9 +1,11 @@
 /** All pages of the console, and what they say to whom they refuse. */
+import { safeNext } from '../admin/login.ts';
 import type { Page, Pages } from '../admin/pages.ts';
 import { ASSET_PAGES } from './assets.ts';
 import { auditPages } from './audit.ts';
 import { exchangePages, type ExchangeParts } from './exchange.ts';
 import { EXCHANGE_LIST_PAGE } from './exchanges.ts';
+import { onwardPage } from './layout.ts';
 import { loginPages } from './login.ts';
 import { OVERVIEW_PAGE } from './overview.ts';
 import { PLAYGROUND_PAGES } from './playground.ts';
@@ -25,6 +27,7 @@ export function createPages(parts: ConsoleParts): Pages {
   ];
   return {
     routes: routes.map(guarded),
+    again: (path) => onwardPage(safeNext(path)),
     refused: (answer, path, known) => (known === undefined ? strangerPage(answer, path) : refusalPage(known.api, answer, known.request)),
   };
 }

@@ -161,6 +161,19 @@ t.test('a reviewer decides item after item by keys alone', { skip: NO_BROWSER },
   t.same(complaints, []);
 });
 
+t.test('a link of another site finds who is logged in', { skip: NO_BROWSER }, async (t) => {
+  const house = await openHouse(t, { files: { 'acme.yaml': POLICY } });
+  const { page } = await openWindow(t, await openBrowser(t), house.adminUrl, { width: 1280, scheme: 'light' });
+  await logIn(page, house.token);
+  // Another name is another site.
+  const elsewhere = house.adminUrl.replace('127.0.0.1', 'localhost');
+  await page.route(`${elsewhere}/elsewhere`, (route) => route.fulfill({ contentType: 'text/html', body: `<a href="${house.adminUrl}/tenants/default">there</a>` }));
+  await page.goto(`${elsewhere}/elsewhere`);
+  await page.click('a');
+  await page.getByRole('heading', { name: 'Tenant default' }).waitFor();
+  t.equal(new URL(page.url()).pathname, '/tenants/default');
+});
+
 t.test('without JavaScript', { skip: NO_BROWSER }, async (t) => {
   const house = await furnished(t);
   const { page, complaints } = await openWindow(t, await openBrowser(t), house.adminUrl, { width: 1280, scheme: 'light', javaScriptEnabled: false });

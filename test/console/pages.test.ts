@@ -101,6 +101,9 @@ t.test('the way in leads to where one wanted to go, and to no other house', asyn
   const wrong = await sendForm(adminUrl, '/login', { token: `weir_admin_${'x'.repeat(43)}`, next: '/policies' });
   t.match(wrong, { status: 401, text: /role="alert".*opens nothing/s, headers: { 'set-cookie': undefined } });
   t.notMatch(wrong.text, /x{43}/, 'the token is in no page');
+  const follow = (site: string) => ask(adminUrl, '/exchanges?rule=a&action=block', { headers: { 'accept': 'text/html', 'sec-fetch-site': site } });
+  t.match(await follow('cross-site'), { status: 200, text: /http-equiv="refresh" content="0;url=\/exchanges\?rule=a&amp;action=block"/ }, 'a link of another site comes without the cookie, and once more with it');
+  t.equal((await follow('same-origin')).status, 303, 'once');
   t.equal((await sendForm(adminUrl, '/login', { token }, { headers: { 'origin': 'https://evil.example', 'sec-fetch-site': 'cross-site' } })).status, 403, 'nobody is logged in from elsewhere');
 });
 
