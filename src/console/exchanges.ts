@@ -58,17 +58,19 @@ export function asked(query: URLSearchParams): Readonly<Record<string, string | 
 async function find(api: Api, request: PageRequest): Promise<{ readonly found: readonly ExchangeEntry[]; readonly next: number | null; readonly seen: number }> {
   const { query } = request;
   const search: Search = { action: given(query, 'action'), rule: given(query, 'rule'), policy: given(query, 'policy') };
-  const isNarrow = Object.values(search).some((value) => value !== undefined);
+  const limit = Object.values(search).some((value) => value !== undefined) ? CALL_ENTRIES : ROWS_MAX;
   const found: ExchangeEntry[] = [];
   let [next, seen]: [number | null | undefined, number] = [givenNumber(query, 'before'), 0];
   for (let calls = 0; calls < CALLS_MAX && next !== null; calls++) {
-    const answer: AuditPage = await take(api, request, 'listAuditEntries', { query: { ...asked(query), before: next, limit: isNarrow ? CALL_ENTRIES : ROWS_MAX } });
+    const answer: AuditPage = await take(api, request, 'listAuditEntries', { query: { ...asked(query), before: next, limit } });
     for (const entry of answer.entries as readonly ExchangeEntry[]) {
       seen += 1;
       if (isFound(entry, search)) found.push(entry);
       if (found.length === ROWS_MAX) return { found, next: entry.index, seen };
     }
     ({ next } = answer);
+    // It has looked at as many entries as one call may; others wait.
+    if (answer.entries.length < limit) break;
   }
   return { found, next: next ?? null, seen };
 }
@@ -76,7 +78,7 @@ async function find(api: Api, request: PageRequest): Promise<{ readonly found: r
 async function list(api: Api, request: PageRequest) {
   const { query } = request;
   const { found, next, seen } = await find(api, request);
-  const more = next === null ? html`<p class="quiet">These are all.</p>` : html`<p>${found.length < ROWS_MAX ? html`<span class="quiet">${count(seen)} exchanges were looked at. </span>` : ''}<a class="button" rel="next" href="${link('/exchanges', query, { before: next })}">Older</a></p>`;
+  const more = next === null ? html`<p class="quiet">These are all.</p>` : html`<p>${found.length < ROWS_MAX ? html`<span class="quiet">The search goes on from here${seen === 0 ? '' : `; ${count(seen)} exchanges were looked at`}. </span>` : ''}<a class="button" rel="next" href="${link('/exchanges', query, { before: next })}">Older</a></p>`;
   return page(api, request, {
     title: 'Exchanges', at: '/exchanges', json: link('/api/v1/audit', new URLSearchParams(), { ...asked(query), before: givenNumber(query, 'before'), limit: ROWS_MAX }),
     body: html`
@@ -85,7 +87,7 @@ ${field('Request id', 'request_id', query.get('request_id'), html` data-search`)
 ${field('Since (UTC)', 'since', query.get('since'), html` placeholder="2030-01-31"`)}${field('Until (UTC)', 'until', query.get('until'), html` placeholder="2030-01-31T13:00"`)}
 ${query.get('origin') === null ? '' : html`<input type="hidden" name="origin" value="${query.get('origin')}">`}<div class="field"><button>Search</button> <a href="/exchanges">Clear</a></div>
 </form>
-${found.length === 0 ? html`<p>No exchange is like that.</p>` : exchangeTable(found, given(query, 'origin'))}
+${found.length === 0 ? html`<p>${next === null ? 'No exchange is like that.' : 'No exchange is like that so far.'}</p>` : exchangeTable(found, given(query, 'origin'))}
 ${more}`,
   });
 }

@@ -35,8 +35,10 @@ async function newest(api: Api, request: PageRequest, since: string, tenant: str
     const answer: { readonly entries: readonly ExchangeEntry[]; readonly next: number | null } = await take(api, request, 'listAuditEntries', { query: { kind: 'exchange', since, tenant, before: next, limit: CALL_ENTRIES } });
     entries.push(...answer.entries);
     ({ next } = answer);
+    // It has looked at as many entries as one call may; others wait.
+    if (answer.entries.length < CALL_ENTRIES) break;
   }
-  return { entries, isCut: next !== null };
+  return { entries, isCut: next !== null && next !== undefined };
 }
 
 async function show(api: Api, request: PageRequest): Promise<DeskAnswer> {

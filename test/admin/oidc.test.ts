@@ -33,6 +33,17 @@ async function logIn({ house, provider }: { readonly house: House; readonly prov
   return back(house, await provider.walk(begun.headers['location'] as string), cookiesOf(begun));
 }
 
+t.test('a login leads to the page that was wanted, and to no other house', async (t) => {
+  const { house, provider } = await openBoth(t);
+  t.match((await ask(house.adminUrl, '/login?next=%2Fpolicies%3Fa%3Db')).text, /href="\/api\/v1\/login\?next=%2Fpolicies%3Fa%3Db">Log in with your organisation/);
+  for (const [next, to] of [['/policies?a=b&c="d"', '/policies?a=b&amp;c=&quot;d&quot;'], ['/exchanges/7', '/exchanges/7'], ['//evil.example', '/'], ['https://evil.example', '/'], ['/\\evil.example', '/']] as const) {
+    const begun = await ask(house.adminUrl, `/api/v1/login?next=${encodeURIComponent(next)}`);
+    const done = await back(house, await provider.walk(begun.headers['location'] as string), cookiesOf(begun));
+    t.equal(done.status, 200);
+    t.ok(done.text.includes(`content="0;url=${to}"`), next);
+  }
+});
+
 t.test('a login leads to a session with the roles of the claim, whose name stands where it changed something', async (t) => {
   const both = await openBoth(t);
   const { house, provider } = both;
