@@ -15,7 +15,7 @@ const KINDS: readonly (readonly [string, string])[] = [['', 'all'], ['exchange',
 export function auditPages({ keys }: Pick<ExchangeParts, 'keys'>): readonly Page[] {
   const show = async (api: Api, request: PageRequest): Promise<DeskAnswer> => {
     const { query } = request;
-    const asked = { kind: given(query, 'kind'), author: given(query, 'author'), origin: given(query, 'origin'), before: givenNumber(query, 'before'), limit: ROWS_MAX };
+    const asked = { kind: given(query, 'kind'), author: given(query, 'author'), origin: given(query, 'origin'), before: givenNumber(query, 'before', 15), limit: ROWS_MAX };
     const note = await take<string>(api, request, 'readCheckpoint');
     const { entries, next } = await take<{ readonly entries: readonly AuditEntry[]; readonly next: number | null }>(api, request, 'listAuditEntries', { query: asked });
     const origins = api.may(request.actor, 'listOrigins') ? await api.call('listOrigins', request) : undefined;

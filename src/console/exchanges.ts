@@ -60,7 +60,7 @@ async function find(api: Api, request: PageRequest): Promise<{ readonly found: r
   const search: Search = { action: given(query, 'action'), rule: given(query, 'rule'), policy: given(query, 'policy') };
   const limit = Object.values(search).some((value) => value !== undefined) ? CALL_ENTRIES : ROWS_MAX;
   const found: ExchangeEntry[] = [];
-  let [next, seen]: [number | null | undefined, number] = [givenNumber(query, 'before'), 0];
+  let [next, seen]: [number | null | undefined, number] = [givenNumber(query, 'before', 15), 0];
   for (let calls = 0; calls < CALLS_MAX && next !== null; calls++) {
     const answer: AuditPage = await take(api, request, 'listAuditEntries', { query: { ...asked(query), before: next, limit } });
     for (const entry of answer.entries as readonly ExchangeEntry[]) {
@@ -80,7 +80,7 @@ async function list(api: Api, request: PageRequest) {
   const { found, next, seen } = await find(api, request);
   const more = next === null ? html`<p class="quiet">These are all.</p>` : html`<p>${found.length < ROWS_MAX ? html`<span class="quiet">The search goes on from here${seen === 0 ? '' : `; ${count(seen)} exchanges were looked at`}. </span>` : ''}<a class="button" rel="next" href="${link('/exchanges', query, { before: next })}">Older</a></p>`;
   return page(api, request, {
-    title: 'Exchanges', at: '/exchanges', json: link('/api/v1/audit', new URLSearchParams(), { ...asked(query), before: givenNumber(query, 'before'), limit: ROWS_MAX }),
+    title: 'Exchanges', at: '/exchanges', json: link('/api/v1/audit', new URLSearchParams(), { ...asked(query), before: givenNumber(query, 'before', 15), limit: ROWS_MAX }),
     body: html`
 <form method="get" class="filter" role="search">
 ${field('Request id', 'request_id', query.get('request_id'), html` data-search`)}${field('Tenant', 'tenant', query.get('tenant'))}${choice('Action', 'action', ACTION_OPTIONS, query.get('action'))}${field('Rule', 'rule', query.get('rule'))}${field('Policy', 'policy', query.get('policy'))}

@@ -78,7 +78,8 @@ export function given(query: URLSearchParams, name: string, charsMax = 200): str
   return value === undefined || value === '' || value.length > charsMax ? undefined : value;
 }
 
-export function givenNumber(query: URLSearchParams, name: string): number | undefined {
+/** Of a revision no more than nine digits; an index of the log has up to fifteen. */
+export function givenNumber(query: URLSearchParams, name: string, digitsMax = 9): number | undefined {
   const value = query.get(name);
-  return value !== null && /^\d{1,15}$/.test(value) ? Number(value) : undefined;
+  return value !== null && value.length <= digitsMax && /^\d+$/.test(value) ? Number(value) : undefined;
 }

@@ -190,6 +190,7 @@ t.test('an exchange is found, explained, and its entry verified', async (t) => {
   await until(async () => (await admin.get(`/exchanges/${index}?proof=1`)).text.includes('✓ Verified'), 'a checkpoint that covers it');
   t.match(shown.text, /<h3>Why<\/h3><ol class="trace">.*<code>patterns\.word gte 1<\/code>: 1\.000/s, 'rule by rule');
   t.match((await admin.get('/exchanges/0')).text, /Why.*does not hold/s, 'and what was decided by a file');
+  for (const path of ['/policies/acme?revision=99999999999999', '/policies/acme/diff?from=99999999999&to=-1', '/exchanges?before=999999999999999', '/exchanges?before=99999999999999999999', '/audit?before=1e9', '/exchanges/99999999999999999']) t.ok((await admin.get(path)).status < 500, path);
   t.match(await admin.get('/exchanges/999999'), { status: 404, text: /Not here/ });
 });
 
