@@ -75,7 +75,7 @@ ${found.status === 'resolved' && api.may(request.actor, 'appealReview') ? html`<
 
 function verdictForm(request: PageRequest, id: string, fence: number): Html {
   return html`<form method="post" action="/review/${id}/verdict" class="filter">${proofField(request)}<input type="hidden" name="fence" value="${String(fence)}">
-<div class="field"><label for="f-categories">Categories that you see, with commas between</label><input id="f-categories" name="categories" maxlength="2000" autocomplete="off" spellcheck="false"></div><div class="field"><label for="f-notes">Notes</label><input id="f-notes" name="notes" maxlength="4000" autocomplete="off" data-search></div>
+<div class="field"><label for="f-categories">Categories, with commas</label><input id="f-categories" name="categories" maxlength="2000" autocomplete="off" spellcheck="false"></div><div class="field"><label for="f-notes">Notes</label><input id="f-notes" name="notes" maxlength="4000" autocomplete="off" data-search></div>
 <div class="field">${VERDICTS.map(({ resolution, label, key }) => html`<button name="resolution" value="${resolution}" data-press="${key}">${label} <kbd>${key}</kbd></button> `)}</div></form>
 <form method="post" action="/review/${id}/release">${proofField(request)}<input type="hidden" name="fence" value="${String(fence)}"><button class="plain" data-press="r">Give it back <kbd>r</kbd></button></form>`;
 }
