@@ -8,7 +8,6 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import packageFile from '../package.json' with { type: 'json' };
 import { AccessChanges } from './admin/changes.ts';
-import type { Trial, TriedPolicy } from './admin/desk.ts';
 import type { ReviewDesk } from './admin/reviews.ts';
 import { Door } from './admin/door.ts';
 import type { KeyDesk } from './admin/keys.ts';
@@ -27,32 +26,27 @@ import { proveEntryApart } from './audit/proof.ts';
 import { contentFolder, ContentVault } from './audit/vault.ts';
 import { Shipper } from './audit/shipper.ts';
 import type { Environment } from './config/environment.ts';
-import { loadConfig, withStored, type InlineConfig, type ReadStored } from './config/load.ts';
+import { loadConfig, type InlineConfig, type ReadStored } from './config/load.ts';
 import type { Config } from './config/schema.ts';
 import type { Snapshot } from './config/snapshot.ts';
 import { createPages } from './console/pages.ts';
 import { watchConfig } from './config/watch.ts';
 import { CHANNELS } from './contract/channels.ts';
 import type { Classifier } from './contract/classifier.ts';
-import { WeirError } from './contract/errors.ts';
 import type { LateViolation } from './contract/notification.ts';
-import type { FailMode, Policy } from './contract/policy.ts';
+import type { Policy } from './contract/policy.ts';
+import { RunningHouse, SharedRedis } from './house.ts';
 import { openDatabase, PolicyDistribution, type DistributionOptions } from './distribution.ts';
-import type { ParsedPolicy } from './policy/parse.ts';
-import { policyKey } from './policy/source.ts';
 import type { ProxyDependencies } from './proxy/dependencies.ts';
 import { ProxyServer } from './proxy/server.ts';
-import { explainOn, rehearse, rehearsePolicy, stageOf } from './rehearsal.ts';
 import { ClassifierPool, compileRuntime, ensureHashKey, judgePolicy, planOf, readHashKey, type Runtime } from './runtime.ts';
 import { Webhook } from './notify/webhook.ts';
 import { SessionBars } from './screen/bars.ts';
 import { PseudonymVault } from './screen/pseudonyms.ts';
 import { answerScreening } from './screen/service.ts';
-import { Reviewing } from './reviewing.ts';
 import { Retention } from './retention.ts';
+import { Reviewing } from './reviewing.ts';
 import { SqlAdminStore } from './store/admins.ts';
-import type { PolicyPut, PutReply } from './store/policies.ts';
-import { openRedis, type RedisDoor } from './store/redis.ts';
 import { SHARED_KEYS } from './store/shared-documents.ts';
 import { RedisText } from './store/shared-text.ts';
 import type { StoreDatabase } from './store/sql.ts';
@@ -237,106 +231,6 @@ function openReviewing(house: RunningHouse, audit: AuditLog, content: ContentVau
 function retentionOf(house: RunningHouse, log: AuditLog, shipper: Shipper | undefined, database: StoreDatabase | undefined): Retention {
   const config = (): Config => house.runtime.snapshot.config;
   return new Retention({ config, log, dir: config().audit.dir, ...(shipper === undefined ? {} : { shipped: () => shipper.shipped }), ...(database === undefined ? {} : { usage: new SqlUsageStore(database), admins: new SqlAdminStore(database) }) });
-}
-
-/** What runs, replaced whole when files or stored policies change: one replacement after the other. */
-class RunningHouse {
-  runtime: Runtime;
-  readonly distribution: PolicyDistribution;
-  readonly #pool: ClassifierPool;
-  readonly #redis: SharedRedis;
-  #replacing: Promise<void> = Promise.resolve();
-
-  constructor(runtime: Runtime, { pool, redis, distribution }: { readonly pool: ClassifierPool; readonly redis: SharedRedis; readonly distribution: PolicyDistribution }) {
-    this.runtime = runtime;
-    this.distribution = distribution;
-    this.#pool = pool;
-    this.#redis = redis;
-    distribution.adopt(runtime.snapshot.config, runtime.snapshot.written);
-  }
-
-  /** Another configuration. Rejects when it cannot be used; the old one stays. */
-  adopt(snapshot: Snapshot): Promise<void> {
-    return this.#replace(async () => {
-      await this.#compile(snapshot);
-      await this.#redis.follow(snapshot.config);
-    });
-  }
-
-  /** The same configuration with the policies that are stored now. */
-  async renew(): Promise<void> {
-    try {
-      await this.#replace(async () => {
-        const { config, written } = this.runtime.snapshot;
-        await this.distribution.follow(config, new Map([...written].map(([id, { policy }]) => [id, policy]))); // a policy may name others
-        await this.#compile(this.runtime.snapshot);
-      });
-      CHANNELS.configReloaded.publish({ ok: true, hash: this.runtime.snapshot.hash, issues: this.runtime.snapshot.warnings.length });
-    } catch (error) {
-      CHANNELS.configReloaded.publish({ ok: false, hash: this.runtime.snapshot.hash, issues: 1, message: `stored policies: ${(error as Error).message.split('\n', 1)[0]}` });
-    }
-  }
-
-  /** Resolves when the change counts here. */
-  async put(change: PolicyPut): Promise<PutReply> {
-    const reply = await this.distribution.put(change);
-    await this.#replacing;
-    return reply;
-  }
-
-  judge(source: string, id: string): Promise<ParsedPolicy> {
-    return judgePolicy(source, { id, place: id }, this.runtime.snapshot.config, this.#pool);
-  }
-
-  /** A policy as it would run here, to be tried. */
-  async trial(policy: TriedPolicy, failMode: FailMode): Promise<Trial> {
-    const tools = await this.#pool.rehearsal(this.runtime.snapshot.config);
-    const { file } = policy;
-    const { plan, issues } = 'text' in policy ? rehearse(policy, tools, failMode) : rehearsePolicy(policy.policy, { file }, tools, failMode);
-    return { file, issues, ...(plan === undefined ? {} : { stage: { ...stageOf(plan), explain: (on) => explainOn(plan, on) } }) };
-  }
-
-  settled(): Promise<void> {
-    return this.#replacing;
-  }
-
-  /** Throws policy_stale for a tenant that fails closed. */
-  requireFresh(tenantId: string): void {
-    const tenant = this.runtime.tenants.get(tenantId);
-    if (tenant?.fail_mode !== 'closed') return;
-    if (this.distribution.isExpired(policyKey(tenant.policy, tenant.policy_revision), tenant.policy_stale_max_s * 1000)) throw new WeirError('policy_stale');
-  }
-
-  async #compile(snapshot: Snapshot): Promise<void> {
-    this.runtime = await compileRuntime(withStored(snapshot, this.distribution.current()), this.#pool, this.runtime);
-  }
-
-  #replace(work: () => Promise<void>): Promise<void> {
-    const replacing = this.#replacing.then(work).then(() => this.distribution.adopt(this.runtime.snapshot.config, this.runtime.snapshot.written));
-    this.#replacing = replacing.catch(() => {});
-    return replacing;
-  }
-}
-
-/** The connection that the configuration names now. */
-class SharedRedis {
-  door: RedisDoor | undefined;
-  #url: string | undefined;
-  #closed = false;
-
-  async follow({ redis }: Config): Promise<void> {
-    if (redis?.url === this.#url) return;
-    const former = this.door;
-    this.#url = redis?.url;
-    this.door = redis && await openRedis(redis.url);
-    former?.close();
-    if (this.#closed) this.door?.close();
-  }
-
-  close(): void {
-    this.#closed = true;
-    this.door?.close();
-  }
 }
 
 function startTelemetry(config: Config, options: AppOptions, opened: AsyncDisposableStack): Metrics {
