@@ -10,6 +10,7 @@ import type { Condition, Facts, Operator, OperatorValue, Policy, Rule } from '..
 import type { ClassifierResult, Context, Direction } from '../../src/contract/screening.ts';
 import { decide } from '../../src/policy/decide.ts';
 import { DiffTally, EXAMPLES_MAX } from '../../src/policy/diff.ts';
+import { explainedJson, explainRecorded } from '../../src/policy/explained.ts';
 import { requirePolicy } from '../../src/policy/parse.ts';
 import { readsContext, recordedDecisions, recordFacts, redecide, type RecordedDecision } from '../../src/policy/recorded.ts';
 import { decideWithClaims } from '../../src/policy/stricter.ts';
@@ -46,6 +47,18 @@ const decided = (policy: Policy, record: ExchangeRecord, by: readonly Policy[] =
   const { decision, gap } = redecide(policy, recordedDecisions(record)[0]!, [...by, policy], 'closed');
   return gap ?? decision!.action;
 };
+
+t.test('a record is explained as far as it tells', async (t) => {
+  const record = recordOf(A, facts([score('tox', 'hate', 0.9)]));
+  const explained = (given: ExchangeRecord) => explainedJson(explainRecorded(recordedDecisions(given)[0]!, A, 'closed'), A);
+  t.match(explained(record), { direction: 'input', recorded: { action: 'block', rules: ['r'] }, action: 'block' });
+  t.notOk('problem' in explained(record));
+  t.match(explained({ ...record, input: { ...record.input!, action: 'allow' } }), { recorded: { action: 'allow' }, action: 'block', problem: /the policy decides otherwise/ });
+  const { facts: _, ...without } = record.input!;
+  t.same(explained({ ...record, input: without }), { direction: 'input', recorded: { action: 'block', rules: ['r'] }, problem: 'the entry holds several decisions, or was written before facts were recorded' });
+  const image = recordOf(A, facts([], { contentTypes: ['image'] }));
+  t.match(explained(image), { problem: 'the entry does not hold all that the policy reads: score' });
+});
 
 t.test('a score that only its name reaches is so in a record, too', async (t) => {
   const record = recordOf(A, facts([{ classifier_id: 'pii', category: 'PERSON', named: true, score: 0.9, label: 'PERSON', spans: [], latency_ms: 0 }]));

@@ -65,6 +65,14 @@ t.test('several choices, in any order and cut', async (t) => {
   }), { seed, numRuns: 60 });
 });
 
+t.test('one choice that waits while many events of another queue behind it', async (t) => {
+  const heard = new Heard();
+  const frames = [chunk(0, 'write to ana@exam'), ...Array.from({ length: 30 }, (_, i) => chunk(1, `word ${i} `)), chunk(0, 'ple.com today')];
+  const { bytes } = guarded(redact, frames.map((frame) => Buffer.from(frame)).concat(Buffer.from('data: [DONE]\n\n')), { witness: heard });
+  t.equal(heard.outward['0/content'], LEFT[0], 'in two parts, each once');
+  t.strictSame(heard.outward, accumulated(bytes));
+});
+
 t.test('an answer that repeats its texts says each once, streamed or whole', async (t) => {
   const items = [{ message: [{ text: SAID[0]! }, { text: SAID[1]! }] }, { reasoning: { summary: [SAID[2]!] } }];
   fc.assert(fc.property(cuts, (sizes) => {
