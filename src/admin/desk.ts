@@ -158,6 +158,15 @@ export function fault(code: string, message: string): { readonly error: { readon
   return { error: { code, message } };
 }
 
+/** A body as JSON; undefined for what is none. */
+export function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** What is wrong with the query, the path or the body. */
 export function invalid(message: string): DeskAnswer {
   return { status: 400, body: fault('invalid_request', message) };

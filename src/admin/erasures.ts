@@ -3,7 +3,7 @@
  * answer is there. A tenant that is no longer configured can still be erased.
  */
 import { scopeFault, type ErasureScope } from '../audit/erasure.ts';
-import { invalid, type DeskAnswer, type DeskRequest, type Route } from './desk.ts';
+import { invalid, parsed, type DeskAnswer, type DeskRequest, type Route } from './desk.ts';
 import { ref } from './schemas.ts';
 
 export interface ErasureDesk {
@@ -30,11 +30,7 @@ async function erase(desk: ErasureDesk, { names, text, author }: DeskRequest): P
 
 /** Undefined for what is no such body. */
 function membersOf(text: string): (Partial<Record<(typeof NAMES)[number], string>> & { readonly all?: true }) | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
-    return Object.entries(value).every(([name, member]) => (name === 'all' ? member === true : (NAMES as readonly string[]).includes(name) && typeof member === 'string')) ? value : undefined;
-  } catch {
-    return undefined;
-  }
+  const value = parsed(text);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+  return Object.entries(value).every(([name, member]) => (name === 'all' ? member === true : (NAMES as readonly string[]).includes(name) && typeof member === 'string')) ? value : undefined;
 }

@@ -8,7 +8,7 @@ import { sees, seesAll, type Actor } from '../contract/people.ts';
 import type { KeyStore, StoredKey } from '../store/keys.ts';
 import { USAGE_COUNTS, type UsageCounts, type UsageRow, type UsageStore } from '../store/usage.ts';
 import { issueKey, keyState, readWantedKey } from '../tenant/issue.ts';
-import { invalid, missing, type DeskAnswer, type DeskRequest, type Route } from './desk.ts';
+import { invalid, missing, parsed, type DeskAnswer, type DeskRequest, type Route } from './desk.ts';
 import { ref } from './schemas.ts';
 
 /** What the routes about keys and usage are given. */
@@ -104,13 +104,4 @@ function noTenant(id: string | undefined): DeskAnswer {
 /** All of it but the digest. */
 function bodyOf({ sha256: _, change: __, ...row }: StoredKey, now: Date): object {
   return { ...row, state: keyState(row, now) };
-}
-
-/** Undefined for what is no JSON, which is then no object. */
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -4,7 +4,7 @@
  */
 import type { LogSummary, Sender } from '../audit/collector.ts';
 import { BATCH, readBatch, SHIP_REFUSALS, ShipRefusal, type ShipBatch, type ShipPosition, type ShipRefusalCode } from '../audit/shipment.ts';
-import { fault, invalid, type DeskAnswer, type DeskRequest, type Route } from './desk.ts';
+import { fault, invalid, parsed, type DeskAnswer, type DeskRequest, type Route } from './desk.ts';
 import { ref } from './schemas.ts';
 
 export interface OriginDesk {
@@ -44,12 +44,4 @@ async function take(desk: OriginDesk, { names, text, author }: DeskRequest): Pro
 
 function statusOf(code: ShipRefusalCode): number {
   return SHIP_REFUSALS[code].status;
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import type { AccessChangeRecord } from '../audit/entry.ts';
 import { PEOPLE_ROLES, ROLES, type Actor, type Grant, type Role } from '../contract/people.ts';
 import type { AdminSessionRow, AdminStore, AdminTokenRow, PendingChange } from '../store/admins.ts';
-import { fault, invalid, missing, type DeskAnswer, type DeskRequest, type Route } from './desk.ts';
+import { fault, invalid, missing, parsed, type DeskAnswer, type DeskRequest, type Route } from './desk.ts';
 import type { Door } from './door.ts';
 import type { Login } from './login.ts';
 import { ref } from './schemas.ts';
@@ -177,12 +177,4 @@ async function endedBy({ store, audit }: PeopleDesk, id: string, author: string,
 
 function sessionBody({ name, roles, tenants }: Actor, opened: OpenedSession | undefined): object {
   return { name, roles, tenants, ...(opened === undefined ? {} : { session_id: opened.row.session_id, expires_at: opened.row.expires_at, csrf: proofOf(opened.secret) }) };
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -10,9 +10,9 @@ import { sees, seesAll, type Actor } from '../contract/people.ts';
 import { RESOLUTIONS, REVIEW_STATUSES, type ReviewItem, type ReviewStatus, type Verdict } from '../contract/review.ts';
 import { SEVERITIES, type Severity } from '../contract/screening.ts';
 import { agreementOf, type Rating } from '../review/agreement.ts';
-import { standingOf } from '../review/stage.ts';
+import { isCovered, standingOf } from '../review/stage.ts';
 import { isResolution, type Claim, type Refusal, type Reviewer, type ReviewStore } from '../store/reviews.ts';
-import { fault, invalid, missing, type DeskAnswer, type DeskRequest, type Route } from './desk.ts';
+import { fault, invalid, missing, parsed, type DeskAnswer, type DeskRequest, type Route } from './desk.ts';
 import { ref } from './schemas.ts';
 
 /** What the routes about reviews are given. */
@@ -168,11 +168,6 @@ async function shown(desk: ReviewDesk, item: ReviewItem): Promise<DeskAnswer> {
   return { status: 200, body: { ...covered(item), verdicts } };
 }
 
-/** Two people are to decide it without each other. */
-function isCovered({ double_blind: isBlind, status }: ReviewItem): boolean {
-  return isBlind && status !== 'resolved';
-}
-
 /** Without what could lean a verdict. */
 function covered(item: ReviewItem): object {
   const { hold_until: _, hold_outcome: __, ...rest } = item;
@@ -215,14 +210,4 @@ function noReview(id: string | undefined): DeskAnswer {
 function fenceOf(text: string): number | undefined {
   const { fence } = (parsed(text) ?? {}) as { readonly fence?: unknown };
   return Number.isSafeInteger(fence) ? (fence as number) : undefined;
-}
-
-/** Undefined for what is no JSON object. */
-function parsed(text: string): object | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }

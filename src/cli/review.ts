@@ -7,7 +7,7 @@ import { randomUUID } from 'node:crypto';
 import type { ReviewRecord } from '../audit/entry.ts';
 import { RESOLUTIONS, REVIEW_STATUSES, type ReviewItem, type ReviewStatus, type Verdict } from '../contract/review.ts';
 import { SEVERITIES, type Severity } from '../contract/screening.ts';
-import { standingOf } from '../review/stage.ts';
+import { isCovered, standingOf } from '../review/stage.ts';
 import { SqlAdminStore } from '../store/admins.ts';
 import { isResolution, SqlReviewStore, type Refusal } from '../store/reviews.ts';
 import type { StoreDatabase } from '../store/sql.ts';
@@ -116,10 +116,6 @@ function refused(verb: string, id: string, why: Refusal, io: Io): number {
   const reasons = { none: `there is no item ${id}; weir review list shows them`, stale: `${id} is resolved, or somebody else has it`, decided: `you have decided ${id} before; others decide it again` } as const;
   io.stderr(`weir review ${verb}: ${reasons[why]}\n`);
   return 1;
-}
-
-function isCovered({ double_blind: isBlind, status }: ReviewItem): boolean {
-  return isBlind && status !== 'resolved';
 }
 
 function covered(item: ReviewItem): object {

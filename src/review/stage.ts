@@ -3,7 +3,7 @@
  *
  * One verdict decides; of a double-blind item two that agree, or a third that has the last word.
  */
-import type { Resolution, Verdict } from '../contract/review.ts';
+import type { Resolution, ReviewItem, Verdict } from '../contract/review.ts';
 
 export const STAGES = ['first', 'second', 'adjudication'] as const;
 export type Stage = (typeof STAGES)[number];
@@ -17,4 +17,9 @@ export function standingOf(doubleBlind: boolean, verdicts: readonly Pick<Verdict
   if (second === undefined) return { stage: 'second' };
   if (first.resolution === second.resolution) return { resolution: first.resolution };
   return third === undefined ? { stage: 'adjudication' } : { resolution: third.resolution };
+}
+
+/** Two people are to decide it without each other: neither sees scores, the action or the other's verdict. */
+export function isCovered({ double_blind: isBlind, status }: Pick<ReviewItem, 'double_blind' | 'status'>): boolean {
+  return isBlind && status !== 'resolved';
 }

@@ -13,11 +13,14 @@ import { reads } from './pattern-sets.ts';
 export class Asked {
   /** Not asked about prompts either. */
   readonly unread: ReadonlySet<Classifier>;
+  /** `classifier.category` of what nobody is asked for, though the classifier is heard. */
+  readonly unreadScores: readonly string[];
   readonly #policy: Policy;
   readonly #ensemble: Ensemble;
   /** Of answers: told once, since every answer needs it. */
   #ofOutput: ReadonlySet<Classifier> | undefined;
   #heardOfOutput: readonly string[] | undefined;
+  #unreadScoresOfOutput: readonly string[] | undefined;
 
   /** The shadow decides on prompts as the policy does, and on answers with what is asked for the policy. */
   constructor(policy: Policy, shadow: Policy | undefined, ensemble: Ensemble) {
@@ -26,6 +29,7 @@ export class Asked {
     const isNamed = (classifier: Classifier): boolean => [policy, shadow].some((one) => one?.rules.some((rule) => rule.enabled && askedCategories(classifier).some(({ id }) => reads(rule.when, classifier.id, id, true))));
     const waitsForName = (classifier: Classifier): boolean => askedCategories(classifier).length > 0 && askedCategories(classifier).every(({ named }) => named === true);
     this.unread = new Set(ensemble.classifiers.filter((classifier) => waitsForName(classifier) && !isNamed(classifier) && !ensemble.combinations.some((combination) => isMember(combination, classifier.id))));
+    this.unreadScores = scoresOf(this.unread);
   }
 
   /** What rules read of a combination, they read of its members. */
@@ -51,13 +55,8 @@ export class Asked {
     return this.#heardOfOutput;
   }
 
-  /** `classifier.category` of what nobody is asked for, though the classifier is heard. */
-  get unreadScores(): readonly string[] {
-    return scoresOf(this.unread);
-  }
-
   get unreadScoresOfOutput(): readonly string[] {
-    return scoresOf(this.#ensemble.classifiers.filter((classifier) => hasPatterns(classifier) && !this.ofOutput.has(classifier)));
+    return (this.#unreadScoresOfOutput ??= scoresOf(this.#ensemble.classifiers.filter((classifier) => hasPatterns(classifier) && !this.ofOutput.has(classifier))));
   }
 
   #isReadOfOutput(classifier: string, category: string, named?: true): boolean {

@@ -108,13 +108,12 @@ export interface PlanOptions extends Partial<TenantOwn> {
   readonly views?: ViewOptions;
 }
 
-
 /** Throws ConfigError when a pattern cannot be compiled or an example does not behave as stated. */
 export function compilePlan(policy: Policy, classifiers: readonly Classifier[], options: PlanOptions): ScreeningPlan {
   const ensemble = options.ensemble ?? new Ensemble({ classifiers: classifiers.map((classifier) => ({ classifier })), deadlineMs: options.deadlineMs });
   const { shadow, canary } = options;
   const sets = compileSets(policy, shadow, classifiers, options.file);
-  const compiled: Compiled = { policy, shadow, patterns: sets.patterns, scan: new TextScan(sets, options.views), patternsId: randomUUID(), classifiers: [...classifiers, ...ensembleOf(ensemble.combinations, classifiers)], ensemble };
+  const compiled: Compiled = { policy, shadow, patterns: sets.patterns, scan: new TextScan(sets, options.views), patternsId: randomUUID(), classifiers: [...classifiers, ...ensembleOf(ensemble.combinations, classifiers)], ensemble, asked: new Asked(policy, shadow, ensemble) };
   return new Plan(compiled, { failMode: options.failMode ?? 'closed', hashKey: options.hashKey ?? randomBytes(32), ...(canary === undefined ? {} : { canary }) });
 }
 
@@ -129,6 +128,7 @@ interface Compiled {
   /** All that scores may come from, combinations too. */
   readonly classifiers: readonly Classifier[];
   readonly ensemble: Ensemble;
+  readonly asked: Asked;
 }
 
 /** Texts of one prompt that are asked about at once, so that a long conversation does not fill the line before everybody else's newest turns. */
@@ -187,7 +187,7 @@ class Plan implements ScreeningPlan {
     this.pseudonymKey = reversible ? createHmac('sha256', own.hashKey).update('pseudonyms').digest() : undefined;
     this.barKey = policy.screening?.barSessionMs === undefined ? undefined : createHmac('sha256', own.hashKey).update('barred sessions').digest();
     this.#deferral = deferralOf(policy, ensemble);
-    this.#asked = new Asked(policy, shadow, ensemble);
+    this.#asked = compiled.asked;
   }
 
   forTenant(own: TenantOwn): ScreeningPlan {
