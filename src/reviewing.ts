@@ -10,7 +10,7 @@ import type { Config } from './config/schema.ts';
 import { CHANNELS, type ExchangeClosed } from './contract/channels.ts';
 import type { Policy } from './contract/policy.ts';
 import type { Severity } from './contract/screening.ts';
-import { intakeOf, type Intake } from './review/intake.ts';
+import { escalatedOf, intakeOf, type Intake } from './review/intake.ts';
 import { Pager, pagerDutyEvent, sentOf, type Sent } from './review/pager.ts';
 import { SqlPageStore, type DuePage } from './store/pages.ts';
 import { SqlReviewStore } from './store/reviews.ts';
@@ -84,6 +84,7 @@ export class Reviewing {
   }
 
   #take({ record }: ExchangeClosed): void {
+    if (escalatedOf(record).length === 0) return;
     const { config, drawKey, policyOf } = this.#options;
     const { review } = config();
     const settings = { deadlinesMs: deadlinesOf(config()), doubleBlindShare: review.double_blind_percent / 100, drawKey, escalateAfterMs: review.pager?.escalate_ms ?? 0, steps: review.pager?.routing_keys.length ?? 0 };

@@ -8,11 +8,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CreateClassifier, Readings } from '#contract/classifier.ts';
 import { readNearest, type NearestModel } from '#model/nearest.ts';
-import { attackModel, attackReadingOf } from '../prompt-injection/reading.ts';
+import { attackModel, attackReadingOf, attackResult } from '../prompt-injection/reading.ts';
 
 const CATEGORY = 'jailbreak';
-/** In a language that was not learnt only what is found is told. */
-const FOUND = 0.5;
 
 /** One for the process: the library has no state of a classifier. */
 let shipped: NearestModel | undefined;
@@ -35,9 +33,7 @@ const createJailbreak: CreateClassifier = ({ id, ...options }) => {
     classify({ content }, _signal, readings) {
       const { scores, foreign } = attackReadingOf(content, readings);
       const score = Math.max(scores.jailbreak, nearestOf(library, content, readings));
-      const common = { classifier_id: id, category: CATEGORY, latency_ms: 0 };
-      if (foreign && score < FOUND) return [{ ...common, unknown: true, reason: 'unsupported' }];
-      return [{ ...common, score, label: CATEGORY.toUpperCase(), spans: [] }];
+      return [attackResult(id, CATEGORY, score, foreign)];
     },
   };
 };

@@ -5,17 +5,13 @@
  * know who wrote a text: rules that should hold for results of tools only ask for the role.
  */
 import type { CreateClassifier } from '#contract/classifier.ts';
-import type { ClassifierResult } from '#contract/screening.ts';
-import { attackModel, attackReadingOf, type AttackKind } from './reading.ts';
+import { attackModel, attackReadingOf, attackResult, type AttackKind } from './reading.ts';
 
 const CATEGORIES: readonly { readonly id: Exclude<AttackKind, 'jailbreak'>; readonly definition: string }[] = [
   { id: 'injection', definition: 'tells the model to drop or replace its instructions, or forges a role or delimiter' },
   { id: 'indirect', definition: 'speaks to the model from within a document, a web page, code or the result of a tool' },
   { id: 'prompt_leak', definition: 'asks for the system prompt, hidden instructions or the context' },
 ];
-
-/** In a language that was not learnt only what is found is told. */
-const FOUND = 0.5;
 
 const createPromptInjection: CreateClassifier = ({ id, ...options }) => {
   const [unknown] = Object.keys(options);
@@ -34,11 +30,7 @@ const createPromptInjection: CreateClassifier = ({ id, ...options }) => {
 
     classify({ content }, _signal, readings) {
       const { scores, foreign } = attackReadingOf(content, readings);
-      return CATEGORIES.map(({ id: category }): ClassifierResult => {
-        const common = { classifier_id: id, category, latency_ms: 0 };
-        if (foreign && scores[category] < FOUND) return { ...common, unknown: true, reason: 'unsupported' };
-        return { ...common, score: scores[category], label: category.toUpperCase(), spans: [] };
-      });
+      return CATEGORIES.map(({ id: category }) => attackResult(id, category, scores[category], foreign));
     },
   };
 };

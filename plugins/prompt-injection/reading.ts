@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readings } from '#contract/classifier.ts';
+import type { ClassifierResult } from '#contract/screening.ts';
 import { readModel, type TextModel } from '#model/text-model.ts';
 import { LANGUAGE_SURE, languageOf } from '#text/language.ts';
 import { ATTACK_SIGNS } from './signs.ts';
@@ -56,4 +57,13 @@ function addScores(text: string, worst: Record<AttackKind, number>): void {
 
 function isForeign({ tag, confidence }: { readonly tag: string; readonly confidence: number }): boolean {
   return tag !== 'und' && confidence >= LANGUAGE_SURE && !attackModel().parts.languages.includes(tag);
+}
+
+/** In a language that was not learnt only what is found is told. */
+const FOUND = 0.5;
+
+/** What is said of a category. */
+export function attackResult(classifierId: string, category: AttackKind, score: number, foreign: boolean): ClassifierResult {
+  const common = { classifier_id: classifierId, category, latency_ms: 0 };
+  return foreign && score < FOUND ? { ...common, unknown: true, reason: 'unsupported' } : { ...common, score, label: category.toUpperCase(), spans: [] };
 }

@@ -4,7 +4,7 @@
  * that is taken in twice is one item. Pure.
  */
 import { createHmac } from 'node:crypto';
-import type { ExchangeRecord } from '../contract/exchange.ts';
+import type { DecisionRecord, ExchangeRecord, LateRecord } from '../contract/exchange.ts';
 import type { Policy } from '../contract/policy.ts';
 import { DIRECTIONS, SEVERITIES, type Direction, type Severity } from '../contract/screening.ts';
 import type { NewPage } from '../store/pages.ts';
@@ -30,10 +30,7 @@ export interface Intake {
 
 /** `policyOf`: by `id@revision`, undefined where it is no longer known. */
 export function intakeOf(record: ExchangeRecord, settings: IntakeSettings, policyOf: (name: string) => Policy | undefined): readonly Intake[] {
-  return DIRECTIONS.flatMap((direction) => {
-    const late = record.late?.direction === direction ? record.late : undefined;
-    const decision = [record[direction], late].find((one) => one?.action === 'escalate');
-    if (decision === undefined) return [];
+  return escalatedOf(record).map(({ direction, decision }) => {
     const severity = severityOf(policyOf(record.policy ?? ''), decision.triggered_rules);
     const createdMs = Date.parse(record.started_at) + record.duration_ms;
     const reviewId = reviewIdOf(record.request_id, direction);
@@ -42,7 +39,16 @@ export function intakeOf(record: ExchangeRecord, settings: IntakeSettings, polic
       classifier_results: decision.classifier_results.map(({ classifier_id, category, score, unknown }) => ({ classifier_id, category, ...(score === undefined ? {} : { score }), ...(unknown === undefined ? {} : { unknown }) })),
       action: decision.action, double_blind: severity === 'critical' || isDrawn(reviewId, settings), created_at: iso(createdMs), due_at: iso(createdMs + settings.deadlinesMs[severity]), hold_until: null,
     };
-    return [{ item, pages: pagesOf(severity, createdMs, settings) }];
+    return { item, pages: pagesOf(severity, createdMs, settings) };
+  });
+}
+
+/** Its directions that were escalated, in time or late. */
+export function escalatedOf(record: ExchangeRecord): readonly { readonly direction: Direction; readonly decision: DecisionRecord | LateRecord }[] {
+  return DIRECTIONS.flatMap((direction) => {
+    const late = record.late?.direction === direction ? record.late : undefined;
+    const decision = [record[direction], late].find((one) => one?.action === 'escalate');
+    return decision === undefined ? [] : [{ direction, decision }];
   });
 }
 
