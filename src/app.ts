@@ -7,8 +7,11 @@ import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import packageFile from '../package.json' with { type: 'json' };
+import { answerAppeal } from './admin/appeals.ts';
 import { AccessChanges } from './admin/changes.ts';
-import type { ReviewDesk } from './admin/reviews.ts';
+import type { ClassifierDesk } from './admin/classifiers.ts';
+import type { OriginDesk } from './admin/origins.ts';
+import type { RiskDesk } from './admin/risk.ts';
 import { Door } from './admin/door.ts';
 import type { KeyDesk } from './admin/keys.ts';
 import { createLogin, type Login } from './admin/login.ts';
@@ -17,15 +20,20 @@ import { createAdminServer } from './admin/server.ts';
 import { Sessions } from './admin/sessions.ts';
 import { openAdminToken, type AdminToken } from './admin/token.ts';
 import { Collector } from './audit/collector.ts';
+import { DecisionIndex } from './audit/decision-index.ts';
+import { locatedExchange } from './audit/located.ts';
 import { newestEntries } from './audit/entries.ts';
+import type { AuditRecord } from './audit/entry.ts';
 import { newestExchanges } from './audit/exchanges.ts';
-import { keepWithin } from './audit/content-retention.ts';
+import { campaignDays, keepWithin } from './audit/content-retention.ts';
 import { openAuditLog, type AuditLog } from './audit/log.ts';
 import { publishedKeys } from './audit/recovery.ts';
 import { proveEntryApart } from './audit/proof.ts';
 import { contentFolder, ContentVault } from './audit/vault.ts';
 import { Shipper } from './audit/shipper.ts';
+import { readCard } from './config/cards.ts';
 import type { Environment } from './config/environment.ts';
+import { shippedTaxonomy } from './config/taxonomy.ts';
 import { loadConfig, type InlineConfig, type ReadStored } from './config/load.ts';
 import type { Config } from './config/schema.ts';
 import type { Snapshot } from './config/snapshot.ts';
@@ -35,23 +43,32 @@ import { CHANNELS } from './contract/channels.ts';
 import type { Classifier } from './contract/classifier.ts';
 import type { LateViolation } from './contract/notification.ts';
 import type { Policy } from './contract/policy.ts';
+import { Erasing } from './erasing.ts';
+import { Holding } from './holding.ts';
 import { RunningHouse, SharedRedis } from './house.ts';
-import { openDatabase, PolicyDistribution, type DistributionOptions } from './distribution.ts';
+import { decisionPlace, openDatabase, PolicyDistribution, type DistributionOptions } from './distribution.ts';
 import type { ProxyDependencies } from './proxy/dependencies.ts';
 import { ProxyServer } from './proxy/server.ts';
+import { screenText } from './rehearsal.ts';
 import { ClassifierPool, compileRuntime, ensureHashKey, judgePolicy, planOf, readHashKey, type Runtime } from './runtime.ts';
 import { Webhook } from './notify/webhook.ts';
 import { SessionBars } from './screen/bars.ts';
 import { PseudonymVault } from './screen/pseudonyms.ts';
 import { answerScreening } from './screen/service.ts';
 import { Retention } from './retention.ts';
-import { Reviewing } from './reviewing.ts';
+import { Campaigning } from './campaigning.ts';
+import { Reviewing, type ReviewingOptions } from './reviewing.ts';
+import { ReviewContents } from './review/contents.ts';
 import { SqlAdminStore } from './store/admins.ts';
+import { SqlErasureStore } from './store/erasures.ts';
+import { HOLDS_CHANNEL } from './store/holds.ts';
+import { SqlReviewContents } from './store/review-contents.ts';
 import { SHARED_KEYS } from './store/shared-documents.ts';
 import { RedisText } from './store/shared-text.ts';
 import type { StoreDatabase } from './store/sql.ts';
 import { SqlKeyStore } from './store/sql-keys.ts';
 import { SqlUsageStore } from './store/sql-usage.ts';
+import { ClassifierTally } from './telemetry/classifier-tally.ts';
 import { createLog, logChannels, type Log } from './telemetry/log.ts';
 import { startMetrics, type Metrics } from './telemetry/metrics.ts';
 import { startTraces } from './telemetry/traces.ts';
@@ -115,8 +132,9 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
   const classifiers = (config: Config): Promise<readonly Classifier[]> => pool.known(config);
   let distribution: PolicyDistribution | undefined;
   let keyMessages: KeyWatch | undefined;
+  let holding: Holding | undefined;
   opened.defer(() => distribution?.close());
-  const stored: ReadStored = async (config, written) => (distribution ??= await openDistribution(config, redis, pool, { onChange: () => void house.renew(), others: { channel: SHARED_KEYS.channel, onMessage: (text) => keyMessages?.heard(text) } })).follow(config, written);
+  const stored: ReadStored = async (config, written) => (distribution ??= await openDistribution(config, redis, pool, { onChange: () => void house.renew(), others: [{ channel: SHARED_KEYS.channel, onMessage: (text) => keyMessages?.heard(text) }, { channel: HOLDS_CHANNEL, onMessage: (text) => holding?.heard(text) }] })).follow(config, written);
   const first = await loadConfig(options.config, options.env, { classifiers, stored });
   const { config } = first;
   const house = new RunningHouse(await compileRuntime(first, pool), { pool, redis, distribution: distribution! });
@@ -128,27 +146,36 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
   const audit = await openAuditLog({ dir: config.audit.dir, keyFile: config.audit.key_file, origin: config.audit.origin, clock: Date.now });
   opened.defer(() => audit.close());
   const content = await openContent(house, audit, opened);
-  const shipper = shipLog(config, audit, opened);
   const token = openAdminToken(config.data_dir, new Date());
   const tenants = await openTenants(house, audit, redis, opened);
   keyMessages = tenants.watch;
-  const retention = retentionOf(house, audit, shipper, tenants.database);
+  const collector = openCollector(config, audit, opened);
+  const erasing = await openErasing(house, content, collector, tenants.database, opened);
+  const shipper = shipLog(config, audit, tenants.database === undefined ? erasing : undefined, opened);
+  const decisions = openDecisions(config, audit, collector, opened);
+  const retention = retentionOf(house, audit, shipper, { collector, database: tenants.database, decisions });
   opened.defer(() => retention.close());
   retention.start();
-  const reviewing = openReviewing(house, audit, content, tenants.database);
+  const contents = openContents(house, content, erasing, tenants.database, opened);
+  holding = openHolding(house, redis, { database: tenants.database, contents }, opened);
+  const current: Pick<ContentVault, 'read'> = { read: async (...asked) => erasing.current().then(() => content.read(...asked)) };
+  const reviewing = openReviewing(house, { audit, content: current, contents, decided: (reviewId) => holding?.tell(reviewId), exchangeOf: exchangesOf(config, audit, decisions, collector) }, tenants.database);
   opened.defer(() => reviewing?.close());
   reviewing?.start();
+  const campaigning = openCampaigning(house, audit, current, { collector, database: tenants.database });
+  opened.defer(() => campaigning?.close());
+  campaigning?.start();
   const replicas = new Replicas(() => redis.door);
   if (config.roles.includes('proxy')) replicas.start();
   opened.defer(() => replicas.close());
-  const adminUrl = await listenAdmin(house, { audit, content, reviews: reviewing?.desk }, token, metrics, tenants.desk, opened);
+  const adminUrl = await listenAdmin(house, { audit, erasing, reviews: reviewing?.desk, risk: campaigning?.desk, collector, decisions }, token, metrics, tenants.desk, opened);
   const limits = new TenantLimits({ redis: () => redis.door, replicas: () => replicas.count });
   const pseudonyms = new PseudonymVault({ shared });
   const bars = new SessionBars({ shared });
   const webhook = new Webhook({ settings: () => house.runtime.snapshot.config.notifications?.webhook });
   opened.defer(() => webhook.close());
   const notify = (found: LateViolation): void => void webhook.notify(found);
-  const proxyUrl = await listenProxy(house, { audit: metered(audit, tenants.meter), content, storedKeys: tenants.watch.keys, limits, pseudonyms, bars, notify }, opened);
+  const proxyUrl = await listenProxy(house, { audit: metered(audit, tenants.meter), content, storedKeys: tenants.watch.keys, limits, pseudonyms, bars, notify, appealService: reviewing && ((body, caller) => answerAppeal(reviewing.desk, body, caller)), ...(holding === undefined ? {} : { holds: holding.port }) }, opened);
 
   const watch = watchConfig({
     file: options.config,
@@ -179,12 +206,46 @@ async function openDistribution(config: Config, redis: SharedRedis, pool: Classi
 
 async function openContent(house: RunningHouse, audit: AuditLog, opened: AsyncDisposableStack): Promise<ContentVault> {
   const { data_dir: dataDir, audit: { master_key: key, master_key_file: keyFile } } = house.runtime.snapshot.config;
-  const vault = new ContentVault({ dir: contentFolder(dataDir), keyFile, key, clock: Date.now, audit: (record) => audit.append(record, 'strict') });
+  const vault = new ContentVault({ dir: contentFolder(dataDir), keyFile, key, clock: Date.now, audit: (record) => appendAt(audit, record) });
   opened.defer(() => vault.close());
   const tenants = () => [...house.runtime.tenants.values()];
-  if (tenants().some(({ data }) => data.content !== 'none')) await vault.prepare();
+  if (tenants().some(({ data }) => data.content !== 'none' || data.campaigns)) await vault.prepare();
   opened.defer(keepWithin(vault, () => new Map(tenants().map(({ id, data }) => [id, data.keep_days]))));
+  opened.defer(keepWithin(vault, () => campaignDays(house.runtime.snapshot.config), 'campaigns'));
   return vault;
+}
+
+/** Resolves with its index when the entry is on disk. */
+async function appendAt(audit: AuditLog, record: AuditRecord): Promise<number> {
+  const appended = audit.append(record, 'strict');
+  const { index } = audit.head(); // it has its place already
+  await appended;
+  return index;
+}
+
+/** All that was asked for is carried out before anybody is let in. */
+async function openErasing(house: RunningHouse, vault: ContentVault, collector: Collector | undefined, database: StoreDatabase | undefined, opened: AsyncDisposableStack): Promise<Erasing> {
+  const { data_dir: dataDir, audit: { origin } } = house.runtime.snapshot.config;
+  const erasing = new Erasing({
+    vault, dir: contentFolder(dataDir), origin, store: database && new SqlErasureStore(database),
+    keeps: () => [...house.runtime.tenants.values()].some(({ data }) => data.content !== 'none'),
+    copied: async (log, before) => collector?.entries(log, { before }),
+  });
+  opened.defer(() => erasing.close());
+  await erasing.start();
+  return erasing;
+}
+
+/** What is shipped here, with what its process is to erase in the answer. */
+function originsOf(collector: Collector, erasing: Erasing): OriginDesk {
+  return {
+    list: () => collector.list(),
+    take: async (sender, batch) => {
+      const position = await collector.take(sender, batch);
+      const erasures = await erasing.answer(sender.log, batch.erased, position.entries);
+      return erasures === undefined ? position : { ...position, erasures };
+    },
+  };
 }
 
 /** Keys and usage of tenants, as far as the store has them. */
@@ -221,16 +282,70 @@ async function openTenants(house: RunningHouse, audit: AuditLog, redis: SharedRe
 }
 
 /** Undefined where this process has no store. */
-function openReviewing(house: RunningHouse, audit: AuditLog, content: ContentVault, database: StoreDatabase | undefined): Reviewing | undefined {
+function openReviewing(house: RunningHouse, parts: Pick<ReviewingOptions, 'audit' | 'content' | 'contents' | 'decided' | 'exchangeOf'>, database: StoreDatabase | undefined): Reviewing | undefined {
   if (database === undefined) return undefined;
   const config = (): Config => house.runtime.snapshot.config;
-  const policyOf = (name: string): Policy | undefined => [...house.runtime.compiled.keys()].find(({ id, revision }) => `${id}@${revision}` === name);
-  return new Reviewing({ database, config, policyOf, audit, content, drawKey: readHashKey(config().data_dir), source: config().audit.origin });
+  return new Reviewing({ database, config, policyOf: (name) => policyNamed(house, name), found: foundBy(house), ...parts, drawKey: readHashKey(config().data_dir), source: config().audit.origin });
 }
 
-function retentionOf(house: RunningHouse, log: AuditLog, shipper: Shipper | undefined, database: StoreDatabase | undefined): Retention {
+/** Undefined where the store is this process's alone: its texts lie beside it. */
+function openContents(house: RunningHouse, vault: ContentVault, erasing: Erasing, database: StoreDatabase | undefined, opened: AsyncDisposableStack): ReviewContents | undefined {
+  if (database?.messages === undefined) return undefined;
+  const contents = new ReviewContents({
+    store: new SqlReviewContents(database), vault, mark: () => erasing.carriedOut,
+    keepDays: (tenantId) => {
+      const data = house.runtime.tenants.get(tenantId)?.data;
+      return data === undefined || data.content === 'none' ? undefined : data.keep_days;
+    },
+  });
+  opened.defer(() => contents.close());
+  return contents;
+}
+
+/** Undefined where this process has no store: then nothing waits, and rules with a hold take their `then` at once. */
+function openHolding(house: RunningHouse, redis: SharedRedis, { database, contents }: { readonly database: StoreDatabase | undefined; readonly contents: ReviewContents | undefined }, opened: AsyncDisposableStack): Holding | undefined {
+  if (database === undefined) return undefined;
   const config = (): Config => house.runtime.snapshot.config;
-  return new Retention({ config, log, dir: config().audit.dir, ...(shipper === undefined ? {} : { shipped: () => shipper.shipped }), ...(database === undefined ? {} : { usage: new SqlUsageStore(database), admins: new SqlAdminStore(database) }) });
+  const holding = new Holding({ database, config, policyOf: (name) => policyNamed(house, name), key: readHashKey(config().data_dir), redis: () => redis.door, contents });
+  opened.defer(() => holding.close());
+  return holding;
+}
+
+/** What a text holds by the classifiers and patterns of a policy that runs. Nothing is decided. */
+function foundBy(house: RunningHouse): ReviewingOptions['found'] {
+  return async (policy, direction, text) => {
+    const plan = house.runtime.compiled.get(policy);
+    return plan === undefined ? [] : (await screenText(plan, text, direction, { content_type: 'text', direction })).segments.flatMap(({ results }) => results);
+  };
+}
+
+/** By `id@revision`, as it runs now. */
+function policyNamed({ runtime }: RunningHouse, name: string): Policy | undefined {
+  return [...runtime.compiled.keys()].find(({ id, revision }) => `${id}@${revision}` === name);
+}
+
+/** Undefined where this process has no store. */
+function openCampaigning(house: RunningHouse, audit: AuditLog, content: Pick<ContentVault, 'read'>, { collector, database }: Pick<Kept, 'collector' | 'database'>): Campaigning | undefined {
+  if (database === undefined) return undefined;
+  const config = (): Config => house.runtime.snapshot.config;
+  const logs = collector && { shipped: async () => (await collector.list()).map(({ log }) => log), dirOf: (log: string) => collector.dirOf(log) };
+  return new Campaigning({ database, config, audit, content, taxonomy: shippedTaxonomy(), master: readHashKey(config().data_dir), own: config().audit.dir, ...logs });
+}
+
+interface Kept {
+  readonly collector: Collector | undefined;
+  readonly database: StoreDatabase | undefined;
+  readonly decisions: DecisionIndex | undefined;
+}
+
+function retentionOf(house: RunningHouse, log: AuditLog, shipper: Shipper | undefined, { collector, database, decisions }: Kept): Retention {
+  const config = (): Config => house.runtime.snapshot.config;
+  return new Retention({
+    config, log, dir: config().audit.dir, collector,
+    ...(shipper === undefined ? {} : { shipped: () => shipper.shipped }),
+    ...(database === undefined ? {} : { usage: new SqlUsageStore(database), admins: new SqlAdminStore(database), contents: new SqlReviewContents(database) }),
+    ...(decisions === undefined ? {} : { decisions: decisions.queries }),
+  });
 }
 
 function startTelemetry(config: Config, options: AppOptions, opened: AsyncDisposableStack): Metrics {
@@ -250,11 +365,21 @@ function startTelemetry(config: Config, options: AppOptions, opened: AsyncDispos
   return metrics;
 }
 
-async function listenAdmin(house: RunningHouse, { audit, content, reviews }: { readonly audit: AuditLog; readonly content: ContentVault; readonly reviews?: ReviewDesk | undefined }, token: AdminToken, metrics: Metrics, keys: KeyDesk | undefined, opened: AsyncDisposableStack): Promise<string> {
+interface AdminParts {
+  readonly audit: AuditLog;
+  readonly erasing: Erasing;
+  readonly reviews?: Reviewing['desk'] | undefined;
+  readonly risk?: RiskDesk | undefined;
+  readonly collector?: Collector | undefined;
+  readonly decisions?: DecisionIndex | undefined;
+}
+
+async function listenAdmin(house: RunningHouse, { audit, erasing, reviews, risk, collector, decisions }: AdminParts, token: AdminToken, metrics: Metrics, keys: KeyDesk | undefined, opened: AsyncDisposableStack): Promise<string> {
   const { admin, telemetry, audit: { dir } } = house.runtime.snapshot.config;
   const now = (): Date => new Date();
   const { door, people } = openDoor(house, audit, token, opened);
-  const collector = openCollector(house.runtime.snapshot.config, audit, opened);
+  const tally = new ClassifierTally(now());
+  opened.defer(() => tally.close());
   const server = createAdminServer({
     version: VERSION,
     door,
@@ -267,10 +392,14 @@ async function listenAdmin(house: RunningHouse, { audit, content, reviews }: { r
       checkpoint: () => audit.checkpoint(),
       prove: (index) => proveEntryApart(dir, index, audit.checkpoint()),
       shipped: async (log, filter) => collector?.entries(log, filter),
+      ...(decisions === undefined ? {} : { locate: (requestId) => locate(decisions, requestId, nameOfLog(audit.checkpoint())) }),
     },
-    erasures: content,
+    erasures: erasing,
+    classifiers: { since: tally.since, running: () => runningClassifiers(house.runtime), figures: (id) => tally.of(id), card: readCard },
+    ...(decisions === undefined ? {} : { decisions: { ...decisions.queries, ownLog: () => nameOfLog(audit.checkpoint()) } }),
     ...(reviews === undefined ? {} : { reviews }),
-    ...(collector === undefined ? {} : { origins: collector }),
+    ...(risk === undefined ? {} : { risk }),
+    ...(collector === undefined ? {} : { origins: originsOf(collector, erasing) }),
     ...(people === undefined ? {} : { pages: createPages({ hasProvider: people.login !== undefined, keys: () => publishedKeys(dir) }) }),
     metricsText: telemetry.metrics.prometheus ? () => metrics.prometheusText() : undefined,
     status: () => adminStatus(house.runtime, audit),
@@ -283,6 +412,8 @@ async function listenAdmin(house: RunningHouse, { audit, content, reviews }: { r
       exchanges: () => newestExchanges(dir),
       written: () => house.runtime.snapshot.written,
       tenantsOf: (policy) => [...house.runtime.tenants.values()].filter((tenant) => tenant.policy === policy).map(({ id }) => id),
+      counting: (id) => house.runtime.snapshot.policies.get(id),
+      besides: (policy) => [...house.runtime.snapshot.policies.values()].filter(({ shadow, canary }) => shadow === policy || canary?.policy === policy).map(({ id }) => id),
       audit: (record) => audit.append(record, 'strict'),
       now,
     },
@@ -293,11 +424,45 @@ async function listenAdmin(house: RunningHouse, { audit, content, reviews }: { r
   return listenerUrl(admin.host, typeof address === 'object' && address !== null ? address.port : admin.port, admin.tls === undefined ? 'http' : 'https');
 }
 
-function shipLog({ audit: { dir, ship } }: Config, audit: AuditLog, opened: AsyncDisposableStack): Shipper | undefined {
+function runningClassifiers({ classifiers, snapshot: { config } }: Runtime): ReturnType<ClassifierDesk['running']> {
+  return classifiers.map((classifier) => ({ classifier, plugin: config.classifiers.find(({ id }) => id === classifier.id)?.plugin ?? classifier.id }));
+}
+
+/** `erasing`: of a process whose erasures come this way. */
+function shipLog({ audit: { dir, ship } }: Config, audit: AuditLog, erasing: Erasing | undefined, opened: AsyncDisposableStack): Shipper | undefined {
   if (ship === undefined) return undefined;
-  const shipper = new Shipper({ dir, size: () => audit.head().index + 1, ...ship });
+  const shipper = new Shipper({ dir, size: () => audit.head().index + 1, erasing: erasing && { claim: () => erasing.claim(), told: (claim, news) => erasing.told(claim, news) }, ...ship });
   opened.defer(() => shipper.close());
   return shipper;
+}
+
+/** Undefined where this process has no store. */
+function openDecisions(config: Config, audit: AuditLog, collector: Collector | undefined, opened: AsyncDisposableStack): DecisionIndex | undefined {
+  const store = decisionPlace(config);
+  if (store === undefined) return undefined;
+  const logs = collector && { shipped: async () => (await collector.list()).map(({ log }) => log), dirOf: (log: string) => collector.dirOf(log) };
+  const index = new DecisionIndex({ store, own: config.audit.dir, size: () => audit.head().index + 1, ...logs });
+  opened.defer(() => index.close());
+  index.start();
+  return index;
+}
+
+/** Without the store the log is looked through. */
+async function locate({ queries }: DecisionIndex, requestId: string, logName: string): Promise<number | undefined> {
+  const { rows } = await queries.search({ requestId, logName, limit: 2 }).catch(() => ({ rows: [] }));
+  const [first] = rows;
+  return rows.length === 1 && first?.request_id === requestId ? first.index : undefined;
+}
+
+/** Of all processes whose logs can be read here. */
+function exchangesOf({ audit: { dir } }: Config, audit: AuditLog, decisions: DecisionIndex | undefined, collector: Collector | undefined): ReviewingOptions['exchangeOf'] {
+  const index = decisions && { search: decisions.queries.search, isBehind: () => decisions.isBehind() };
+  return (requestId, tenants) => locatedExchange({ dir, log: nameOfLog(audit.checkpoint()), index, copy: async (log, filter) => collector?.entries(log, filter) }, requestId, tenants);
+}
+
+/** Of a checkpoint: the name of its log stands first. */
+function nameOfLog(checkpoint: string): string {
+  return checkpoint.split('\n', 1)[0]!;
 }
 
 /** Takes the logs of others where this process is a control plane. */
@@ -357,17 +522,18 @@ function adminStatus({ snapshot, plans, classifiers }: Runtime, audit: AuditLog)
   };
 }
 
-async function listenProxy(house: RunningHouse, parts: Pick<ProxyDependencies, 'audit' | 'content' | 'storedKeys' | 'limits' | 'pseudonyms' | 'bars' | 'notify'>, opened: AsyncDisposableStack): Promise<string> {
+async function listenProxy(house: RunningHouse, parts: Pick<ProxyDependencies, 'audit' | 'content' | 'storedKeys' | 'limits' | 'pseudonyms' | 'bars' | 'notify' | 'appealService' | 'holds'>, opened: AsyncDisposableStack): Promise<string> {
   const dependencies: ProxyDependencies = {
     snapshot: () => house.runtime.snapshot,
     plan: (tenantId) => {
       house.requireFresh(tenantId);
       return house.runtime.plans.get(tenantId);
     },
+    sampler: () => house.runtime.sampler,
     ...parts,
     screeningService: (body, { tenantId, keyId, requestId, signal }) => {
       house.requireFresh(tenantId);
-      return answerScreening(body, { requestId, tenantId, keyId, now: new Date() }, (policyId) => planOf(house.runtime, tenantId, policyId), signal);
+      return answerScreening(body, { requestId, tenantId, keyId, now: new Date(), queued: parts.holds !== undefined }, (policyId) => planOf(house.runtime, tenantId, policyId), signal);
     },
   };
   const server = new ProxyServer(dependencies);

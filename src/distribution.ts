@@ -6,13 +6,14 @@
  * counted before stays; nothing that counted is dropped because somebody does not answer. Each change of state is told
  * once. Which revision is held and when to ask again is decided in policy/source.
  */
-import { resolve } from 'node:path';
+import { join, parse, resolve } from 'node:path';
 import type { Config } from './config/schema.ts';
 import type { StoredPolicies, WrittenPolicy } from './config/snapshot.ts';
 import { CHANNELS } from './contract/channels.ts';
 import type { Policy, PolicyRevision } from './contract/policy.ts';
 import { PolicySeal } from './policy/seal.ts';
 import { pinnedNumber, policyKey, policyOfKey, PolicySource, type PolicyQuestion, type PolicyReply } from './policy/source.ts';
+import type { DecisionPlace } from './store/decisions.ts';
 import type { PolicyPut, PolicyStore, PutReply } from './store/policies.ts';
 import { SealedCopies } from './store/sealed-copies.ts';
 import { PostgresDatabase, PostgresPolicyStore } from './store/postgres.ts';
@@ -51,7 +52,7 @@ export interface DistributionOptions {
   /** What counts has changed. */
   readonly onChange: () => void;
   /** Messages about something else, over the same connection; without a text it hears from now on. */
-  readonly others?: { readonly channel: string; readonly onMessage: (text?: string) => void };
+  readonly others?: readonly { readonly channel: string; readonly onMessage: (text?: string) => void }[];
   readonly clock?: () => number;
   readonly random?: () => number;
 }
@@ -269,16 +270,17 @@ export class PolicyDistribution {
   #hear(url: string | undefined): void {
     if (url === this.#redisUrl) return;
     this.#redisUrl = url;
-    const { others } = this.#options;
+    const { others = [] } = this.#options;
     this.#messages?.close();
-    this.#messages = url === undefined || this.#closed ? undefined : new RedisMessages(url, [SHARED_POLICIES.channel, ...(others === undefined ? [] : [others.channel])], {
+    this.#messages = url === undefined || this.#closed ? undefined : new RedisMessages(url, [SHARED_POLICIES.channel, ...others.map(({ channel }) => channel)], {
       onHearing: () => {
-        others?.onMessage();
+        for (const { onMessage } of others) onMessage();
         this.#source.suspectAll(this.#options.clock());
         void this.#poll();
       },
       onMessage: (text, channel) => {
-        if (channel === others?.channel) return others.onMessage(text);
+        const other = others.find((one) => one.channel === channel);
+        if (other !== undefined) return other.onMessage(text);
         const told = readDocumentMessage(text);
         if (told === undefined) return;
         this.#source.invalidate(told.id, told.number, this.#options.clock());
@@ -402,6 +404,13 @@ function openStore({ store: { url }, roles, data_dir: dataDir }: Config): { read
 export function openDatabase({ store: { url }, roles, data_dir: dataDir }: Config): StoreDatabase | undefined {
   if (!url.startsWith('sqlite:')) return new PostgresDatabase(url);
   return roles.includes('control') ? openSqliteDatabase(sqliteFile(url, dataDir)) : undefined;
+}
+
+/** What was decided has a file of its own beside the embedded store: it is large, and made again from the audit log. */
+export function decisionPlace({ store: { url }, roles, data_dir: dataDir }: Config): DecisionPlace | undefined {
+  if (!url.startsWith('sqlite:')) return { kind: 'postgres', url };
+  const { dir, name, ext } = parse(sqliteFile(url, dataDir));
+  return roles.includes('control') ? { kind: 'sqlite', file: join(dir, `${name}-decisions${ext}`) } : undefined;
 }
 
 export function sqliteFile(url: string, dataDir: string): string {

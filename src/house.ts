@@ -12,7 +12,7 @@ import type { FailMode } from './contract/policy.ts';
 import type { PolicyDistribution } from './distribution.ts';
 import type { ParsedPolicy } from './policy/parse.ts';
 import { policyKey } from './policy/source.ts';
-import { explainOn, rehearse, rehearsePolicy, stageOf } from './rehearsal.ts';
+import { explainOn, rehearse, rehearsePolicy, stageOf, streamText, viewsIn } from './rehearsal.ts';
 import { compileRuntime, judgePolicy, type ClassifierPool, type Runtime } from './runtime.ts';
 import type { PolicyPut, PutReply } from './store/policies.ts';
 import { openRedis, type RedisDoor } from './store/redis.ts';
@@ -71,7 +71,7 @@ export class RunningHouse {
     const tools = await this.#pool.rehearsal(this.runtime.snapshot.config);
     const { file } = policy;
     const { plan, issues } = 'text' in policy ? rehearse(policy, tools, failMode) : rehearsePolicy(policy.policy, { file }, tools, failMode);
-    return { file, issues, ...(plan === undefined ? {} : { stage: { ...stageOf(plan), explain: (on) => explainOn(plan, on) } }) };
+    return { file, issues, ...(plan === undefined ? {} : { stage: { ...stageOf(plan), explain: (on) => explainOn(plan, on), stream: (text, context) => streamText(plan, text, context), views: (text) => viewsIn(text, tools) } }) };
   }
 
   settled(): Promise<void> {

@@ -3,6 +3,7 @@
  * through the guard as a streamed chat completion, whole and in pieces, since a decision must not depend on how a
  * provider cuts. What a policy hears after the fact is heard in time here. Commands and the API try policies through it.
  */
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Classifier } from './contract/classifier.ts';
 import { ConfigError, type ConfigIssue } from './contract/errors.ts';
 import { ACTION_WEIGHT, type ClassifierResult, type Context, type Direction } from './contract/screening.ts';
@@ -17,7 +18,7 @@ import type { OutputPlan } from './screen/output.ts';
 import { compilePlan, type ScreeningPlan } from './screen/plan.ts';
 import { createGuard } from './stream/guard.ts';
 import { applyEdits } from './text/edits.ts';
-import type { ViewOptions } from './text/views.ts';
+import { viewsOf, type View, type ViewOptions } from './text/views.ts';
 
 /** Characters of a piece; a text is cut into no more pieces than this. */
 const CUTS = [1, 3, 16];
@@ -126,10 +127,68 @@ function refusal({ policy }: ScreeningPlan, { action, rule }: Pick<PolicyDecisio
   return action === 'block' ? (policy.onBlock === 'fallback' ? message : '') : undefined;
 }
 
+/** What the text says to who sees through a disguise or an encoding. */
+export function viewsIn(text: string, { views }: RehearsalTools): readonly View[] {
+  return viewsOf(text, views);
+}
+
 // Answers.
+
+/** What left of an answer while it came, one character after the other. `after`: characters that had come; the end comes after all. */
+export interface Streamed {
+  readonly action: PolicyDecision['action'];
+  readonly rules: readonly string[];
+  readonly releases: readonly { readonly after: number; readonly text: string }[];
+  /** Most characters that came while nothing left. */
+  readonly waited_chars_max: number;
+}
+
+/** As a provider would send it that sends each character by itself. A classifier that answers later releases later. */
+export async function streamText(plan: ScreeningPlan, text: string, given: Context): Promise<Streamed> {
+  const context: Context = { tenant: 'cases', request_id: 'case', content_type: 'text', ...given, direction: 'output' };
+  const { guard, decisions, received, done } = openAnswer(plan.forOutput(context));
+  const releases: { after: number; text: string }[] = [];
+  let [after, since, waitedMax] = [0, 0, 0];
+  let rest = Buffer.alloc(0);
+  const note = (): void => {
+    const bytes = Buffer.concat([rest, ...received.splice(0)]);
+    const whole = bytes.lastIndexOf('\n\n') + 2;
+    const out = whole < 2 ? '' : textOf(bytes.subarray(0, whole));
+    rest = whole < 2 ? bytes : bytes.subarray(whole);
+    if (out === '') return;
+    releases.push({ after, text: out });
+    [waitedMax, since] = [Math.max(waitedMax, after - since), after];
+  };
+  for (const character of text) {
+    guard.feed(event({ content: character }, null));
+    after += character.length;
+    await turn();
+    note();
+  }
+  guard.feed(Buffer.concat([event({}, 'stop'), Buffer.from('data: [DONE]\n\n')]));
+  guard.end();
+  await done;
+  note();
+  return { action: decisions.worst.action, rules: decisions.worst.triggered_rules, releases, waited_chars_max: Math.max(waitedMax, after - since) };
+}
 
 async function answerOutcome(plan: ScreeningPlan, text: string, pieceChars: number, context: Context): Promise<CaseOutcome> {
   const output = plan.forOutput(context);
+  const { guard, decisions, received, done } = openAnswer(output);
+  for (let at = 0; at < text.length; at += pieceChars) guard.feed(event({ content: text.slice(at, at + pieceChars) }, null));
+  guard.feed(Buffer.concat([event({}, 'stop'), Buffer.from('data: [DONE]\n\n')]));
+  guard.end();
+  await done;
+  const { worst } = decisions;
+  const way = pieceChars >= text.length ? 'whole' : `in pieces of ${pieceChars} ${pieceChars === 1 ? 'character' : 'characters'}`;
+  // Text that does not wait for its scores leaves as the cut has it.
+  const certain = output.scoring?.mode !== 'trail';
+  const out = refusal(plan, worst) ?? (certain ? textOf(Buffer.concat(received)) : undefined);
+  return { way, action: worst.action, rules: worst.triggered_rules, ...(out === undefined ? {} : { text: out }) };
+}
+
+/** The guard of one answer; `received` is what a client would have by now. */
+function openAnswer(output: OutputPlan) {
   const decisions = new Decisions(output);
   const received: Buffer[] = [];
   const { promise, resolve } = Promise.withResolvers<void>();
@@ -141,19 +200,11 @@ async function answerOutcome(plan: ScreeningPlan, text: string, pieceChars: numb
     status: 200,
     mediaType: 'text/event-stream',
     limits: { eventBytesMax: 1 << 22, responseBytesMax: 1 << 26 },
+    hold: async () => 'allowed', // nothing waits here; that it would is in the decision
     onBytes: (bytes) => received.push(Buffer.from(bytes)),
     onDone: () => resolve(),
   });
-  for (let at = 0; at < text.length; at += pieceChars) guard.feed(event({ content: text.slice(at, at + pieceChars) }, null));
-  guard.feed(Buffer.concat([event({}, 'stop'), Buffer.from('data: [DONE]\n\n')]));
-  guard.end();
-  await promise;
-  const { worst } = decisions;
-  const way = pieceChars >= text.length ? 'whole' : `in pieces of ${pieceChars} ${pieceChars === 1 ? 'character' : 'characters'}`;
-  // Text that does not wait for its scores leaves as the cut has it.
-  const certain = output.scoring?.mode !== 'trail';
-  const out = refusal(plan, worst) ?? (certain ? textOf(Buffer.concat(received)) : undefined);
-  return { way, action: worst.action, rules: worst.triggered_rules, ...(out === undefined ? {} : { text: out }) };
+  return { guard, decisions, received, done: promise };
 }
 
 /** Listens to what an answer is decided, to tell the decision that did most; of equal ones the last, which knew most. */

@@ -1,16 +1,22 @@
 /**
  * Removes what passed its retention, slowly, beside the traffic: entries of this process's audit log; in the role
- * control also usage, ended sessions and finished logins of the store. Revisions of policies, keys, tokens and their
- * changes stay: histories name them. Guarantees: nothing goes before its time, by the configuration that runs at that
- * moment; what is removed is counted and told; a part that fails is told, does not keep the others from theirs, and is
- * tried again in the next round.
+ * control also those of copies of other logs, usage, decisions and their counts, texts of the review queue, ended
+ * sessions and finished logins of the store. Revisions of policies, keys, tokens and their changes stay: histories name them. Guarantees: nothing goes
+ * before its time, by the configuration that runs at that moment; what is removed is counted and told; a part that fails
+ * is told, does not keep the others from theirs, and is tried again in the next round.
  */
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Collector } from './audit/collector.ts';
+import { pruneCopies } from './audit/copy-retention.ts';
+import type { DecisionQueries } from './audit/decision-index.ts';
 import type { AuditLog } from './audit/log.ts';
 import { pruneLog } from './audit/prune.ts';
+import { publishedKeys } from './audit/recovery.ts';
+import type { AuditRetention } from './audit/retention.ts';
 import type { Config } from './config/schema.ts';
-import { CHANNELS } from './contract/channels.ts';
+import { CHANNELS, type RetentionApplied } from './contract/channels.ts';
 import type { AdminStore } from './store/admins.ts';
+import type { SqlReviewContents } from './store/review-contents.ts';
 import { SteadyHealth } from './store/steady-health.ts';
 import type { UsageStore } from './store/usage.ts';
 
@@ -21,9 +27,14 @@ export interface RetentionOptions {
   readonly dir: string;
   /** Entries of the log that are where they are shipped to; the others stay. Absent: they are shipped nowhere. */
   readonly shipped?: (() => number) | undefined;
+  /** Absent where no logs are shipped to this process. */
+  readonly collector?: Collector | undefined;
   /** Absent where the store is that of another process. */
   readonly usage?: UsageStore | undefined;
   readonly admins?: AdminStore | undefined;
+  /** Texts of items of the review queue that lie in the store. */
+  readonly contents?: SqlReviewContents | undefined;
+  readonly decisions?: Pick<DecisionQueries, 'tenantAfter' | 'drop' | 'dropCounts'> | undefined;
   readonly now?: () => Date;
   /** Time until the first round, and between rounds. */
   readonly firstMs?: number;
@@ -35,9 +46,13 @@ const EVERY_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 /** Rows that one statement removes, and the time for others after it. */
 const ROWS_MAX = 500;
+/** The same of texts, which are longer. */
+const TEXTS_MAX = 50;
 const PAUSE_MS = 50;
 /** A process that wrote no usage for so long sends no batch again. */
 const WRITER_DAYS = 30;
+/** Counts of minutes serve the last days; hours stay. */
+const MINUTE_DAYS = 8;
 
 export class Retention {
   readonly #options: RetentionOptions;
@@ -58,7 +73,7 @@ export class Retention {
   /** One round. Never rejects. */
   async run(): Promise<void> {
     const failed: string[] = [];
-    const parts = { 'the audit log': () => this.#audit(), usage: () => this.#usage(), sessions: () => this.#sessions() };
+    const parts = { 'the audit log': () => this.#audit(), 'copies of audit logs': () => this.#copies(), usage: () => this.#usage(), decisions: () => this.#decisions(), 'texts of the review queue': () => this.#contents(), sessions: () => this.#sessions() };
     for (const [name, part] of Object.entries(parts)) {
       if (this.#stop.signal.aborted) return;
       await part().catch((error: unknown) => failed.push(`${name} (${reasonOf(error)})`));
@@ -85,15 +100,22 @@ export class Retention {
 
   async #audit(): Promise<void> {
     const { log, dir, config, shipped } = this.#options;
-    const { retention, tenants } = config();
-    const own = tenants.flatMap(({ id, retention: { audit_days: days } }) => (days === undefined ? [] : [[id, days] as const]));
-    if (retention.audit_days === undefined && own.length === 0) return;
-    for (;;) {
-      const done = await pruneLog(log, dir, { days: retention.audit_days, tenants: Object.fromEntries(own) }, this.#now().getTime(), shipped?.());
+    while (isLimited(retentionOf(config()))) {
+      const done = await pruneLog(log, dir, retentionOf(config()), this.#now().getTime(), { before: shipped?.() });
       if (done === undefined) return;
       tell('audit', done.entries, `the audit log begins at entry ${done.first}; ${done.segments} segments are gone, ${done.bytes} bytes`);
       if (!(await this.#waited(PAUSE_MS))) return;
     }
+  }
+
+  async #copies(): Promise<void> {
+    const { collector, log, dir, config } = this.#options;
+    if (collector === undefined || !isLimited(retentionOf(config()))) return;
+    await pruneCopies({
+      collector, keeper: { vouch: (record) => log.appendProven(record), keys: () => publishedKeys(dir) },
+      retention: () => retentionOf(config()), now: () => this.#now().getTime(), pause: () => this.#waited(PAUSE_MS),
+      pruned: (name, { entries, first, segments, bytes }) => tell('audit_copies', entries, `the copy of the audit log ${name} begins at entry ${first}; ${segments} segments are gone, ${bytes} bytes`),
+    });
   }
 
   async #usage(): Promise<void> {
@@ -113,6 +135,43 @@ export class Retention {
     await usage.forgetProcesses(this.#daysAgo(WRITER_DAYS));
   }
 
+  async #decisions(): Promise<void> {
+    const { decisions, config } = this.#options;
+    if (decisions === undefined || !config().roles.includes('control')) return;
+    // All tenants together come first, in the place of one without a name.
+    for (let tenant: string | undefined = ''; tenant !== undefined; tenant = await decisions.tenantAfter(tenant)) {
+      const { retention, tenants } = config();
+      const own = tenants.find(({ id }) => id === tenant)?.retention;
+      const days = own?.decisions_days ?? own?.audit_days ?? retention.decisions_days ?? retention.audit_days;
+      const id = tenant;
+      if (days !== undefined && id !== '' && !(await this.#drop('decisions', id, (limit) => decisions.drop(id, this.#daysAgoMs(days), limit)))) return;
+      const hours = own?.decision_counts_days ?? retention.decision_counts_days;
+      if (!(await this.#drop('counts', id, (limit) => decisions.dropCounts(id, 'minute', this.#daysAgoMs(Math.min(MINUTE_DAYS, hours ?? MINUTE_DAYS)), limit)))) return;
+      if (hours !== undefined && !(await this.#drop('counts', id, (limit) => decisions.dropCounts(id, 'hour', this.#daysAgoMs(hours), limit)))) return;
+    }
+  }
+
+  /** A batch after the other, with time for others between them. False: it was closed meanwhile. */
+  async #drop(kind: 'decisions' | 'counts' | 'review_content', tenant: string, drop: (limit: number) => Promise<number>, most = ROWS_MAX): Promise<boolean> {
+    let removed = 0;
+    for (let count = most; count === most; removed += count) {
+      count = await drop(most);
+      if (count > 0 && !(await this.#waited(PAUSE_MS))) return false;
+    }
+    if (removed > 0) tell(kind, removed, `${removed} ${NAMES[kind]} of ${tenant === '' ? 'all tenants together' : `tenant ${tenant}`} are gone`);
+    return true;
+  }
+
+  /** As long as they are kept where they came from, as it was when they were copied or, where that is sooner, as it is now. */
+  async #contents(): Promise<void> {
+    const { contents, config } = this.#options;
+    if (contents === undefined || !config().roles.includes('control')) return;
+    if (!(await this.#drop('review_content', '', (limit) => contents.dropEnded(dayOf(this.#now().getTime()), limit), TEXTS_MAX))) return;
+    for (const { id, data } of config().tenants) {
+      if (!(await this.#drop('review_content', id, (limit) => contents.dropBefore(id, dayOf(this.#daysAgoMs(data.keep_days)), limit), TEXTS_MAX))) return;
+    }
+  }
+
   async #sessions(): Promise<void> {
     const { admins, config } = this.#options;
     const { roles, admin } = config();
@@ -120,10 +179,29 @@ export class Retention {
     await admins.sweep(this.#now().toISOString(), new Date(this.#now().getTime() - admin.session.idle_ms).toISOString());
   }
 
+  #daysAgoMs(days: number): number {
+    return this.#now().getTime() - days * DAY_MS;
+  }
+
   /** ISO 8601 in UTC, as rows have it. */
   #daysAgo(days: number): string {
-    return new Date(this.#now().getTime() - days * DAY_MS).toISOString();
+    return new Date(this.#daysAgoMs(days)).toISOString();
   }
+}
+
+const NAMES = { decisions: 'decisions', counts: 'counts of decisions', review_content: 'texts of the review queue' } as const;
+
+function dayOf(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 10);
+}
+
+function retentionOf({ retention, tenants }: Config): AuditRetention {
+  return { days: retention.audit_days, tenants: Object.fromEntries(tenants.flatMap(({ id, retention: { audit_days: days } }) => (days === undefined ? [] : [[id, days] as const]))) };
+}
+
+/** Somebody says how long. */
+function isLimited({ days, tenants }: AuditRetention): boolean {
+  return days !== undefined || Object.keys(tenants).length > 0;
 }
 
 /** In our own words, or as the system calls it. */
@@ -132,6 +210,6 @@ function reasonOf(error: unknown): string {
   return name === 'RangeError' || name === 'WeirError' ? String(message) : String(code ?? name);
 }
 
-function tell(kind: 'audit' | 'usage', removed: number, detail: string): void {
+function tell(kind: RetentionApplied['kind'], removed: number, detail: string): void {
   CHANNELS.retentionApplied.publish({ kind, removed, detail });
 }

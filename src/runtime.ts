@@ -23,6 +23,7 @@ import { Ensemble, type EnsembleMember } from './screen/ensemble.ts';
 import { LoopWatch } from './screen/overload.ts';
 import { compilePlan, type PlanOptions, type ScreeningPlan } from './screen/plan.ts';
 import type { SharedText } from './screen/pseudonyms.ts';
+import { Sampler } from './screen/sampler.ts';
 
 export interface Runtime {
   readonly snapshot: Snapshot;
@@ -33,6 +34,7 @@ export interface Runtime {
   /** By policy. */
   readonly compiled: ReadonlyMap<Policy, ScreeningPlan>;
   readonly ensemble: Ensemble;
+  readonly sampler: Sampler;
 }
 
 /** Throws ConfigError with every issue found, in files or patterns. */
@@ -47,6 +49,7 @@ export async function compileRuntime(snapshot: Snapshot, pool: ClassifierPool, f
   const master = readHashKey(snapshot.config.data_dir);
   const ensemble = kept?.ensemble ?? await pool.ensemble(snapshot.config, master);
   const { names, chars_max: charsMax } = snapshot.config.screening.views;
+  const sampler = kept?.sampler ?? samplerOf(snapshot, master);
   const compiled = new Map<string, ScreeningPlan>();
   const issues: ConfigIssue[] = [];
   const compile = (policy: Policy, shadow: Policy | undefined): ScreeningPlan => compilePlan(policy, classifiers, { file: snapshot.policyFiles.get(policy.id) ?? policy.id, shadow, ensemble, views: { names, charsMax } });
@@ -76,8 +79,28 @@ export async function compileRuntime(snapshot: Snapshot, pool: ClassifierPool, f
     if (plan !== undefined) plans.set(tenant.id, plan.forTenant({ failMode: tenant.fail_mode, hashKey, ...(canary === undefined ? {} : { canary: { plan: canary, share: share!.share } }) }));
   }
   if (kept === undefined) pool.settle(snapshot.config, ensemble);
-  return { snapshot, classifiers, plans, tenants: new Map(snapshot.config.tenants.map((tenant) => [tenant.id, tenant])), compiled: new Map([...compiled.values()].map((plan) => [plan.policy, plan])), ensemble };
+  return { snapshot, classifiers, plans, tenants: new Map(snapshot.config.tenants.map((tenant) => [tenant.id, tenant])), compiled: new Map([...compiled.values()].map((plan) => [plan.policy, plan])), ensemble, sampler };
 }
+
+/** Throws ConfigError where a seed cannot be read, or is too short to be one. */
+function samplerOf({ config, file }: Snapshot, master: Buffer): Sampler {
+  const issues: ConfigIssue[] = [];
+  const sampler = new Sampler(config.risk.campaigns, ({ id, seed_file: seedFile }) => {
+    if (seedFile === undefined) return createHmac('sha256', master).update(`campaign ${id}`).digest();
+    try {
+      const seed = readFileSync(seedFile);
+      if (seed.length >= SEED_BYTES_MIN) return seed;
+      issues.push({ file, line: 1, column: 1, path: 'risk.campaigns', message: `the seed file of campaign ${id} has ${seed.length} bytes`, suggestion: `give it ${SEED_BYTES_MIN} or more that nobody can guess`, severity: 'error' });
+    } catch (error) {
+      issues.push({ file, line: 1, column: 1, path: 'risk.campaigns', message: `the seed file of campaign ${id} cannot be read (${(error as NodeJS.ErrnoException).code})`, severity: 'error' });
+    }
+    return Buffer.alloc(SEED_BYTES_MIN);
+  });
+  if (issues.length > 0) throw new ConfigError(issues);
+  return sampler;
+}
+
+const SEED_BYTES_MIN = 16;
 
 /** Whether a text can be the policy of this id here, with the classifiers of this configuration; `place` is for messages. */
 export async function judgePolicy(source: string, { id, place }: { readonly id: string; readonly place: string }, config: Config, pool: ClassifierPool): Promise<ParsedPolicy> {

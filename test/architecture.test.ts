@@ -26,7 +26,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   notify: ['contract'],
   config: ['contract', 'match', 'policy'],
   proxy: ['contract', 'stream', 'screen', 'policy', 'dialect', 'text', 'tenant', 'audit'],
-  review: ['contract', 'store', 'policy', 'audit'],
+  review: ['contract', 'store', 'policy', 'audit', 'risk'],
   risk: ['contract', 'store', 'model'],
   learn: ['contract', 'store', 'model', 'text'],
   report: ['contract', 'store', 'risk'],
@@ -37,7 +37,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   distribution: ['contract', 'policy', 'store'],
   rehearsal: ['contract', 'policy', 'screen', 'stream', 'dialect', 'text'],
   retention: ['contract', 'audit', 'store'],
-  reviewing: ['contract', 'admin', 'audit', 'review', 'store'],
+  erasing: ['contract', 'audit', 'store'],
+  reviewing: ['contract', 'admin', 'audit', 'notify', 'review', 'store'],
+  holding: ['contract', 'review', 'reviewing', 'store'],
+  campaigning: ['contract', 'admin', 'audit', 'review', 'risk', 'store'],
   house: ['contract', 'admin', 'config', 'distribution', 'policy', 'rehearsal', 'runtime', 'store'],
   app: ['*'],
   cli: ['*'],
@@ -45,12 +48,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** What `*` does not include: the entrances, which only the one outside them may use. */
-const ENTRANCES: Readonly<Record<string, readonly string[]>> = { runtime: ['house', 'app', 'cli'], distribution: ['house', 'app', 'cli'], rehearsal: ['house', 'app', 'cli'], house: ['app'], retention: ['app'], reviewing: ['app'], app: ['cli'], cli: ['main'], main: [] };
+const ENTRANCES: Readonly<Record<string, readonly string[]>> = { runtime: ['house', 'app', 'cli'], distribution: ['house', 'app', 'cli'], rehearsal: ['house', 'app', 'cli'], house: ['app'], retention: ['app'], erasing: ['app', 'cli'], reviewing: ['app', 'holding'], holding: ['app'], campaigning: ['app', 'cli'], app: ['cli'], cli: ['main'], main: [] };
 
 /** Folders and files without I/O, clock or chance: they take these as arguments. `hash` computes, so node:crypto is allowed there. */
 const PURE: readonly RegExp[] = [
-  /^src\/contract\//, /^src\/match\//, /^src\/text\//, /^src\/model\//, /^src\/dialect\//, /^src\/policy\/(condition|parse|rules|decide|stricter|explain|diff|explained|truth|time|recorded|cases|seal|source)\.ts$/,
-  /^src\/audit\/(checkpoint|entry|tree|verify)\.ts$/, /^src\/risk\/estimate\.ts$/, /^src\/review\/(agreement|intake|stage)\.ts$/, /^src\/tenant\/gcra\.ts$/, /^src\/config\/(nearest|shape|json-schema|combine)\.ts$/, /^src\/screen\/(answer|breaker|canary|combine|shadow)\.ts$/,
+  /^src\/contract\//, /^src\/match\//, /^src\/text\//, /^src\/model\//, /^src\/dialect\//, /^src\/policy\/(condition|parse|rules|decide|hold|stricter|explain|diff|explained|truth|time|recorded|near|cases|seal|source)\.ts$/,
+  /^src\/audit\/(checkpoint|entry|tree|verify)\.ts$/, /^src\/risk\/(special|intervals|plan|estimate|calibrate|sprt|peeking|trend|quality)\.ts$/, /^src\/review\/(agreement|drawn|held|intake|overrides|stage)\.ts$/, /^src\/tenant\/gcra\.ts$/, /^src\/config\/(nearest|shape|json-schema|combine)\.ts$/, /^src\/screen\/(answer|breaker|canary|combine|shadow)\.ts$/,
 ];
 const PURE_MODULES: readonly string[] = ['node:crypto', 'node:buffer', 'node:string_decoder', 'node:diagnostics_channel'];
 const IMPURE_GLOBALS = /\b(?:Date\.now\(|new Date\(\)|Math\.random\(|setTimeout\(|setInterval\(|setImmediate\(|process\.|fetch\(|performance\.|randomUUID|randomBytes|randomInt)/;
@@ -63,7 +66,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   'eventsource-parser': ['src/stream/sse.ts'],
   'js-yaml': ['src/config/yaml.ts'],
   ioredis: ['src/store/redis.ts', 'src/store/redis-messages.ts'],
-  pg: ['src/store/postgres.ts'],
+  pg: ['src/store/postgres.ts', 'src/store/postgres-messages.ts'],
   'node:sqlite': ['src/store/sqlite.ts'],
   pino: ['src/telemetry/log.ts'],
   fastify: ['src/admin/server.ts'],

@@ -88,6 +88,8 @@ const MALFORMED: readonly (readonly [what: string, bytes: string | Buffer, statu
   ['TRACE', lines(['TRACE /v1/models HTTP/1.1', 'Host: a'], ''), 400],
   ['wrong method', lines(['GET /v1/chat/completions HTTP/1.1', 'Host: a'], ''), 405],
   ['no http at all', 'hello\r\n\r\n', 400],
+  ['http/0.9 with headers', request().replace('HTTP/1.1', 'HTTP/0.9'), 400],
+  ['http/2.0 in a request line', request().replace('HTTP/1.1', 'HTTP/2.0'), 400],
   ['http/2 preface', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 400],
   ['content-type with a tab and more', lines([POST, 'Host: a', 'Content-Type: application/json\ta', LENGTH]), 415],
   ['content-type in utf-16', lines([POST, 'Host: a', 'Content-Type: application/json; charset=utf-16', LENGTH]), 415],

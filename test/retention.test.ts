@@ -6,14 +6,19 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { checkLog } from '../src/audit/check.ts';
+import { Collector } from '../src/audit/collector.ts';
 import { openAuditLog } from '../src/audit/log.ts';
 import { publishedKeys } from '../src/audit/recovery.ts';
 import { loadConfig } from '../src/config/load.ts';
 import type { Config } from '../src/config/schema.ts';
 import { CHANNELS, type HealthChanged, type RetentionApplied } from '../src/contract/channels.ts';
 import { Retention } from '../src/retention.ts';
+import { decisionRow } from '../src/store/decision-rows.ts';
+import { SqlReviewContents } from '../src/store/review-contents.ts';
+import { SqlDecisionStore } from '../src/store/sql-decisions.ts';
 import type { UsageRow } from '../src/store/usage.ts';
 import { exchangeRecord, linesOf, logFolder, logOptions } from './helpers/audit.ts';
+import { shipAll } from './helpers/shipping.ts';
 import { STORE_DRIVERS } from './helpers/stores.ts';
 import { until } from './helpers/house.ts';
 
@@ -22,8 +27,8 @@ t.setTimeout(300_000);
 const NOW = new Date('2030-03-01T00:30:00Z');
 const daysAgo = (days: number): Date => new Date(NOW.getTime() - days * 86_400_000);
 
-async function configOf(retention: object, own: Readonly<Record<string, object>>, more: object = {}): Promise<Config> {
-  const tenants = ['acme', 'bravo', 'other'].map((id) => ({ id, policy: 'default', upstream: 'up', keys: [{ id: `k-${id}`, sha256: id.charCodeAt(0).toString(16).padStart(64, 'a') }], retention: own[id] ?? {} }));
+async function configOf(retention: object, own: Readonly<Record<string, object>>, more: object = {}, keepDays: Readonly<Record<string, number>> = {}): Promise<Config> {
+  const tenants = ['acme', 'bravo', 'other'].map((id) => ({ id, policy: 'default', upstream: 'up', keys: [{ id: `k-${id}`, sha256: id.charCodeAt(0).toString(16).padStart(64, 'a') }], retention: own[id] ?? {}, ...(keepDays[id] === undefined ? {} : { data: { content: 'original', keep_days: keepDays[id] } }) }));
   return (await loadConfig({ config: { upstreams: { up: { url: 'https://api.example.com/v1' } }, tenants, retention, ...more }, dir: join(import.meta.dirname, '../config') }, {})).config;
 }
 
@@ -93,6 +98,41 @@ for (const { name, skip, place } of STORE_DRIVERS) {
   });
 }
 
+for (const { name, skip, place } of STORE_DRIVERS.filter(({ lasts }) => lasts)) {
+  t.test(`${name}: decisions and their counts`, { skip }, async (t) => {
+    const decisions = new SqlDecisionStore((await place(t)).database!());
+    const at = await decisions.position({ log: 'own+1', name: 'own', shipped: false });
+    const tenants = ['acme', 'bravo', 'former', 'other'];
+    // Every day at noon for 40 days, oldest first.
+    const entries = Array.from({ length: 40 * tenants.length }, (_, i) => ({ ...exchangeRecord(`request ${i}`), index: i, tenant_id: tenants[i % tenants.length]!, time: new Date(NOW.getTime() - (40 - Math.floor(i / tenants.length)) * 86_400_000 + 3_600_000).toISOString(), hash: 'a'.repeat(64) }));
+    await decisions.take(at, entries.map((entry) => decisionRow(entry, at.logId, false)), entries.length, 'h');
+    const { log, dir } = await openLog(t, {});
+    const { applied, health } = heard(t);
+    let config = await configOf({}, {});
+    const retention = new Retention({ config: () => config, log, dir, decisions, now: () => NOW });
+    t.teardown(() => retention.close());
+    const daysOf = async (tenant: string): Promise<number> => (await decisions.search({ tenants: [tenant], limit: 500 })).rows.length;
+    const counted = async (span: 'minute' | 'hour', tenant?: string): Promise<number> => (await decisions.counts({ span, tenants: tenant === undefined ? undefined : [tenant], fromMs: 0, untilMs: 2 ** 42, stepMs: 3_600_000 })).totals.find(({ measure }) => measure === 'exchanges')?.total ?? 0;
+    await retention.run();
+    t.same([await Promise.all(tenants.map(daysOf)), await counted('hour')], [[40, 40, 40, 40], 160], 'nothing is said: all stay');
+    t.same([await counted('minute'), await counted('minute', 'acme')], [32, 8], 'but minutes');
+    config = await configOf({ decisions_days: 20, audit_days: 35, decision_counts_days: 30 }, { acme: { decisions_days: 5 }, bravo: { audit_days: 25, decision_counts_days: 3 } }, { roles: ['proxy'] });
+    await retention.run();
+    t.same(await Promise.all(tenants.map(daysOf)), [40, 40, 40, 40], 'the store is for the role control');
+    config = await configOf({ decisions_days: 20, audit_days: 35, decision_counts_days: 30 }, { acme: { decisions_days: 5 }, bravo: { audit_days: 25, decision_counts_days: 3 } });
+    await retention.run();
+    t.same(await Promise.all(tenants.map(daysOf)), [5, 25, 20, 20], 'each as long as it says, else as its entries, else as all');
+    t.same(await Promise.all(['acme', 'bravo', 'former'].map((tenant) => counted('hour', tenant))), [30, 3, 30]);
+    t.same([await counted('hour'), await counted('minute', 'bravo')], [120, 3]);
+    config = await configOf({ audit_days: 10 }, {});
+    await retention.run();
+    t.same(await Promise.all(tenants.map(daysOf)), [5, 10, 10, 10], 'by default as entries of the log');
+    const told = applied.filter(({ kind }) => kind === 'decisions').reduce((sum, { removed }) => sum + removed, 0);
+    t.equal(told, 160 - 35);
+    t.same(health, []);
+  });
+}
+
 t.test('what fails is told and keeps nothing else from going', async (t) => {
   const stores = await STORE_DRIVERS[0]!.place(t);
   const { log, dir } = await openLog(t, { 90: 'acme', 80: 'acme', 0: 'acme' });
@@ -108,3 +148,49 @@ t.test('what fails is told and keeps nothing else from going', async (t) => {
   t.equal(linesOf(dir).length, 3, 'of the log nothing went');
   await retention.close();
 });
+
+t.test('copies of shipped logs follow the same words, and a round tells what went', async (t) => {
+  const source = await openLog(t, { 90: 'acme', 80: 'other', 70: 'bravo', 60: 'acme', 5: 'other' });
+  const { log, dir } = await openLog(t, {});
+  const collector = new Collector({ dir: join(dir, '../origins'), audit: (record) => log.append(record, 'strict'), clock: () => NOW.getTime() });
+  t.teardown(() => collector.close());
+  await source.log.close();
+  await shipAll(source.dir, linesOf(source.dir).length, { collector, records: [] }, 'test/one');
+  const { applied, health } = heard(t);
+  let config = await configOf({}, {});
+  const retention = new Retention({ config: () => config, log, dir, collector, now: () => NOW });
+  t.teardown(() => retention.close());
+  await retention.run();
+  t.same(applied, [], 'nothing is said, nothing goes');
+  config = await configOf({ audit_days: 50 }, { bravo: { audit_days: 75 } });
+  await retention.run();
+  t.match(applied, [{ kind: 'audit_copies', removed: 2, detail: /^the copy of the audit log test\/one begins at entry 2; 2 segments are gone, \d+ bytes$/ }]);
+  config = await configOf({ audit_days: 50 }, {});
+  await retention.run();
+  t.match(applied[1], { removed: 2 });
+  t.match(await checkLog({ dir: collector.dirOf('test/one'), keys: await publishedKeys(source.dir), keepers: await publishedKeys(dir), threads: 1 }), { damage: undefined, first: 4, entries: 5 });
+  t.same(health, []);
+});
+
+for (const { name, skip, place } of STORE_DRIVERS.filter((driver) => driver.name !== 'memory')) {
+  t.test(`${name}: texts of the review queue`, { skip }, async (t) => {
+    const database = (await place(t)).database!();
+    const contents = new SqlReviewContents(database);
+    const day = (ago: number): string => daysAgo(ago).toISOString().slice(0, 10);
+    const lay = (tenantId: string, ago: number, keepDays: number) => contents.put({ reviewId: `${tenantId} ${ago} ${keepDays}`, tenantId, keepUntil: day(ago - keepDays) }, [{ day: day(ago), request: 'r', session: 's', keyId: 'k', slot: Buffer.from('slot'), sealed: Buffer.from('sealed') }], { number: 0, id: '' });
+    for (const [tenant, ago, days] of [['acme', 10, 10], ['acme', 11, 10], ['acme', 11, 30], ['bravo', 30, 30], ['bravo', 31, 31], ['former', 40, 40], ['former', 40, 39]] as const) await lay(tenant, ago, days);
+    for (let i = 0; i < 120; i++) await lay('other', 50 + i, 1);
+    const { log, dir } = await openLog(t, {});
+    const { applied } = heard(t);
+    const left = async (): Promise<readonly string[]> => (await database.query<{ readonly review_id: string }>('select review_id from review_contents order by review_id')).map(({ review_id: id }) => id);
+    const proxy = new Retention({ config: () => ({ ...config, roles: ['proxy'] }), log, dir, contents, now: () => NOW });
+    const config = await configOf({}, {}, {}, { acme: 10, bravo: 30 });
+    await proxy.run();
+    t.equal((await left()).length, 127, 'only the role control looks at the store');
+    const retention = new Retention({ config: () => config, log, dir, contents, now: () => NOW });
+    t.teardown(() => Promise.all([retention.close(), proxy.close()]));
+    await retention.run();
+    t.same(await left(), ['acme 10 10', 'bravo 30 30', 'former 40 40'], 'as long as it was to be kept, and as it is to be by now');
+    t.same(applied.map(({ kind, removed }) => [kind, removed]), [['review_content', 122], ['review_content', 1], ['review_content', 1]]);
+  });
+}

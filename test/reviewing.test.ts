@@ -43,12 +43,13 @@ t.test('from an escalated prompt to a page, two verdicts and the end of the alar
   const [ana, bob] = await Promise.all(['ana', 'bob'].map((name) => tokenFor(house.adminUrl, house.token, name, ['reviewer']))) as [string, string];
   const { body: { fence } } = await call('POST', 'reviews/next', ana);
   t.equal((await call('POST', `reviews/${item.review_id}/claim`, bob)).status, 409, 'it is hers');
-  t.match((await call('GET', `reviews/${item.review_id}/content`, ana)).body, { state: 'there', texts: { texts: [{ text: 'have you seen an Egret?' }] } });
+  t.match((await call('GET', `reviews/${item.review_id}/content`, ana)).body, { state: 'there', texts: { texts: [{ text: 'have you seen an Egret?', spans: undefined }] } }, 'and no marks, while two decide without each other');
   t.match((await call('POST', `reviews/${item.review_id}/verdict`, ana, { fence, resolution: 'allow', notes: 'a bird' })).body, { status: 'pending', resolution: null, verdicts: [] });
   t.same((await call('GET', `reviews/${item.review_id}`, bob)).body.verdicts, [], 'he does not see hers');
   t.match((await call('POST', `reviews/${item.review_id}/claim`, ana)).body, { error: { code: 'already_decided' } });
   const second = await call('POST', 'reviews/next', bob);
   t.match((await call('POST', `reviews/${item.review_id}/verdict`, bob, { fence: second.body.fence, resolution: 'allow', categories: ['harassment'] })).body, { status: 'resolved', resolution: 'allow', covered: false, action: 'escalate', verdicts: [{ reviewer_id: 'ana' }, { reviewer_id: 'bob' }] });
+  t.match((await call('GET', `reviews/${item.review_id}/content`, bob)).body, { texts: { texts: [{ spans: [{ start: 17, end: 22 }] }] } }, 'afterwards what was found is marked');
   await until(() => events.length === 2, 'the end of the alarm');
   t.match(events[1], { event_action: 'resolve', dedup_key: `weir-review-${item.review_id}` });
   t.same((await call('POST', 'reviews/next', ana)).body, { item: null, fence: null });

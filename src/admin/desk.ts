@@ -10,7 +10,7 @@ import { WeirError, type ConfigIssue } from '../contract/errors.ts';
 import type { ExchangeRecord } from '../contract/exchange.ts';
 import type { Actor, Role } from '../contract/people.ts';
 import type { FailMode, Policy } from '../contract/policy.ts';
-import type { Context, Direction } from '../contract/screening.ts';
+import type { Action, Context, Direction } from '../contract/screening.ts';
 import type { AssumedScores, CaseStage } from '../policy/cases.ts';
 import type { Explanation } from '../policy/explain.ts';
 import type { ParsedPolicy } from '../policy/parse.ts';
@@ -29,6 +29,10 @@ export interface PolicyDesk {
   written(): ReadonlyMap<string, WrittenPolicy>;
   /** Ids of the tenants under a policy. */
   tenantsOf(id: string): readonly string[];
+  /** As it runs now. */
+  counting(id: string): Policy | undefined;
+  /** Ids of the policies that have it as their shadow or canary. */
+  besides(id: string): readonly string[];
   /** Undefined: there is no such tenant. */
   failModeOf(tenantId: string): FailMode | undefined;
   /** The exchanges of the audit log, newest first. */
@@ -53,6 +57,10 @@ export interface Trial {
 export interface TrialStage extends CaseStage {
   /** Without a text nothing but the scores that are given was found. */
   explain(on: { readonly text?: string | undefined; readonly scores?: AssumedScores | undefined; readonly direction: Direction; readonly context: Context }): Promise<Explanation>;
+  /** What leaves of an answer that comes one character after the other. */
+  stream(text: string, context: Context): Promise<{ readonly action: Action; readonly rules: readonly string[]; readonly releases: readonly { readonly after: number; readonly text: string }[]; readonly waited_chars_max: number }>;
+  /** What the text says to who sees through a disguise or an encoding. */
+  views(text: string): readonly { readonly name: string; readonly text: string; readonly cut: boolean }[];
 }
 
 export interface DeskRequest {
@@ -102,6 +110,8 @@ export interface RouteDoc {
   readonly access: 'open' | readonly Role[];
   /** JSON Schema of the query; what is not in it is refused. */
   readonly query?: Readonly<Record<string, JsonSchema>>;
+  /** Browsers are led here: where one asks for a page, a refusal is a page. */
+  readonly isVisited?: true;
   /** Somebody else makes the query, and may put more into it. */
   readonly isQueryOpen?: true;
   readonly body?: { readonly schema: JsonSchema; readonly types: readonly string[]; readonly isOptional?: true; /** Default 64 KiB. */ readonly bytesMax?: number };

@@ -1,19 +1,35 @@
 /**
- * Erasing kept content over the API, while Weir runs: keys are destroyed, and the entry that says so is on disk, when the
- * answer is there. A tenant that is no longer configured can still be erased.
+ * Erasing kept content over the API, while Weir runs: in this process keys are destroyed, and the entry that says so is on
+ * disk, when the answer is there; with a store every other process is to do the same, and the list says which has. A
+ * tenant that is no longer configured can still be erased.
  */
 import { scopeFault, type ErasureScope } from '../audit/erasure.ts';
-import { invalid, parsed, type DeskAnswer, type DeskRequest, type Route } from './desk.ts';
+import type { StoredErasure } from '../store/erasures.ts';
+import { fault as refusal, invalid, parsed, type DeskAnswer, type DeskRequest, type Route } from './desk.ts';
 import { ref } from './schemas.ts';
 
 export interface ErasureDesk {
-  erase(scope: ErasureScope, author: string): Promise<{ readonly destroyed: number; readonly gone: number }>;
+  erase(scope: ErasureScope, author: string): Promise<{ readonly number?: number; readonly destroyed: number; readonly gone: number }>;
+  /** Newest first; undefined where there is no store. */
+  list(tenantId: string): Promise<readonly ErasureListed[] | undefined>;
+}
+
+type Keeper = { readonly keeper: string; readonly origin: string; readonly seen_at: string };
+
+/** With who carried it out, and who is still to. */
+interface ErasureListed extends Omit<StoredErasure, 'tenant_id'> {
+  readonly confirmed: readonly Keeper[];
+  readonly waiting: readonly Keeper[];
 }
 
 export const ERASURE_ROUTES: readonly Route<ErasureDesk>[] = [
   {
-    method: 'POST', path: '/api/v1/tenants/:tenant/erasures', name: 'eraseContent', access: ['admin'], meaning: 'destroy the keys of kept content of this process: of a tenant, of its exchanges before a day, of one exchange or one session',
-    body: { schema: ref('NewErasure'), types: ['application/json'] }, answers: { 200: { meaning: 'they are destroyed, and an entry of the audit log says so', schema: ref('Erasure') }, 400: { meaning: 'the body cannot be used, and why' } }, run: erase,
+    method: 'POST', path: '/api/v1/tenants/:tenant/erasures', name: 'eraseContent', access: ['admin'], meaning: 'destroy the keys of kept content, of a tenant, of its exchanges before a day, of one exchange or one session: here at once, and in every process of the fleet',
+    body: { schema: ref('NewErasure'), types: ['application/json'] }, answers: { 200: { meaning: 'they are destroyed here, and an entry of the audit log says so', schema: ref('Erasure') }, 400: { meaning: 'the body cannot be used, and why' } }, run: erase,
+  },
+  {
+    method: 'GET', path: '/api/v1/tenants/:tenant/erasures', name: 'listErasures', access: ['admin', 'auditor'], meaning: 'erasures that were asked for of a tenant, the newest hundred, with the processes that have carried each out and those that have not',
+    answers: { 200: { meaning: 'newest first', schema: ref('ErasureList') }, 501: { meaning: 'the store is that of another process' } }, run: list,
   },
 ];
 
@@ -26,6 +42,12 @@ async function erase(desk: ErasureDesk, { names, text, author }: DeskRequest): P
   const scope: ErasureScope = { tenantId: names['tenant']!, before: wanted.before, requestId: wanted.request_id, sessionId: wanted.session_id };
   const fault = scopeFault(scope);
   return fault === undefined ? { status: 200, body: await desk.erase(scope, author) } : invalid(fault);
+}
+
+async function list(desk: ErasureDesk, { names }: DeskRequest): Promise<DeskAnswer> {
+  const erasures = await desk.list(names['tenant']!);
+  if (erasures === undefined) return { status: 501, body: refusal('not_here', 'erasures are recorded in the store, which is that of another process') };
+  return { status: 200, body: { erasures: erasures.map(({ request, session, ...erasure }) => ({ ...erasure, request_id: request?.name ?? null, session_id: session?.name ?? null })) } };
 }
 
 /** Undefined for what is no such body. */

@@ -40,8 +40,8 @@ const NO_PROVIDER = { 404: { meaning: 'no provider is configured' }, 501: { mean
 const text = { type: 'string', maxLength: 4096 } as const;
 
 export const LOGIN_ROUTES: readonly Route<PeopleDesk>[] = [
-  { method: 'GET', path: '/api/v1/login', name: 'beginLogin', access: 'open', meaning: 'log in through the provider of `admin.oidc`: leads the browser there, and afterwards to the page `?next=`', query: { next: text }, answers: { 302: { meaning: 'the provider', ...HTML }, ...NO_PROVIDER }, run: begin },
-  { method: 'GET', path: CALLBACK, name: 'completeLogin', access: 'open', meaning: 'where the provider leads the browser back to: opens a session', query: { code: text, state: text, iss: text, error: text, error_description: text }, isQueryOpen: true, answers: { 200: { meaning: 'a page that leads on, with the cookie of the session', ...HTML }, 401: { meaning: 'the login is not one that was begun here, or the provider refused it' }, 403: { meaning: 'the person has no role' }, ...NO_PROVIDER }, run: complete },
+  { method: 'GET', path: '/api/v1/login', name: 'beginLogin', access: 'open', meaning: 'log in through the provider of `admin.oidc`: leads the browser there, and afterwards to the page `?next=`', query: { next: text }, isVisited: true, answers: { 302: { meaning: 'the provider', ...HTML }, ...NO_PROVIDER }, run: begin },
+  { method: 'GET', path: CALLBACK, name: 'completeLogin', access: 'open', meaning: 'where the provider leads the browser back to: opens a session', query: { code: text, state: text, iss: text, error: text, error_description: text }, isQueryOpen: true, isVisited: true, answers: { 200: { meaning: 'a page that leads on, with the cookie of the session', ...HTML }, 401: { meaning: 'the login is not one that was begun here, or the provider refused it' }, 403: { meaning: 'the person has no role' }, ...NO_PROVIDER }, run: complete },
 ];
 
 async function begin({ login, isSecure, now }: PeopleDesk, { visit, query }: DeskRequest): Promise<DeskAnswer> {

@@ -11,6 +11,7 @@ import { ref, SCHEMAS } from './schemas.ts';
 /** What a name in a path may be. */
 export const PATH_NAMES: Readonly<Record<string, JsonSchema>> = {
   id: { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$' },
+  annotator: { type: 'string', minLength: 1, maxLength: 200 },
   index: { type: 'string', pattern: '^[0-9]{1,15}$' },
   log: { type: 'string', pattern: LOG_NAME.source, maxLength: LOG_NAME_CHARS_MAX },
   tenant: { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$' },
@@ -49,7 +50,7 @@ const OF_STORE: Readonly<Record<number, RouteAnswer>> = { 501: { meaning: 'anoth
 const MISDIRECTED: RouteAnswer = { meaning: 'the Host field names no host of ours; see admin.hosts' };
 
 /** Answered without a store. */
-const STORELESS: readonly string[] = ['/metrics', '/api/v1/health', '/api/v1/openapi.json', '/api/v1/status', '/api/v1/tenants'];
+const STORELESS: readonly string[] = ['/api/v1/classifiers', '/metrics', '/api/v1/health', '/api/v1/openapi.json', '/api/v1/status', '/api/v1/tenants'];
 
 function operationOf({ path, name, meaning, access, query = {}, body, answers }: RouteDoc): object {
   const isOpen = access === 'open';

@@ -3,13 +3,13 @@
  * and the list of them. What is not taken is answered with the reason.
  */
 import type { LogSummary, Sender } from '../audit/collector.ts';
-import { BATCH, readBatch, SHIP_REFUSALS, ShipRefusal, type ShipBatch, type ShipPosition, type ShipRefusalCode } from '../audit/shipment.ts';
+import { BATCH, readBatch, SHIP_REFUSALS, ShipRefusal, type ErasureNews, type ShipBatch, type ShipPosition, type ShipRefusalCode } from '../audit/shipment.ts';
 import { fault, invalid, parsed, type DeskAnswer, type DeskRequest, type Route } from './desk.ts';
 import { ref } from './schemas.ts';
 
 export interface OriginDesk {
-  /** Throws ShipRefusal. */
-  take(sender: Sender, batch: ShipBatch): Promise<ShipPosition>;
+  /** Throws ShipRefusal. `erasures`: what its process is to erase. */
+  take(sender: Sender, batch: ShipBatch): Promise<ShipPosition & { readonly erasures?: ErasureNews }>;
   list(): Promise<readonly LogSummary[]>;
 }
 

@@ -36,6 +36,8 @@ export interface Pages {
   readonly routes: readonly Page[];
   /** A page that leads on to the path, as a page of ours. */
   again(path: string): DeskAnswer;
+  /** A login through the provider that came to nothing, with the way to begin again. */
+  loginFailed(answer: DeskAnswer): DeskAnswer;
   /** What was refused, for people. `known` is absent where nobody is known. */
   refused(answer: DeskAnswer, path: string, known?: { readonly api: Api; readonly request: PageRequest }): DeskAnswer;
 }

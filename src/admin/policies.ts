@@ -39,7 +39,7 @@ export const POLICY_ROUTES: readonly DeskRoute[] = [
     method: 'PUT', path: '/api/v1/policies/:id', name: 'storePolicy', access: CHANGERS, meaning: 'store a policy: YAML, the same as JSON, or a list of rules; `?parent=` names the revision it follows, `?comment=` says why', query: { parent: number, comment },
     body: { schema: { oneOf: [ref('Policy'), ref('Rules')] }, types: POLICY_TYPES, bytesMax: POLICY_BYTES_MAX }, answers: { ...CHANGED, 201: { meaning: 'the first revision, which counts', schema: ref('Changed') }, ...CONFLICT, ...INVALID }, run: put,
   },
-  { method: 'DELETE', path: '/api/v1/policies/:id', name: 'retirePolicy', access: CHANGERS, meaning: 'retire a stored policy; a file of the same id counts again; `?parent=`, `?comment=`', query: { parent: number, comment }, answers: { ...CHANGED, ...MISSING, 409: { meaning: 'somebody else has changed it, or tenants would be without a policy' } }, run: retire },
+  { method: 'DELETE', path: '/api/v1/policies/:id', name: 'retirePolicy', access: CHANGERS, meaning: 'retire a stored policy; a file of the same id counts again; `?parent=`, `?comment=`', query: { parent: number, comment }, answers: { ...CHANGED, ...MISSING, 409: { meaning: 'somebody else has changed it, or tenants would be without a policy, or policies without their shadow or canary' } }, run: retire },
   { method: 'POST', path: '/api/v1/policies/:id/rollback', name: 'rollBackPolicy', access: CHANGERS, meaning: 'store the text of an earlier revision again: `?revision=`; `?parent=`, `?comment=`', query: { revision: number, parent: number, comment }, answers: { ...CHANGED, ...MISSING, ...CONFLICT, ...INVALID }, run: rollBack },
   { method: 'GET', path: '/api/v1/policies/:id/history', name: 'listRevisions', access: READERS, meaning: 'revisions, newest first; `?limit=`, `?before=`', query: { limit: { ...number, minimum: 1, maximum: HISTORY_MAX }, before: number }, answers: { 200: { meaning: 'without their texts', schema: ref('History') }, ...MISSING }, run: history },
   { method: 'GET', path: '/api/v1/policies/:id/diff', name: 'diffRevisions', access: READERS, meaning: 'the difference of two revisions by lines; `?from=`, `?to=`', query: { from: number, to: number }, answers: { 200: { meaning: 'by default what the newest changed', schema: ref('LineDiff') }, ...MISSING }, run: compare },
@@ -98,6 +98,8 @@ async function retire(desk: PolicyDesk, store: PolicyStore, { id, query, author 
   if (newest === undefined || newest.source === null) return missing(`the store has no policy ${id}, or has retired it`);
   const tenants = desk.tenantsOf(id);
   if (tenants.length > 0 && !desk.written().has(id)) return { status: 409, body: fault('policy_in_use', `${tenants.length} tenants are under policy ${id} and no file holds it; give them another policy first`) };
+  const besides = desk.besides(id).filter((other) => other !== id);
+  if (besides.length > 0 && !desk.written().has(id)) return { status: 409, body: fault('policy_in_use', `policy ${id} is the shadow or canary of ${besides.join(', ')} and no file holds it; change that first`) };
   return change(desk, 'retire', { id, source: null, parent: (query.parent as number | undefined) ?? newest.number, comment: commentOf(query), author }, []);
 }
 

@@ -15,6 +15,8 @@ export interface AuditDesk {
   checkpoint(): string;
   /** Undefined: the newest checkpoint does not cover it yet. Throws RangeError when the log does not hold. */
   prove(index: number): Promise<EntryProof | undefined>;
+  /** Index of the closing entry of an exchange; undefined: it is not known, and may be there all the same. */
+  locate?(requestId: string): Promise<number | undefined>;
   /** Entries of another log that is shipped here; undefined: there is none of that name. */
   shipped(log: string, filter: EntryFilter): Promise<AsyncIterable<AuditEntry> | undefined>;
 }
@@ -54,6 +56,9 @@ async function list(desk: AuditDesk, { query, actor }: DeskRequest): Promise<Des
   if (Number.isNaN(sinceMs) || Number.isNaN(untilMs)) return invalid('since and until are times such as 2030-01-31T00:00:00Z');
   const wanted = { kind, tenant_id: tenant, request_id: requestId, author } as const;
   const matches = (entry: AuditEntry): boolean => isSeen(entry, actor) && Object.entries(wanted).every(([key, value]) => value === undefined || entry[key] === value) && isWithin(entry.time, sinceMs, untilMs);
+  const located = kind === 'exchange' && requestId !== undefined && query.origin === undefined ? await desk.locate?.(String(requestId)) : undefined;
+  const closing = located === undefined ? undefined : await entryAt(desk, located, actor);
+  if (closing !== undefined && closing['request_id'] === requestId) return page(closing.index < Number(before ?? Infinity) && matches(closing) ? [closing] : [], undefined);
   const entries = await entriesOf(desk, query.origin as string | undefined, actor, { before: before as number | undefined });
   if (entries === undefined) return missing(`no log ${String(query.origin)} is shipped here for you to see`);
   const found: AuditEntry[] = [];

@@ -8,14 +8,23 @@ import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, ty
 import { WeirError } from '../contract/errors.ts';
 import { PEOPLE_ROLES } from '../contract/people.ts';
 import { bindPolicyRoutes, bindRoutes, fault, type BoundRoute, type DeskAnswer, type PolicyDesk, type RouteDoc } from './desk.ts';
+import type { AppealDesk } from '../review/appeals.ts';
+import { APPEAL_ROUTES } from './appeals.ts';
+import { BULK_ROUTES } from './bulk.ts';
 import type { Admitted, Door } from './door.ts';
+import { DECISION_ROUTES, type DecisionDesk } from './decisions.ts';
 import { bindExplainedRoutes, EXPLAINED_ROUTES } from './explained.ts';
+import { CLASSIFIER_ROUTES, type ClassifierDesk } from './classifiers.ts';
 import { ERASURE_ROUTES, type ErasureDesk } from './erasures.ts';
+import { QUEUE_ROUTES, type QueueDesk } from './queue.ts';
 import { REVIEW_ROUTES, type ReviewDesk } from './reviews.ts';
+import { RISK_PEOPLE_ROUTES } from './risk-people.ts';
+import { RISK_ROUTES, type RiskDesk } from './risk.ts';
 import { KEY_ROUTES, type KeyDesk } from './keys.ts';
 import { LOGIN_ROUTES } from './login.ts';
 import { openApiDocument, PATH_NAMES } from './openapi.ts';
 import { ORIGIN_ROUTES, type OriginDesk } from './origins.ts';
+import { BESIDE_ROUTES } from './beside.ts';
 import { Api, type Page, type PageRequest, type Pages } from './pages.ts';
 import { PEOPLE_ROUTES, type PeopleDesk } from './people.ts';
 import { POLICY_BYTES_MAX, POLICY_ROUTES, POLICY_TYPES } from './policies.ts';
@@ -24,6 +33,7 @@ import { ref } from './schemas.ts';
 import { readCookies } from './sessions.ts';
 import { TENANT_ROUTES, type TenantDesk } from './tenants.ts';
 import { TRIAL_ROUTES } from './trials.ts';
+import { WELLNESS_ROUTES } from './wellness.ts';
 
 export interface AdminDependencies {
   readonly version: string;
@@ -41,8 +51,12 @@ export interface AdminDependencies {
   readonly keys?: KeyDesk;
   readonly records: AuditDesk;
   readonly erasures: ErasureDesk;
+  readonly classifiers: ClassifierDesk;
   /** Absent where this process has no store. */
-  readonly reviews?: ReviewDesk;
+  readonly decisions?: DecisionDesk;
+  /** Absent where this process has no store. */
+  readonly reviews?: ReviewDesk & QueueDesk & AppealDesk;
+  readonly risk?: RiskDesk;
   /** Absent where this process is no control plane. */
   readonly origins?: OriginDesk;
   /** For browsers. Absent: there is the API alone. */
@@ -68,9 +82,9 @@ const OPENAPI: RouteDoc = { method: 'GET', path: '/api/v1/openapi.json', name: '
 const STATUS: RouteDoc = { method: 'GET', path: '/api/v1/status', name: 'status', access: ['admin', 'policy', 'reviewer', 'auditor'], meaning: 'configuration, policies, classifiers and the head of the audit log', answers: { 200: { meaning: 'the state', schema: ref('Status') } } };
 
 /** All that is served here. The listener, the OpenAPI document and the README are made from it. */
-export const ADMIN_ROUTES: readonly RouteDoc[] = [METRICS, HEALTH, OPENAPI, STATUS, ...POLICY_ROUTES, ...TRIAL_ROUTES, ...TENANT_ROUTES, ...KEY_ROUTES, ...AUDIT_ROUTES, ...EXPLAINED_ROUTES, ...ERASURE_ROUTES, ...REVIEW_ROUTES, ...ORIGIN_ROUTES, ...LOGIN_ROUTES, ...PEOPLE_ROUTES];
+export const ADMIN_ROUTES: readonly RouteDoc[] = [METRICS, HEALTH, OPENAPI, STATUS, ...POLICY_ROUTES, ...TRIAL_ROUTES, ...BESIDE_ROUTES, ...TENANT_ROUTES, ...KEY_ROUTES, ...DECISION_ROUTES, ...AUDIT_ROUTES, ...EXPLAINED_ROUTES, ...CLASSIFIER_ROUTES, ...ERASURE_ROUTES, ...REVIEW_ROUTES, ...BULK_ROUTES, ...APPEAL_ROUTES, ...QUEUE_ROUTES, ...WELLNESS_ROUTES, ...RISK_ROUTES, ...RISK_PEOPLE_ROUTES, ...ORIGIN_ROUTES, ...LOGIN_ROUTES, ...PEOPLE_ROUTES];
 
-function boundRoutes({ version, metricsText, status, policies, people, tenants, keys, records, erasures, reviews, origins }: AdminDependencies): readonly BoundRoute[] {
+function boundRoutes({ version, metricsText, status, policies, people, tenants, keys, records, decisions, erasures, classifiers, reviews, risk, origins }: AdminDependencies): readonly BoundRoute[] {
   const document = openApiDocument(ADMIN_ROUTES, version);
   const metrics = async (): Promise<DeskAnswer> => (metricsText === undefined
     ? { status: 404, body: fault('not_found', 'metrics are switched off by telemetry.metrics.prometheus') }
@@ -80,13 +94,19 @@ function boundRoutes({ version, metricsText, status, policies, people, tenants, 
     { route: HEALTH, answer: async () => ({ status: 200, body: { status: 'ok', version } }) },
     { route: OPENAPI, answer: async () => ({ status: 200, body: document }) },
     { route: STATUS, answer: async () => ({ status: 200, body: { version, ...statusBody(status()) } }) },
-    ...bindPolicyRoutes([...POLICY_ROUTES, ...TRIAL_ROUTES], policies),
+    ...bindPolicyRoutes([...POLICY_ROUTES, ...TRIAL_ROUTES, ...BESIDE_ROUTES], policies),
     ...bindRoutes(TENANT_ROUTES, tenants),
     ...bindRoutes(KEY_ROUTES, keys),
+    ...bindRoutes(DECISION_ROUTES, decisions),
     ...bindRoutes(AUDIT_ROUTES, records),
     ...bindExplainedRoutes(policies, records),
+    ...bindRoutes(CLASSIFIER_ROUTES, classifiers),
     ...bindRoutes(ERASURE_ROUTES, erasures),
-    ...bindRoutes(REVIEW_ROUTES, reviews),
+    ...bindRoutes([...REVIEW_ROUTES, ...BULK_ROUTES], reviews),
+    ...bindRoutes(APPEAL_ROUTES, reviews),
+    ...bindRoutes(QUEUE_ROUTES, reviews),
+    ...bindRoutes(WELLNESS_ROUTES, reviews?.wellness),
+    ...bindRoutes([...RISK_ROUTES, ...RISK_PEOPLE_ROUTES], risk),
     ...bindRoutes(ORIGIN_ROUTES, origins),
     ...bindRoutes([...LOGIN_ROUTES, ...PEOPLE_ROUTES], people),
   ];
@@ -113,14 +133,14 @@ export function createAdminServer(dependencies: AdminDependencies): FastifyInsta
     for (const [name, value] of Object.entries(HEADERS)) if (!reply.hasHeader(name)) reply.header(name, value);
   });
   const { pages } = dependencies;
+  const bound = boundRoutes(dependencies);
   server.setNotFoundHandler((request, reply) => send(reply, pages !== undefined && request.headers.accept?.includes('text/html') === true ? pages.refused(NOT_FOUND, request.url) : NOT_FOUND));
-  server.setErrorHandler((error: Partial<FastifyError>, _request, reply) => send(reply, answerOf(error)));
+  server.setErrorHandler((error: Partial<FastifyError>, request, reply) => send(reply, shownTo(request, answerOf(error), bound.find(({ route }) => route.path === request.routeOptions.url)?.route, pages)));
   // Bodies reach the routes as they were sent, so that errors have their places.
   server.removeAllContentTypeParsers();
   server.addContentTypeParser([...POLICY_TYPES], { parseAs: 'string', bodyLimit: POLICY_BYTES_MAX }, (_request, body, done) => done(null, body));
-  const bound = boundRoutes(dependencies);
   // A route that is added elsewhere comes after the hooks.
-  server.register(async (scope) => bound.forEach((one) => mount(scope, one, door)));
+  server.register(async (scope) => bound.forEach((one) => mount(scope, one, door, pages)));
   if (pages !== undefined) server.register(async (scope) => mountPages(scope, pages, new Api(bound), door));
   return server;
 }
@@ -145,7 +165,7 @@ interface Shapes {
   readonly Querystring: Readonly<Record<string, string | number>>;
 }
 
-function mount(scope: FastifyInstance, { route, answer }: BoundRoute, door: Door): void {
+function mount(scope: FastifyInstance, { route, answer }: BoundRoute, door: Door, pages: Pages | undefined): void {
   const { access, query = {}, body } = route;
   const admitted = new WeakMap<object, Admitted>();
   scope.route<Shapes>({
@@ -162,12 +182,18 @@ function mount(scope: FastifyInstance, { route, answer }: BoundRoute, door: Door
     },
     handler: async (request, reply) => {
       const { actor, sessionId } = admitted.get(request)!;
-      return send(reply, await answer({
+      const given = await answer({
         id: request.params['id'] ?? '', names: request.params, query: request.query, text: typeof request.body === 'string' ? request.body : '', isJson: mediaType(request) === 'application/json', actor, author: actor.name,
         visit: { cookies: readCookies(request.headers.cookie), origin: door.originOf(request.raw)!, path: request.url, ...(sessionId === undefined ? {} : { sessionId }) },
-      }));
+      });
+      return send(reply, shownTo(request, given, route, pages));
     },
   });
+}
+
+/** To a browser that was led here, a refusal is a page. */
+function shownTo(request: FastifyRequest<any>, answer: DeskAnswer, route: RouteDoc | undefined, pages: Pages | undefined): DeskAnswer {
+  return pages !== undefined && route?.isVisited === true && answer.status >= 400 && request.headers.accept?.includes('text/html') === true ? pages.loginFailed(answer) : answer;
 }
 
 function mountPages(scope: FastifyInstance, pages: Pages, api: Api, door: Door): void {

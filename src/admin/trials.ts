@@ -9,7 +9,7 @@ import type { FailMode } from '../contract/policy.ts';
 import { assumedResults, runCases, testJson } from '../policy/cases.ts';
 import { DiffTally } from '../policy/diff.ts';
 import { explanationJson } from '../policy/explain.ts';
-import { CASES_RUN_MAX, readCompare, readExplain, readTest, type CompareTrial } from '../policy/trial.ts';
+import { CASES_RUN_MAX, readCompare, readExplain, readSides, readTest, STREAMED_CHARS_MAX, type CompareTrial, type SidesTrial } from '../policy/trial.ts';
 import type { PolicyStore } from '../store/policies.ts';
 import { fault, issueOf, missing, refused, type DeskAnswer, type DeskRequest, type DeskRoute, type PolicyDesk, type Trial, type TrialStage } from './desk.ts';
 import { POLICY_BYTES_MAX } from './policies.ts';
@@ -30,6 +30,10 @@ export const TRIAL_ROUTES: readonly DeskRoute[] = [
   {
     method: 'POST', path: '/api/v1/policies/:id/screen', name: 'screenText', access: TRYERS, meaning: 'what becomes of a text under the policy: what explain says, what classifiers found and where, what comes out', query: {},
     body: { schema: ref('ExplainTrial'), types: BODY_TYPES, bytesMax: POLICY_BYTES_MAX }, answers: { 200: { meaning: 'the decision with its reasons, and the text', schema: ref('ScreenedText') }, ...REFUSALS }, run: queued(screen),
+  },
+  {
+    method: 'POST', path: '/api/v1/screen-beside', name: 'screenBeside', access: TRYERS, meaning: `one text under two policies, side by side: what each decides and why, what was found, its views, what comes out, and of an answer of at most ${STREAMED_CHARS_MAX} characters what leaves after each`, query: {},
+    body: { schema: ref('SidesTrial'), types: BODY_TYPES, bytesMax: 2 * POLICY_BYTES_MAX }, answers: { 200: { meaning: 'both sides', schema: ref('Sides') }, ...REFUSALS }, run: queued(sides),
   },
   {
     method: 'POST', path: '/api/v1/policies/:id/test', name: 'testPolicy', access: TRYERS, meaning: `run its cases, or those in the body; at most ${CASES_RUN_MAX}`, query: {},
@@ -57,6 +61,31 @@ async function screen(desk: PolicyDesk, store: PolicyStore, { id, text }: DeskRe
   if (stage === undefined) return answer;
   const { facts, outcomes: [{ text: out }] } = await stage.screen(asked.text, asked.direction, asked.context, assumedResults(asked.scores, stage.isNamed));
   return { status: 200, body: { ...explanationJson(stage.policy, await stage.explain(asked)), results: facts.results, ...(out === undefined ? {} : { text: out }) } };
+}
+
+/** One text on both sides, each as `screen` tells it; what of the text is the same for both is told once. */
+async function sides(desk: PolicyDesk, store: PolicyStore, { text: body }: DeskRequest): Promise<DeskAnswer> {
+  const { asked, issues } = readSides(body);
+  if (asked === undefined) return misread(issues);
+  if (asked.left === undefined || asked.right === undefined) return { status: 400, body: fault('invalid_request', 'left and right are missing: send {"policy": "…"} for each') };
+  const told: object[] = [];
+  let views: ReturnType<TrialStage['views']> = [];
+  for (const which of ['left', 'right'] as const) {
+    const { policy: id, revision, source } = asked[which]!;
+    const { stage, answer } = await take(desk, store, { id, revision, source }, asked.fail_mode);
+    if (stage === undefined) return { ...answer, body: { ...(answer.body as object), side: which } };
+    views = stage.views(asked.text);
+    told.push(await sideOf(stage, asked));
+  }
+  const [left, right] = told as readonly { readonly action: string; readonly triggered_rules: readonly string[]; readonly text?: string }[];
+  const same = { action: left!.action === right!.action, rules: left!.triggered_rules.join() === right!.triggered_rules.join(), text: left!.text === right!.text };
+  return { status: 200, body: { direction: asked.direction, views: views.map(({ name, text, cut }) => ({ name, text, cut })), left, right, same } };
+}
+
+async function sideOf(stage: TrialStage, { text, direction, context }: SidesTrial): Promise<object> {
+  const { facts, outcomes: [{ text: out }] } = await stage.screen(text, direction, context, undefined);
+  const isStreamed = direction === 'output' && text.length <= STREAMED_CHARS_MAX;
+  return { ...explanationJson(stage.policy, await stage.explain({ text, direction, context })), results: facts.results, ...(out === undefined ? {} : { text: out }), ...(isStreamed ? { stream: await stage.stream(text, context) } : {}) };
 }
 
 async function test(desk: PolicyDesk, store: PolicyStore, { id, text }: DeskRequest): Promise<DeskAnswer> {

@@ -3,17 +3,17 @@
  * it, and an entry tells what was lost. It hides nothing: a checkpoint that covers what is lost, kept elsewhere, fits the
  * log no more, and the copy can be looked at.
  */
-import { copyFile, mkdir, open, rm } from 'node:fs/promises';
+import { copyFile, mkdir, open, rm, stat, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { WeirError } from '../contract/errors.ts';
 import { checkLog, type LogCheck } from './check.ts';
-import { readCheckpoints } from './checkpoint.ts';
+import { checkpointPieces, openCheckpoints } from './checkpoint-file.ts';
 import type { LossAcceptedRecord } from './entry.ts';
 import { readSigner } from './key.ts';
 import { lockFolder } from './lock.ts';
 import { openAuditLog, type AuditLogOptions } from './log.ts';
 import { publishedKeys } from './recovery.ts';
-import { CHECKPOINTS_FILE, EDGE_FILE, firstIndexOf, listSegments, PRUNED_FILE, readIfThere, readSegment, replaceFile, syncFolder } from './segments.ts';
+import { CHECKPOINTS_FILE, cutFile, EDGE_FILE, firstIndexOf, ignoreMissing, listSegments, PRUNED_FILE, readSegment, syncFolder } from './segments.ts';
 import type { Damage } from './verify.ts';
 
 export interface Acceptance {
@@ -69,13 +69,12 @@ async function cutLog(dir: string, damage: Damage, kept: number, now: Date): Pro
   await mkdir(aside, { mode: 0o700 });
   const segments = await listSegments(dir);
   const cut = segments.slice(Math.max(0, segments.findLastIndex((segment) => firstIndexOf(segment) <= kept)));
-  const notes = await readIfThere(join(dir, CHECKPOINTS_FILE));
-  for (const file of [...cut, ...(notes === undefined ? [] : [CHECKPOINTS_FILE])]) await copyDurably(join(dir, file), join(aside, file));
+  const hasNotes = (await stat(join(dir, CHECKPOINTS_FILE)).catch(ignoreMissing)) !== undefined;
+  for (const file of [...cut, ...(hasNotes ? [CHECKPOINTS_FILE] : [])]) await copyDurably(join(dir, file), join(aside, file));
   await syncFolder(aside);
   // Checkpoints first: cut short here, the log is still one that does not open, and this is done again.
   const faultyNote = damage.segment === CHECKPOINTS_FILE && damage.line > 0 ? damage.line : Infinity;
-  const fitting = readCheckpoints(notes ?? Buffer.alloc(0)).checkpoints.filter(({ size }, i) => size <= kept && i + 1 < faultyNote);
-  await replaceFile(join(dir, CHECKPOINTS_FILE), fitting.map(({ note }) => `${note}\n`).join(''));
+  await cutCheckpoints(dir, kept, faultyNote);
   await rm(join(dir, EDGE_FILE), { force: true });
   for (const segment of [...cut].reverse()) await cutSegment(dir, segment, kept);
   await syncFolder(dir);
@@ -92,6 +91,29 @@ async function copyDurably(from: string, to: string): Promise<void> {
   }
 }
 
+/** Leaves the checkpoints before the first that covers more than `kept` entries, or is the faulty one. They grow from one to the next. */
+async function cutCheckpoints(dir: string, kept: number, faultyNote: number): Promise<void> {
+  const file = await openCheckpoints(dir);
+  if (file === undefined) return;
+  try {
+    await cutFile(join(dir, CHECKPOINTS_FILE), await fittingBytes(file, kept, faultyNote));
+  } finally {
+    await file.close();
+  }
+}
+
+async function fittingBytes(file: FileHandle, kept: number, faultyNote: number): Promise<number> {
+  let [count, end] = [0, 0];
+  for await (const { checkpoints, from } of checkpointPieces(file, (await file.stat()).size)) {
+    end = from;
+    for (const { size, note } of checkpoints) {
+      if (size > kept || ++count >= faultyNote) return end;
+      end += Buffer.byteLength(note) + 1;
+    }
+  }
+  return end;
+}
+
 /** Leaves the entries below `kept`, and no file without any. */
 async function cutSegment(dir: string, segment: string, kept: number): Promise<void> {
   const lines = kept - firstIndexOf(segment);
@@ -99,11 +121,5 @@ async function cutSegment(dir: string, segment: string, kept: number): Promise<v
   const bytes = await readSegment(dir, segment);
   let end = 0;
   for (let line = 0; line < lines; line++) end = bytes.indexOf(0x0a, end) + 1;
-  const file = await open(join(dir, segment), 'r+');
-  try {
-    await file.truncate(end);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
+  await cutFile(join(dir, segment), end);
 }

@@ -4,12 +4,13 @@
  * threads, so a log of any size. The first thing that does not hold is named with its place. It may run beside the
  * writer: what is written after it began is not looked at.
  */
-import { stat } from 'node:fs/promises';
+import { stat, type FileHandle } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { verifyFileBlock, type Block, type Landmark, type VerifiedBlock } from './blocks.ts';
-import { isSignedByApart, readCheckpoints, readRotation, type NoteKey, type SignedCheckpoint } from './checkpoint.ts';
+import { checkpointPieces, indexCheckpoints, openCheckpoints, type CheckpointIndex } from './checkpoint-file.ts';
+import { isSignedByApart, readRotation, type NoteKey, type SignedCheckpoint } from './checkpoint.ts';
 import { readStart, startFault, type LogStart } from './pruned.ts';
 import { CHECKPOINTS_FILE, listSegments, PRUNED_FILE, readIfThere } from './segments.ts';
 import { EMPTY_ROOT, TreeEdge } from './tree.ts';
@@ -19,6 +20,8 @@ export interface CheckOptions {
   readonly dir: string;
   /** Who may have signed. Keys that rotations in the log bind to these count too. */
   readonly keys: readonly NoteKey[];
+  /** Of a copy: whose word counts that its beginning passed its retention. They sign no checkpoint of it. */
+  readonly keepers?: readonly NoteKey[];
   /** A checkpoint that was kept elsewhere: the log must begin with what it covers. */
   readonly since?: SignedCheckpoint;
   /** Threads; default as many as there are processors, 8 at most. */
@@ -32,7 +35,7 @@ export interface LogCheck {
   readonly entries: number;
   /** The first that is there; above 0 the log was pruned, which `pruned` says. */
   readonly first: number;
-  readonly pruned?: { readonly index: number; readonly time: string };
+  readonly pruned?: { readonly index: number; readonly time: string; /** Of a copy: the log of its keeper, whose entry it is. */ readonly keeper?: string };
   readonly bytes: number;
   readonly head: Head;
   readonly root: string;
@@ -69,14 +72,23 @@ export async function checkLog(options: CheckOptions): Promise<LogCheck> {
 const ATTEMPTS_MAX = 4;
 
 async function checkOnce(options: CheckOptions): Promise<LogCheck> {
+  const file = await openCheckpoints(options.dir); // one file for both readings, though another be put in its place
+  try {
+    return await checkWith(file, options);
+  } finally {
+    await file?.close();
+  }
+}
+
+async function checkWith(file: FileHandle | undefined, options: CheckOptions): Promise<LogCheck> {
   const { dir } = options;
   const start = await readStart(dir);
   if (start === undefined) return unreadable({ segment: PRUNED_FILE, line: 1, index: 0, reason: 'it does not say where the log begins' });
   const { first, entry: pruned } = start;
-  const notes = readCheckpoints((await readIfThere(join(dir, CHECKPOINTS_FILE))) ?? Buffer.alloc(0)); // before the segments, which may grow
+  const notes = await indexCheckpoints(file); // before the segments, which may grow
   const names = await listSegments(dir, first); // what an unfinished pruning left is no part of the log
   const segments = await Promise.all(names.map(async (name) => ({ name, size: (await stat(join(dir, name))).size })));
-  const pass = new Pass(start, notes.checkpoints, options.since);
+  const pass = new Pass(start, notes, options.since);
   const total = segments.reduce((sum, { size }) => sum + size, 0);
   const blocks = segments.flatMap(({ name, size }) => blocksOf(join(dir, name), name, size, options.blockBytes ?? BLOCK_BYTES));
   const threads = blocks.length < 4 ? 0 : Math.min(THREADS_MAX, options.threads ?? availableParallelism());
@@ -87,9 +99,9 @@ async function checkOnce(options: CheckOptions): Promise<LogCheck> {
     bytes += block.to - block.from;
     options.progress?.(bytes, total);
   }
-  const damage = pass.damage ?? pass.finish(segments) ?? (notes.faultAt === undefined ? undefined : noteDamage(notes.faultAt, pass.entries, 'it is no checkpoint')) ?? (await signatureDamage(start, notes.checkpoints, options.keys, pass.landmarks, options.since));
+  const damage = pass.damage ?? pass.finish(segments) ?? (notes.fault && noteDamage(notes.fault.number, notes.fault.index, notes.fault.reason)) ?? (await signatureDamage(file, start, notes, options, pass.landmarks, options.since));
   return {
-    entries: pass.entries, first, ...(pruned === undefined ? {} : { pruned: { index: pruned.index, time: pruned.time } }), bytes, head: pass.head, root: pass.edge.root(), checkpoints: damage === undefined ? notes.checkpoints.length : pass.marked, newest: notes.checkpoints.at(-1),
+    entries: pass.entries, first, ...(pruned === undefined ? {} : { pruned: { index: pruned.index, time: pruned.time, ...(pruned.copyOf === undefined ? {} : { keeper: pruned.checkpoint.origin }) } }), bytes, head: pass.head, root: pass.edge.root(), checkpoints: damage === undefined ? notes.sizes.length : pass.marked, newest: notes.newest,
     tornBytes: pass.tornBytes, tornNoteBytes: notes.tornBytes, losses: pass.landmarks.flatMap(lossOf), rotations: pass.landmarks.filter(({ index, line }) => rotationOf(index, line) !== undefined).length, damage,
   };
 }
@@ -118,24 +130,23 @@ class Pass {
   damage: Damage | undefined;
   readonly landmarks: Landmark[] = [];
   readonly #first: number;
-  readonly sizes: Float64Array;
-  /** By size, from that of the first entry on: what those before it were is for their signatures. */
-  readonly #wanted: readonly { readonly size: number; readonly root: string; readonly name: string }[];
+  readonly #wanted: WantedRoots;
   /** The newest checkpoint that holds. */
   #held: number;
-  #at = 0;
   /** Lines of the segment before the block, and where they end. */
   #segment = '';
   #lines = 0;
   #end = 0;
   #size = 0;
 
-  constructor({ first, nodes }: LogStart, checkpoints: readonly SignedCheckpoint[], since: SignedCheckpoint | undefined) {
+  constructor({ first, nodes }: LogStart, checkpoints: CheckpointIndex, since: SignedCheckpoint | undefined) {
     [this.#first, this.#held, this.entries, this.edge, this.head] = [first, first, first, new TreeEdge(0, nodes), { ...EMPTY_HEAD, index: first - 1 }];
-    const own = checkpoints.map(({ size, root }, i) => ({ size, root, name: `${CHECKPOINTS_FILE}, note ${i + 1}` }));
-    this.#wanted = [...own, ...(since === undefined ? [] : [{ ...since, name: 'the kept checkpoint' }])].filter(({ size }) => size >= first).sort((a, b) => a.size - b.size);
-    this.sizes = Float64Array.from(this.#wanted, ({ size }) => size);
+    this.#wanted = new WantedRoots(first, checkpoints, since);
     this.#compare(first, this.edge);
+  }
+
+  get sizes(): Float64Array {
+    return this.#wanted.sizes;
   }
 
   take({ name, size }: NamedBlock, block: VerifiedBlock): void {
@@ -162,7 +173,7 @@ class Pass {
   /** What only shows at the end. */
   finish(segments: readonly unknown[]): Damage | undefined {
     this.tornBytes = segments.length === 0 ? 0 : this.#size - this.#end;
-    const missing = this.#wanted.find(({ size }) => size > this.entries);
+    const missing = this.#wanted.next;
     return missing && { segment: this.#segment, line: this.#lines + 1, index: this.entries, reason: `entries are missing at the end: ${missing.name} covers ${missing.size}, the files hold ${this.entries}` };
   }
 
@@ -182,16 +193,58 @@ class Pass {
 
   /** Holds the tree against the checkpoints of its size. */
   #compare(size: number, edge: TreeEdge): boolean {
-    for (; this.#wanted[this.#at]?.size === size; this.#at++) {
-      const { root, name } = this.#wanted[this.#at]!;
+    for (let { next } = this.#wanted; next?.size === size; { next } = this.#wanted) {
+      const { root, name } = next;
       if (root !== edge.root()) {
         this.damage = { segment: this.#segment || CHECKPOINTS_FILE, line: 0, index: this.#held, reason: `entries ${this.#held} to ${size - 1} hold among themselves and are not those that were signed: the tree of ${size} entries is not that of ${name}` };
         return false;
       }
       this.#held = size;
       this.marked++;
+      this.#wanted.pass();
     }
     return true;
+  }
+}
+
+/** In order, and shared between threads as those are. */
+function withSize(sizes: Float64Array, size: number): Float64Array {
+  const all = new Float64Array(new SharedArrayBuffer((sizes.length + 1) * Float64Array.BYTES_PER_ELEMENT));
+  all.set(sizes);
+  all[sizes.length] = size;
+  return all.sort();
+}
+
+/** Roots that the tree is held against, by size, from that of the first entry on: those before it are for their signatures alone. */
+class WantedRoots {
+  readonly sizes: Float64Array;
+  readonly #own: CheckpointIndex;
+  readonly #since: SignedCheckpoint | undefined;
+  /** The next of the own, and whether the kept one was passed. */
+  #at: number;
+  #isSincePast: boolean;
+
+  constructor(first: number, own: CheckpointIndex, since: SignedCheckpoint | undefined) {
+    [this.#own, this.#since] = [own, since];
+    this.#at = own.sizes.findIndex((size) => size >= first);
+    if (this.#at === -1) this.#at = own.sizes.length;
+    this.#isSincePast = since === undefined || since.size < first;
+    this.sizes = since === undefined ? own.sizes : withSize(own.sizes, since.size);
+  }
+
+  get next(): { readonly size: number; readonly root: string; readonly name: string } | undefined {
+    const size = this.#own.sizes[this.#at];
+    if (this.#isSinceNext(size)) return { ...this.#since!, name: 'the kept checkpoint' };
+    return size === undefined ? undefined : { size, root: this.#own.root(this.#at), name: `${CHECKPOINTS_FILE}, note ${this.#at + 1}` };
+  }
+
+  pass(): void {
+    if (this.#isSinceNext(this.#own.sizes[this.#at])) this.#isSincePast = true;
+    else this.#at++;
+  }
+
+  #isSinceNext(size: number | undefined): boolean {
+    return !this.#isSincePast && (size === undefined || this.#since!.size < size);
   }
 }
 
@@ -249,27 +302,28 @@ function lossOf({ index, line }: Landmark): LogCheck['losses'] {
 const SIGNATURES_AT_ONCE = 256;
 
 /** The first checkpoint that no key signed which could. */
-async function signatureDamage(start: LogStart, checkpoints: readonly SignedCheckpoint[], given: readonly NoteKey[], landmarks: readonly Landmark[], since: SignedCheckpoint | undefined): Promise<Damage | undefined> {
+async function signatureDamage(file: FileHandle | undefined, start: LogStart, checkpoints: CheckpointIndex, { keys: given, keepers = [] }: CheckOptions, landmarks: readonly Landmark[], since: SignedCheckpoint | undefined): Promise<Damage | undefined> {
   const earlier = start.rotations.map(({ index, note }) => ({ index, rotation: readRotation(note, index) }));
   const rotations = [...earlier, ...landmarks.map(({ index, line }) => ({ index, rotation: rotationOf(index, line) }))].flatMap(({ index, rotation }) => (rotation === undefined ? [] : [{ index, ...rotation }]));
   const keys = boundKeys(given, rotations);
-  const startReason = startFault(start, [...keys.values()]);
+  const startReason = startFault(start, [...keys.values()], keepers, checkpoints.newest?.origin);
   if (startReason !== undefined) return { segment: PRUNED_FILE, line: 1, index: start.first, reason: startReason };
-  for (let from = 0; from < checkpoints.length; from += SIGNATURES_AT_ONCE) {
-    const group = checkpoints.slice(from, from + SIGNATURES_AT_ONCE);
+  let number = 0;
+  for await (const group of groupsOf(file, checkpoints)) {
     const faults = await Promise.all(group.map((checkpoint) => keyFault(checkpoint, keys, rotations)));
-    for (const [at, checkpoint] of group.entries()) {
-      const fault = orderFault(checkpoint, checkpoints[from + at - 1], checkpoints[0]!) ?? faults[at];
-      if (fault !== undefined) return noteDamage(from + at + 1, checkpoint.size, fault);
-    }
+    const at = faults.findIndex((fault) => fault !== undefined);
+    if (at !== -1) return noteDamage(number + at + 1, group[at]!.size, faults[at]!);
+    number += group.length;
   }
   const fault = since && ((await keyFault(since, keys, rotations)) ?? (since.size < start.first ? `it covers ${since.size} entries, and those before entry ${start.first} were pruned, so the log cannot be held against it any more` : undefined));
   return fault === undefined ? undefined : { segment: 'the kept checkpoint', line: 0, index: since!.size, reason: fault };
 }
 
-function orderFault({ size, origin }: SignedCheckpoint, before: SignedCheckpoint | undefined, first: SignedCheckpoint): string | undefined {
-  if (before !== undefined && size < before.size) return `it covers ${size} entries, and the one before it ${before.size}`;
-  return origin === first.origin ? undefined : `it is of the log ${origin}, and the first is of ${first.origin}`;
+/** Those of the index, read once more: it does not keep their signatures. */
+async function* groupsOf(file: FileHandle | undefined, { bytes }: CheckpointIndex): AsyncGenerator<readonly SignedCheckpoint[]> {
+  for await (const { checkpoints } of file === undefined ? [] : checkpointPieces(file, bytes)) {
+    for (let from = 0; from < checkpoints.length; from += SIGNATURES_AT_ONCE) yield checkpoints.slice(from, from + SIGNATURES_AT_ONCE);
+  }
 }
 
 type Rotation = { readonly index: number; readonly from: NoteKey; readonly to: NoteKey };

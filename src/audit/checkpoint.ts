@@ -46,6 +46,7 @@ export interface SignedCheckpoint extends Checkpoint {
 
 /** The algorithm's number in signed notes. */
 const ED25519 = Buffer.from([1]);
+const SIGNATURES_BEGIN = '\n\n\u2014 ';
 const SIGNATURE_LINE = /^\u2014 ([^\s+]+) ([A-Za-z0-9+/]+={0,2})$/;
 
 export function noteKey(name: string, raw: Buffer): NoteKey {
@@ -61,6 +62,11 @@ export function readNoteKey(text: string): NoteKey | undefined {
   if (name === undefined || typed.length !== 33 || typed[0] !== ED25519[0]) return undefined;
   const key = noteKey(name, typed.subarray(1));
   return key.id === id ? key : undefined;
+}
+
+/** One to a line; lines that are none are left out. */
+export function readNoteKeys(text: string): readonly NoteKey[] {
+  return text.split('\n').map(readNoteKey).filter((key) => key !== undefined);
 }
 
 /** What a name of a log or key may not hold is replaced. */
@@ -135,6 +141,13 @@ export function readCheckpoints(bytes: Buffer): CheckpointFile {
     checkpoints.push(checkpoint);
     at = end + 2;
   }
+}
+
+/** Where in bytes from the middle of a file the first note begins; -1: in none of them. */
+export function firstNoteAt(bytes: Buffer): number {
+  const signatures = bytes.indexOf(SIGNATURES_BEGIN);
+  const end = signatures === -1 ? -1 : bytes.indexOf('\n\n', signatures + 2);
+  return end === -1 ? -1 : end + 2;
 }
 
 /** What a crash leaves of a note is its beginning: three lines, then an empty one. */

@@ -8,11 +8,11 @@ import { join } from 'node:path';
 import { CHANNELS } from '../contract/channels.ts';
 import { WeirError } from '../contract/errors.ts';
 import { LOG_NAME } from '../contract/log-name.ts';
-import { readCheckpoint, type NoteKey } from './checkpoint.ts';
+import type { NoteKey } from './checkpoint.ts';
+import { countOf, newestNote, writtenMs } from './copy-summary.ts';
 import { newestEntries, type AuditEntry, type EntryFilter } from './entries.ts';
 import type { ShippedLogRecord } from './entry.ts';
 import { OriginCopy } from './origin.ts';
-import { CHECKPOINTS_FILE, readEnd } from './segments.ts';
 import { ShipRefusal, type ShipBatch, type ShipPosition } from './shipment.ts';
 import { EMPTY_HEAD } from './verify.ts';
 
@@ -65,8 +65,6 @@ const LOGS_MAX = 10_000;
 const WAITING_MAX = 3;
 /** Of one log the same is recorded once in this time, so that two that contend for a name do not fill the own log. */
 const RECORD_MS = 600_000;
-/** At the end of the checkpoints, enough for the newest. */
-const NOTE_BYTES = 4096;
 const UNAVAILABLE = 'unavailable';
 const NOWHERE: ShipPosition = { entries: 0, hash: EMPTY_HEAD.hash, signed: -1 };
 
@@ -85,18 +83,14 @@ export class Collector {
       if (isQuestion(batch)) return NOWHERE;
       if ((await this.#names()).length >= this.#options.logsMax) throw new ShipRefusal('too_many_logs', `${this.#options.logsMax} logs are here already`);
     }
-    const known = this.#known.get(log) ?? { last: Promise.resolve(), waiting: 0, recordedMs: new Map<string, number>() };
-    this.#known.set(log, known);
+    const known = this.#knownOf(log);
     if (known.waiting >= WAITING_MAX) throw new ShipRefusal('busy', `${WAITING_MAX} batches of ${log} wait already`);
-    known.waiting += 1;
-    const taken = known.last.then(() => this.#take(known, sender, batch)).finally(() => void (known.waiting -= 1));
-    known.last = taken.catch(() => undefined);
-    return taken;
+    return this.#inTurn(known, () => this.#take(known, sender, batch));
   }
 
   /** Of all that are here, by name. Reads the files, but not all of them. */
   async list(): Promise<readonly LogSummary[]> {
-    const names = [...(await this.#names())].sort();
+    const names = await this.names();
     const summaries: LogSummary[] = [];
     for (const log of names) summaries.push(await this.#summary(log));
     return summaries;
@@ -105,6 +99,32 @@ export class Collector {
   /** Newest first; undefined: there is no such log here. */
   async entries(log: string, filter: EntryFilter): Promise<AsyncIterable<AuditEntry> | undefined> {
     return LOG_NAME.test(log) && (await isThere(this.dirOf(log))) ? newestEntries(this.dirOf(log), filter) : undefined;
+  }
+
+  /** Its copy, while nothing else works on it. Where the work rejects, the copy is read anew from its files the next time. */
+  async withCopy<T>(log: string, work: (copy: OriginCopy) => Promise<T>): Promise<T> {
+    const known = this.#knownOf(log);
+    const wasOpen = known.copy !== undefined;
+    return this.#inTurn(known, async () => {
+      let isWell = false;
+      try {
+        known.copy ??= await this.#open(log);
+        const done = await work(known.copy);
+        isWell = true;
+        return done;
+      } finally {
+        if (!isWell || !wasOpen) {
+          known.copy?.close();
+          delete known.copy;
+        }
+        if (known.seenMs === undefined && known.waiting === 1) this.#known.delete(log);
+      }
+    });
+  }
+
+  /** Names of the logs that are here. */
+  async names(): Promise<readonly string[]> {
+    return [...(await this.#names())].sort();
   }
 
   /** Its folder; `log` is one of LOG_NAME. */
@@ -117,6 +137,19 @@ export class Collector {
       await known.last;
       known.copy?.close();
     }
+  }
+
+  #knownOf(log: string): Known {
+    const known = this.#known.get(log) ?? { last: Promise.resolve(), waiting: 0, recordedMs: new Map<string, number>() };
+    this.#known.set(log, known);
+    return known;
+  }
+
+  #inTurn<T>(known: Known, work: () => Promise<T>): Promise<T> {
+    known.waiting += 1;
+    const done = known.last.then(work).finally(() => void (known.waiting -= 1));
+    known.last = done.catch(() => undefined);
+    return done;
   }
 
   async #take(known: Known, sender: Sender, batch: ShipBatch): Promise<ShipPosition> {
@@ -192,7 +225,7 @@ export class Collector {
     const dir = this.dirOf(log);
     const known = this.#known.get(log);
     const entries = await countOf(dir);
-    const seenMs = known?.seenMs ?? (await stat(join(dir, CHECKPOINTS_FILE)).catch(() => undefined))?.mtimeMs;
+    const seenMs = known?.seenMs ?? (await writtenMs(dir));
     return {
       log, entries,
       lag: known?.size === undefined ? null : Math.max(0, known.size - entries),
@@ -225,19 +258,4 @@ function logOf(folder: string): readonly string[] {
 
 async function isThere(dir: string): Promise<boolean> {
   return (await stat(dir).catch(() => undefined)) !== undefined;
-}
-
-async function countOf(dir: string): Promise<number> {
-  for await (const { index } of newestEntries(dir)) return index + 1;
-  return 0;
-}
-
-/** The last whole note of the file; what a crash left unfinished stands after it. */
-async function newestNote(dir: string): Promise<string | null> {
-  const blocks = (await readEnd(join(dir, CHECKPOINTS_FILE), NOTE_BYTES))?.toString('utf8').split('\n\n') ?? [];
-  for (let at = blocks.length - 2; at > 0; at--) {
-    const note = `${blocks[at - 1]}\n\n${blocks[at]}\n`;
-    if (readCheckpoint(note) !== undefined) return note;
-  }
-  return null;
 }

@@ -2,18 +2,18 @@
  * The files of kept content: for each tenant a folder, for each day in it `<day>.content`, where sealed texts follow one
  * another, and `<day>.keys`, where the wrapped keys stand in slots of one size. A slot is written after its texts, and a
  * key is destroyed by writing zeros over it where it stands. `<day>.erased` stands for a day that was destroyed whole.
+ * What is kept for residual-risk campaigns lies in files of the same kind, `<day>+campaigns`.
  * Knows names and bytes; what they mean is sealed-content's.
  */
 import { constants } from 'node:fs';
 import { mkdir, open, readdir, rm, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
+import { TENANT } from './erasure.ts';
 import { digestOf, isErased, KEY_OFFSET, NO_KEY, readSlot, SLOT_BYTES, type Extent, type Slot, type SlotPlace } from './sealed-content.ts';
 import { readIfThere, replaceFile, syncFolder, writeAt } from './segments.ts';
 
 const BLOCK_BYTES = SLOT_BYTES * 8192;
-const DAY_FILE = /^(\d{4}-\d\d-\d\d)\.(?:keys|content|erased)$/;
-/** Tenants' ids are names; anything else is no folder of ours. */
-const TENANT = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+const DAY_FILE = /^(\d{4}-\d\d-\d\d(?:\+campaigns)?)\.(?:keys|content|erased)$/;
 
 const folderOf = (dir: string, tenantId: string): string => join(dir, tenantId);
 const fileOf = (dir: string, { tenantId, day }: SlotPlace, ending: 'keys' | 'content' | 'erased'): string => join(dir, tenantId, `${day}.${ending}`);
@@ -73,6 +73,11 @@ export class DayWriter {
     return this.#contentEnd;
   }
 
+  /** The index that the next slot will have. */
+  get slots(): number {
+    return this.#keysEnd / SLOT_BYTES;
+  }
+
   /** Texts first, so that no slot ever names what is not there. */
   async append(texts: Buffer, slots: Buffer): Promise<void> {
     this.#contentEnd = await writeAt(this.#content, texts, this.#contentEnd);
@@ -111,10 +116,25 @@ export async function* slotsOf(dir: string, place: SlotPlace): AsyncGenerator<Fo
   }
 }
 
-export async function findSlot(dir: string, place: SlotPlace, requestId: string): Promise<FoundSlot | undefined> {
+/** In order. An exchange that several sessions had a part in has one for each; what waited for a person was kept then, and again when it closed. */
+export async function findSlots(dir: string, place: SlotPlace, requestId: string): Promise<readonly FoundSlot[]> {
   const wanted = digestOf(requestId);
-  for await (const found of slotsOf(dir, place)) if (found.slot.request.equals(wanted)) return found;
-  return undefined;
+  const found: FoundSlot[] = [];
+  for await (const one of slotsOf(dir, place)) if (one.slot.request.equals(wanted)) found.push(one);
+  return found;
+}
+
+/** Undefined where there is none of this exchange. */
+export async function readSlotAt(dir: string, place: SlotPlace, index: number, requestId: string): Promise<FoundSlot | undefined> {
+  const file = await openIfThere(fileOf(dir, place, 'keys'), 'r');
+  if (file === undefined) return undefined;
+  try {
+    const { bytesRead, buffer: bytes } = await file.read(Buffer.alloc(SLOT_BYTES), 0, SLOT_BYTES, index * SLOT_BYTES);
+    const slot = bytesRead === SLOT_BYTES ? readSlot(bytes) : undefined;
+    return slot?.request.equals(digestOf(requestId)) === true ? { slot, bytes, index } : undefined;
+  } finally {
+    await file.close();
+  }
 }
 
 /** Undefined where the file ends before. */

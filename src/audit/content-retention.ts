@@ -2,19 +2,21 @@
  * Kept content does not grow old: at the start and every hour the days that are older than their tenant keeps them are
  * erased like any other, with an entry. Where that fails it is told, and tried again an hour later.
  */
+import type { Config } from '../config/schema.ts';
 import { CHANNELS } from '../contract/channels.ts';
+import type { ContentPurpose } from '../contract/content.ts';
 import type { ContentVault } from './vault.ts';
 
 const SWEEP_MS = 3_600_000;
 
-/** `keepDays`: by tenant, as it is at that moment. Returns the function that ends it. */
-export function keepWithin(vault: ContentVault, keepDays: () => ReadonlyMap<string, number>): () => Promise<void> {
+/** `keepDays`: by tenant, as it is at that moment, of what is kept for `purpose`. Returns the function that ends it. */
+export function keepWithin(vault: ContentVault, keepDays: () => ReadonlyMap<string, number>, purpose?: ContentPurpose): () => Promise<void> {
   let isWell = true;
   const tell = (healthy: boolean, detail: string): void => {
     if (healthy !== isWell) CHANNELS.healthChanged.publish({ part: 'content retention', healthy, detail });
     isWell = healthy;
   };
-  const sweep = (): Promise<void> => vault.sweep(keepDays()).then(
+  const sweep = (): Promise<void> => vault.sweep(keepDays(), purpose).then(
     () => tell(true, 'old content is erased again'),
     (error: unknown) => tell(false, `old content could not be erased (${(error as NodeJS.ErrnoException).code ?? (error as Error).name})`),
   );
@@ -24,4 +26,15 @@ export function keepWithin(vault: ContentVault, keepDays: () => ReadonlyMap<stri
     clearInterval(timer);
     return sweeping;
   };
+}
+
+/** Of what was drawn for a campaign that is not configured any more. */
+const ENDED_DAYS = 30;
+
+/** For how long what was drawn of a tenant is kept: as the longest of its campaigns says. */
+export function campaignDays({ risk, tenants }: Pick<Config, 'risk' | 'tenants'>): ReadonlyMap<string, number> {
+  return new Map(tenants.map(({ id }) => {
+    const own = risk.campaigns.filter((campaign) => campaign.tenants?.includes(id) ?? true).map(({ keep_days: days }) => days);
+    return [id, own.length === 0 ? ENDED_DAYS : Math.max(...own)];
+  }));
 }

@@ -6,6 +6,7 @@
  */
 import { rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { SqlReviewContents, WrappedRow } from '../store/review-contents.ts';
 import { daysOf, destroyFile, keysFile, slotsOf } from './content-files.ts';
 import { ContentKeyError, createMasterKey, ID_FILE, sealedWith, isRotationPending, nextMasterFile, openMasterKey, readMasterKey, type MasterKey, type MasterKeyPlace } from './content-key.ts';
 import type { ContentKeyRotationRecord } from './entry.ts';
@@ -18,8 +19,15 @@ export interface RewrappedKeys {
   readonly damaged: number;
 }
 
-/** `audit` resolves when the entry is on disk. Throws ContentKeyError. */
-export async function rotateMasterKey(place: MasterKeyPlace, author: string, audit: (record: ContentKeyRotationRecord) => Promise<void>): Promise<RewrappedKeys> {
+type SharedKeys = Pick<SqlReviewContents, 'wrappedUnder' | 'rewrap'>;
+
+const ROWS_AT_ONCE = 500;
+
+/**
+ * `audit` resolves when the entry is on disk. `shared`: texts of the review queue in a store that processes share; those
+ * under the former key, whoever laid them there, are rewrapped too. Throws ContentKeyError, or that the store does not answer.
+ */
+export async function rotateMasterKey(place: MasterKeyPlace, author: string, audit: (record: ContentKeyRotationRecord) => Promise<void>, shared?: SharedKeys): Promise<RewrappedKeys> {
   const { dir, keyFile } = place;
   if (place.key !== undefined) throw new ContentKeyError('the master key stands in audit.master_key; put it into audit.master_key_file first, and the new one will stand there');
   const isPending = await isRotationPending(keyFile);
@@ -32,6 +40,11 @@ export async function rotateMasterKey(place: MasterKeyPlace, author: string, aud
     const slots = await rewrapDay(dir, day, former, next);
     rewrapped += slots.rewrapped;
     damaged += slots.damaged;
+  }
+  if (shared !== undefined && former !== undefined) {
+    const rows = await rewrapShared(shared, former, next);
+    rewrapped += rows.rewrapped;
+    damaged += rows.damaged;
   }
   await audit({ kind: 'content_key_rotation', author, to: next.id, rewrapped, damaged, ...(former === undefined ? {} : { from: former.id }) });
   await replaceFile(join(dir, ID_FILE), `${next.id}\n`);
@@ -53,5 +66,20 @@ async function rewrapDay(dir: string, place: SlotPlace, former: MasterKey | unde
     else if (!isNew) damaged++;
   }
   if (rewrapped > 0) await replaceFile(keysFile(dir, place), Buffer.concat(slots));
+  return { rewrapped, damaged };
+}
+
+/** What changes meanwhile is found under the key that it has then, by whoever rotates that. */
+async function rewrapShared(shared: SharedKeys, former: MasterKey, next: MasterKey): Promise<RewrappedKeys> {
+  let [rewrapped, damaged] = [0, 0];
+  let after: Pick<WrappedRow, 'reviewId' | 'session'> = { reviewId: '', session: '' };
+  for (let rows: readonly WrappedRow[] = await shared.wrappedUnder(former.id, after, ROWS_AT_ONCE); rows.length > 0; rows = await shared.wrappedUnder(former.id, after, ROWS_AT_ONCE)) {
+    for (const row of rows) {
+      const key = unwrapKey(row.slot, former.forTenant(row.tenantId), row);
+      if (key === undefined) damaged++;
+      else if (await shared.rewrap(row, wrapAgain(row.slot, key, next.forTenant(row.tenantId), row), next.id)) rewrapped++;
+      after = row;
+    }
+  }
   return { rewrapped, damaged };
 }

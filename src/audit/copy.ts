@@ -2,15 +2,16 @@
  * A copy of a log while its process writes it: all that its newest checkpoint covers, and nothing after it. The copy is
  * verified as a whole, so it is sound or there is none. Private keys are not in a log's folder. It only reads the log.
  */
-import { constants } from 'node:fs';
-import { copyFile, cp, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { constants, createWriteStream } from 'node:fs';
+import { copyFile, cp, mkdir, readdir, rm, writeFile, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import { checkLog, type LogCheck } from './check.ts';
-import { readCheckpoints } from './checkpoint.ts';
+import { newestCheckpoint, newestIn, openCheckpoints } from './checkpoint-file.ts';
 import { publishedKeys } from './recovery.ts';
-import { readStart } from './pruned.ts';
-import { CHECKPOINTS_FILE, firstIndexOf, listSegments, PRUNED_FILE, PUBLIC_KEYS_FILE, readIfThere, readSegment } from './segments.ts';
+import { keeperKeys, readStart } from './pruned.ts';
+import { CHECKPOINTS_FILE, firstIndexOf, KEEPER_KEYS_FILE, listSegments, PRUNED_FILE, PUBLIC_KEYS_FILE, readIfThere, readSegment } from './segments.ts';
 
 /** A log that is pruned meanwhile is copied anew. */
 const ATTEMPTS_MAX = 4;
@@ -44,14 +45,21 @@ async function untilSigned(dir: string): Promise<void> {
 }
 
 async function signedSize(dir: string): Promise<number> {
-  return readCheckpoints((await readIfThere(join(dir, CHECKPOINTS_FILE))) ?? Buffer.alloc(0)).checkpoints.at(-1)?.size ?? 0;
+  return (await newestCheckpoint(dir)).checkpoint?.size ?? 0;
 }
 
 async function copyOnce(dir: string, to: string, pruned: Buffer | undefined, progress: (segments: number, total: number) => void): Promise<boolean> {
-  const notes = (await readIfThere(join(dir, CHECKPOINTS_FILE))) ?? Buffer.alloc(0);
-  const { checkpoints, tornBytes, faultAt } = readCheckpoints(notes);
-  if (faultAt !== undefined) throw new RangeError(`${CHECKPOINTS_FILE}, note ${faultAt}: it is no checkpoint`);
-  const size = checkpoints.at(-1)?.size;
+  const notes = await openCheckpoints(dir); // one file throughout: pruning puts another in its place
+  try {
+    return notes !== undefined && (await copyWith(notes, dir, to, pruned, progress));
+  } finally {
+    await notes?.close();
+  }
+}
+
+async function copyWith(notes: FileHandle, dir: string, to: string, pruned: Buffer | undefined, progress: (segments: number, total: number) => void): Promise<boolean> {
+  const newest = await newestIn(notes);
+  const size = newest.checkpoint?.size;
   if (size === undefined) return false;
   const start = await readStart(dir);
   if (start === undefined) throw new RangeError(`the file ${PRUNED_FILE} does not say where the log begins`);
@@ -63,8 +71,9 @@ async function copyOnce(dir: string, to: string, pruned: Buffer | undefined, pro
     else await writeFile(join(to, name), firstLines(await readSegment(dir, name), size - firstIndexOf(name)), { mode: 0o600 });
   }
   progress(segments.length, segments.length);
-  await writeFile(join(to, CHECKPOINTS_FILE), notes.subarray(0, notes.length - tornBytes), { mode: 0o600 });
+  await pipeline(notes.createReadStream({ start: 0, end: newest.end - 1, autoClose: false }), createWriteStream(join(to, CHECKPOINTS_FILE), { mode: 0o600 }));
   if (pruned !== undefined) await writeFile(join(to, PRUNED_FILE), pruned, { mode: 0o600 });
+  if (start.entry?.copyOf !== undefined) await copyFile(join(dir, KEEPER_KEYS_FILE), join(to, KEEPER_KEYS_FILE));
   for (const name of (await readdir(dir)).filter((entry) => SET_ASIDE.test(entry))) await cp(join(dir, name), join(to, name), { recursive: true });
   // Last: a key is published before it signs.
   await copyFile(join(dir, PUBLIC_KEYS_FILE), join(to, PUBLIC_KEYS_FILE));
@@ -81,7 +90,7 @@ function firstLines(bytes: Buffer, count: number): Buffer {
 }
 
 async function checked(dir: string): Promise<LogCheck> {
-  const check = await checkLog({ dir, keys: await publishedKeys(dir) });
+  const check = await checkLog({ dir, keys: await publishedKeys(dir), keepers: await keeperKeys(dir) });
   const { damage } = check;
   if (damage !== undefined) throw new RangeError(`${damage.segment} line ${damage.line} (entry ${damage.index}): ${damage.reason}`);
   return check;

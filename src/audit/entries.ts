@@ -4,6 +4,7 @@
  */
 import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
+import { seekEntry } from './seek.ts';
 import { firstIndexOf, ignoreMissing, listSegments } from './segments.ts';
 
 /** An entry as it was written; the other members are those of its kind. */
@@ -26,18 +27,32 @@ const LINE_END = 0x0a;
 export async function* newestEntries(dir: string, { before = Infinity }: EntryFilter = {}): AsyncGenerator<AuditEntry> {
   for (const name of [...(await listSegments(dir))].reverse()) {
     if (firstIndexOf(name) >= before) continue;
-    for await (const line of linesFromEnd(join(dir, name))) {
+    for await (const line of linesFromEnd(join(dir, name), before)) {
       const entry = entryOf(line);
       if (entry !== undefined && entry.index < before) yield entry;
     }
   }
 }
 
-async function* linesFromEnd(path: string): AsyncGenerator<string> {
+/** The same, of those that hold a text; only so many lines are looked at, and few of them parsed. */
+export async function* newestEntriesWith(dir: string, text: string, linesMax: number): AsyncGenerator<AuditEntry> {
+  let lines = 0;
+  for (const name of [...(await listSegments(dir))].reverse()) {
+    for await (const line of linesFromEnd(join(dir, name), Infinity)) {
+      if (++lines > linesMax) return;
+      const entry = line.includes(text) ? entryOf(line) : undefined;
+      if (entry !== undefined) yield entry;
+    }
+  }
+}
+
+/** Those of entries before that one. */
+async function* linesFromEnd(path: string, before: number): AsyncGenerator<string> {
   const file = await open(path, 'r').catch(ignoreMissing);
   if (file === undefined) return; // pruned meanwhile
   try {
-    let { size: end } = await file.stat();
+    const { size } = await file.stat();
+    let end = before === Infinity ? size : await seekEntry(file, size, before);
     /** What stands after the block: the end of a line whose beginning is further to the front. */
     let tail: Buffer[] = [];
     while (end > 0) {
@@ -65,7 +80,8 @@ async function readBlock(file: FileHandle, position: number, length: number): Pr
   return buffer.subarray(0, bytesRead);
 }
 
-function entryOf(line: string): AuditEntry | undefined {
+/** Undefined for what is none. */
+export function entryOf(line: string): AuditEntry | undefined {
   try {
     const entry = JSON.parse(line) as Partial<AuditEntry> | null;
     return typeof entry?.index === 'number' && typeof entry.time === 'string' && typeof entry.kind === 'string' ? (entry as AuditEntry) : undefined;

@@ -66,10 +66,11 @@ export interface KeyChangeRecord {
   readonly created_at: string;
 }
 
-/** A person decided an item of the review queue, or objected to how it was decided. What they wrote is not here. */
+/** A person decided an item of the review queue, or objected to how it was decided, or nobody did in time. What they wrote is not here. */
 export interface ReviewRecord {
   readonly kind: 'review';
-  readonly change: 'verdict' | 'appeal';
+  readonly change: 'verdict' | 'appeal' | 'overdue';
+  /** `weir` where nobody did. */
   readonly author: string;
   readonly review_id: string;
   readonly request_id: string;
@@ -81,6 +82,28 @@ export interface ReviewRecord {
   readonly categories?: readonly string[];
   /** How the item ended by it; null: it goes on. */
   readonly resolved: Resolution | null;
+}
+
+export const ANNOTATION_CHANGES = ['paused', 'resumed', 'calibration', 'imported', 'exported'] as const;
+
+/** Of those who label for residual-risk campaigns somebody was paused or resumed; known answers or labels were taken in; labels were given out. */
+export interface AnnotationRecord {
+  readonly kind: 'annotation';
+  readonly change: (typeof ANNOTATION_CHANGES)[number];
+  /** Who did it; `calibration`: the agreement with known answers was too low. */
+  readonly author: string;
+  readonly annotator_id?: string;
+  readonly campaign?: string;
+  /** Of whoever was paused: their agreement, and with how many known answers. */
+  readonly agreement?: number;
+  readonly answers?: number;
+  /** Labels that count no more, and drawn texts that wait for others. */
+  readonly flagged?: number;
+  readonly requeued?: number;
+  /** Items or labels. */
+  readonly count?: number;
+  /** In a person's words, about a person's work. */
+  readonly reason?: string;
 }
 
 /** The log is signed with another key from this entry on. */
@@ -113,6 +136,8 @@ export interface ErasureRecord {
   readonly before?: string | undefined;
   readonly request_id?: string | undefined;
   readonly session_id?: string | undefined;
+  /** Of one that was asked for in a fleet: which. Each process that carries it out has an entry. */
+  readonly erasure_id?: string | undefined;
   /** Exchanges whose key was destroyed now, and those found without: destroyed before, perhaps by an erasure that a crash cut short. */
   readonly destroyed: number;
   readonly gone: number;
@@ -144,6 +169,13 @@ export interface PrunedRecord {
   readonly rotations: readonly { readonly index: number; readonly note: string }[];
 }
 
+/** The same of the copy of another log: who keeps it removed what passed its retention here, since nobody else may write to that log. */
+export interface PrunedCopyRecord extends Omit<PrunedRecord, 'kind'> {
+  readonly kind: 'pruned_copy';
+  /** Its name. */
+  readonly log: string;
+}
+
 export const SHIPPED_LOG_CHANGES = ['pinned', 'refused', 'resumed'] as const;
 
 /** Another log, which is shipped here: its key is known from now on, or its entries are not taken, or taken again. */
@@ -163,7 +195,7 @@ export interface ShippedLogRecord {
   readonly reason?: string;
 }
 
-export type AuditRecord = ExchangeRecord | PolicyChangeRecord | AccessChangeRecord | KeyChangeRecord | KeyRotationRecord | LossAcceptedRecord | ErasureRecord | ContentKeyRotationRecord | PrunedRecord | ReviewRecord | ShippedLogRecord | RecoveredRecord | LostRecord;
+export type AuditRecord = ExchangeRecord | PolicyChangeRecord | AccessChangeRecord | KeyChangeRecord | KeyRotationRecord | LossAcceptedRecord | ErasureRecord | ContentKeyRotationRecord | PrunedRecord | PrunedCopyRecord | ReviewRecord | AnnotationRecord | ShippedLogRecord | RecoveredRecord | LostRecord;
 
 /** Where an entry stands. `prev` is the hash of the entry before it, `GENESIS` for the first. */
 export interface Link {

@@ -3,7 +3,9 @@
  * the log is whole is for its verifier to say.
  */
 import { join } from 'node:path';
+import { WeirError } from '../contract/errors.ts';
 import type { ExchangeRecord } from '../contract/exchange.ts';
+import { newestEntriesWith } from './entries.ts';
 import { listSegments, readIfThere } from './segments.ts';
 
 export async function* newestExchanges(dir: string): AsyncGenerator<ExchangeRecord> {
@@ -16,6 +18,28 @@ export async function* newestExchanges(dir: string): AsyncGenerator<ExchangeReco
       end = start - 1;
     }
   }
+}
+
+/** Entries that are looked at for one exchange, and how many may be looked for. */
+export const SCAN_MAX = 50_000;
+export const LOOKS_MAX = 8;
+/** By log: one is looked for after the other, so that many who ask do not read it all at once. */
+const looking = new Map<string, { last: Promise<unknown>; waiting: number }>();
+
+/** One exchange, if it is among the newest entries. Throws WeirError overloaded where others are looked for already. */
+export async function newestExchange(dir: string, requestId: string): Promise<ExchangeRecord | undefined> {
+  const line = looking.get(dir) ?? { last: Promise.resolve(), waiting: 0 };
+  looking.set(dir, line);
+  if (line.waiting >= LOOKS_MAX) throw new WeirError('overloaded', `${LOOKS_MAX} requests are looked for in the audit log already; send it again in a while`);
+  line.waiting++;
+  const found = line.last.then(() => lookFor(dir, requestId)).finally(() => void line.waiting--);
+  line.last = found.catch(() => undefined);
+  return found;
+}
+
+async function lookFor(dir: string, requestId: string): Promise<ExchangeRecord | undefined> {
+  for await (const entry of newestEntriesWith(dir, JSON.stringify(requestId), SCAN_MAX)) if (entry.kind === 'exchange' && entry['request_id'] === requestId) return entry as unknown as ExchangeRecord;
+  return undefined;
 }
 
 function exchangeOf(line: string): ExchangeRecord | undefined {

@@ -4,7 +4,7 @@
  */
 import { open, rename, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CHECKPOINTS_FILE, syncFolder, writeAt } from './segments.ts';
+import { CHECKPOINTS_FILE, readRange, syncFolder, writeAt } from './segments.ts';
 
 const COPY_BYTES = 1024 * 1024;
 
@@ -52,12 +52,8 @@ export class NoteFile {
   }
 
   async #read(from: number, length: number): Promise<Buffer> {
-    const bytes = Buffer.alloc(length);
-    for (let at = 0; at < length; ) {
-      const { bytesRead } = await this.#file.read(bytes, at, length - at, from + at);
-      if (bytesRead === 0) throw new RangeError('the checkpoints end before their end');
-      at += bytesRead;
-    }
+    const bytes = await readRange(this.#file, from, length);
+    if (bytes.length < length) throw new RangeError('the checkpoints end before their end');
     return bytes;
   }
 }

@@ -5,28 +5,23 @@
  */
 import { mkdir, open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { rotationOf } from './check.ts';
+import { bytesOfLast, hashOf, readEntries, type ReadEntries } from './batch-entries.ts';
 import { isSignedBy, readCheckpoint, readNoteKey, type NoteKey, type SignedCheckpoint } from './checkpoint.ts';
 import { newestEntries } from './entries.ts';
-import { GENESIS } from './entry.ts';
+import { GENESIS, type PrunedCopyRecord, type PrunedRecord } from './entry.ts';
 import { lockFolder } from './lock.ts';
+import { NoteFile } from './notes.ts';
+import type { EntryProof } from './proof-check.ts';
+import { pruneLog, type PrunableLog, type Pruning } from './prune.ts';
+import { keeperKeys } from './pruned.ts';
 import { publishedKeys, publishKey, recoverCopy, type RecoveredCopy } from './recovery.ts';
-import { CHECKPOINTS_FILE, EDGE_FILE, firstIndexOf, replaceFile, segmentName, syncFolder, writeAt } from './segments.ts';
+import type { AuditRetention } from './retention.ts';
+import { CHECKPOINTS_FILE, EDGE_FILE, firstIndexOf, KEEPER_KEYS_FILE, replaceFile, segmentName, syncFolder, writeAt } from './segments.ts';
 import { ShipRefusal, type ShipBatch, type ShipPosition } from './shipment.ts';
 import { TreeEdge } from './tree.ts';
-import { EMPTY_HEAD, verifyBlock, type Head } from './verify.ts';
+import { EMPTY_HEAD, type Head } from './verify.ts';
 
-/** Entries of a batch, verified by themselves. */
-interface ReadEntries {
-  /** Each line with its line end. */
-  readonly bytes: Buffer;
-  readonly leaves: readonly string[];
-  /** What the first says of the one before it. */
-  readonly prev: string | undefined;
-  readonly rotations: readonly { readonly index: number; readonly from: NoteKey; readonly to: NoteKey }[];
-}
-
-const NOTHING: Omit<RecoveredCopy, 'tornBytes'> = { head: EMPTY_HEAD, edge: new TreeEdge(), segmentBytes: 0, segmentBeganMs: undefined, checkpointBytes: 0, signedEdge: new TreeEdge(), unsigned: [] };
+const NOTHING: Omit<RecoveredCopy, 'tornBytes'> = { first: 0, head: EMPTY_HEAD, edge: new TreeEdge(), segmentBytes: 0, segmentBeganMs: undefined, checkpointBytes: 0, signedEdge: new TreeEdge(), unsigned: [] };
 
 export class OriginCopy {
   readonly #dir: string;
@@ -34,6 +29,8 @@ export class OriginCopy {
   readonly #origin: string;
   #unlock: (() => void) | undefined;
   #head: Head;
+  /** Entries before it passed their retention here. */
+  #first: number;
   /** Over the entries that a checkpoint here covers, and the leaves of those after. */
   #signedEdge: TreeEdge;
   #leaves: readonly string[];
@@ -49,6 +46,7 @@ export class OriginCopy {
     this.#origin = origin;
     this.#unlock = unlock;
     this.#head = found.head;
+    this.#first = found.first;
     this.#signedEdge = found.signedEdge.copy();
     this.#leaves = found.unsigned;
     this.#signed = found.checkpoint?.size ?? -1;
@@ -108,6 +106,35 @@ export class OriginCopy {
     if (taken.length > 0) await this.#writeCheckpoints(taken);
   }
 
+  /** Removes what passed its retention. `vouch` resolves with the proof that it stands in the keeper's log, whose keys are `keepers`. What rejects leaves this object unusable. */
+  async prune(retention: AuditRetention, nowMs: number, vouch: (record: PrunedCopyRecord) => Promise<EntryProof>, keepers: () => Promise<readonly NoteKey[]>): Promise<Pruning | undefined> {
+    const appendProven = async (record: PrunedRecord): Promise<EntryProof> => {
+      const proof = await vouch({ ...record, kind: 'pruned_copy', log: this.#origin });
+      // Former keys stay: the file `pruned` may still bear the word of one.
+      const keys = new Set([...(await keeperKeys(this.#dir)), ...(await keepers())].map(({ text }) => text));
+      await replaceFile(join(this.#dir, KEEPER_KEYS_FILE), [...keys, ''].join('\n'), 0o644);
+      return proof;
+    };
+    const log: PrunableLog = { appendProven: (record) => appendProven(record as PrunedRecord), dropCheckpoints: (bytes) => this.#dropCheckpoints(bytes) };
+    // What a checkpoint here covers, and not the last entry, to which the next one is chained.
+    const done = await pruneLog(log, this.#dir, retention, nowMs, { before: Math.min(this.#signed, this.#head.index), isCopy: true });
+    this.#first = done?.first ?? this.#first;
+    return done;
+  }
+
+  async #dropCheckpoints(bytes: number): Promise<void> {
+    if (bytes === 0) return;
+    const notes = await NoteFile.open(this.#dir, this.#checkpointBytes);
+    try {
+      await notes.dropFirst(bytes, (error) => {
+        throw error;
+      });
+      this.#checkpointBytes -= bytes;
+    } finally {
+      await notes.close();
+    }
+  }
+
   close(): void {
     this.#unlock?.();
     this.#unlock = undefined;
@@ -150,7 +177,7 @@ export class OriginCopy {
     if (from === 0 && prev !== GENESIS) throw new ShipRefusal('altered', 'entry 0 names an entry before it');
     if (from === held && from > 0 && prev !== this.#head.hash) throw fork(held - 1);
     const last = Math.min(from + entries.length, held) - 1;
-    if (last < from) return;
+    if (last < from || last < this.#first) return; // what is gone cannot be held against it, and nothing of it is taken
     const here = last === this.#head.index ? this.#head.hash : await this.#hashAt(last);
     if (hashOf(entries[last - from]!) !== here) throw fork(last);
   }
@@ -228,31 +255,6 @@ export class OriginCopy {
     for (const leaf of this.#leaves) edge.append(leaf);
     return edge;
   }
-}
-
-function readEntries({ from, entries }: ShipBatch): ReadEntries {
-  if (entries.length === 0) return { bytes: Buffer.alloc(0), leaves: [], prev: undefined, rotations: [] };
-  const bytes = Buffer.from(`\n${entries.join('\n')}\n`); // the verifier needs a byte before the first line
-  const leaves: string[] = [];
-  const rotations: ReadEntries['rotations'][number][] = [];
-  const report = verifyBlock(bytes, 1, bytes.length, undefined, (index, leaf, start, end, isLandmark) => {
-    leaves.push(leaf);
-    const rotation = isLandmark ? rotationOf(index, bytes.toString('utf8', start, end)) : undefined;
-    if (rotation !== undefined) rotations.push({ index, ...rotation });
-  });
-  if (report.fault !== undefined) throw new ShipRefusal('altered', `entry ${from + report.entries}: ${report.fault}`);
-  if (report.first?.index !== from || leaves.length !== entries.length) throw new ShipRefusal('altered', `the entries are not those from ${from} on`);
-  return { bytes: bytes.subarray(1), leaves, prev: report.first.prev, rotations };
-}
-
-function bytesOfLast(bytes: Buffer, entries: readonly string[], count: number): Buffer {
-  const skipped = entries.slice(0, entries.length - count).reduce((sum, line) => sum + Buffer.byteLength(line) + 1, 0);
-  return bytes.subarray(skipped);
-}
-
-/** A line that was verified ends with its hash. */
-function hashOf(line: string): string {
-  return line.slice(-66, -2);
 }
 
 function wrongKey({ signatures }: SignedCheckpoint, { name, id }: NoteKey): ShipRefusal {

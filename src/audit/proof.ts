@@ -18,7 +18,7 @@ export type Wanted = number | { readonly requestId: string };
 /** Undefined when the checkpoint covers no such entry that is there. Throws RangeError when the log does not hold, or the entry was pruned. */
 export async function proveEntry(dir: string, wanted: Wanted, checkpoint: SignedCheckpoint): Promise<EntryProof | undefined> {
   const { first, entry } = await startOf(dir);
-  if (typeof wanted === 'number' && wanted < first) throw new RangeError(`entry ${wanted} was pruned: the log begins at entry ${first}, as entry ${entry!.index} says`);
+  if (typeof wanted === 'number' && wanted < first) throw new RangeError(`entry ${wanted} was pruned: the log begins at entry ${first}, as entry ${entry!.index}${entry!.copyOf === undefined ? '' : ` of ${entry!.checkpoint.origin}`} says`);
   const found = await findEntry(dir, wanted, checkpoint.size);
   if (found === undefined) return undefined;
   const proof = await rootsOf(dir, inclusionRanges(found.index, checkpoint.size), checkpoint.size);

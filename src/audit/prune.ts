@@ -9,14 +9,23 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { PrunedRecord } from './entry.ts';
 import type { AuditLog } from './log.ts';
-import { requireStart } from './pruned.ts';
+import { keeperKeys, requireStart } from './pruned.ts';
 import { publishedKeys } from './recovery.ts';
 import type { AuditRetention } from './retention.ts';
 import { firstIndexOf, listSegments, PRUNED_FILE, replaceFile, syncFolder } from './segments.ts';
 
 export type Asked =
-  | { readonly what: 'plan'; readonly dir: string; readonly retention: AuditRetention; readonly nowMs: number; readonly before: number }
+  | { readonly what: 'plan'; readonly dir: string; readonly retention: AuditRetention; readonly nowMs: number; readonly before: number; readonly isCopy: boolean }
   | { readonly what: 'notes'; readonly dir: string; readonly size: number };
+
+/** What is pruned: the own log, or the copy of another, whose entry goes into the log of its keeper. */
+export type PrunableLog = Pick<AuditLog, 'appendProven' | 'dropCheckpoints'>;
+
+export interface PruningBounds {
+  /** Entries from it on stay: nobody else has them yet. */
+  readonly before?: number | undefined;
+  readonly isCopy?: boolean;
+}
 
 export interface Pruning {
   /** Where the log begins now. */
@@ -26,18 +35,18 @@ export interface Pruning {
   readonly bytes: number;
 }
 
-/** Entries from `before` on stay: nobody else has them yet. Undefined: nothing may go. Rejects when the log cannot be written, or what would go does not hold; then nothing new is removed. */
-export async function pruneLog(log: AuditLog, dir: string, retention: AuditRetention, nowMs: number, before = Infinity): Promise<Pruning | undefined> {
-  const { first: former } = await requireStart(dir, await publishedKeys(dir));
+/** Undefined: nothing may go. Rejects when the log cannot be written, or what would go does not hold; then nothing new is removed. */
+export async function pruneLog(log: PrunableLog, dir: string, retention: AuditRetention, nowMs: number, { before = Infinity, isCopy = false }: PruningBounds = {}): Promise<Pruning | undefined> {
+  const { first: former } = await requireStart(dir, await publishedKeys(dir), isCopy ? await keeperKeys(dir) : []);
   if (former > 0) await removeBefore(log, dir, former); // where it was cut short
-  const record = await askApart<PrunedRecord | undefined>({ what: 'plan', dir, retention, nowMs, before });
+  const record = await askApart<PrunedRecord | undefined>({ what: 'plan', dir, retention, nowMs, before, isCopy });
   if (record === undefined) return undefined;
   const proof = await log.appendProven(record);
   await replaceFile(join(dir, PRUNED_FILE), `${JSON.stringify(proof)}\n`);
   return { first: record.first, entries: record.first - record.from, ...(await removeBefore(log, dir, record.first)) };
 }
 
-async function removeBefore(log: AuditLog, dir: string, first: number): Promise<{ readonly segments: number; readonly bytes: number }> {
+async function removeBefore(log: PrunableLog, dir: string, first: number): Promise<{ readonly segments: number; readonly bytes: number }> {
   const old = (await listSegments(dir)).filter((name) => firstIndexOf(name) < first);
   let bytes = 0;
   for (const name of old) {

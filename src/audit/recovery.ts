@@ -7,10 +7,11 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { WeirError } from '../contract/errors.ts';
-import { isSignedBy, readCheckpoints, readNoteKey, readRotation, type NoteKey, type SignedCheckpoint, type Signer } from './checkpoint.ts';
+import { newestCheckpoint } from './checkpoint-file.ts';
+import { isSignedBy, readNoteKeys, readRotation, type NoteKey, type SignedCheckpoint, type Signer } from './checkpoint.ts';
 import { adoptNextKey, createSigner, dropNextKey, nextKeyFile, readSigner } from './key.ts';
-import { requireStart, type LogStart } from './pruned.ts';
-import { beginOf, CHECKPOINTS_FILE, EDGE_FILE, firstIndexOf, listSegments, prevOf, PUBLIC_KEYS_FILE, readIfThere, readSegment, replaceFile, segmentName, writeAt } from './segments.ts';
+import { keeperKeys, requireStart, type LogStart } from './pruned.ts';
+import { beginOf, CHECKPOINTS_FILE, cutFile, EDGE_FILE, firstIndexOf, listSegments, prevOf, PUBLIC_KEYS_FILE, readIfThere, readSegment, replaceFile, segmentName, writeAt } from './segments.ts';
 import { TreeEdge, type TreeNode } from './tree.ts';
 import { EMPTY_HEAD, verifySegment, type Head } from './verify.ts';
 
@@ -43,6 +44,8 @@ export interface Recovered {
 
 /** What a copy of another log holds, whose key is not here. */
 export interface RecoveredCopy extends Omit<Recovered, 'signer'> {
+  /** Entries before it are not there. */
+  readonly first: number;
   /** The tree as far as the newest checkpoint covers it, and the leaves after. */
   readonly signedEdge: TreeEdge;
   readonly unsigned: readonly string[];
@@ -61,26 +64,27 @@ export async function recoverLog(place: LogPlace): Promise<Recovered> {
 
 /** The same without a key: entries are written on by another log, and come from there. */
 export async function recoverCopy(dir: string): Promise<RecoveredCopy> {
-  const read = await readLog(dir, await publishedKeys(dir));
+  const read = await readLog(dir, await publishedKeys(dir), await keeperKeys(dir));
   await mendLog(dir, read);
   const { signedEdge, unsigned, signedBy } = read.tail;
-  return { ...recoveredOf(read), signedEdge, unsigned, ...(signedBy === undefined ? {} : { rotatedTo: signedBy }) };
+  return { ...recoveredOf(read), first: read.first, signedEdge, unsigned, ...(signedBy === undefined ? {} : { rotatedTo: signedBy }) };
 }
 
 interface ReadLog {
+  readonly first: number;
   readonly segment: string | undefined;
   readonly tail: Tail;
   readonly checkpoint?: SignedCheckpoint;
   readonly checkpointBytes: number;
 }
 
-async function readLog(dir: string, keys: readonly NoteKey[]): Promise<ReadLog> {
+async function readLog(dir: string, keys: readonly NoteKey[], keepers?: readonly NoteKey[]): Promise<ReadLog> {
   const { checkpoint, checkpointBytes } = await recoverCheckpoints(dir);
-  const start = await requireStart(dir, keys);
+  const start = await requireStart(dir, keys, keepers);
   const segments = await listSegments(dir, start.first); // what an unfinished pruning left is not looked at
   const cached = checkpoint && (await readEdge(dir, checkpoint.size));
   const tail = (await readTail(dir, segments, start, cached, checkpoint)) ?? (await readTail(dir, segments, start, undefined, checkpoint))!;
-  return { segment: segments.at(-1), tail, checkpoint, checkpointBytes };
+  return { first: start.first, segment: segments.at(-1), tail, checkpoint, checkpointBytes };
 }
 
 async function mendLog(dir: string, { segment, tail, checkpoint }: ReadLog): Promise<void> {
@@ -93,24 +97,11 @@ function recoveredOf({ segment, tail, checkpoint, checkpointBytes }: ReadLog): O
 
 /** The newest checkpoint. A note that a crash left unfinished is cut off. */
 async function recoverCheckpoints(dir: string): Promise<{ readonly checkpoint?: SignedCheckpoint; readonly checkpointBytes: number }> {
-  const path = join(dir, CHECKPOINTS_FILE);
-  const bytes = await readIfThere(path);
-  if (bytes === undefined) return { checkpointBytes: 0 };
-  const { checkpoints, tornBytes, faultAt } = readCheckpoints(bytes);
-  if (faultAt !== undefined) throw damaged(`${CHECKPOINTS_FILE}, note ${faultAt}: it is no checkpoint`);
-  const checkpointBytes = bytes.length - tornBytes;
-  if (tornBytes > 0) await cutFile(path, checkpointBytes);
-  return { checkpoint: checkpoints.at(-1), checkpointBytes };
-}
-
-async function cutFile(path: string, size: number): Promise<void> {
-  const file = await open(path, 'r+');
-  try {
-    await file.truncate(size);
-    await file.datasync();
-  } finally {
-    await file.close();
-  }
+  const newest = await newestCheckpoint(dir).catch((error: unknown) => {
+    throw error instanceof RangeError ? damaged(error.message) : error;
+  });
+  if (newest.size > newest.end) await cutFile(join(dir, CHECKPOINTS_FILE), newest.end);
+  return { checkpoint: newest.checkpoint, checkpointBytes: newest.end };
 }
 
 /** The tree as it was kept, when it is not newer than the checkpoint that it will be held against. */
@@ -221,11 +212,6 @@ async function knownKeys({ dir, keyFile, origin }: LogPlace): Promise<readonly N
 
 export async function publishedKeys(dir: string): Promise<readonly NoteKey[]> {
   return readNoteKeys((await readIfThere(join(dir, PUBLIC_KEYS_FILE)))?.toString('utf8') ?? '');
-}
-
-/** One to a line; lines that are none are left out. */
-export function readNoteKeys(text: string): readonly NoteKey[] {
-  return text.split('\n').map(readNoteKey).filter((key) => key !== undefined);
 }
 
 /** Public, so that whoever checks the log needs nothing else; a checker who must not trust this folder brings a copy. */

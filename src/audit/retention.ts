@@ -24,8 +24,8 @@ const SEGMENTS_MAX = 8;
 const DAY_MS = 86_400_000;
 
 /** Entries from `before` on stay. Undefined: nothing may go. Throws WeirError audit_unavailable or RangeError when what would go does not hold. */
-export async function planPruning(dir: string, keys: readonly NoteKey[], retention: AuditRetention, nowMs: number, before: number): Promise<PrunedRecord | undefined> {
-  const start = await requireStart(dir, keys);
+export async function planPruning(dir: string, { keys, keepers }: { readonly keys: readonly NoteKey[]; readonly keepers: readonly NoteKey[] }, retention: AuditRetention, nowMs: number, before: number): Promise<PrunedRecord | undefined> {
+  const start = await requireStart(dir, keys, keepers);
   const segments = await listSegments(dir, start.first);
   const edge = new TreeEdge(0, start.nodes);
   const rotations = [...start.rotations];

@@ -5,7 +5,7 @@
  * overwritten has lost its texts for good, wherever they were copied. No I/O.
  */
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
-import type { KeptTexts } from '../contract/content.ts';
+import type { ContentPurpose, KeptTexts } from '../contract/content.ts';
 import { DIRECTIONS, type Direction } from '../contract/screening.ts';
 
 /** Where a sealed text stands in the day's file; no bytes: there is none. */
@@ -19,6 +19,11 @@ export interface Slot {
   readonly request: Buffer;
   readonly session: Buffer;
   readonly extents: Readonly<Record<Direction, Extent>>;
+}
+
+/** A day's content for a purpose lies in files of its own, which sort behind those of the day and before those of the next. */
+export function dayNameOf(startedAt: string, purpose?: ContentPurpose): string {
+  return `${startedAt.slice(0, 10)}${purpose === undefined ? '' : `+${purpose}`}`;
 }
 
 export const DATA_KEY_BYTES = 32;

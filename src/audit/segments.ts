@@ -12,6 +12,9 @@ export const PUBLIC_KEYS_FILE = 'key.pub';
 /** Where the tree stood when the newest segment began; spares reading all others at the start, and may be lost. */
 export const EDGE_FILE = 'edge.json';
 
+/** Of a copy of another log: the public keys of the log of its keeper, who may prune it. */
+export const KEEPER_KEYS_FILE = 'keeper.pub';
+
 /** Where a pruned log begins, with the proof. */
 export const PRUNED_FILE = 'pruned';
 
@@ -84,6 +87,17 @@ export async function writeAt(file: FileHandle, bytes: Buffer, position: number)
   return position + bytes.length;
 }
 
+/** Leaves the first `size` bytes, durably. */
+export async function cutFile(path: string, size: number): Promise<void> {
+  const file = await open(path, 'r+');
+  try {
+    await file.truncate(size);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
 /** Makes a new file's name durable: without this a crash may forget the file though its bytes were synced. */
 export async function syncFolder(dir: string): Promise<void> {
   const folder = await open(dir, 'r');
@@ -94,20 +108,24 @@ export async function syncFolder(dir: string): Promise<void> {
   }
 }
 
+/** So many bytes, or those that are there. */
+export async function readRange(file: FileHandle, from: number, length: number): Promise<Buffer> {
+  const bytes = Buffer.alloc(length);
+  for (let at = 0; at < length; ) {
+    const { bytesRead } = await file.read(bytes, at, length - at, from + at);
+    if (bytesRead === 0) return bytes.subarray(0, at);
+    at += bytesRead;
+  }
+  return bytes;
+}
+
 /** The last `count` bytes, or fewer where the file has not as many; none when there is no file. */
 export async function readEnd(path: string, count: number): Promise<Buffer | undefined> {
-  let file: FileHandle;
-  try {
-    file = await open(path, 'r');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
+  const file = await open(path, 'r').catch(ignoreMissing);
+  if (file === undefined) return undefined;
   try {
     const { size } = await file.stat();
-    const length = Math.min(size, count);
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, size - length);
-    return buffer.subarray(0, bytesRead);
+    return await readRange(file, Math.max(0, size - count), Math.min(size, count));
   } finally {
     await file.close();
   }

@@ -3,6 +3,7 @@
  * says how much of the log is there. A batch says which signed checkpoint covers its entries, so nothing is taken on the
  * word of whoever sends it. Pure. Members are named as in JSON.
  */
+import { readFleetErasure, type FleetErasure } from './erasure.ts';
 import { HASH_SHAPE, type TreeNode } from './tree.ts';
 
 export interface ShipBatch {
@@ -20,7 +21,33 @@ export interface ShipBatch {
   readonly rest: readonly TreeNode[];
   /** The log's first public key, as notes write it; it counts where nothing is known of this log. */
   readonly key?: string;
+  /** Of a sender whose erasures come this way. */
+  readonly erased?: ErasureClaim;
 }
+
+/** How far a sender has carried erasures out. It counts where the entry is there that says so. */
+export interface ErasureClaim {
+  /** The newest that it carried out, 0 for none; absent: it has not heard of any. */
+  readonly number?: number;
+  readonly id?: string;
+  /** Index of the entry in its log. */
+  readonly entry?: number;
+  /** Content is kept there already. */
+  readonly kept: boolean;
+}
+
+/** Erasures that a sender is to carry out, which follow the one named. */
+export interface ErasureNews {
+  /** What the sender named, so that an old answer is not taken for that to another question; null: none. */
+  readonly claimed: { readonly number: number; readonly id: string } | null;
+  /** The one that it is to go on from: where it is another than the sender named, the sender's own counts no more. */
+  readonly from: number;
+  readonly id: string;
+  readonly erasures: readonly FleetErasure[];
+}
+
+/** Erasures in one answer. */
+export const NEWS_MAX = 20;
 
 /** How much of a log is there. */
 export interface ShipPosition {
@@ -60,15 +87,33 @@ export class ShipRefusal extends Error {
 
 export const BATCH = { entriesMax: 1_000, checkpointsMax: 1_000, /** Of lines; one that is longer is sent alone. */ bytes: 256 * 1024, lineBytesMax: 1024 * 1024, bodyBytesMax: 4 * 1024 * 1024 } as const;
 
+const ID_CHARS_MAX = 256;
 /** More subtrees than this no rest has. */
 const REST_MAX = 128;
 
 /** Undefined when it is no batch. */
 export function readBatch(value: unknown): ShipBatch | undefined {
-  const { size, from, segment, entries, checkpoints, rest, key } = (typeof value === 'object' && value !== null ? value : {}) as Partial<Record<keyof ShipBatch, unknown>>;
+  const { size, from, segment, entries, checkpoints, rest, key, erased } = (typeof value === 'object' && value !== null ? value : {}) as Partial<Record<keyof ShipBatch, unknown>>;
   if (!isCount(size) || !isCount(from) || !isCount(segment) || segment > from || (key !== undefined && typeof key !== 'string')) return undefined;
   if (!isListOf<string>(entries, BATCH.entriesMax, isText) || !isListOf<string>(checkpoints, BATCH.checkpointsMax + 1, isText) || !isListOf<TreeNode>(rest, REST_MAX, isNode)) return undefined;
-  return { size, from, segment, entries, checkpoints, rest, ...(key === undefined ? {} : { key }) };
+  const claim = erased === undefined ? undefined : readClaim(erased);
+  if (erased !== undefined && claim === undefined) return undefined;
+  return { size, from, segment, entries, checkpoints, rest, ...(key === undefined ? {} : { key }), ...(claim === undefined ? {} : { erased: claim }) };
+}
+
+function readClaim(value: unknown): ErasureClaim | undefined {
+  const { number, id, entry, kept } = (typeof value === 'object' && value !== null ? value : {}) as Partial<Record<keyof ErasureClaim, unknown>>;
+  if (typeof kept !== 'boolean' || (number !== undefined && !isCount(number)) || (entry !== undefined && !isCount(entry)) || (id !== undefined && (typeof id !== 'string' || id.length > ID_CHARS_MAX))) return undefined;
+  return { kept, ...(number === undefined ? {} : { number, id: id ?? '' }), ...(entry === undefined ? {} : { entry }) };
+}
+
+/** Of an answer; undefined: it brings none. */
+export function readNews(value: unknown): ErasureNews | undefined {
+  const { claimed = null, from, id, erasures } = ((value as { readonly erasures?: unknown } | undefined)?.erasures ?? {}) as Partial<Record<keyof ErasureNews, unknown>>;
+  const { number: claimedNumber, id: claimedId } = (claimed ?? { number: 0, id: '' }) as Partial<NonNullable<ErasureNews['claimed']>>;
+  if (!isCount(claimedNumber) || typeof claimedId !== 'string' || !isCount(from) || typeof id !== 'string' || !Array.isArray(erasures) || erasures.length > NEWS_MAX) return undefined;
+  const read = erasures.map(readFleetErasure);
+  return read.every((one) => one !== undefined) ? { claimed: claimed === null ? null : { number: claimedNumber, id: claimedId }, from, id, erasures: read } : undefined;
 }
 
 /** Undefined when it is none. */

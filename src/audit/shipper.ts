@@ -6,7 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CHANNELS } from '../contract/channels.ts';
 import { Outbox, UnshippableLog } from './outbox.ts';
-import { readPosition, SHIP_REFUSALS, type ShipBatch, type ShipPosition } from './shipment.ts';
+import { readNews, readPosition, SHIP_REFUSALS, type ErasureClaim, type ErasureNews, type ShipBatch, type ShipPosition } from './shipment.ts';
 
 export interface ShipperOptions {
   /** The log's folder. */
@@ -15,6 +15,10 @@ export interface ShipperOptions {
   readonly size: () => number;
   readonly url: string;
   readonly token: string;
+  /** Erasures that come with the answers. Absent: they come another way. */
+  readonly erasing?: { readonly claim: () => Promise<ErasureClaim | undefined>; readonly told: (claim: ErasureClaim, news: ErasureNews) => void } | undefined;
+  /** How often the other side hears of a log in which nothing happens. */
+  readonly greetMs?: number;
   /** How often it is looked whether there is something to ship. Default 1 s, as often as checkpoints are signed. */
   readonly pollMs?: number;
   /** Time for one batch. */
@@ -37,7 +41,6 @@ const PAUSE_MS = 10;
 const TIMEOUT_MS = 10_000;
 const RETRY_MS = { min: 500, max: 10_000 } as const;
 const LATE_MS = 30_000;
-/** How often the other side hears of a log in which nothing happens. */
 const GREET_MS = 30_000;
 /** Of an answer; a longer one is none of ours. */
 const ANSWER_BYTES_MAX = 64 * 1024;
@@ -52,7 +55,7 @@ interface Failure {
 }
 
 export class Shipper {
-  readonly #options: Required<ShipperOptions>;
+  readonly #options: Required<Omit<ShipperOptions, 'erasing'>> & Pick<ShipperOptions, 'erasing'>;
   readonly #outbox: Outbox;
   readonly #closing = new AbortController();
   readonly #running: Promise<void>;
@@ -70,7 +73,7 @@ export class Shipper {
   #told: ShipErrorCode | 'slow' | undefined;
 
   constructor(options: ShipperOptions) {
-    this.#options = { pollMs: POLL_MS, timeoutMs: TIMEOUT_MS, retryMs: RETRY_MS, lateMs: LATE_MS, random: Math.random, ...options };
+    this.#options = { pollMs: POLL_MS, timeoutMs: TIMEOUT_MS, retryMs: RETRY_MS, lateMs: LATE_MS, greetMs: GREET_MS, random: Math.random, ...options };
     this.#outbox = new Outbox(options.dir);
     this.#timer = setInterval(() => this.#tell(), this.#options.pollMs).unref();
     this.#running = this.#run();
@@ -130,18 +133,19 @@ export class Shipper {
     if (this.#position.entries > size) return this.#send(name, { ...question, from: this.#position.entries });
     const batch = await this.#outbox.next(this.#position, size, this.#failures);
     if (batch !== undefined) return this.#send(name, batch);
-    const greeted = performance.now() - this.#heardMs > GREET_MS ? await this.#send(name, question) : 'nothing';
+    const greeted = performance.now() - this.#heardMs > this.#options.greetMs ? await this.#send(name, question) : 'nothing';
     return greeted === 'sent' ? 'nothing' : greeted;
   }
 
   async #send(name: string, batch: ShipBatch): Promise<Failure | 'sent'> {
-    const { url, token, timeoutMs } = this.#options;
+    const { url, token, timeoutMs, erasing } = this.#options;
+    const erased = await erasing?.claim().catch(() => undefined);
     const timeout = AbortSignal.timeout(timeoutMs);
     let answer: Response;
     let body: unknown;
     try {
       answer = await fetch(`${url}/api/v1/ship/${encodeURIComponent(name)}`, {
-        method: 'POST', body: JSON.stringify(batch), redirect: 'manual', headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` }, signal: AbortSignal.any([timeout, this.#closing.signal]),
+        method: 'POST', body: JSON.stringify(erased === undefined ? batch : { ...batch, erased }), redirect: 'manual', headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` }, signal: AbortSignal.any([timeout, this.#closing.signal]),
       });
       body = await readAnswer(answer);
     } catch {
@@ -150,6 +154,8 @@ export class Shipper {
     const position = readPosition(answer.ok ? body : (body as { readonly position?: unknown } | undefined)?.position);
     if (!answer.ok || position === undefined) return failureOf(answer.status, body, position);
     this.#heardMs = performance.now();
+    const news = erased && readNews(body);
+    if (news !== undefined) erasing!.told(erased!, news);
     // Without this an answer that is always the same would be asked for without a pause.
     if (batch.checkpoints.length > 0 && JSON.stringify(position) === JSON.stringify(this.#position)) return { error: 'other', detail: 'it answers that nothing came of a batch' };
     if (position.entries === batch.from + batch.entries.length) this.#outbox.sent(batch);

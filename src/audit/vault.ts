@@ -9,18 +9,18 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { CHANNELS } from '../contract/channels.ts';
-import type { ContentCommitments, KeptTexts, NewContent } from '../contract/content.ts';
-import { nameOf } from '../contract/names.ts';
+import type { ContentCommitments, ContentPurpose, KeptTexts, NewContent, SealedCopy } from '../contract/content.ts';
 import { DIRECTIONS, type Direction } from '../contract/screening.ts';
-import { daysOf, DayWriter, destroyDay, destroyKeys, findSlot, isDayErased, listDays, readSealed, type DestroyedKeys } from './content-files.ts';
-import { openMasterKey, type MasterKey, type MasterKeyPlace } from './content-key.ts';
+import { daysOf, DayWriter, destroyDay, destroyKeys, findSlots, isDayErased, listDays, readSealed, readSlotAt, type DestroyedKeys, type FoundSlot } from './content-files.ts';
+import { ContentKeyError, openMasterKey, sealedWith, type MasterKey, type MasterKeyPlace } from './content-key.ts';
 import type { ErasureRecord } from './entry.ts';
-import type { ErasureScope } from './erasure.ts';
-import { commitmentOf, DATA_KEY_BYTES, digestOf, isErased, openTexts, sealTexts, unwrapKey, writeSlot, type Extent, type SlotPlace } from './sealed-content.ts';
+import { orderOf, type ErasureOrder, type ErasureScope } from './erasure.ts';
+import { commitmentOf, DATA_KEY_BYTES, dayNameOf, digestOf, isErased, openTexts, sealTexts, unwrapKey, writeSlot, type Extent, type SlotPlace } from './sealed-content.ts';
+import { isGone, joined, newestBySession, ONE_KEY, openCopy } from './sealed-copy.ts';
 
 export interface VaultOptions extends MasterKeyPlace {
-  /** Resolves when the entry is on disk. */
-  readonly audit: (record: ErasureRecord) => Promise<void>;
+  /** Resolves when the entry is on disk, with its index where that is known. */
+  readonly audit: (record: ErasureRecord) => Promise<number | void>;
   /** Milliseconds since 1970. */
   readonly clock: () => number;
   /** Sealed bytes that may wait for the disk; what comes beyond is not kept. Default 64 MiB. */
@@ -32,10 +32,11 @@ export interface ContentPlace {
   readonly tenantId: string;
   readonly requestId: string;
   readonly startedAt?: string;
+  readonly purpose?: ContentPurpose | undefined;
 }
 
-/** `absent`: nothing was kept. `damaged`: what lies there is not what was sealed. */
-export type ReadContent = { readonly state: 'there'; readonly texts: KeptTexts } | { readonly state: 'erased' | 'absent' | 'damaged' };
+/** `absent`: nothing was kept. `damaged`: what lies there is not what was sealed. `locked`: for whoever has the master key; `detail` says which, and no key. */
+export type ReadContent = { readonly state: 'there'; readonly texts: KeptTexts } | { readonly state: 'locked'; readonly detail: string } | { readonly state: 'erased' | 'absent' | 'damaged' };
 
 interface Pending {
   readonly place: SlotPlace;
@@ -49,6 +50,8 @@ const WRITE_DELAY_MS = 250;
 const GROUP = 64;
 /** After a key was looked for in vain, until it is looked for again. */
 const KEY_RETRY_MS = 5_000;
+/** Exchanges of which it is remembered where they lie. */
+const RECENT_MAX = 4_096;
 
 export class ContentVault {
   readonly #options: VaultOptions;
@@ -58,6 +61,8 @@ export class ContentVault {
   #timer: NodeJS.Timeout | undefined;
   /** What works on the files, one after the other. */
   #working: Promise<unknown> = Promise.resolve();
+  /** Slots of the newest exchanges, since whoever asks for one of them soon need not look through a day. */
+  readonly #recent = new Map<string, { readonly place: SlotPlace; readonly index: number }[]>();
   #key: MasterKey | undefined;
   /** When a key was looked for in vain: nothing is sealed until there is one. */
   #keylessSinceMs: number | undefined;
@@ -88,7 +93,7 @@ export class ContentVault {
       commitments[direction] = commitmentOf(bytes);
       this.#pendingBytes += bytes.length;
     }
-    this.#pending.push({ place: { tenantId, day: content.startedAt.slice(0, 10) }, content: { ...content, texts: {} }, key, sealed });
+    this.#pending.push({ place: { tenantId, day: dayNameOf(content.startedAt, content.purpose) }, content: { ...content, texts: {} }, key, sealed });
     this.#timer ??= setTimeout(() => void this.flush(), WRITE_DELAY_MS);
     return commitments;
   }
@@ -105,53 +110,114 @@ export class ContentVault {
   }
 
   /** Throws ContentKeyError where the master key is not there. */
-  async read({ tenantId, requestId, startedAt }: ContentPlace, direction: Direction): Promise<ReadContent> {
+  async read({ tenantId, requestId, startedAt, purpose }: ContentPlace, direction: Direction): Promise<ReadContent> {
     await this.flush();
     const { dir } = this.#options;
-    const days = startedAt === undefined ? [...(await listDays(dir, tenantId))].reverse() : [startedAt.slice(0, 10)];
+    const days = startedAt === undefined ? [...(await listDays(dir, tenantId))].filter((day) => isFor(day, purpose)).reverse() : [dayNameOf(startedAt, purpose)];
     let isErasedWhole = false;
     for (const day of days) {
       const place = { tenantId, day };
-      const found = await findSlot(dir, place, requestId);
+      const found = await findSlots(dir, place, requestId);
       isErasedWhole ||= await isDayErased(dir, place);
-      if (found === undefined) continue;
-      if (isErased(found.bytes)) return { state: 'erased' };
-      this.#key ??= await openMasterKey(this.#options, { make: false });
-      const key = unwrapKey(found.bytes, this.#key.forTenant(tenantId), place);
-      if (key === undefined) return { state: 'damaged' };
-      const extent = found.slot.extents[direction];
-      if (extent.bytes === 0) return { state: 'absent' };
-      const sealed = await readSealed(dir, place, extent);
-      const texts = sealed && openTexts(key, { tenantId, requestId, direction }, sealed);
-      return texts === undefined ? { state: 'damaged' } : { state: 'there', texts };
+      if (found.length === 0) continue;
+      return joined(await Promise.all(newestBySession(found, direction).map((slot) => this.#open(slot, place, requestId, direction))));
     }
     return { state: isErasedWhole ? 'erased' : 'absent' };
   }
 
+  /** As it lies here, for elsewhere; none where nothing is kept, or it is erased. Needs no master key. */
+  async sealed({ tenantId, requestId, startedAt }: ContentPlace, direction: Direction): Promise<readonly SealedCopy[]> {
+    await (this.#pending.some(({ content }) => content.requestId === requestId) ? this.flush() : this.#working);
+    const { dir } = this.#options;
+    const keyId = await sealedWith(dir);
+    const { place, found } = (await this.#lately(tenantId, requestId)) ?? (await this.#search(tenantId, requestId, startedAt));
+    const copies = newestBySession(found, direction).filter(({ bytes, slot }) => !isErased(bytes) && slot.extents[direction].bytes > 0).map(async ({ bytes, slot }) => {
+      const sealed = await readSealed(dir, place, slot.extents[direction]);
+      return keyId === undefined || sealed === undefined ? [] : [{ day: place.day, request: slot.request.toString('hex'), session: slot.session.toString('hex'), keyId, slot: bytes, sealed }];
+    });
+    return (await Promise.all(copies)).flat();
+  }
+
+  /** What `sealed` gave, here or in another process, at least one. Throws ContentKeyError where this process has no master key, or another. */
+  async open(copies: readonly SealedCopy[], of: ContentPlace, direction: Direction): Promise<ReadContent> {
+    if (copies.every(({ slot }) => isGone(slot))) return { state: 'erased' };
+    const key = this.#key ??= await openMasterKey(this.#options, { make: false }).catch((error: unknown) => {
+      throw error instanceof ContentKeyError ? new ContentKeyError(`${error.message}; ${ONE_KEY}`) : error;
+    });
+    return joined(copies.map((copy) => openCopy(copy, key, of, direction)));
+  }
+
+  async #lately(tenantId: string, requestId: string): Promise<{ readonly place: SlotPlace; readonly found: readonly FoundSlot[] } | undefined> {
+    const places = this.#recent.get(requestId) ?? [];
+    const found = (await Promise.all(places.map(({ place, index }) => readSlotAt(this.#options.dir, place, index, requestId)))).filter((one) => one !== undefined);
+    const place = places.at(-1)?.place;
+    return place?.tenantId === tenantId && found.length > 0 && found.length === places.length ? { place, found } : undefined;
+  }
+
+  async #search(tenantId: string, requestId: string, startedAt: string | undefined): Promise<{ readonly place: SlotPlace; readonly found: readonly FoundSlot[] }> {
+    const { dir } = this.#options;
+    for (const day of startedAt === undefined ? [...(await listDays(dir, tenantId, 'kept'))].filter((day) => isFor(day, undefined)).reverse() : [startedAt.slice(0, 10)]) {
+      const found = await findSlots(dir, { tenantId, day }, requestId);
+      if (found.length > 0) return { place: { tenantId, day }, found };
+    }
+    return { place: { tenantId, day: '' }, found: [] };
+  }
+
+  #noteRecent(group: readonly Pending[], first: number): void {
+    for (const [i, { place, content: { requestId, purpose } }] of group.entries()) {
+      if (purpose !== undefined) continue;
+      const known = this.#recent.get(requestId) ?? [];
+      this.#recent.delete(requestId);
+      this.#recent.set(requestId, [...known, { place, index: first + i }]);
+    }
+    for (const oldest of this.#recent.keys()) {
+      if (this.#recent.size <= RECENT_MAX) return;
+      this.#recent.delete(oldest);
+    }
+  }
+
+  async #open({ bytes, slot }: FoundSlot, place: SlotPlace, requestId: string, direction: Direction): Promise<ReadContent> {
+    const { tenantId } = place;
+    if (isErased(bytes)) return { state: 'erased' };
+    this.#key ??= await openMasterKey(this.#options, { make: false });
+    const key = unwrapKey(bytes, this.#key.forTenant(tenantId), place);
+    if (key === undefined) return { state: 'damaged' };
+    const extent = slot.extents[direction];
+    if (extent.bytes === 0) return { state: 'absent' };
+    const sealed = await readSealed(this.#options.dir, place, extent);
+    const texts = sealed && openTexts(key, { tenantId, requestId, direction }, sealed);
+    return texts === undefined ? { state: 'damaged' } : { state: 'there', texts };
+  }
+
   /** Destroys keys, and when that is on disk appends the entry that says so. Needs no master key. */
   async erase(scope: ErasureScope, author: string): Promise<DestroyedKeys> {
+    const { destroyed, gone } = await this.carryOut(orderOf(scope, author));
+    return { destroyed, gone };
+  }
+
+  /** The same of an order; `erasureId`: of one of the fleet. Also gives the index of the entry, where it is known. */
+  async carryOut(order: ErasureOrder, erasureId?: string, isMeant: (day: string) => boolean = () => true): Promise<DestroyedKeys & { readonly entry: number | undefined }> {
     await this.flush();
-    const done = await this.#inTurn(() => this.#destroy(scope));
-    const { tenantId, before, requestId, sessionId } = scope;
-    await this.#options.audit({ kind: 'erasure', author, tenant_id: tenantId, before, request_id: requestId && nameOf(requestId), session_id: sessionId && nameOf(sessionId), destroyed: done.destroyed, gone: done.gone });
-    return done;
+    const { destroyed, gone } = await this.#inTurn(() => this.#destroy(order, isMeant));
+    const { author, tenant_id, before, request, session } = order;
+    const entry = await this.#options.audit({ kind: 'erasure', author, tenant_id, before: before ?? undefined, request_id: request?.name, session_id: session?.name, erasure_id: erasureId, destroyed, gone });
+    return { destroyed, gone, entry: entry ?? undefined };
   }
 
-  /** Erases the days that are older than their tenant keeps them, by number of days. What is of no such tenant stays. */
-  async sweep(keepDays: ReadonlyMap<string, number>): Promise<void> {
+  /** Erases the days of that purpose that are older than their tenant keeps them, by number of days. What is of no such tenant stays. */
+  async sweep(keepDays: ReadonlyMap<string, number>, purpose?: ContentPurpose): Promise<void> {
     const firstKept = (tenantId: string): string => dayOf(this.#options.clock() - keepDays.get(tenantId)! * DAY_MS);
-    const tenants = new Set((await daysOf(this.#options.dir)).filter(({ tenantId, day }) => keepDays.has(tenantId) && day < firstKept(tenantId)).map(({ tenantId }) => tenantId));
-    for (const tenantId of tenants) await this.erase({ tenantId, before: firstKept(tenantId) }, 'retention');
+    const tenants = new Set((await daysOf(this.#options.dir)).filter(({ tenantId, day }) => keepDays.has(tenantId) && isFor(day, purpose) && day < firstKept(tenantId)).map(({ tenantId }) => tenantId));
+    for (const tenantId of tenants) await this.carryOut(orderOf({ tenantId, before: firstKept(tenantId) }, purpose === undefined ? 'retention' : `retention of ${purpose}`), undefined, (day) => isFor(day, purpose));
   }
 
-  async #destroy({ tenantId, before, requestId, sessionId }: ErasureScope): Promise<DestroyedKeys> {
+  async #destroy({ tenant_id: tenantId, before, request: wanted, session: wantedSession }: ErasureOrder, isMeant: (day: string) => boolean): Promise<DestroyedKeys> {
     const { dir } = this.#options;
-    const one = requestId === undefined ? undefined : digestOf(requestId);
-    const session = sessionId === undefined ? undefined : digestOf(sessionId);
+    const [one, session] = [wanted, wantedSession].map((name) => (name === null ? undefined : Buffer.from(name.digest, 'hex')));
     const isWhole = one === undefined && session === undefined;
     let [destroyed, gone] = [0, 0];
     for (const day of await listDays(dir, tenantId, 'kept')) {
-      if (before !== undefined && day >= before) continue;
+      if ((before !== null && day >= before) || !isMeant(day)) continue;
       const place = { tenantId, day };
       const done = isWhole ? await destroyDay(dir, place) : await destroyKeys(dir, place, (slot) => (one === undefined || slot.request.equals(one)) && (session === undefined || slot.session.equals(session)));
       destroyed += done.destroyed;
@@ -201,7 +267,9 @@ export class ContentVault {
       key.fill(0);
       return slot;
     });
+    const first = writer.slots;
     await writer.append(Buffer.concat(texts), Buffer.concat(slots));
+    this.#noteRecent(group, first);
   }
 
   async #writingKey(): Promise<MasterKey> {
@@ -241,6 +309,10 @@ export class ContentVault {
 }
 
 const DAY_MS = 86_400_000;
+
+function isFor(day: string, purpose: ContentPurpose | undefined): boolean {
+  return day === dayNameOf(day, purpose);
+}
 
 export function contentFolder(dataDir: string): string {
   return join(dataDir, 'content');

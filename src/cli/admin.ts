@@ -8,7 +8,8 @@ import { WeirError } from '../contract/errors.ts';
 import { ROLE_MEANINGS, ROLES } from '../contract/people.ts';
 import { SqlAdminStore, type AdminTokenRow } from '../store/admins.ts';
 import { didYouMean, parseCall, UsageError, type CliCommand, type Io } from './command.ts';
-import { author, readConfig, tableText, timeOf, withStore } from './beside.ts';
+import { readIsoTime } from './time.ts';
+import { author, readConfig, tableText, withStore } from './beside.ts';
 
 const VERBS = { create, list, revoke } as const;
 
@@ -59,7 +60,7 @@ async function create(args: readonly string[], io: Io): Promise<number> {
   if (name === undefined) throw new UsageError('the name of the token is missing');
   if (options.role.length === 0) throw new UsageError(`give it a role with --role: ${ROLES.join(', ')}`);
   const { config } = await readConfig(options.config, io);
-  const wanted = readWantedToken({ name, roles: options.role, tenants: options.tenant, ...(options.expires === undefined ? {} : { expires_at: timeOf('--expires', options.expires, now(), 1) }) }, { tenants: config.tenants.map(({ id }) => id), now: now() });
+  const wanted = readWantedToken({ name, roles: options.role, tenants: options.tenant, ...(options.expires === undefined ? {} : { expires_at: readIsoTime('expires', options.expires, now().getTime(), 'future') }) }, { tenants: config.tenants.map(({ id }) => id), now: now() });
   if (typeof wanted === 'string') throw new UsageError(wanted);
   return withStore('admin', config, io, async (database) => {
     const store = new SqlAdminStore(database);

@@ -14,7 +14,7 @@ const VERBS = { verify: verifyAudit, prove: proveAudit, consistency: proveAuditC
 export const audit: CliCommand = {
   name: 'audit',
   summary: 'verify the audit log, prove entries, export it, erase kept content',
-  help: `usage: weir audit verify [--since NOTE] [--key KEY] [--content DIR] [--dir DIR] [--json] [--config FILE]
+  help: `usage: weir audit verify [--since NOTE] [--key KEY] [--keeper KEY] [--content DIR] [--dir DIR] [--json] [--config FILE]
        weir audit verify --proof FILE [--key KEY] [--dir DIR] [--json] [--config FILE]
        weir audit prove INDEX|REQUEST-ID [--checkpoint NOTE] [--dir DIR] [--config FILE]
        weir audit consistency OLD-NOTE NEW-NOTE [--key KEY] [--dir DIR] [--json] [--config FILE]
@@ -32,6 +32,8 @@ that can be verified any more, nor against a checkpoint of fewer entries.
   --since NOTE  a file with a checkpoint that you kept: the log must still begin with what it covers
   --key KEY     the public key, or a file of keys, that you trust; default: key.pub beside the log, which whoever
                 can write the log can also write
+  --keeper KEY  of a copy in data_dir/origins: the key of the log of who keeps it, on whose word entries were removed
+                there; with --key it is needed, without it is keeper.pub beside the copy
   --content DIR hold kept content (data_dir/content) against the log as well; its key is not needed
   --proof FILE  verify one proof instead; the log is not needed then
   --dir DIR     the log's folder, or a copy of it; no configuration is read then
@@ -44,10 +46,12 @@ as 2030-01-31T00:00:00Z, or an age such as 24h.
 The proxy must be stopped for these; a running one erases through POST /api/v1/tenants/ID/erasures:
 erase destroys the keys of what was kept of a tenant's exchanges: of all, of those that began before a day (UTC), of one
 exchange, or of one session. Their texts are gone then, in every copy whose keys are not elsewhere: let backups of
-data_dir/content expire. The log stays as it is and verifies; an entry says what was erased, and who did it.
+data_dir/content expire. The log stays as it is and verifies; an entry says what was erased, and who did it. Where
+there is a store, all other processes of the fleet do the same within seconds, or when they start.
 rotate-key makes a new signing key. An entry names it, signed with both; the former private key is gone then.
-rotate-master-key makes a new master key of kept content in audit.master_key_file, wraps all keys anew, and destroys the
-former; cut short, it is run again.
+rotate-master-key makes a new master key of kept content in audit.master_key_file, wraps all keys anew, also those of texts
+of the review queue in a store that processes share, and destroys the former; cut short, it is run again. A new key that lies
+beside the file already, with .next after its name, is taken: so the processes of a fleet go on with one key.
 accept-loss goes on with a damaged log: what holds stays, the files are copied as they were, an entry tells what is lost.
 
   --key-lost    the signing key is gone or another: let the one in audit.key_file, or a new one, sign from now on

@@ -27,7 +27,8 @@ its size, its SHA-256 and the place it was at, and is written last; then all is 
 
 A store in Postgres is copied by pg_dump, and the command for it is printed. Not copied: private keys, what the
 configuration takes from the environment or from other files (certificates, secrets), plugins of your own, what Redis
-holds, which is made again, and kept content: a copy of it and its keys would outlive every erasure.
+holds and decisions beside the embedded store, which are made again, and kept content: a copy of it and its keys would
+outlive every erasure.
 
   --with-keys    with the private keys, audit.key, hash.key and content.key: keep such a copy as you keep them
   --verify       verify a copy: every file against the manifest, the log against its signatures, the store against itself
@@ -99,11 +100,11 @@ function takenText(manifest: Manifest, operand: string, dump: string | undefined
   return `${lines.join('\n')}\n`;
 }
 
-/** Without the password, which pg_dump asks for or takes from PGPASSWORD. */
+/** Without kept content, and without the password, which pg_dump asks for or takes from PGPASSWORD. */
 function dumpCommand({ store: { url } }: Config, dir: string): string {
   const address = new URL(url);
   address.password = '';
-  return `pg_dump --format=custom --file=${quoted(`${dir}.dump`)} ${quoted(address.href)}`;
+  return `pg_dump --format=custom --exclude-table-data='*.review_contents' --file=${quoted(`${dir}.dump`)} ${quoted(address.href)}`;
 }
 
 function quoted(text: string): string {

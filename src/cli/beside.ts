@@ -1,6 +1,6 @@
 /**
  * What commands share that work on the store itself, beside a running Weir or without one: its configuration, the store,
- * who they are for histories, times and tables.
+ * who they are for histories, and tables.
  */
 import { userInfo } from 'node:os';
 import { readSources } from '../config/load.ts';
@@ -8,7 +8,7 @@ import type { Config } from '../config/schema.ts';
 import { ConfigError } from '../contract/errors.ts';
 import { openDatabase } from '../distribution.ts';
 import type { StoreDatabase } from '../store/sql.ts';
-import { UsageError, type Io } from './command.ts';
+import type { Io } from './command.ts';
 
 export async function readConfig(file: string | undefined, io: Io): Promise<{ readonly config: Config }> {
   const { config, issues } = await readSources(file, io.env);
@@ -37,17 +37,6 @@ export function author(): string {
   } catch {
     return 'cli'; // a user id without a name
   }
-}
-
-const AGE = /^(\d{1,6})(m|h|d)$/;
-const UNIT_MS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-/** `sign`: where an age points, from now. */
-export function timeOf(option: string, text: string, now: Date, sign: 1 | -1): string {
-  const [, count, unit] = AGE.exec(text) ?? [];
-  const ms = unit === undefined ? (/^\d{4}-\d\d-\d\dT/.test(text) ? Date.parse(text) : NaN) : now.getTime() + sign * Number(count) * UNIT_MS[unit]!;
-  if (Number.isNaN(ms) || Math.abs(ms) > 8.64e15) throw new UsageError(`${option} takes a time such as 2030-01-31T00:00:00Z, or an age such as 12h or 90d`);
-  return new Date(ms).toISOString();
 }
 
 export function tableText(rows: readonly (readonly string[])[]): string {

@@ -14,6 +14,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<CliCommand>>> = {
   keys: async () => (await import('./keys.ts')).keys,
   admin: async () => (await import('./admin.ts')).admin,
   review: async () => (await import('./review.ts')).review,
+  risk: async () => (await import('./risk.ts')).risk,
   classifier: async () => (await import('./classifier.ts')).classifier,
   audit: async () => (await import('./audit.ts')).audit,
   backup: async () => (await import('./backup.ts')).backup,

@@ -22,6 +22,8 @@ const OPTIONS = { once: 'flag', 'no-color': 'flag', speed: 'value' } as const;
 const PIECE_MS = 45;
 const BETWEEN_MS = 900;
 const RECORD_WAIT_MS = 2000;
+/** Classifiers give nearly everything a small score; one below this was not seen. */
+const SAW_FROM = 0.5;
 /** What a viewer is shown of the stages; the guard works while the model does. */
 const STAGE_NAMES: Readonly<Partial<Record<StageName, string>>> = {
   identify: 'identify', read_request: 'read', screen_input: 'screen', decide_input: 'decide', upstream: 'model', audit: 'audit',
@@ -131,7 +133,8 @@ async function demoConfig(upstreamUrl: string): Promise<Record<string, unknown>>
     proxy: { host: '127.0.0.1', port: await freePort(8080), timeouts: { drain_ms: 1000 } },
     admin: { host: '127.0.0.1', port: await freePort(8081) },
     upstreams: { demo: { url: upstreamUrl } },
-    tenants: [{ id: 'default', policy: 'demo', upstream: 'demo' }],
+    tenants: [{ id: 'default', policy: 'demo', upstream: 'demo', data: { content: 'original' } }],
+    review: { double_blind_percent: 0 },
     policies: [join(import.meta.dirname, 'demo/policy.yaml')],
     telemetry: { log_level: 'error' },
   };
@@ -233,6 +236,7 @@ function outcomeOf(page: Page, exchange: DemoExchange, seen: Seen, answer: DemoA
   if (watched === undefined) return lines;
   const { record, stages } = watched;
   const held = record.held_chars_max > 0 ? `, at most ${record.held_chars_max} characters held` : '';
+  if (record.input?.hold !== undefined) lines.push(...fact(page, 'wait', describeHold(record.input.hold)));
   lines.push(...fact(page, 'policy', [{ text: `${record.policy ?? '-'}${held}`, style: 'plain' }]));
   const times = [...stages].flatMap(([stage, ms]) => (STAGE_NAMES[stage] === undefined ? [] : [`${STAGE_NAMES[stage]} ${ms < 10 ? ms.toFixed(1) : ms.toFixed(0)}`])).join(' · ');
   if (times !== '') lines.push(...fact(page, 'time', [{ text: `${times} ms`, style: 'dim' }]));
@@ -240,12 +244,16 @@ function outcomeOf(page: Page, exchange: DemoExchange, seen: Seen, answer: DemoA
 }
 
 function describeDecision(decision: DecisionRecord): readonly Run[] {
-  const found = decision.classifier_results.filter((result) => (result.score ?? 0) > 0).map((result) => `${result.classifier_id}.${result.category}${result.count > 1 ? ` ×${result.count}` : ''}`);
+  const found = decision.classifier_results.filter((result) => (result.score ?? 0) >= SAW_FROM).map((result) => `${result.classifier_id}.${result.category}${result.count > 1 ? ` ×${result.count}` : ''}`);
   const rules = decision.triggered_rules.length > 0 ? ` by rule ${decision.triggered_rules.join(', ')}` : ': no rule fired';
   return [
     { text: decision.action, style: decision.action === 'block' ? 'bad' : 'good' },
     { text: `${rules}${found.length > 0 ? `, which saw ${found.join(', ')}` : ''}`, style: 'plain' },
   ];
+}
+
+function describeHold({ ended_by: endedBy, then, held_ms: ms }: NonNullable<DecisionRecord['hold']>): readonly Run[] {
+  return [{ text: `${(ms / 1000).toFixed(1)} s for a person: ${endedBy === 'timeout' ? `nobody decided, so ${then}` : `ended by ${endedBy.replace('_', ' ')}`}`, style: 'plain' }];
 }
 
 /** One exchange of a visitor. */
@@ -256,7 +264,7 @@ function oneLine(page: Page, { record }: Watched): string {
 
 function tryIt({ page, started }: Stage): string {
   const title = (text: string): string => `  ${paint(text, 'bold', page.color)}`;
-  const { proxyUrl, adminUrl } = started;
+  const { proxyUrl, adminUrl, adminToken } = started;
   return `${[
     title('Now you'),
     '',
@@ -270,7 +278,14 @@ function tryIt({ page, started }: Stage): string {
     `    OPENAI_BASE_URL=${proxyUrl}/v1 OPENAI_API_KEY=any node your-app.js`,
     `    new OpenAI({ baseURL: '${proxyUrl}/v1', apiKey: 'any' })`,
     '',
-    `  The admin side is at ${adminUrl}.`,
+    '  Say Kestrel, and your request waits three minutes for you to decide, in the console:',
+    '',
+    `    ${adminUrl}/review`,
+    ...(adminToken === undefined ? [] : [`    ${adminToken}`]),
+    '',
+    '  The second line is the token to log in with. There t takes it, v shows its text,',
+    '  a allows and b blocks.',
+    '',
     '  What you send shows below. Ctrl-C ends the demo.',
     '',
     '',

@@ -12,8 +12,9 @@ import { SqlKeyStore } from '../store/sql-keys.ts';
 import { SqlUsageStore } from '../store/sql-usage.ts';
 import { USAGE_COUNTS, type UsageRow } from '../store/usage.ts';
 import { issueKey, keyState, readWantedKey } from '../tenant/issue.ts';
-import { author, readConfig, tableText, timeOf, withStore } from './beside.ts';
+import { author, readConfig, tableText, withStore } from './beside.ts';
 import { didYouMean, parseCall, UsageError, type CliCommand, type Io } from './command.ts';
+import { readIsoTime } from './time.ts';
 
 export const keys: CliCommand = {
   name: 'keys',
@@ -67,7 +68,7 @@ async function create(args: readonly string[], io: Io): Promise<number> {
   const now = new Date();
   const wanted = readWantedKey({
     ...(options.name === undefined ? {} : { name: options.name }),
-    ...(options.expires === undefined ? {} : { expires_at: timeOf('--expires', options.expires, now, 1) }),
+    ...(options.expires === undefined ? {} : { expires_at: readIsoTime('expires', options.expires, now.getTime(), 'future') }),
     ...(options['requests-per-minute'] === undefined ? {} : { requests_per_minute: Number(options['requests-per-minute']) }),
     ...(options['tokens-per-minute'] === undefined ? {} : { tokens_per_minute: Number(options['tokens-per-minute']) }),
     ...(options.scopes === undefined ? {} : { scopes: options.scopes.split(',').map((scope) => scope.trim()) }),
@@ -86,8 +87,8 @@ async function list(args: readonly string[], io: Io): Promise<number> {
   const { options } = parseCall(args, { tenant: 'value', usage: 'flag', since: 'value', until: 'value', json: 'flag', config: 'value' }, 0);
   if (!options.usage && (options.since ?? options.until) !== undefined) throw new UsageError('--since and --until go with --usage');
   const now = new Date();
-  const from = hourOf(timeOf('--since', options.since ?? '24h', now, -1))!;
-  const to = options.until === undefined ? undefined : hourOf(timeOf('--until', options.until, now, -1))!;
+  const from = hourOf(readIsoTime('since', options.since ?? '24h', now.getTime(), 'past'))!;
+  const to = options.until === undefined ? undefined : hourOf(readIsoTime('until', options.until, now.getTime(), 'past'))!;
   const { config } = await readConfig(options.config, io);
   const tenants = options.tenant === undefined ? config.tenants : [chooseTenant(config, options.tenant)];
   return withStore('keys', config, io, async (database) => {

@@ -309,6 +309,15 @@ function crossCheck(config: Config, document: YamlDocument, { policies, undecide
   const policiesComplete = !before.some((issue) => issue.severity === 'error');
 
   refuseTwice(config.tenants.map((tenant) => tenant.id), 'tenant', (index) => ['tenants', index, 'id'], report);
+  refuseTwice(config.risk.campaigns.map(({ id }) => id), 'campaign', (index) => ['risk', 'campaigns', index, 'id'], report);
+  for (const [index, { tenants = [] }] of config.risk.campaigns.entries()) {
+    for (const [position, id] of tenants.entries()) {
+      const named = config.tenants.find((tenant) => tenant.id === id);
+      const path = ['risk', 'campaigns', index, 'tenants', position];
+      if (named === undefined) report(path, `no tenant ${id}`, meant(id, config.tenants.map((tenant) => tenant.id)));
+      else if (!named.data.campaigns) issues.push({ ...issueAt(document, path, `tenant ${id} takes no part in campaigns, so nothing of it is drawn`), suggestion: 'set data.campaigns: true where the tenant agrees', severity: 'warning' });
+    }
+  }
   for (const [index, { id }] of config.classifiers.entries()) if (RESERVED_IDS.includes(id)) report(['classifiers', index, 'id'], `${id} is a name of Weir's own`, 'give the classifier another id');
   refuseTwice(config.classifiers.map((entry) => entry.id), 'classifier', (index) => ['classifiers', index, 'id'], report);
   const keys = config.tenants.flatMap((tenant, index) => tenant.keys.map((key, position) => ({ key, path: ['tenants', index, 'keys', position] as const })));
@@ -322,6 +331,7 @@ function crossCheck(config: Config, document: YamlDocument, { policies, undecide
     const { headers = [], trusted = [] } = tenant.context ?? {};
     refuseTwice([...headers, ...trusted], 'context header', (position) => ['tenants', index, 'context', ...(position < headers.length ? ['headers', position] : ['trusted', position - headers.length])], report);
     refuseTwice(tenant.keys.map((key) => key.id), 'key', (position) => ['tenants', index, 'keys', position, 'id'], report);
+    if (config.review.sample !== undefined && tenant.data.content === 'none') issues.push({ ...issueAt(document, ['tenants', index], `review.sample draws nothing of tenant ${tenant.id}: it keeps no content, so nobody could check it`), suggestion: 'set data.content: original, or leave it so', severity: 'warning' });
     if (tenant.keys.length === 0 && !tenant.require_key && config.tenants.length > 1) report(['tenants', index], `tenant ${tenant.id} has no keys, so its requests cannot be told from others`, 'give every tenant keys, or set require_key where they are made with weir keys create, or keep a single tenant');
   }
   if (config.telemetry.traces.exporter === 'otlp' && config.telemetry.traces.endpoint === undefined) report(['telemetry', 'traces', 'exporter'], 'exporter otlp needs an endpoint', 'add endpoint: http://127.0.0.1:4318/v1/traces');

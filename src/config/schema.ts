@@ -8,12 +8,15 @@ import { hostname } from 'node:os';
 import { isAbsolute, resolve } from 'node:path';
 import { CONTENT_MODES } from '../contract/content.ts';
 import { LOG_NAME, LOG_NAME_CHARS_MAX } from '../contract/log-name.ts';
+import { REVIEW_EVENTS } from '../contract/notification.ts';
 import { PEOPLE_ROLES } from '../contract/people.ts';
 import { FAIL_MODES } from '../contract/policy.ts';
 import { MODERATION_CATEGORIES, SOURCE_PLACE, VIEWS } from '../contract/screening.ts';
+import { BREAK_BOUNDS } from '../contract/wellness.ts';
 import { combination } from './combine.ts';
 import { schemaOf } from './json-schema.ts';
 import { countsAfterRestart } from './restart.ts';
+import { RISK } from './risk.ts';
 import { choice, custom, documentKeys, flag, free, isMapping, kindOf, list, mapping, meant, name, number, readShape, record, text, url, whole, type JsonSchema, type KeyDoc, type Shape, type Site, type TypeOf } from './shape.ts';
 
 const KIB = 1024;
@@ -161,6 +164,8 @@ const KNOWN_CONTEXT: readonly string[] = ['direction', 'endpoint', 'language', '
 
 const contextName = custom('name', 'A name.', readContextName, { schema: { type: 'string', pattern: '^[a-z][a-z0-9.-]{0,63}$', not: { enum: KNOWN_CONTEXT } } });
 
+const webhookSecret = () => text('Key of the signature, HMAC-SHA256 of the time and the body; 16 characters at least.', { required: true, lengthMax: 4096, pattern: /^[\x21-\x7e]{16,}$/, patternMeaning: 'a secret of 16 characters or more, without spaces', example: '${WEIR_WEBHOOK_SECRET}' });
+
 const tenant = mapping('One tenant.', {
   id: name('Name in records, headers and metrics.', { required: true, example: 'default' }),
   policy: name('Policy that decides; a tenant without one is never allowed.', { required: true, example: 'default' }),
@@ -190,11 +195,21 @@ const tenant = mapping('One tenant.', {
   retention: mapping('How long what is kept of this tenant stays.', {
     audit_days: retentionDays('entries of the audit log are', 'by default as under retention. A segment of the log goes when all in it passed theirs'),
     usage_days: retentionDays('hours of usage are', 'by default as under retention'),
+    decisions_days: retentionDays('decisions can be searched, and are', 'by default as long as entries of the audit log'),
+    decision_counts_days: retentionDays('hours of counted decisions are', 'by default as under retention'),
   }, { default: {} }),
-  hold: free('How held requests wait for a person.', { later: 'a rule’s hold takes its `then` action at once until then', example: {} }),
+  hold: mapping('How this tenant’s requests wait for a person.', {
+    waiting_max: whole('Requests that may wait at once in one process, within review.holds_max; those beyond take their rule’s `then` at once.', { min: 0, max: 100_000, example: 50 }),
+  }),
+  webhook: mapping('Told what came of the review queue: ids and names as signed JSON, never content; sent again until it is taken, for three days.', {
+    url: url('Where notices are posted.', { schemes: ['http', 'https'], required: true, example: 'https://acme.example.com/weir' }),
+    secret: webhookSecret(),
+    events: list('Which: override, people judged otherwise than was done; resolved, as it was; overdue, nobody judged in time.', choice('An event.', REVIEW_EVENTS), { default: ['override', 'resolved'], countMin: 1, countMax: REVIEW_EVENTS.length }),
+  }),
   data: mapping('Texts of this tenant’s exchanges that are kept, sealed, in `content` in data_dir.', {
     content: choice('none; redacted: as they went on, the prompt as the provider and the answer as the client got it; original: as they came, which is what was judged.', CONTENT_MODES, { default: 'none' }),
     keep_days: whole('Days for which they are kept; then their keys are destroyed.', { default: 30, min: 1, max: 3650, unit: 'days' }),
+    campaigns: flag('Take part in residual-risk campaigns: what is drawn for one is kept for it as it went on, or as it came where what was blocked is drawn too, sealed, and people label it.', { default: false }),
   }, { default: {} }),
 });
 
@@ -274,10 +289,10 @@ export const CONFIG = mapping('The configuration.', {
     sources: list('Where a prompt’s sources stand that answers are held against, in place of the usual places: carriers, or beginnings of them, such as `messages[role=tool].content`.', text('A place.', { lengthMax: 200, pattern: SOURCE_PLACE, patternMeaning: 'a carrier such as documents or messages[role=tool].content' }), { countMax: 100, example: ['messages[role=tool].content', 'documents'] }),
     moderation_thresholds: custom('mapping', 'The score from which /v1/moderations flags a category, by its name; 0.5 where none is given.', readThresholds, { default: {} as Readonly<Record<string, number>>, schema: { type: 'object', propertyNames: { enum: MODERATION_CATEGORIES }, additionalProperties: { type: 'number', exclusiveMinimum: 0, maximum: 1 } } }),
   }, { default: {} }),
-  notifications: mapping('Who is told of what is found after the fact.', {
+  notifications: mapping('Who is told of what is found after the fact, and of reviews that are overdue.', {
     webhook: mapping('An address that takes them as signed JSON.', {
       url: url('Where they are posted.', { schemes: ['http', 'https'], required: true, example: 'https://hooks.example.com/weir' }),
-      secret: text('Key of the signature, HMAC-SHA256 of the time and the body; 16 characters at least.', { required: true, lengthMax: 4096, pattern: /^[\x21-\x7e]{16,}$/, patternMeaning: 'a secret of 16 characters or more, without spaces', example: '${WEIR_WEBHOOK_SECRET}' }),
+      secret: webhookSecret(),
     }),
   }),
   audit: mapping('The audit log.', {
@@ -295,6 +310,8 @@ export const CONFIG = mapping('The configuration.', {
   retention: mapping('How long what is kept stays; what passed it is removed within hours, beside the traffic. Revisions of policies, keys and tokens stay for ever.', {
     audit_days: retentionDays('entries of the audit log are', 'absent: for ever. Whole segments go, from the beginning, and the rest still verifies'),
     usage_days: retentionDays('hours of usage are', 'absent: for ever'),
+    decisions_days: retentionDays('decisions can be searched, and are', 'absent: as long as entries of the audit log'),
+    decision_counts_days: retentionDays('hours of counted decisions are', 'absent: for ever. Minutes are kept for 8 days at most'),
   }, { default: {} }),
   telemetry: mapping('What is seen from outside.', {
     log_level: choice('Least severe log line that is written.', ['debug', 'info', 'warn', 'error', 'silent'] as const, { default: 'info' }),
@@ -320,7 +337,7 @@ export const CONFIG = mapping('The configuration.', {
     url: url('ClickHouse over HTTP.', { schemes: ['http', 'https', 'clickhouse'], userinfo: true, required: true, example: 'http://127.0.0.1:8123' }),
     database: text('Database name.', { default: 'weir', lengthMax: 64, pattern: /^[A-Za-z_][A-Za-z0-9_]*$/, patternMeaning: 'a database name' }),
   }, { later: 'metrics are the only numbers until then' }),
-  review: mapping('The review queue: what the action escalate asks people about. Where the action has a hold, its `then` is taken at once, and a person looks at it after.', {
+  review: mapping('The review queue: what the action escalate asks people about, and what is drawn for them.', {
     deadlines: mapping('By when a person is to have decided an item, by severity.', {
       critical_ms: ms('Critical.', 300_000, 1000),
       high_ms: ms('High.', 3_600_000, 1000),
@@ -328,7 +345,29 @@ export const CONFIG = mapping('The configuration.', {
       low_ms: whole('Low.', { default: 3 * DAY_MS, min: 1000, max: 30 * DAY_MS, unit: 'ms' }),
     }, { default: {} }),
     lease_ms: ms('How long a claimed item is its reviewer’s alone without being renewed.', 600_000, 10_000),
+    breaks: mapping('When somebody who reviews is asked to have a break. The question cannot be switched off; a person may have it sooner.', {
+      after_minutes: whole('After so long at it without a break.', { default: 60, ...BREAK_BOUNDS.afterMinutes, unit: 'minutes' }),
+      after_severe_items: whole('After so many opened items of high or critical severity, or with violence or sex in them.', { default: 25, ...BREAK_BOUNDS.afterItems }),
+      minutes: whole('How long a break is; to do nothing for so long is one.', { default: 10, ...BREAK_BOUNDS.minutes, unit: 'minutes' }),
+    }, { default: {} }),
     double_blind_percent: whole('Of the items below critical, how many two people decide without each other; critical ones all are.', { default: 10, min: 0, max: 100 }),
+    holds_max: whole('Requests that may wait for a person at once in one process, where their rule has a hold; those beyond take its `then` at once.', { default: 1_000, min: 0, max: 100_000 }),
+    uncertain: mapping('Decisions that a score nearly made otherwise, or barely as they are, come in too, after the fact; absent: none. Conditions of rules need not say so.', {
+      below: number('How far below a threshold a score is uncertain; never more than half way to 0.', { default: 0.1, min: 0, max: 1 }),
+      above: number('How far above it; never more than half way to 1.', { default: 0.05, min: 0, max: 1 }),
+      percent: number('Of those, how many come in.', { default: 100, min: 0, max: 100 }),
+      per_hour_max: whole('Most of one tenant in an hour.', { default: 20, min: 1, max: 1_000_000 }),
+    }),
+    sample: mapping('Decisions that are drawn, whatever they were, for two people to check without each other and without the scores: of tenants that keep content (data.content) alone; absent: none.', {
+      percent: number('Of all decisions, how many are drawn.', { default: 0.1, min: 0, max: 100 }),
+      per_week_min: whole('Least number of a week, of all tenants together, if there is so much traffic; more are drawn while it is behind.', { default: 50, min: 0, max: 1_000_000 }),
+      per_hour_max: whole('Most of one tenant in an hour.', { default: 20, min: 1, max: 1_000_000 }),
+    }),
+    appeals_per_hour_max: whole('Objections of one tenant in an hour.', { default: 100, min: 1, max: 1_000_000 }),
+    capacity: mapping('Items that wait for a verdict at most. In a full queue critical ones and those that somebody waits for still come in; of others one stands for all alike; what was only drawn stays out. All is counted.', {
+      open_max: whole('Of all tenants.', { default: 10_000, min: 1, max: 10_000_000 }),
+      tenant_open_max: whole('Of one tenant.', { default: 2_000, min: 1, max: 10_000_000 }),
+    }, { default: {} }),
     pager: mapping('PagerDuty (Events API v2) for critical items at once, and for high ones that nobody has when half of their time is over.', {
       routing_keys: list('Integration keys of who is asked, one after the other.', text('A key.', { lengthMax: 200, pattern: /^[\x21-\x7e]+$/, patternMeaning: 'a key without spaces' }), { required: true, countMin: 1, countMax: 10, example: ['${PAGERDUTY_KEY}'] }),
       url: url('Where events are sent.', { schemes: ['http', 'https'], default: 'https://events.pagerduty.com/v2/enqueue' }),
@@ -336,7 +375,7 @@ export const CONFIG = mapping('The configuration.', {
       heartbeat_url: url('Asked after each round in which nothing failed: what watches it notices when pages no longer leave.', { schemes: ['http', 'https'], example: 'https://heartbeats.example.com/weir' }),
     }),
   }, { default: {} }),
-  risk: free('Residual-risk campaigns.', { later: 'nothing is sampled until then', example: {} }),
+  risk: RISK,
   learn: free('The learning loop.', { later: 'nothing is learnt until then', example: {} }),
 });
 
@@ -384,6 +423,7 @@ export function resolveConfig(config: ReadConfig, dir: string, workingDir: strin
       origin: config.audit.origin ?? `weir/${hostname()}`,
     }),
     upstreams: Object.freeze(upstreams),
+    risk: Object.freeze({ ...config.risk, campaigns: Object.freeze(config.risk.campaigns.map((entry) => Object.freeze({ ...entry, ...(entry.seed_file === undefined ? {} : { seed_file: resolve(dir, entry.seed_file) }) }))) }),
     classifiers: Object.freeze((config.classifiers ?? EMBEDDED_CLASSIFIERS).map((entry) => Object.freeze({
       ...entry,
       plugin: isPath(entry.plugin) ? resolve(dir, entry.plugin) : entry.plugin,

@@ -3,7 +3,9 @@
  * `config/taxonomy.yaml`; a file of the operator's own has the same form. What plugins say of their categories is the
  * same text, which a test holds them to. Errors have line and column.
  */
-import type { ConfigIssue } from '../contract/errors.ts';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ConfigError, type ConfigIssue } from '../contract/errors.ts';
 import { schemaOf } from './json-schema.ts';
 import { choice, list, mapping, readShape, text, whole, type JsonSchema, type Shape, type TypeOf } from './shape.ts';
 import { readYaml } from './yaml.ts';
@@ -51,4 +53,13 @@ export function parseTaxonomy(source: string, file: string): { readonly taxonomy
   const twice = ids.flatMap((id, at): ConfigIssue[] => (ids.indexOf(id) === at ? [] : [{ file, ...document.at(['categories', at, 'id']), path: `categories[${at}].id`, message: `a second category ${id}`, severity: 'error' }]));
   const found = [...issues, ...twice];
   return { taxonomy: found.some(({ severity }) => severity === 'error') ? undefined : value, issues: found };
+}
+
+const SHIPPED = join(import.meta.dirname, '../../config/taxonomy.yaml');
+
+/** The one that comes with Weir. Throws where it was made unusable. */
+export function shippedTaxonomy(): Taxonomy {
+  const { taxonomy, issues } = parseTaxonomy(readFileSync(SHIPPED, 'utf8'), SHIPPED);
+  if (taxonomy === undefined) throw new ConfigError(issues);
+  return taxonomy;
 }

@@ -26,6 +26,7 @@ export function auditPages({ keys }: Pick<ExchangeParts, 'keys'>): readonly Page
 ${entries.length === 0 ? html`<p>No entry is like that.</p>` : entryTable(entries, asked.origin)}
 ${next === null ? html`<p class="quiet">These are all.</p>` : html`<p><a class="button" rel="next" href="${link('/audit', query, { before: next })}">Older</a></p>`}
 ${checkpointBody(note)}
+${api.may(request.actor, 'listAuditEntries') ? html`<h2>Erasures</h2><p><a class="button" href="/audit/erasures">What was erased of kept content</a></p>` : ''}
 <h2>Verify it yourself</h2>
 <p>Beside the log: <code>weir audit verify</code>. One entry, without the log: <code>weir audit verify --proof FILE --key KEY</code>. Whoever keeps a checkpoint can show later, with <code>weir audit consistency</code>, that nothing before it was changed. Public keys of this log:</p>
 <pre class="text" tabindex="0">${(await keys()).map(({ text }) => text).join('\n') || 'none is published yet'}</pre>

@@ -11,6 +11,8 @@ export interface Column {
   readonly total: number;
   /** Of the total. */
   readonly marked: number;
+  /** It stands out from the others. */
+  readonly isSpike?: boolean;
 }
 
 const WIDTH = 960;
@@ -25,12 +27,12 @@ export function columnChart({ title, columns, totalName, markedName, timeName }:
   return html`<figure><figcaption>${title} <span class="quiet"><span class="swatch marked"></span> ${markedName} <span class="swatch"></span> the others</span></figcaption>
 <div class="scroll newest" tabindex="0" role="region" aria-label="${title}, drawn"><svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${title}: at most ${count(most)} ${totalName} in one column; the table below has the numbers" class="chart">
 <text x="0" y="10" class="label">${count(most)}</text><line x1="0" x2="${WIDTH}" y1="${HEIGHT - FOOT}" y2="${HEIGHT - FOOT}" class="axis"/>
-${columns.map(({ label, total, marked }, index) => {
+${columns.map(({ label, total, marked, isSpike }, index) => {
     const [x, width] = [(index * step + step * 0.12).toFixed(1), (step * 0.76).toFixed(1)];
-    return html`<rect x="${x}" width="${width}" y="${HEIGHT - FOOT - y(total)}" height="${y(total)}" class="bar"><title>${label}: ${count(total)} ${totalName}, ${count(marked)} ${markedName}</title></rect><rect x="${x}" width="${width}" y="${HEIGHT - FOOT - y(marked)}" height="${y(marked)}" class="bar marked"/>${index % every === 0 ? html`<text x="${(index * step + step / 2).toFixed(1)}" y="${HEIGHT - 6}" text-anchor="middle" class="label">${label}</text>` : ''}`;
+    return html`<rect x="${x}" width="${width}" y="${HEIGHT - FOOT - y(total)}" height="${y(total)}" class="bar"><title>${label}: ${count(total)} ${totalName}, ${count(marked)} ${markedName}</title></rect><rect x="${x}" width="${width}" y="${HEIGHT - FOOT - y(marked)}" height="${y(marked)}" class="bar marked"/>${isSpike === true ? html`<text x="${(index * step + step / 2).toFixed(1)}" y="${Math.max(22, HEIGHT - FOOT - y(total) - 3)}" text-anchor="middle" class="spike">▲</text>` : ''}${index % every === 0 ? html`<text x="${(index * step + step / 2).toFixed(1)}" y="${HEIGHT - 6}" text-anchor="middle" class="label">${label}</text>` : ''}`;
   })}
 </svg></div>
-<details><summary>The numbers</summary><div class="scroll" tabindex="0" role="region" aria-label="${title}, as a table"><table><thead><tr><th scope="col">${timeName}</th><th scope="col" class="number">${totalName}</th><th scope="col" class="number">${markedName}</th></tr></thead><tbody>${columns.map(({ label, total, marked }) => html`<tr><th scope="row">${label}</th><td class="number">${count(total)}</td><td class="number">${count(marked)}</td></tr>`)}</tbody></table></div></details></figure>`;
+<details><summary>The numbers</summary><div class="scroll" tabindex="0" role="region" aria-label="${title}, as a table"><table><thead><tr><th scope="col">${timeName}</th><th scope="col" class="number">${totalName}</th><th scope="col" class="number">${markedName}</th></tr></thead><tbody>${columns.map(({ label, total, marked, isSpike }) => html`<tr><th scope="row">${label}${isSpike === true ? ' ▲ out of the ordinary' : ''}</th><td class="number">${count(total)}</td><td class="number">${count(marked)}</td></tr>`)}</tbody></table></div></details></figure>`;
 }
 
 export interface Bar {

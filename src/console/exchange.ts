@@ -9,10 +9,11 @@ import type { NoteKey } from '../audit/checkpoint.ts';
 import type { AuditEntry } from '../audit/entries.ts';
 import { proofFault, type EntryProof } from '../audit/proof-check.ts';
 import type { DecisionRecord, LateRecord } from '../contract/exchange.ts';
+import { strongest } from '../contract/screening.ts';
 import type { ExplainedRecordJson } from '../policy/explained.ts';
 import { html, type Html, type Piece } from './html.ts';
-import { page } from './layout.ts';
-import { actionOf, type ExchangeEntry } from './exchanges.ts';
+import { page, proofField } from './layout.ts';
+import type { ExchangeEntry } from './exchanges.ts';
 import { actionBadge, count, names, scoreBars, timeOf, type ScoreLine } from './parts.ts';
 import { messageOf, Refused, take } from './refusal.ts';
 import { ruleTraces } from './trace.ts';
@@ -58,7 +59,7 @@ async function proven(api: Api, request: PageRequest, index: string, keys: Excha
 }
 
 function exchangeBody(entry: ExchangeEntry, why: DeskAnswer | undefined, api: Api, request: PageRequest): Html {
-  const action = actionOf(entry);
+  const action = strongest([entry.input, entry.output, entry.late].flatMap((one) => (one === undefined ? [] : [one.action])));
   const reasons = why?.status === 200 ? (why.body as { readonly decisions: readonly ExplainedRecordJson[] }).decisions : [];
   return html`
 <p class="lead">${action === undefined ? '' : html`${actionBadge(action)} `}${sentence(entry)}</p>
@@ -69,7 +70,14 @@ function exchangeBody(entry: ExchangeEntry, why: DeskAnswer | undefined, api: Ap
 <div><dt>Held</dt><dd>at most ${count(entry.held_chars_max)} characters, ${Math.round(entry.held_ms_total)} ms in all</dd></div>${entry.session_id === undefined ? '' : html`<div><dt>Session</dt><dd><code>${entry.session_id}</code></dd></div>`}
 </dl>
 ${why === undefined || why.status === 200 ? '' : html`<p class="quiet">Its reasons cannot be told rule by rule: ${messageOf(why)}.</p>`}
-${decision('Prompt', entry.input, reasons.find(({ direction }) => direction === 'input'))}${decision('Answer', entry.output, reasons.find(({ direction }) => direction === 'output'))}${lateDecision(entry.late)}`;
+${decision('Prompt', entry.input, reasons.find(({ direction }) => direction === 'input'))}${decision('Answer', entry.output, reasons.find(({ direction }) => direction === 'output'))}${lateDecision(entry.late)}${appealForm(entry, api, request)}`;
+}
+
+/** Of an entry of this log: what is shipped here was done elsewhere. */
+function appealForm({ request_id: id, input, output }: ExchangeEntry, api: Api, request: PageRequest): Piece {
+  if (!api.may(request.actor, 'appealRequest') || (input ?? output) === undefined || request.query.get('origin') !== null) return '';
+  return html`
+<form method="post" action="/appeals" class="filter">${proofField(request)}<input type="hidden" name="request_id" value="${id}"><div class="field"><label for="f-reason">Object to what was done, because</label><input id="f-reason" name="reason" required maxlength="4000" autocomplete="off"></div><div class="field"><button>Have people look at it</button></div></form>`;
 }
 
 function sentence({ outcome, input, output, error_code: code }: ExchangeEntry): Piece {

@@ -17,13 +17,15 @@ export interface NavEntry {
 }
 
 export const NAV: readonly NavEntry[] = [
-  { path: '/', label: 'Overview', needs: 'listAuditEntries', key: 'o' },
+  { path: '/', label: 'Overview', needs: 'countDecisions', key: 'o' },
   { path: '/review', label: 'Review', needs: 'listReviews', key: 'r' },
-  { path: '/exchanges', label: 'Exchanges', needs: 'listAuditEntries', key: 'e' },
+  { path: '/exchanges', label: 'Exchanges', needs: 'listDecisions', key: 'e' },
   { path: '/policies', label: 'Policies', needs: 'listPolicies', key: 'p' },
   { path: '/playground', label: 'Playground', needs: 'screenText', key: 'y' },
+  { path: '/classifiers', label: 'Classifiers', needs: 'listClassifiers', key: 'c' },
   { path: '/tenants', label: 'Tenants', needs: 'listTenants', key: 't' },
   { path: '/audit', label: 'Audit', needs: 'readCheckpoint', key: 'a' },
+  { path: '/me', label: 'My settings', needs: 'readWellness', key: 'm' },
   { path: '/settings', label: 'Settings', needs: 'status', key: 's' },
 ];
 
@@ -39,7 +41,7 @@ export interface PageContent {
 }
 
 const HEADERS: Readonly<Record<string, string>> = {
-  'content-security-policy': "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+  'content-security-policy': "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
   // Without a referrer of our own, browsers name no origin when they send a form.
   'referrer-policy': 'same-origin', 'cross-origin-opener-policy': 'same-origin', 'cross-origin-resource-policy': 'same-origin', 'permissions-policy': 'camera=(), geolocation=(), microphone=()', 'x-robots-tag': 'noindex',
 };

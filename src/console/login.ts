@@ -2,6 +2,7 @@
  * The way in and the way out: a token in a field, or the provider of `admin.oidc`, and afterwards to where one wanted
  * to go, if that is a path of ours. The token is in no address and in no page.
  */
+import type { DeskAnswer } from '../admin/desk.ts';
 import { safeNext } from '../admin/login.ts';
 import type { Page } from '../admin/pages.ts';
 import { html, type Html } from './html.ts';
@@ -34,4 +35,16 @@ ${hasProvider ? html`<p><a class="button" href="/api/v1/login${next === '/' ? ''
       run: async (api, request) => redirect('/login', (await api.call('endSession', request)).headers),
     },
   ];
+}
+
+/** What to say first of a login through the provider that came to nothing; the reason follows. */
+const FAILURES: Readonly<Record<number, string>> = { 401: 'The login did not come to its end', 403: 'You are known, and have no role here', 404: 'There is no such way in', 503: 'The provider does not answer' };
+
+/** Where the provider, or what it led back to, let nobody in. */
+export function loginFailedPage(answer: DeskAnswer): DeskAnswer {
+  const mayTryAgain = answer.status !== 403 && answer.status !== 404;
+  return openPage({
+    title: FAILURES[answer.status] ?? 'The login failed', status: answer.status,
+    body: html`<p class="fault" role="alert">${messageOf(answer)}</p><p class="actions">${mayTryAgain ? html`<a class="button" href="/api/v1/login">Begin again</a>` : ''}<a href="/login">Log in with a token</a></p>`,
+  });
 }

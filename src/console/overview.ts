@@ -1,125 +1,181 @@
 /**
- * How it goes: volume, what was done, what was found, how long it took, over the newest exchanges of the audit log that
- * the caller sees. So many entries are looked at and no more; the page says how far back that reaches.
+ * How it goes: volume, what was done, what was found, how long it took, from the counts that the store keeps by minute and
+ * hour of all exchanges that the caller sees, of both directions or one; what is out of the ordinary is marked, and how
+ * classifiers and people keep up stands below. Columns begin at whole minutes or hours; the first and the last may be cut.
  */
-import type { DeskAnswer } from '../admin/desk.ts';
+import { invalid, type DeskAnswer } from '../admin/desk.ts';
 import type { Api, Page, PageRequest } from '../admin/pages.ts';
-import { ACTIONS } from '../contract/screening.ts';
+import { ACTIONS, DIRECTIONS, type Direction } from '../contract/screening.ts';
 import { barTable, columnChart, type Bar, type Column } from './charts.ts';
-import { actionOf, exchangeTable, rulesOf, type ExchangeEntry } from './exchanges.ts';
+import { exchangeTable, instantOf, type DecisionList } from './exchanges.ts';
+import { classifierHealth, judgedOtherwise, reviewHealth, type Missing } from './health.ts';
 import { html, type Piece } from './html.ts';
 import { NAV, page, redirect } from './layout.ts';
-import { actionBadge, choice, count, given, share, timeOf } from './parts.ts';
-import { take } from './refusal.ts';
+import { actionBadge, choice, count, field, given, link, share, timeOf } from './parts.ts';
+import { Refused, take } from './refusal.ts';
+import { spikesOf, type Spike } from './spikes.ts';
 
-const CALL_ENTRIES = 1_000;
-const CALLS_MAX = 5;
 const NEWEST_ROWS = 8;
-/** A score from which a category counts as found. */
-const FOUND_FROM = 0.5;
-const COLUMNS = 24;
+const BARS_MAX = 12;
 
-const HOUR_MS = 3_600_000;
-const WINDOWS: readonly (readonly [string, string, number])[] = [['1', 'last hour', HOUR_MS], ['24', 'last 24 hours', 24 * HOUR_MS], ['168', 'last 7 days', 168 * HOUR_MS]];
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
 
-interface Newest {
-  readonly entries: readonly ExchangeEntry[];
-  /** There were more than are looked at. */
-  readonly isCut: boolean;
+interface Window {
+  readonly id: string;
+  readonly name: string;
+  readonly span: 'minute' | 'hour';
+  readonly lengthMs: number;
+  readonly columnMs: number;
 }
 
-async function newest(api: Api, request: PageRequest, since: string, tenant: string | undefined): Promise<Newest> {
-  const entries: ExchangeEntry[] = [];
-  let next: number | null | undefined;
-  for (let calls = 0; calls < CALLS_MAX && next !== null; calls++) {
-    const answer: { readonly entries: readonly ExchangeEntry[]; readonly next: number | null } = await take(api, request, 'listAuditEntries', { query: { kind: 'exchange', since, tenant, before: next, limit: CALL_ENTRIES } });
-    entries.push(...answer.entries);
-    ({ next } = answer);
-    // It has looked at as many entries as one call may; others wait.
-    if (answer.entries.length < CALL_ENTRIES) break;
-  }
-  return { entries, isCut: next !== null && next !== undefined };
+const WINDOWS: readonly Window[] = [
+  { id: '1', name: 'last hour', span: 'minute', lengthMs: HOUR_MS, columnMs: 3 * MINUTE_MS }, { id: '24', name: 'last 24 hours', span: 'hour', lengthMs: 24 * HOUR_MS, columnMs: HOUR_MS }, { id: '168', name: 'last 7 days', span: 'hour', lengthMs: 168 * HOUR_MS, columnMs: 6 * HOUR_MS },
+];
+
+/** As the API tells them. */
+interface Counted {
+  readonly direction: string | null;
+  readonly measure: string;
+  readonly name: string | null;
+  readonly total: number;
+}
+
+interface CountsBody {
+  readonly counts: readonly Counted[];
+  readonly latencies: readonly Readonly<Record<'p50' | 'p95' | 'p99', number | null> & { readonly name: string }>[];
+  readonly columns: readonly { readonly from: string; readonly actions: Readonly<Record<string, number>> }[];
 }
 
 async function show(api: Api, request: PageRequest): Promise<DeskAnswer> {
-  if (!api.may(request.actor, 'listAuditEntries')) return redirect(NAV.find(({ needs }) => api.may(request.actor, needs))?.path ?? '/login');
-  const [hours, , spanMs] = WINDOWS.find(([id]) => id === request.query.get('hours')) ?? WINDOWS[1]!;
-  const untilMs = Date.now();
-  const since = new Date(untilMs - spanMs).toISOString();
-  const tenant = given(request.query, 'tenant', 64);
-  const { entries, isCut } = await newest(api, request, since, tenant);
-  const oldest = entries.at(-1);
+  if (!api.may(request.actor, 'countDecisions')) return redirect(NAV.find(({ needs }) => api.may(request.actor, needs))?.path ?? '/login');
+  const { window, fromMs, untilMs, tenant, direction, isLive } = askedOf(request);
+  const [since, until] = [new Date(fromMs).toISOString(), new Date(untilMs).toISOString()];
+  const query = { span: window.span, since, until, tenant, columns_ms: window.columnMs };
+  const body = await take<CountsBody>(api, request, 'countDecisions', { query });
+  const { decisions } = await take<DecisionList>(api, request, 'listDecisions', { query: { tenant, since, until, limit: NEWEST_ROWS } });
+  const total = totalOf(body, 'exchanges');
+  // Of a direction its decisions are the whole, of both the exchanges.
+  const whole = direction === undefined ? total : totalOf(body, 'action', direction);
+  const columns = columnsOf(body, fromMs, untilMs, window);
+  const asked: readonly Direction[] = direction === undefined ? DIRECTIONS : [direction];
+  const health = { missing: missingOf(body, direction), decisions: asked.reduce((sum, one) => sum + totalOf(body, 'action', one), 0), tenant, since, until };
   return page(api, request, {
-    title: 'Overview', at: '/', json: `/api/v1/audit?kind=exchange&since=${encodeURIComponent(since)}&limit=1000`,
+    title: 'Overview', at: '/', json: link('/api/v1/decisions/counts', new URLSearchParams(), { span: window.span, since, until, tenant }),
     body: html`
-<form method="get" class="filter">${choice('Time', 'hours', WINDOWS.map(([id, name]) => [id, name] as const), hours)}<div class="field"><label for="f-tenant">Tenant</label><input id="f-tenant" name="tenant" value="${tenant ?? ''}" autocomplete="off" spellcheck="false" data-search></div><div class="field"><button>Show</button></div></form>
-${isCut && oldest !== undefined ? html`<p class="quiet">The newest ${count(entries.length)} exchanges, which reach back to ${timeOf(oldest.started_at)} UTC; older ones of the window are not counted here.</p>` : ''}
-${entries.length === 0 ? html`<p>No exchange in this time.</p>` : html`${tiles(entries)}
-${columnChart({ title: 'Exchanges over time (UTC)', columns: columnsOf(entries, isCut && oldest !== undefined ? Date.parse(oldest.time) : untilMs - spanMs, untilMs), totalName: 'exchanges', markedName: 'acted on', timeName: 'From' })}
-<div class="pair">${barTable({ title: 'What was done', nameHead: 'Action', valueHead: 'Exchanges', bars: actionBars(entries) })}
-${barTable({ title: `Found: a category scored ${FOUND_FROM} or more`, nameHead: 'Category', valueHead: 'Share', bars: categoryBars(entries) })}</div>
-<div class="pair">${barTable({ title: 'Rules that decided', nameHead: 'Rule', valueHead: 'Exchanges', bars: ruleBars(entries) })}${latencies(entries)}</div>
-<h2>Newest</h2>${exchangeTable(entries.slice(0, NEWEST_ROWS))}`}`,
+<form method="get" class="filter">${choice('Time', 'hours', [...WINDOWS.map(({ id, name }) => [id, name] as const), ['', 'from since to until']], window.id)}${field('Since (UTC)', 'since', request.query.get('since'), html` placeholder="2030-01-31"`)}${field('Until (UTC)', 'until', request.query.get('until'), html` placeholder="2030-01-31T13:00"`)}${field('Tenant', 'tenant', tenant, html` data-search`)}${choice('Direction', 'direction', [['', 'both'], ['input', 'prompts'], ['output', 'answers']], direction)}<div class="field"><button>Show</button> ${isLive ? html`<a href="${link('/', request.query, { live: undefined })}">Stop</a>` : window.id === '' ? '' : html`<a href="${link('/', request.query, { live: 1 })}" data-press="f">Keep fresh <kbd>f</kbd></a>`}</div></form>
+<div id="fresh"${isLive ? html` data-live="${String(LIVE_MS)}"` : ''}>${isLive ? html`<p class="quiet">As of ${timeOf(until)} UTC, made anew every ${LIVE_MS / 1_000} seconds while the page is looked at; without scripts, load it again.</p>` : ''}
+${total === 0 ? html`<p>No exchange in this time.</p>` : html`${tiles(body, total, whole, direction)}
+${columnChart({ title: 'Exchanges over time (UTC)', columns, totalName: 'exchanges', markedName: 'acted on', timeName: 'From' })}
+${spikesBody(columns)}
+<div class="pair">${barTable({ title: 'What was done', nameHead: 'Action', valueHead: direction === undefined ? 'Exchanges' : 'Decisions', bars: actionBars(body, whole, direction) })}
+${barTable({ title: 'Found: a category scored 0.5 or more', nameHead: 'Category', valueHead: 'Share', bars: barsOf(body, 'category', direction, (value) => share(value, whole)) })}</div>
+<div class="pair">${barTable({ title: 'Rules that decided', nameHead: 'Rule', valueHead: direction === undefined ? 'Exchanges' : 'Decisions', bars: barsOf(body, 'rule', direction, count) })}${latencies(body)}</div>`}
+${await classifierHealth(api, request, health)}
+${await reviewHealth(api, request, health)}
+${await judgedOtherwise(api, request, tenant)}
+${decisions.length === 0 ? '' : html`<h2>Newest</h2>${exchangeTable(decisions)}`}</div>`,
   });
 }
 
-function isActedOn(entry: ExchangeEntry): boolean {
-  return (actionOf(entry) ?? 'allow') !== 'allow';
+/** Milliseconds between two looks of a page that is kept fresh. */
+const LIVE_MS = 10_000;
+/** Of a time that somebody chose. */
+const [COLUMNS, MINUTES_UP_TO_MS] = [24, 3 * HOUR_MS];
+
+interface Asked {
+  readonly window: Window;
+  readonly fromMs: number;
+  readonly untilMs: number;
+  readonly tenant: string | undefined;
+  readonly direction: Direction | undefined;
+  readonly isLive: boolean;
 }
 
-function tiles(entries: readonly ExchangeEntry[]): Piece {
-  const [acted, failed, partial] = [entries.filter(isActedOn).length, entries.filter(({ outcome }) => outcome === 'failed' || outcome === 'upstream_failed').length, entries.filter(({ input, output }) => (input?.degraded.length ?? 0) + (output?.degraded.length ?? 0) > 0).length];
+/** Refuses a time that is none. */
+function askedOf({ query }: PageRequest): Asked {
+  const [since, until] = [instantOf(given(query, 'since', 40)), instantOf(given(query, 'until', 40))];
+  const own = since !== undefined || until !== undefined;
+  const [untilMs, sinceMs] = [until === undefined ? Date.now() : Date.parse(until), since === undefined ? undefined : Date.parse(since)];
+  if (Number.isNaN(untilMs) || Number.isNaN(sinceMs ?? 0)) throw new Refused(invalid('since and until are times such as 2030-01-31 or 2030-01-31T13:00'));
+  const window = own ? ownWindow(Math.max(0, untilMs - (sinceMs ?? untilMs - 24 * HOUR_MS))) : (WINDOWS.find(({ id }) => id === query.get('hours')) ?? WINDOWS[1]!);
+  const fromMs = Math.floor((sinceMs ?? untilMs - window.lengthMs) / window.columnMs) * window.columnMs;
+  return { window, fromMs, untilMs, tenant: given(query, 'tenant', 64), direction: DIRECTIONS.find((one) => one === query.get('direction')), isLive: !own && query.get('live') !== null };
+}
+
+function ownWindow(lengthMs: number): Window {
+  const span = lengthMs <= MINUTES_UP_TO_MS ? 'minute' : 'hour';
+  const width = span === 'minute' ? MINUTE_MS : HOUR_MS;
+  return { id: '', name: '', span, lengthMs, columnMs: Math.max(1, Math.ceil(lengthMs / COLUMNS / width)) * width };
+}
+
+function spikesBody(columns: readonly Column[]): Piece {
+  const kinds: readonly (readonly [string, readonly Spike[]])[] = [['exchanges', spikesOf(columns.map(({ total }) => total))], ['acted on', spikesOf(columns.map(({ marked }) => marked))]];
+  const told = kinds.flatMap(([name, spikes]) => spikes.map(({ index, value, usual }) => html`<li><strong>${columns[index]!.label}</strong>: ${count(value)} ${name}, where ${count(usual)} is usual</li>`));
+  return told.length === 0 ? '' : html`<div class="spikes"><p>Out of the ordinary in this window (▲ in the chart):</p><ul>${told}</ul></div>`;
+}
+
+/** Scores that did not arrive, by classifier: counted once for a reason in a decision, under `classifier reason`. */
+function missingOf({ counts }: CountsBody, direction: Direction | undefined): ReadonlyMap<string, Missing> {
+  const missing = new Map<string, { timeouts: number; others: number }>();
+  for (const { direction: of, measure, name, total } of counts) {
+    if (measure !== 'unknown' || name === null || of === null || (direction !== undefined && of !== direction)) continue;
+    const [id, reason] = name.split(' ', 2) as [string, string?];
+    const one = missing.get(id) ?? { timeouts: 0, others: 0 };
+    missing.set(id, one);
+    if (reason === 'timeout') one.timeouts += total;
+    else if (reason !== 'unsupported') one.others += total;
+  }
+  return missing;
+}
+
+/** Of a direction, or without one of the exchange. */
+function of({ counts }: CountsBody, measure: string, direction?: Direction): readonly Counted[] {
+  return counts.filter((one) => one.direction === (direction ?? null) && one.measure === measure);
+}
+
+function totalOf(body: CountsBody, measure: string, direction?: Direction, isMeant: (name: string) => boolean = () => true): number {
+  return of(body, measure, direction).filter(({ name }) => isMeant(name ?? '')).reduce((sum, { total }) => sum + total, 0);
+}
+
+const isActedOn = (action: string): boolean => action !== 'allow' && action !== 'none';
+
+function tiles(body: CountsBody, total: number, whole: number, direction: Direction | undefined): Piece {
+  const [acted, failed, decided] = [totalOf(body, 'action', direction, isActedOn), totalOf(body, 'outcome', undefined, (outcome) => outcome === 'failed' || outcome === 'upstream_failed'), totalOf(body, 'degraded')];
   const told: readonly (readonly [string, string, string])[] = [
-    ['Exchanges', count(entries.length), ''], ['Acted on', count(acted), share(acted, entries.length)], ['Failed', count(failed), share(failed, entries.length)], ['A fail mode decided', count(partial), share(partial, entries.length)],
+    ['Exchanges', count(total), ''], ['Acted on', count(acted), share(acted, whole)], ['Failed', count(failed), share(failed, total)], ['A fail mode decided', count(decided), share(decided, total)],
   ];
   return html`<dl class="tiles">${told.map(([name, value, note]) => html`<div><dt>${name}</dt><dd><strong>${value}</strong> <span class="quiet">${note}</span></dd></div>`)}</dl>`;
 }
 
-function columnsOf(entries: readonly ExchangeEntry[], fromMs: number, untilMs: number): readonly Column[] {
-  const stepMs = Math.max(1, (untilMs - fromMs) / COLUMNS);
-  const totals = Array.from({ length: COLUMNS }, () => ({ total: 0, marked: 0 }));
-  for (const entry of entries) {
-    const column = totals[Math.min(COLUMNS - 1, Math.max(0, Math.floor((Date.parse(entry.time) - fromMs) / stepMs)))]!;
-    column.total += 1;
-    if (isActedOn(entry)) column.marked += 1;
-  }
-  const isLong = untilMs - fromMs > 48 * HOUR_MS;
-  return totals.map((column, index) => ({ ...column, label: new Date(fromMs + index * stepMs).toISOString().slice(isLong ? 5 : 11, isLong ? 13 : 16).replace('T', ' ') }));
+function columnsOf({ columns }: CountsBody, fromMs: number, untilMs: number, { columnMs, lengthMs }: Window): readonly Column[] {
+  const actions = new Map(columns.map((column) => [Date.parse(column.from), Object.entries(column.actions)]));
+  const isLong = lengthMs > 48 * HOUR_MS;
+  const made = Array.from({ length: Math.ceil((untilMs - fromMs) / columnMs) }, (_, at) => {
+    const beginMs = fromMs + at * columnMs;
+    const counted = actions.get(beginMs) ?? [];
+    const sum = (isMeant: (action: string) => boolean): number => counted.filter(([action]) => isMeant(action)).reduce((all, [, total]) => all + total, 0);
+    return { total: sum(() => true), marked: sum(isActedOn), label: new Date(beginMs).toISOString().slice(isLong ? 5 : 11, isLong ? 13 : 16).replace('T', ' ') };
+  });
+  const spikes = [...spikesOf(made.map(({ total }) => total)), ...spikesOf(made.map(({ marked }) => marked))].map(({ index }) => index);
+  return made.map((column, index) => ({ ...column, isSpike: spikes.includes(index) }));
 }
 
-function actionBars(entries: readonly ExchangeEntry[]): readonly Bar[] {
-  const by = Map.groupBy(entries, (entry) => actionOf(entry) ?? 'none');
+function actionBars(body: CountsBody, total: number, direction: Direction | undefined): readonly Bar[] {
   return [...ACTIONS, 'none' as const].flatMap((action) => {
-    const value = by.get(action)?.length ?? 0;
-    return value === 0 ? [] : [{ name: action === 'none' ? 'nothing was decided' : actionBadge(action), plain: action, value, told: `${count(value)} (${share(value, entries.length)})` }];
+    const value = totalOf(body, 'action', direction, (name) => name === action);
+    return value === 0 ? [] : [{ name: action === 'none' ? 'nothing was decided' : actionBadge(action), plain: action, value, told: `${count(value)} (${share(value, total)})` }];
   });
 }
 
-const BARS_MAX = 12;
-
-function categoryBars(entries: readonly ExchangeEntry[]): readonly Bar[] {
-  return barsOf(entries, (entry) => [entry.input, entry.output].flatMap((decision) => decision?.classifier_results ?? []).filter(({ score }) => score !== undefined && score >= FOUND_FROM).map(({ classifier_id: id, category }) => `${id}.${category}`), true);
+function barsOf(body: CountsBody, measure: string, direction: Direction | undefined, told: (value: number) => string): readonly Bar[] {
+  return [...of(body, measure, direction)].sort((a, b) => b.total - a.total || ((a.name ?? '') < (b.name ?? '') ? -1 : 1)).slice(0, BARS_MAX).map(({ name, total }) => ({ name: html`<code>${name ?? ''}</code>`, plain: name ?? '', value: total, told: told(total) }));
 }
 
-function ruleBars(entries: readonly ExchangeEntry[]): readonly Bar[] {
-  return barsOf(entries, rulesOf, false);
+const LATENCIES: Readonly<Record<string, string>> = { input: 'Prompt screened', output: 'Answer screened', first_byte: 'First byte', duration: 'Whole exchange' };
+
+function latencies({ latencies: all }: CountsBody): Piece {
+  return html`<figure><figcaption>How long it took, in ms, within a tenth</figcaption><div class="scroll" tabindex="0" role="region" aria-label="How long it took"><table><thead><tr><th scope="col">What</th><th scope="col" class="number">p50</th><th scope="col" class="number">p95</th><th scope="col" class="number">p99</th></tr></thead><tbody>${all.map(({ name, p50, p95, p99 }) => html`<tr><th scope="row">${LATENCIES[name] ?? name}</th>${[p50, p95, p99].map((ms) => html`<td class="number">${ms === null ? '–' : ms.toFixed(1)}</td>`)}</tr>`)}</tbody></table></div></figure>`;
 }
 
-function barsOf(entries: readonly ExchangeEntry[], namesOf: (entry: ExchangeEntry) => readonly string[], isShare: boolean): readonly Bar[] {
-  const counts = new Map<string, number>();
-  for (const entry of entries) for (const name of new Set(namesOf(entry))) counts.set(name, (counts.get(name) ?? 0) + 1);
-  return [...counts].sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1)).slice(0, BARS_MAX).map(([name, value]) => ({ name: html`<code>${name}</code>`, plain: name, value, told: isShare ? share(value, entries.length) : count(value) }));
-}
-
-function latencies(entries: readonly ExchangeEntry[]): Piece {
-  const rows: readonly (readonly [string, readonly number[]])[] = [
-    ['Prompt screened', entries.flatMap(({ input }) => input?.latency_ms ?? [])], ['Answer screened', entries.flatMap(({ output }) => output?.latency_ms ?? [])],
-    ['First byte', entries.flatMap(({ time_to_first_byte_ms: ms }) => ms ?? [])], ['Whole exchange', entries.map(({ duration_ms: ms }) => ms)],
-  ];
-  return html`<figure><figcaption>How long it took, in ms</figcaption><div class="scroll" tabindex="0" role="region" aria-label="How long it took"><table><thead><tr><th scope="col">What</th><th scope="col" class="number">p50</th><th scope="col" class="number">p95</th><th scope="col" class="number">p99</th></tr></thead><tbody>${rows.map(([name, values]) => {
-    const sorted = [...values].sort((a, b) => a - b);
-    return html`<tr><th scope="row">${name}</th>${[0.5, 0.95, 0.99].map((part) => html`<td class="number">${sorted.length === 0 ? '–' : sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))]!.toFixed(1)}</td>`)}</tr>`;
-  })}</tbody></table></div></figure>`;
-}
-
-export const OVERVIEW_PAGE: Page = { method: 'GET', path: '/', needs: 'people', meaning: 'volume, actions, findings and times of the newest exchanges', run: show };
+export const OVERVIEW_PAGE: Page = { method: 'GET', path: '/', needs: 'people', meaning: 'volume, actions, findings, times, classifiers and review of a window, with spikes marked; `?live=1` keeps it fresh', run: show };

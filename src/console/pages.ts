@@ -3,10 +3,14 @@ import { safeNext } from '../admin/login.ts';
 import type { Page, Pages } from '../admin/pages.ts';
 import { ASSET_PAGES } from './assets.ts';
 import { auditPages } from './audit.ts';
+import { BESIDE_PAGES } from './beside.ts';
+import { CLASSIFIER_PAGES } from './classifiers.ts';
+import { COMPARE_PAGES } from './compare.ts';
+import { ERASURE_PAGES } from './erasures.ts';
 import { exchangePages, type ExchangeParts } from './exchange.ts';
 import { EXCHANGE_LIST_PAGE } from './exchanges.ts';
 import { onwardPage } from './layout.ts';
-import { loginPages } from './login.ts';
+import { loginFailedPage, loginPages } from './login.ts';
 import { OVERVIEW_PAGE } from './overview.ts';
 import { PLAYGROUND_PAGES } from './playground.ts';
 import { POLICY_EDIT_PAGES } from './policy-edit.ts';
@@ -15,6 +19,7 @@ import { REVIEW_PAGES } from './review.ts';
 import { guarded, refusalPage, strangerPage } from './refusal.ts';
 import { SETTINGS_PAGES } from './settings.ts';
 import { TENANT_PAGES } from './tenants.ts';
+import { WELLNESS_PAGES } from './wellness.ts';
 
 export interface ConsoleParts extends ExchangeParts {
   /** People log in through an OpenID Connect provider too. */
@@ -23,10 +28,11 @@ export interface ConsoleParts extends ExchangeParts {
 
 export function createPages(parts: ConsoleParts): Pages {
   const routes: readonly Page[] = [
-    ...ASSET_PAGES, ...loginPages(parts.hasProvider), OVERVIEW_PAGE, ...REVIEW_PAGES, EXCHANGE_LIST_PAGE, ...exchangePages(parts), ...POLICY_PAGES, ...POLICY_EDIT_PAGES, ...PLAYGROUND_PAGES, ...TENANT_PAGES, ...auditPages(parts), ...SETTINGS_PAGES,
+    ...ASSET_PAGES, ...loginPages(parts.hasProvider), OVERVIEW_PAGE, ...REVIEW_PAGES, ...WELLNESS_PAGES, EXCHANGE_LIST_PAGE, ...exchangePages(parts), ...POLICY_PAGES, ...POLICY_EDIT_PAGES, ...BESIDE_PAGES, ...PLAYGROUND_PAGES, ...COMPARE_PAGES, ...CLASSIFIER_PAGES, ...TENANT_PAGES, ...auditPages(parts), ...ERASURE_PAGES, ...SETTINGS_PAGES,
   ];
   return {
     routes: routes.map(guarded),
+    loginFailed: loginFailedPage,
     again: (path) => onwardPage(safeNext(path)),
     refused: (answer, path, known) => (known === undefined ? strangerPage(answer, path) : refusalPage(known.api, answer, known.request)),
   };

@@ -7,6 +7,7 @@ import type { Api, Page, PageRequest } from '../admin/pages.ts';
 import { DIRECTIONS, type ClassifierResult } from '../contract/screening.ts';
 import type { ExplanationJson } from '../policy/explain.ts';
 import { exact, html, type Html, type Piece } from './html.ts';
+import { marked, spansOf } from './marked.ts';
 import { page, proofField } from './layout.ts';
 import { choice, given, scoreBars } from './parts.ts';
 import { messageOf, take } from './refusal.ts';
@@ -36,7 +37,7 @@ async function withForm(api: Api, request: PageRequest, wanted: Wanted, status =
   const ids = [...new Set(policies.filter(({ retired }) => retired !== true).map(({ policy }) => policy))];
   return page(api, request, {
     title: 'Playground', at: '/playground', status, json: '/api/v1/openapi.json',
-    body: html`
+    body: html`<p><a href="/playground/compare${wanted.policy === undefined ? '' : `?left=${encodeURIComponent(wanted.policy)}`}">Compare two policies on one text</a></p>
 <form method="post" action="/playground" class="stack">${proofField(request)}
 <label for="f-text">Text</label><textarea id="f-text" name="text" rows="8" spellcheck="false" autocomplete="off" data-search required>
 ${exact(wanted.text)}</textarea>
@@ -62,25 +63,8 @@ function outcomeOf(tried: Tried, text: string): Html {
   const { results, text: out } = tried;
   return html`<section id="outcome" aria-labelledby="decided"><h2 id="decided">Decided</h2>${explanationBody(tried)}
 <h2>What comes out</h2>${out === undefined ? html`<p class="quiet">How much of it leaves depends on how the text arrives.</p>` : out === '' ? html`<p>Nothing: an error, or the end of the answer.</p>` : html`<pre class="text" dir="auto" tabindex="0">${out}</pre>`}
-<h2>What was found</h2><pre class="text" dir="auto" tabindex="0">${marked(text, results)}</pre>
+<h2>What was found</h2><pre class="text" dir="auto" tabindex="0">${marked(text, spansOf(results))}</pre>
 ${scoreBars(results.map((result) => ('unknown' in result ? { name: `${result.classifier_id}.${result.category}`, unknown: result.reason } : { name: `${result.classifier_id}.${result.category}`, score: result.score, note: result.spans.length === 0 ? '' : `${result.label}, ${result.spans.length} ${result.spans.length === 1 ? 'place' : 'places'}` })))}</section>`;
-}
-
-/** The text with what was found in it; where finds overlap, the mark names all of them. */
-export function marked(text: string, results: readonly ClassifierResult[]): Piece {
-  const spans = results.flatMap((result) => ('unknown' in result ? [] : result.spans.map(({ start, end }) => ({ start, end, label: result.label || result.category }))));
-  const edges = [...new Set([0, text.length, ...spans.flatMap(({ start, end }) => [start, end])])].filter((at) => at >= 0 && at <= text.length).sort((a, b) => a - b);
-  const sorted = spans.sort((a, b) => a.start - b.start);
-  const pieces: Html[] = [];
-  let [open, next]: [typeof spans, number] = [[], 0];
-  for (const [index, start] of edges.slice(0, -1).entries()) {
-    while (next < sorted.length && sorted[next]!.start <= start) open.push(sorted[next++]!);
-    open = open.filter(({ end }) => end > start);
-    const part = text.slice(start, edges[index + 1]);
-    const labels = [...new Set(open.map(({ label }) => label))].join(', ');
-    pieces.push(labels === '' ? html`${part}` : html`<mark title="${labels}">${part}<span class="sr"> (${labels})</span></mark>`);
-  }
-  return pieces;
 }
 
 export const PLAYGROUND_PAGES: readonly Page[] = [

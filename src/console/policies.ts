@@ -2,7 +2,7 @@
  * Policies: which there are and who is under them, one with its text and its revisions, the difference of two, and going
  * back to an earlier one. What is changed here is changed through the API's own routes, in the name of who is logged in.
  */
-import type { DeskAnswer } from '../admin/desk.ts';
+import { fault, type DeskAnswer } from '../admin/desk.ts';
 import type { Api, Page, PageRequest } from '../admin/pages.ts';
 import type { PolicyRevision } from '../contract/policy.ts';
 import { html, type Html, type Piece } from './html.ts';
@@ -61,9 +61,10 @@ async function show(api: Api, request: PageRequest): Promise<DeskAnswer> {
     title: `Policy ${id}`, at: '/policies', json: revision === undefined ? '/api/v1/policies' : `/api/v1/policies/${id}${wanted === undefined ? '' : `?revision=${wanted}`}`,
     body: html`
 <p class="lead">${listed.map(({ from, file, overruled, tenants, retired }) => html`${from === 'file' ? html`In the file <code>${file ?? ''}</code>${overruled === true ? ', which the store overrules' : ''}. ` : retired === true ? 'Retired in the store. ' : html`In the store. `}${tenants.length === 0 ? '' : html`${count(tenants.length)} under it: ${names(tenants)}. `}`)}</p>
-<p class="actions">${api.may(request.actor, 'storePolicy') && revision?.source !== null ? html`<a class="button" href="/policies/${id}/edit${wanted === undefined ? '' : `?revision=${wanted}`}" data-key="e">Edit</a> ` : ''}${api.may(request.actor, 'screenText') ? html`<a class="button" href="/playground?policy=${id}">Try it</a>` : ''}</p>
+<p class="actions">${api.may(request.actor, 'storePolicy') && revision?.source !== null ? html`<a class="button" href="/policies/${id}/edit${wanted === undefined ? '' : `?revision=${wanted}`}" data-key="e">Edit</a> ` : ''}${api.may(request.actor, 'screenText') ? html`<a class="button" href="/playground?policy=${id}">Try it</a> ` : ''}${api.may(request.actor, 'readBeside') ? html`<a class="button" href="/policies/${id}/beside">Shadow and canary</a>` : ''}</p>
 ${revision === undefined ? html`<p class="quiet">The text of a policy of a file is shown where the file is.${api.may(request.actor, 'storePolicy') ? ' What is stored under its name counts in its place.' : ''}</p>` : revisionText(revision, newest, api, request)}
-${revisions.length === 0 ? '' : historyTable(id, revisions, revision?.number, api, request)}`,
+${revisions.length === 0 ? '' : historyTable(id, revisions, revision?.number, api, request)}
+${newest === undefined || revisions[0]!.retired ? '' : retireForm(listed, newest, api, request)}`,
   });
 }
 
@@ -72,6 +73,16 @@ function revisionText({ policy, number, source, author, created_at: at, comment,
 <p>By <strong>${author}</strong>, ${timeOf(at)} UTC${comment === '' ? '' : html`: ${comment}`} <span class="quiet">SHA-256 ${shortId(sha256, 12)}</span></p>
 ${source === null ? html`<p>It retires the policy, and has no text.</p>` : numbered(source)}
 ${newest !== undefined && number < newest && source !== null && api.may(request.actor, 'rollBackPolicy') ? html`<form method="post" action="/policies/${policy}/rollback" class="filter">${proofField(request)}<input type="hidden" name="revision" value="${number}"><input type="hidden" name="parent" value="${newest}"><div class="field"><label for="f-comment">Why</label><input id="f-comment" name="comment" maxlength="1000" autocomplete="off"></div><div class="field"><button>Go back to revision ${number}</button></div></form>` : ''}`;
+}
+
+/** A policy that tenants are under, and that no file holds, cannot go; that is said before somebody tries. */
+function retireForm(listed: readonly Listed[], newest: number, api: Api, request: PageRequest): Piece {
+  if (!api.may(request.actor, 'retirePolicy')) return '';
+  const id = request.names['id']!;
+  const [tenants, file] = [listed.find(({ from }) => from === 'store')?.tenants ?? [], listed.find(({ from }) => from === 'file')?.file];
+  if (tenants.length > 0 && file === undefined) return html`<h2>Retire it</h2><p>It decides for ${names(tenants)}. Give them another policy first; then it can be retired.</p>`;
+  return html`<h2>Retire it</h2><p>${file === undefined ? 'No tenant is under it.' : html`The file <code>${file}</code> counts from then on${tenants.length === 0 ? '' : html`, for ${names(tenants)} too`}.`} Its revisions stay, and it can be stored again. The audit log says who retired it.</p>
+<form method="post" action="/policies/${id}/retire" class="filter">${proofField(request)}<input type="hidden" name="parent" value="${newest}"><div class="field"><label for="f-confirm">Its name, to confirm</label><input id="f-confirm" name="confirm" required autocomplete="off" spellcheck="false" placeholder="${id}"></div><div class="field"><label for="f-retire-comment">Why</label><input id="f-retire-comment" name="comment" maxlength="1000" autocomplete="off"></div><div class="field"><button class="danger">Retire ${id}</button></div></form>`;
 }
 
 /** With the number of each line, which findings name. */
@@ -105,6 +116,13 @@ async function difference(api: Api, request: PageRequest): Promise<DeskAnswer> {
   });
 }
 
+async function retire(api: Api, request: PageRequest): Promise<DeskAnswer> {
+  const id = request.names['id']!;
+  if (request.form.get('confirm')?.trim() !== id) return refusalPage(api, { status: 400, body: fault('not_confirmed', `to retire the policy, write its name, ${id}, into the field; nothing was changed`) }, request);
+  await take(api, request, 'retirePolicy', { names: { id }, query: { parent: givenNumber(request.form, 'parent'), comment: given(request.form, 'comment', 1_000) } });
+  return redirect(`/policies/${id}`);
+}
+
 async function rollBack(api: Api, request: PageRequest): Promise<DeskAnswer> {
   const id = request.names['id']!;
   await take(api, request, 'rollBackPolicy', { names: { id }, query: { revision: givenNumber(request.form, 'revision'), parent: givenNumber(request.form, 'parent'), comment: given(request.form, 'comment', 1_000) } });
@@ -115,5 +133,6 @@ export const POLICY_PAGES: readonly Page[] = [
   { method: 'GET', path: '/policies', needs: 'listPolicies', meaning: 'policies of store and files, and who is under them', run: list },
   { method: 'GET', path: '/policies/:id', needs: 'readPolicy', meaning: 'a policy: its text, its revisions', run: show },
   { method: 'GET', path: '/policies/:id/diff', needs: 'diffRevisions', meaning: 'the difference of two revisions', run: difference },
+  { method: 'POST', path: '/policies/:id/retire', needs: 'retirePolicy', meaning: 'retire a policy, whose name is typed once more', run: retire },
   { method: 'POST', path: '/policies/:id/rollback', needs: 'rollBackPolicy', meaning: 'go back to an earlier revision', run: rollBack },
 ];

@@ -53,8 +53,9 @@ function form(api: Api, request: PageRequest, { id, text, parent, comment }: Dra
     title: parent === 0 ? `New policy ${id}` : `Edit policy ${id}`, at: '/policies', status, json: `/api/v1/policies/${id}`,
     body: html`${found}
 <form method="post" action="/policies/${id}/edit" class="stack">${proofField(request)}<input type="hidden" name="parent" value="${parent}">
-<label for="f-text">Text, as YAML</label><textarea id="f-text" name="text" rows="28" spellcheck="false" autocomplete="off" wrap="off" required>
-${exact(text)}</textarea>
+<label for="f-text">Text, as YAML</label><div class="editor"><textarea id="f-text" name="text" rows="28" spellcheck="false" autocomplete="off" wrap="off" aria-describedby="live" required data-check="/api/v1/policies/${id}/test">
+${exact(text)}</textarea></div>
+<div id="live" class="live" role="status" aria-live="polite"></div>
 <label for="f-comment">Why</label><input id="f-comment" name="comment" maxlength="1000" value="${exact(comment)}" autocomplete="off">
 ${mayInsist ? html`<p><input type="checkbox" id="f-insist" name="insist" value="yes"><label for="f-insist"> Store it although cases fail</label></p>` : ''}
 <p class="actions"><button name="do" value="store">Store as revision ${parent + 1}</button> <button name="do" value="check" class="second">Check, and run its cases</button> <a href="/policies/${id}">Leave it</a></p></form>`,

@@ -4,10 +4,14 @@
  */
 import { channel, type Channel } from 'node:diagnostics_channel';
 import type { ExchangeRecord } from './exchange.ts';
+import type { HoldEndedBy } from './hold.ts';
+import type { ReviewNotice } from './notification.ts';
 import type { PolicyOrigin } from './policy.ts';
+import type { ReviewOrigin } from './review.ts';
+import type { Direction, Severity } from './screening.ts';
 
 /** Stages in the order of the walk; the span names are `weir.<stage>`. */
-export const STAGES = ['identify', 'read_request', 'screen_input', 'decide_input', 'upstream', 'guard', 'audit'] as const;
+export const STAGES = ['identify', 'read_request', 'screen_input', 'decide_input', 'hold', 'upstream', 'guard', 'audit'] as const;
 export type Stage = (typeof STAGES)[number];
 
 export interface ExchangeOpened {
@@ -89,9 +93,9 @@ export interface PoliciesHeld {
   readonly policies: readonly PolicyHeld[];
 }
 
-export const CONTENT_LOSSES = ['key', 'overflow', 'write'] as const;
+export const CONTENT_LOSSES = ['key', 'overflow', 'write', 'copy'] as const;
 
-/** Content of exchanges that was to be kept and is not: without a key, too much at once, or because it could not be written. */
+/** Content of exchanges that was to be kept and is not: without a key, too much at once, or because it could not be written; `copy`: that of an item of the review queue, for other processes. */
 export interface ContentLost {
   readonly count: number;
   readonly reason: (typeof CONTENT_LOSSES)[number];
@@ -99,7 +103,7 @@ export interface ContentLost {
 
 /** Something that was kept passed its retention and was removed. */
 export interface RetentionApplied {
-  readonly kind: 'audit' | 'usage';
+  readonly kind: 'audit' | 'audit_copies' | 'usage' | 'decisions' | 'counts' | 'review_content';
   /** Entries, or rows. */
   readonly removed: number;
   readonly detail: string;
@@ -125,6 +129,28 @@ export interface AuditReceived {
   readonly refused?: string;
 }
 
+/** Entries of an audit log came into the store, to be searched. */
+export interface DecisionsIndexed {
+  /** Its name; empty: the own one. */
+  readonly log: string;
+  readonly taken: number;
+  /** Entries of the own log that are still to come. */
+  readonly lag: number;
+}
+/** Something came of the review queue: an item came in or did not, people decided one or not in time, somebody was told; and what waits. */
+export type ReviewTold =
+  | { readonly kind: 'admitted'; readonly tenant_id: string; readonly origin: ReviewOrigin; readonly admission: string }
+  | { readonly kind: 'waiting'; readonly waiting: Readonly<Record<Severity, number>> }
+  | { readonly kind: 'resolved'; readonly notice: ReviewNotice }
+  | { readonly kind: 'overdue'; readonly notice: ReviewNotice }
+  | { readonly kind: 'notice'; readonly receiver: string; readonly outcome: 'taken' | 'failed' | 'given_up' };
+
+/** The number of those that wait for a person has changed; `ended`: by the end of one, or because one could not wait. */
+export interface HoldsChanged {
+  readonly open: number;
+  readonly ended?: { readonly direction: Direction; readonly endedBy: HoldEndedBy; readonly heldMs: number };
+}
+
 interface Payloads {
   'weir.exchange.opened': ExchangeOpened;
   'weir.stage.ended': StageEnded;
@@ -138,6 +164,9 @@ interface Payloads {
   'weir.retention.applied': RetentionApplied;
   'weir.audit.shipped': AuditShipped;
   'weir.audit.received': AuditReceived;
+  'weir.decisions.indexed': DecisionsIndexed;
+  'weir.review.told': ReviewTold;
+  'weir.holds.changed': HoldsChanged;
 }
 
 export const CHANNELS = {
@@ -153,4 +182,7 @@ export const CHANNELS = {
   retentionApplied: channel('weir.retention.applied') as Channel<unknown, Payloads['weir.retention.applied']>,
   auditShipped: channel('weir.audit.shipped') as Channel<unknown, Payloads['weir.audit.shipped']>,
   auditReceived: channel('weir.audit.received') as Channel<unknown, Payloads['weir.audit.received']>,
+  decisionsIndexed: channel('weir.decisions.indexed') as Channel<unknown, Payloads['weir.decisions.indexed']>,
+  reviewTold: channel('weir.review.told') as Channel<unknown, Payloads['weir.review.told']>,
+  holdsChanged: channel('weir.holds.changed') as Channel<unknown, Payloads['weir.holds.changed']>,
 } as const;

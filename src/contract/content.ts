@@ -38,7 +38,28 @@ export interface NewContent {
   /** When it began, as in its entry. */
   readonly startedAt: string;
   readonly texts: Partial<Record<Direction, KeptTexts>>;
+  readonly purpose?: ContentPurpose | undefined;
 }
+
+/** `campaigns`: kept for residual-risk campaigns alone, with a retention of its own. Absent: because the tenant keeps content. */
+export type ContentPurpose = 'campaigns';
 
 /** SHA-256 of what was sealed, in hex, by direction; what the closing entry holds. */
 export type ContentCommitments = Partial<Readonly<Record<Direction, string>>>;
+
+/** Of all that was sealed of one exchange. `others`: of each further key: a call of the screening service has one for each session it names, and what waited for a person was kept then too. */
+export type ExchangeCommitments = ContentCommitments & { readonly others?: readonly ContentCommitments[] };
+
+/** A sealed text with its wrapped key, as another process with the same master key can open it. */
+export interface SealedCopy {
+  /** In UTC, on which its exchange began. */
+  readonly day: string;
+  /** Digests of the exchange's id and of its session's, in hex. */
+  readonly request: string;
+  readonly session: string;
+  /** Of the master key. */
+  readonly keyId: string;
+  /** Empty, as is the text, where it was erased. */
+  readonly slot: Buffer;
+  readonly sealed: Buffer;
+}

@@ -35,6 +35,7 @@ export const ERROR_CODES = {
   invalid_form: { status: 400, type: 'invalid_request_error', meaning: 'the multipart form is broken, or two parsers could read it differently', next: 'send it as the official SDKs write it' },
   form_too_large: { status: 400, type: 'invalid_request_error', meaning: 'the form has more than 1000 parts, or a part has more than 4096 bytes of headers', next: 'send fewer parts, with shorter headers' },
   invalid_request: { status: 400, type: 'invalid_request_error', meaning: 'the body is not a request of this endpoint', next: "see the endpoint's documentation" },
+  unknown_request: { status: 404, type: 'invalid_request_error', meaning: 'the tenant has no such request, or none that is still known here', next: 'send the id that x-weir-request-id told, soon after' },
   opaque_refused: { status: 400, type: 'invalid_request_error', meaning: 'the request, or the answer, holds or names something that cannot be screened here, and the configuration refuses that', next: 'send the text itself, or allow it under proxy.opaque' },
   // decided
   content_filter: { status: 400, type: 'invalid_request_error', meaning: 'the policy blocked the prompt', next: 'change the prompt; the request id finds the reasons' },

@@ -2,7 +2,10 @@
  * The words of one exchange: a request in, an answer out. `proxy/exchange` makes these values stage by stage; each is
  * frozen when the next stage takes it.
  */
-import type { ContentCommitments } from './content.ts';
+import type { ContentCommitments, ExchangeCommitments } from './content.ts';
+import type { HoldEndedBy } from './hold.ts';
+import type { Resolution } from './review.ts';
+import type { SampleRecord } from './risk.ts';
 import type { Action, ClassifierResult, ContentType, ContextValue, Coverage, Direction, UnknownReason } from './screening.ts';
 
 /** One piece of text of a request, or an image or a recording, and where it stands. */
@@ -91,6 +94,22 @@ export interface RecordedFacts {
   readonly results?: DecisionRecord['classifier_results'];
 }
 
+/** That something waited for a person. The decision stays what the machine decided; this says what came of it. */
+export interface HoldRecord {
+  /** Of the item of the review queue, which another request may have brought there; absent where there was none. */
+  readonly review_id?: string;
+  /** The rule that asked for it. */
+  readonly rule: string;
+  readonly for_ms: number;
+  readonly then: Action;
+  readonly ended_by: HoldEndedBy;
+  /** Of a verdict. */
+  readonly resolution?: Resolution;
+  /** What was done: `allow` and `block` by a verdict, else `then`; absent where nobody was there any more. */
+  readonly action?: Action;
+  readonly held_ms: number;
+}
+
 /** One direction's part of the closing entry: decisions and commitments, never content. */
 export interface DecisionRecord {
   readonly action: Action;
@@ -100,10 +119,14 @@ export interface DecisionRecord {
   readonly degraded: readonly string[];
   readonly redactions: number;
   readonly latency_ms: number;
+  /** Of several decisions one was to escalate, though another did more. */
+  readonly escalated?: true;
   /** Absent where nothing was decided, and in a record of several decisions. */
   readonly facts?: RecordedFacts;
   /** Present where the policy has a shadow. */
   readonly shadow?: ShadowRecord;
+  /** Present where it waited for a person, or was to. */
+  readonly hold?: HoldRecord;
 }
 
 /** What another policy would have decided, on the same scores. Nothing came of it. */
@@ -166,7 +189,11 @@ export interface ExchangeRecord {
   /** Of what the upstream answered. */
   readonly usage?: TokenUsage;
   /** Of texts that are kept beside the log: what was sealed, not what it says. */
-  readonly content?: ContentCommitments;
+  readonly content?: ExchangeCommitments;
+  /** What of it was drawn for residual-risk campaigns; absent: nothing. */
+  readonly samples?: readonly SampleRecord[];
+  /** Of the texts that are kept for those, apart from the others. */
+  readonly sample_content?: ContentCommitments;
   readonly request_bytes: number;
   readonly response_bytes: number;
   readonly started_at: string;

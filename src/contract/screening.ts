@@ -18,6 +18,11 @@ export type Action = (typeof ACTIONS)[number];
 /** What an action does to the text, for the one that is named where several were taken: an escalated text leaves as it is. */
 export const ACTION_WEIGHT: Readonly<Record<Action, number>> = { allow: 0, warn: 1, escalate: 2, redact: 3, replace: 4, block: 5 };
 
+/** Of several actions that which does most to the text; undefined: of none. */
+export function strongest(actions: readonly Action[]): Action | undefined {
+  return [...actions].sort((a, b) => ACTION_WEIGHT[b] - ACTION_WEIGHT[a])[0];
+}
+
 export const SEVERITIES = ['low', 'medium', 'high', 'critical'] as const;
 export type Severity = (typeof SEVERITIES)[number];
 
@@ -116,7 +121,10 @@ export interface ScreeningDecision {
   readonly triggered_rules: readonly string[];
   readonly classifier_results: readonly ClassifierResult[];
   readonly modified_content?: string;
+  /** Of the item of the review queue that an escalation becomes, once the call is over. */
   readonly review_queue_id?: string;
+  /** The rule would wait for a person, and what it does where nobody decides. Nothing waits here: that is the caller's to do. */
+  readonly hold?: { readonly for_ms: number; readonly then: Action };
   readonly decision_latency_ms: number;
   /** `id@revision` */
   readonly policy: string;

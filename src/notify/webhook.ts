@@ -95,25 +95,36 @@ export class Webhook {
   async #post(notification: LateViolation): Promise<string | undefined> {
     const settings = this.#options.settings();
     if (settings === undefined) return undefined;
-    const body = JSON.stringify(notification);
-    const seconds = Math.floor(this.#options.clock() / 1000);
-    try {
-      const answer = await fetch(settings.url, {
-        method: 'POST', body, redirect: 'manual',
-        headers: { 'content-type': 'application/json', [SIGNATURE_HEADER]: `t=${seconds},v1=${signatureOf(settings.secret, seconds, body)}` },
-        signal: AbortSignal.any([AbortSignal.timeout(this.#options.timeoutMs), this.#closing.signal]),
-      });
-      await answer.body?.cancel();
-      return answer.ok ? undefined : `answered ${answer.status}`;
-    } catch (error) {
-      return (error as Error).name === 'TimeoutError' ? `no answer within ${this.#options.timeoutMs} ms` : 'cannot be reached';
-    }
+    return postSigned(settings, JSON.stringify(notification), { nowMs: this.#options.clock(), timeoutMs: this.#options.timeoutMs, signal: this.#closing.signal });
   }
 
   #tell(healthy: boolean, detail: string): void {
     if (this.#healthy !== healthy) CHANNELS.healthChanged.publish({ part: 'webhook', healthy, detail });
     if (healthy) this.#dropped = 0;
     this.#healthy = healthy;
+  }
+}
+
+export interface PostOptions {
+  readonly nowMs: number;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Undefined when it was taken; else why not, without what the receiver said. */
+export async function postSigned({ url, secret }: WebhookSettings, body: string, { nowMs, timeoutMs, signal, headers = {} }: PostOptions): Promise<string | undefined> {
+  const seconds = Math.floor(nowMs / 1000);
+  try {
+    const answer = await fetch(url, {
+      method: 'POST', body, redirect: 'manual',
+      headers: { 'content-type': 'application/json', ...headers, [SIGNATURE_HEADER]: `t=${seconds},v1=${signatureOf(secret, seconds, body)}` },
+      signal: AbortSignal.any([AbortSignal.timeout(timeoutMs), signal]),
+    });
+    await answer.body?.cancel();
+    return answer.ok ? undefined : `answered ${answer.status}`;
+  } catch (error) {
+    return (error as Error).name === 'TimeoutError' ? `no answer within ${timeoutMs} ms` : 'cannot be reached';
   }
 }
 

@@ -9,8 +9,8 @@
  * decision, and evaluating one allocates nothing. An index by direction, name and threshold tells which rules these
  * scores could make true or unknown at all; the others are not tried.
  */
-import type { Condition, FailMode, Facts, Policy, PolicyDecision, Rule } from '../contract/policy.ts';
-import type { Action, ClassifierResult, ContentType, Direction } from '../contract/screening.ts';
+import type { Condition, FailMode, Facts, Hold, Policy, PolicyDecision, Rule } from '../contract/policy.ts';
+import type { ClassifierResult, ContentType, Direction } from '../contract/screening.ts';
 import { readsRole, viewsByRole } from './roles.ts';
 import { withTimeOfDay } from './time.ts';
 import { FALSE, TRUE, UNKNOWN, askedTypes, compileContext, compileScore, factsFor, greatest, knownScores, least, leastScore, opposite, satisfies, truthOf, type ContextLeaf, type Known, type ScoreLeaf, type Truth } from './truth.ts';
@@ -27,7 +27,7 @@ export function decide(policy: Policy, facts: Facts, tenantFailMode: FailMode): 
     if (matters[at] === 0) continue;
     const { rule, asked } = rules[at];
     const truth = tryRule(rules[at], program, run);
-    if (truth === TRUE) return { action: actionOf(rule), rule, ...heldBy(rule.when, asked, facts), triggered_rules: [rule.id], degraded };
+    if (truth === TRUE) return { action: rule.action, rule, ...heldBy(rule.when, asked, facts), triggered_rules: [rule.id], degraded };
     if (truth === UNKNOWN) {
       degraded.push(rule.id);
       if (failModeOf(rule, policy, tenantFailMode) === 'closed') return { action: 'block', rule, matched: [], triggered_rules: [rule.id], degraded };
@@ -51,9 +51,9 @@ function tryRule({ asked, byRole, evaluate }: CompiledRule, program: Program, ru
   return waits ? FALSE : truth;
 }
 
-/** What a rule that is true does. Nobody waits for a person yet, so a hold ends at once. */
-export function actionOf(rule: Rule): Action {
-  return rule.hold ? rule.hold.then : rule.action;
+/** How a decision waits for a person; undefined where it waits for nobody. */
+export function holdOf({ action, rule }: Pick<PolicyDecision, 'action' | 'rule'>): Hold | undefined {
+  return action === 'escalate' ? rule?.hold : undefined;
 }
 
 export function failModeOf(rule: Rule, policy: Policy, tenantFailMode: FailMode): FailMode {

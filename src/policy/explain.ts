@@ -10,7 +10,7 @@
  */
 import type { Condition, FailMode, Facts, OperatorValue, Policy, PolicyDecision, Rule } from '../contract/policy.ts';
 import type { Action, ContentType, ContextValue } from '../contract/screening.ts';
-import { decide, failModeOf } from './decide.ts';
+import { decide, failModeOf, holdOf } from './decide.ts';
 import { readsRole, viewsByRole } from './roles.ts';
 import { withTimeOfDay } from './time.ts';
 import { CONTENT_TYPE, FALSE, TRUE, UNKNOWN, askedTypes, knownScores, truthOf, type Truth } from './truth.ts';
@@ -68,11 +68,15 @@ export interface ExplanationJson {
   readonly action: Action;
   readonly triggered_rules: readonly string[];
   readonly degraded: readonly string[];
+  /** How the decision would wait for a person. Nothing waits here. */
+  readonly hold?: { readonly for_ms: number; readonly then: Action };
   readonly rules: readonly (Omit<RuleTrace, 'rule'> & { readonly rule: string; readonly action: Action })[];
 }
 
-export function explanationJson({ id, revision }: Pick<Policy, 'id' | 'revision'>, { decision: { action, triggered_rules, degraded }, rules }: Explanation): ExplanationJson {
-  return { policy: `${id}@${revision}`, action, triggered_rules, degraded, rules: rules.map(({ rule, ...traced }) => ({ rule: rule.id, action: rule.action, ...traced })) };
+export function explanationJson({ id, revision }: Pick<Policy, 'id' | 'revision'>, { decision, rules }: Explanation): ExplanationJson {
+  const { action, triggered_rules, degraded } = decision;
+  const hold = holdOf(decision);
+  return { policy: `${id}@${revision}`, action, triggered_rules, degraded, ...(hold === undefined ? {} : { hold: { for_ms: hold.forMs, then: hold.then } }), rules: rules.map(({ rule, ...traced }) => ({ rule: rule.id, action: rule.action, ...traced })) };
 }
 
 /** Known if those that are heard later had found nothing: theirs to decide. */

@@ -163,7 +163,6 @@ export function ruleShape(references: ScoreReference[]) {
     if (rule.redact?.keep_last !== undefined && rule.redact.style !== 'mask') site.child('redact').child('keep_last').refuse('keep_last belongs to style mask', undefined, 'key');
     if (rule.severity && rule.action !== 'escalate') site.child('severity').refuse('severity belongs to action escalate', undefined, 'key');
     if (rule.hold && rule.action !== 'escalate') site.child('hold').refuse('hold belongs to action escalate', undefined, 'key');
-    else if (rule.hold) site.child('hold').warn('holding for a person is not available yet', 'the `then` action is taken at once until then');
   });
 }
 

@@ -1,12 +1,13 @@
 /**
  * Decisions with what callers claim: the policy is asked without and with the claims, and the two decisions are put
- * together so that neither is weakened. The stronger action counts (block, replace, escalate, redact, warn, allow), the
+ * together so that neither is weakened. The stronger action counts (block, replace, escalate, redact, warn, allow; what
+ * waits for a person is stronger than what is only looked at after), the
  * redactions of both are made, and the rules of both are named. So no claim, whatever the policy and whatever is claimed,
  * lets anything through that the policy stops without it. Pure.
  */
 import type { FailMode, Facts, Policy, PolicyDecision } from '../contract/policy.ts';
 import type { Action, Context } from '../contract/screening.ts';
-import { decide } from './decide.ts';
+import { decide, holdOf } from './decide.ts';
 
 /** From the mildest to the strongest. */
 export const STRICTNESS: readonly Action[] = ['allow', 'warn', 'redact', 'escalate', 'replace', 'block'];
@@ -30,7 +31,8 @@ export function decisiveFacts(policy: Policy, facts: Facts, tenantFailMode: Fail
 }
 
 function isStricter(one: PolicyDecision, than: PolicyDecision): boolean {
-  return STRICTNESS.indexOf(one.action) > STRICTNESS.indexOf(than.action);
+  const [a, b] = [STRICTNESS.indexOf(one.action), STRICTNESS.indexOf(than.action)];
+  return a === b ? holdOf(one) !== undefined && holdOf(than) === undefined : a > b;
 }
 
 /** Of two that are equally strong, the first decides. */

@@ -72,6 +72,27 @@ const compareShape = withCheck(
   },
 );
 
+/** Characters of a text whose way through both policies is followed. */
+export const STREAMED_CHARS_MAX = 4_000;
+
+const side = (what: string) => withCheck(
+  mapping(what, { policy: text('Its id.', { required: true, lengthMax: 64, pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, patternMeaning: 'the id of a policy' }), revision, source }),
+  (asked, site) => {
+    if (asked.revision !== undefined && asked.source !== undefined) site.refuse('expected revision or source, not both');
+  },
+);
+
+const sidesShape = mapping('One text under two policies, or two texts of one.', {
+  text: text('What is screened.', { required: true, lengthMax: TEXT_CHARS_MAX }),
+  direction: choice('Which rules are asked.', DIRECTIONS, { default: 'input' }),
+  context: assumedContext,
+  fail_mode: failMode,
+  left: side('The one.'),
+  right: side('The other.'),
+});
+
+export type SidesTrial = NonNullable<TypeOf<typeof sidesShape>>;
+
 export type ExplainTrial = NonNullable<TypeOf<typeof explainShape>>;
 export type TestTrial = NonNullable<TypeOf<typeof testShape>>;
 export type CompareTrial = NonNullable<TypeOf<typeof compareShape>>;
@@ -103,10 +124,12 @@ function readerOf<T>(shape: Shape<T>): (body: string) => ReadTrial<NonNullable<T
 export const readExplain = readerOf(explainShape);
 export const readTest = readerOf(testShape);
 export const readCompare = readerOf(compareShape);
+export const readSides = readerOf(sidesShape);
 
 /** Each body as JSON Schema. */
-export const TRIAL_SCHEMAS: Readonly<Record<'explain' | 'test' | 'compare', JsonSchema>> = {
+export const TRIAL_SCHEMAS: Readonly<Record<'explain' | 'test' | 'compare' | 'sides', JsonSchema>> = {
   explain: schemaOf(explainShape as Shape<unknown>, { title: 'ExplainTrial' }),
   test: schemaOf(testShape as Shape<unknown>, { title: 'TestTrial' }),
   compare: schemaOf(compareShape as Shape<unknown>, { title: 'CompareTrial' }),
+  sides: schemaOf(sidesShape as Shape<unknown>, { title: 'SidesTrial' }),
 };

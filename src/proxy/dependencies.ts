@@ -5,10 +5,12 @@
 import type { Snapshot } from '../config/snapshot.ts';
 import type { ContentCommitments, NewContent } from '../contract/content.ts';
 import type { ExchangeRecord } from '../contract/exchange.ts';
+import type { HoldPort } from '../contract/hold.ts';
 import type { LateViolation } from '../contract/notification.ts';
 import type { SessionBars } from '../screen/bars.ts';
 import type { ScreeningPlan } from '../screen/plan.ts';
 import type { PseudonymVault } from '../screen/pseudonyms.ts';
+import type { Sampler } from '../screen/sampler.ts';
 import type { ServiceAnswer } from '../screen/service.ts';
 import type { Guard, GuardOptions } from '../stream/guard.ts';
 import type { TenantLimits } from '../tenant/limits.ts';
@@ -32,6 +34,9 @@ export interface ScreeningCaller {
 /** `POST /weir/v1/screen`: the parsed body in, a value for JSON out, with what the closing entry says of it. May throw WeirError. */
 export type ScreeningService = (body: unknown, caller: ScreeningCaller) => Promise<ServiceAnswer>;
 
+/** `POST /weir/v1/appeals`: the parsed body in, a value for JSON out. May throw WeirError. */
+export type AppealService = (body: unknown, caller: Pick<ScreeningCaller, 'tenantId' | 'keyId'>) => Promise<object>;
+
 /** Takes the texts of an exchange whose tenant keeps content; what it returns stands in the entry. Returns at once, and never throws. */
 export interface ContentPort {
   put(content: NewContent): ContentCommitments | undefined;
@@ -45,7 +50,11 @@ export interface ProxyDependencies {
   readonly audit: AuditPort;
   /** Without it no content is kept. */
   readonly content?: ContentPort;
+  /** What is drawn for residual-risk campaigns, as it is configured now; without it nothing is. */
+  readonly sampler?: () => Sampler;
   readonly screeningService: ScreeningService;
+  /** Absent where there is no review queue. */
+  readonly appealService?: AppealService | undefined;
   /** Keys of tenants beside those of the configuration; they change by themselves. */
   readonly storedKeys?: StoredKeys;
   /** Default: limits counted in this process. */
@@ -54,6 +63,8 @@ export interface ProxyDependencies {
   readonly pseudonyms?: PseudonymVault;
   /** Remembers the sessions that are refused; without it none is. */
   readonly bars?: SessionBars;
+  /** Waits for people; without it a rule with a hold takes its `then` at once. */
+  readonly holds?: HoldPort;
   /** Takes what was found after the fact, to tell somebody. Returns at once. */
   readonly notify?: (found: LateViolation) => void;
   /** Milliseconds since 1970; default `Date.now`. */

@@ -23,9 +23,10 @@ import type { KeyLimits } from '../tenant/stored-keys.ts';
 import { planOfCaller, readCallerContext } from './caller.ts';
 import type { ProxyDependencies } from './dependencies.ts';
 import { checkJsonType, checkRequestHeaders, fieldValue, forwardedRequestHeaders, headerSafe, type ForwardOptions } from './headers.ts';
+import { waitForPerson, withHold } from './hold.ts';
 import { keepUntilWritten, openAfterwards, refuseBarred, unlessCut, writeEntry } from './late.ts';
 import { ClientLeft, OpenExchange } from './opened.ts';
-import { actedOn, decideInSession, refuse, screenPrompt, type PromptVerdict } from './prompt.ts';
+import { actedOn, decideInSession, refuse, screenPrompt, type HeldPrompt, type SettledPrompt } from './prompt.ts';
 import { RecordTally } from './record-tally.ts';
 import { relayAnswer } from './relay.ts';
 import { readBody, readRequest, type BodyLimits, type ReadRequest } from './request.ts';
@@ -100,12 +101,13 @@ async function walk(exchange: OpenExchange, site: ExchangeSite): Promise<void> {
     case 'screened': return screenedRoute(exchange, site, identified, route);
     case 'pass_through': return passThroughRoute(exchange, site, identified, route);
     case 'screening_service': return screeningRoute(exchange, site, identified);
+    case 'appeals': return appealRoute(exchange, site, identified);
     case 'moderations': return moderationRoute(exchange, site, identified);
   }
 }
 
 /** What a key must be for, by kind of route. */
-const SCOPES = { screened: 'models', pass_through: 'pass_through', screening_service: 'screening', moderations: 'screening' } as const;
+const SCOPES = { screened: 'models', pass_through: 'pass_through', screening_service: 'screening', appeals: 'screening', moderations: 'screening' } as const;
 
 async function screenedRoute(exchange: OpenExchange, site: ExchangeSite, identified: Identified, route: ScreenedRoute): Promise<void> {
   const { req, facts, signal, snapshot: { config: { proxy } } } = exchange;
@@ -125,27 +127,43 @@ async function screenedRoute(exchange: OpenExchange, site: ExchangeSite, identif
   const prompt = await exchange.stage('screen_input', () => screenPrompt(plan, request, context, proxy.opaque, signal));
   const session = { tenantId: identified.tenant.id, sessionId: facts.sessionId, vault: site.dependencies.pseudonyms };
   const { verdict, pseudonyms } = await exchange.stage('decide_input', () => decideInSession(plan, prompt, context, session));
-  facts.input = verdict.record;
-  if (verdict.kind !== 'forward') return answerRefused(exchange, route, request, verdict);
-  exchange.kept?.promptLeaves(request.reading.segments, verdict.edits);
+  const settled = verdict.kind === 'held' ? await holdPrompt(exchange, site, request, verdict) : verdict;
+  facts.input = withHold(settled.record, facts.input?.hold);
+  if (settled.kind !== 'forward') return answerRefused(exchange, route, request, settled);
+  if (verdict.kind !== 'held') exchange.kept?.promptLeaves(request.reading.segments, settled.edits);
 
   const { config, screened } = upstreamOf(exchange, site, identified);
   const afterwards = exchange.afterwards = request.reading.observed === true ? undefined : openAfterwards(exchange, site, plan);
   afterwards?.watch('input', plan.complete(actedOn(plan, prompt.screened), 'input', context, afterwards.signal));
   const sentMs = performance.now();
-  const answer = await unlessCut(afterwards, signal, (uncut) => screened.send(verdict.request, {
+  const answer = await unlessCut(afterwards, signal, (uncut) => screened.send(settled.request, {
     method: route.endpoint.method,
     target: route.target,
     headers: forwardedRequestHeaders(req.rawHeaders, forwardOptions(exchange, identified, config)),
     responseBytesMax: exchange.snapshot.config.proxy.limits.response_bytes_max,
     signal: uncut,
   }));
-  if (answer === undefined) return answerRefused(exchange, route, request, refuse(plan, afterwards!.violation!, verdict.record));
+  if (answer === undefined) return answerRefused(exchange, route, request, refuse(plan, afterwards!.violation!, facts.input!));
   facts.upstreamStatus = answer.status;
   await relayAnswer({
     exchange, answer, sentMs, dialect: route.endpoint.dialect, request: request.reading,
-    plan: plan.forOutput({ ...context, ...sourcesOf(exchange.snapshot, plan, request), direction: 'output' }, pseudonyms, afterwards), createGuard: site.dependencies.createGuard ?? createGuard,
+    plan: plan.forOutput({ ...context, ...sourcesOf(exchange.snapshot, plan, request), direction: 'output' }, pseudonyms, afterwards), createGuard: site.dependencies.createGuard ?? createGuard, holds: site.dependencies.holds,
   });
+}
+
+/** Until a person has decided, or nobody has in time: nothing of the prompt leaves. */
+async function holdPrompt(exchange: OpenExchange, site: ExchangeSite, { reading, document }: ReadRequest, { decision, record, remember, after }: HeldPrompt): Promise<SettledPrompt> {
+  const { facts, kept, signal } = exchange;
+  // What goes on where nobody decides, if anything does: of what the tenant keeps, the person sees that.
+  const shown = after.then.kind === 'forward' ? after.then : after.allowed;
+  if (shown.kind === 'forward') kept?.promptLeaves(reading.segments, shown.edits);
+  facts.input = record;
+  const { release, record: hold } = await waitForPerson(exchange, site.dependencies.holds, { direction: 'input', decision, results: record.classifier_results, body: document.bytes });
+  facts.input = withHold(record, hold);
+  signal.throwIfAborted();
+  if (release === undefined) throw new WeirError('draining');
+  if (release === 'allowed') remember();
+  return after[release];
 }
 
 async function passThroughRoute(exchange: OpenExchange, site: ExchangeSite, identified: Identified, route: PassThroughRoute): Promise<void> {
@@ -158,9 +176,18 @@ async function passThroughRoute(exchange: OpenExchange, site: ExchangeSite, iden
 async function screeningRoute(exchange: OpenExchange, site: ExchangeSite, identified: Identified): Promise<void> {
   const document = await readOwnRequest(exchange);
   const caller = { tenantId: identified.tenant.id, keyId: identified.keyId, requestId: exchange.requestId, signal: exchange.signal };
-  const { body, records } = await exchange.stage('screen_input', () => site.dependencies.screeningService(document.value, caller));
+  const { body, records, texts } = await exchange.stage('screen_input', () => site.dependencies.screeningService(document.value, caller));
   noteService(exchange, records);
+  exchange.keepScreenings(texts);
   await conclude(exchange, 'completed', jsonAnswer(200, body));
+}
+
+/** Somebody objects to what was done with a request of the tenant. */
+async function appealRoute(exchange: OpenExchange, site: ExchangeSite, identified: Identified): Promise<void> {
+  const { appealService } = site.dependencies;
+  if (appealService === undefined) throw new WeirError('unknown_endpoint', 'this process has no review queue; send it to one that has the store');
+  const document = await readOwnRequest(exchange);
+  await conclude(exchange, 'completed', jsonAnswer(200, await appealService(document.value, { tenantId: identified.tenant.id, keyId: identified.keyId })));
 }
 
 /** Answered by the classifiers, whatever the policy says of such a text. */
@@ -200,11 +227,11 @@ function noteService({ facts }: OpenExchange, records: readonly ServiceRecord[])
 
 // Answers of our own.
 
-function answerRefused(exchange: OpenExchange, route: ScreenedRoute, request: ReadRequest, verdict: Exclude<PromptVerdict, { readonly kind: 'forward' }>): Promise<void> {
+function answerRefused(exchange: OpenExchange, route: ScreenedRoute, request: ReadRequest, verdict: Exclude<SettledPrompt, { readonly kind: 'forward' }>): Promise<void> {
   return verdict.kind === 'blocked' ? answerBlocked(exchange, route, verdict) : answerInstead(exchange, route, request, verdict.message);
 }
 
-function answerBlocked(exchange: OpenExchange, route: ScreenedRoute, verdict: PromptVerdict & { kind: 'blocked' }): Promise<void> {
+function answerBlocked(exchange: OpenExchange, route: ScreenedRoute, verdict: SettledPrompt & { kind: 'blocked' }): Promise<void> {
   const error = new WeirError(verdict.code);
   exchange.facts.errorCode = error.code;
   return conclude(exchange, verdict.code === 'opaque_refused' ? 'refused' : 'blocked', errorAnswer(error, exchange.requestId, route.endpoint.dialect, verdict.message));

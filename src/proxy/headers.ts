@@ -55,8 +55,12 @@ export function fieldList(raw: RawHeaders, name: string): string | undefined {
   return values.length === 0 ? undefined : values.join(', ');
 }
 
+/** Node's parser takes 0.9 and 2.0 in a request line too, which others refuse. */
+const SPOKEN: ReadonlySet<string> = new Set(['1.0', '1.1']);
+
 /** Refuses what two readers could read two ways. Throws bad_request, headers_too_large, unsupported_encoding. */
 export function checkRequestHeaders(raw: RawHeaders, httpVersion: string, headersMax: number): void {
+  if (!SPOKEN.has(httpVersion)) throw new WeirError('bad_request', 'the request line is of another version of http; 1.0 and 1.1 are spoken here');
   if (raw.length / 2 > headersMax) throw new WeirError('headers_too_large', `the request has ${raw.length / 2} header fields`);
   const seen = new Set<string>();
   for (let i = 0; i < raw.length; i += 2) {

@@ -8,7 +8,15 @@ import type { Segment } from '../contract/exchange.ts';
 import { applyEdits } from '../text/edits.ts';
 import type { SegmentEdits } from './prompt.ts';
 
-export class KeptExchange implements AnswerWitness {
+/** Hears the texts of an exchange. */
+export interface TextWitness extends AnswerWitness {
+  /** A prompt that has come, whatever becomes of it. */
+  promptCame(segments: readonly Segment[]): void;
+  /** A prompt goes on, with these changes. */
+  promptLeaves(segments: readonly Segment[], edits: readonly SegmentEdits[]): void;
+}
+
+export class KeptExchange implements TextWitness {
   readonly #mode: Exclude<ContentMode, 'none'>;
   #prompt: KeptText[] = [];
   #promptChars = 0;
@@ -22,12 +30,10 @@ export class KeptExchange implements AnswerWitness {
     this.#mode = mode;
   }
 
-  /** A prompt that has come, whatever becomes of it. */
   promptCame(segments: readonly Segment[]): void {
     if (this.#mode === 'original') this.#addPrompt(segments, []);
   }
 
-  /** A prompt goes on, with these changes. */
   promptLeaves(segments: readonly Segment[], edits: readonly SegmentEdits[]): void {
     if (this.#mode === 'redacted') this.#addPrompt(segments, edits);
   }
@@ -93,4 +99,17 @@ export class KeptExchange implements AnswerWitness {
 export function keptOf(tenant: TenantConfig | undefined): KeptExchange | undefined {
   const mode = tenant?.data?.content ?? 'none';
   return mode === 'none' ? undefined : new KeptExchange(mode);
+}
+
+/** What hears is told to each of them. */
+export function heardBy(all: readonly TextWitness[]): TextWitness | undefined {
+  if (all.length < 2) return all[0];
+  return {
+    promptCame: (...said) => all.forEach((one) => one.promptCame(...said)),
+    promptLeaves: (...said) => all.forEach((one) => one.promptLeaves(...said)),
+    came: (...said) => all.forEach((one) => one.came(...said)),
+    left: (...said) => all.forEach((one) => one.left(...said)),
+    cameAgain: (key) => all.forEach((one) => one.cameAgain(key)),
+    leftAgain: (key) => all.forEach((one) => one.leftAgain(key)),
+  };
 }

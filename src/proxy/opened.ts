@@ -8,15 +8,19 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { TenantConfig } from '../config/schema.ts';
 import type { Snapshot } from '../config/snapshot.ts';
 import { CHANNELS, type Stage, type StageEnded } from '../contract/channels.ts';
-import type { ContentCommitments } from '../contract/content.ts';
+import type { ContentCommitments, ExchangeCommitments } from '../contract/content.ts';
 import { WeirError } from '../contract/errors.ts';
-import type { DecisionRecord, ExchangeRecord, Outcome, TokenUsage } from '../contract/exchange.ts';
+import type { DecisionRecord, ExchangeRecord, HoldRecord, Outcome, TokenUsage } from '../contract/exchange.ts';
 import { nameOf } from '../contract/names.ts';
+import { DIRECTIONS, type Direction } from '../contract/screening.ts';
 import type { Afterwards } from '../screen/afterwards.ts';
+import type { Sampler } from '../screen/sampler.ts';
+import type { ServiceText } from '../screen/service.ts';
 import type { Admission } from '../tenant/limits.ts';
 import type { ProxyDependencies } from './dependencies.ts';
 import { fieldValue, headerSafe } from './headers.ts';
-import { keptOf, type KeptExchange } from './kept.ts';
+import { heardBy, KeptExchange, keptOf, type TextWitness } from './kept.ts';
+import { keptScreenings, type KeptGroup } from './kept-screenings.ts';
 
 /** Why an exchange stopped when nothing was wrong with it: nobody waits for the answer. */
 export class ClientLeft extends Error {
@@ -36,6 +40,8 @@ export interface Facts {
   sessionId?: string;
   stream: boolean;
   input?: DecisionRecord;
+  /** Of a connection with many events: the one that waited. */
+  inputHold?: HoldRecord;
   output?: DecisionRecord;
   outcome: Outcome;
   errorCode?: string;
@@ -71,8 +77,20 @@ export class OpenExchange {
   /** What is still to be learnt of it, where it was let go on before all was known. */
   afterwards?: Afterwards;
 
+  /** Hears its texts, where they are kept. */
+  kept?: TextWitness;
   /** Its texts, where its tenant keeps content. */
-  kept?: KeptExchange;
+  #own?: KeptExchange;
+  /** The same for campaigns, where it may be drawn. */
+  #sampled?: KeptExchange;
+  /** As configured when its texts began to be gathered. */
+  #sampler?: Sampler;
+  /** The same of a call of the screening service. */
+  #keptScreenings: readonly KeptGroup[] = [];
+  /** Of what was kept while it waited. */
+  readonly #keptEarlier: ContentCommitments[] = [];
+  /** In these directions it has waited for a person, or was to. */
+  readonly waited = new Set<Direction>();
 
   readonly #dependencies: ProxyDependencies;
   readonly #abort = new AbortController();
@@ -120,7 +138,24 @@ export class OpenExchange {
 
   /** Its prompt is known to be read as texts: from here on they are kept, where the tenant asks for it. */
   keepContent(): void {
-    if (this.#dependencies.content !== undefined) this.kept = keptOf(this.facts.tenant);
+    const { facts: { tenant }, requestId } = this;
+    this.#sampler = this.#dependencies.sampler?.();
+    if (this.#dependencies.content === undefined || tenant === undefined) return;
+    this.#own = keptOf(tenant);
+    const sampledAs = this.#sampler?.mayBeDrawn(tenant, requestId, this.startedAtMs);
+    if (sampledAs !== undefined) this.#sampled = new KeptExchange(sampledAs);
+    this.kept = heardBy([this.#own, this.#sampled].flatMap((one) => one ?? []));
+  }
+
+  /** These were screened: they are kept, where the tenant asks for it. */
+  keepScreenings(texts: readonly ServiceText[]): void {
+    const mode = this.facts.tenant?.data?.content ?? 'none';
+    if (this.#dependencies.content !== undefined && mode !== 'none') this.#keptScreenings = keptScreenings(mode, texts);
+  }
+
+  /** What is known by now is kept, so that a person can look at it while the exchange waits. At its close it is kept again, whole. */
+  keepForReview(): void {
+    this.#keptEarlier.push(...this.#putContent(new Date(this.startedAtMs).toISOString()));
   }
 
   stop(reason: ClientLeft | WeirError): void {
@@ -185,13 +220,30 @@ export class OpenExchange {
     }
   }
 
-  #putContent(): ContentCommitments | undefined {
-    const { kept, facts: { tenant, sessionId } } = this;
-    return kept && this.#dependencies.content!.put({ tenantId: tenant!.id, requestId: this.requestId, sessionId, startedAt: new Date(this.startedAtMs).toISOString(), texts: kept.texts });
+  /** What of it is drawn, with its texts sealed for that: of the directions that are, and no other. */
+  #drawn(startedAt: string): Pick<ExchangeRecord, 'samples' | 'sample_content'> {
+    const { facts: { tenant, sessionId, input, output }, requestId, afterwards } = this;
+    const samples = tenant === undefined ? [] : (this.#sampler?.draw(tenant, { request_id: requestId, started_at: startedAt, input, output, late: afterwards?.record }) ?? []);
+    if (samples.length === 0) return {};
+    const kept = this.#sampled?.texts;
+    const texts = kept && Object.fromEntries(DIRECTIONS.filter((one) => samples.some(({ direction }) => direction === one)).map((one) => [one, kept[one]]));
+    return { samples, sample_content: texts && this.#dependencies.content!.put({ tenantId: tenant!.id, requestId, sessionId, startedAt, texts, purpose: 'campaigns' }) };
+  }
+
+  #putContent(startedAt: string): readonly ContentCommitments[] {
+    const { facts: { tenant, sessionId } } = this;
+    const groups = this.#own === undefined ? this.#keptScreenings : [{ sessionId, texts: this.#own.texts }];
+    return groups.flatMap((group) => this.#dependencies.content!.put({ tenantId: tenant!.id, requestId: this.requestId, startedAt, ...group }) ?? []);
+  }
+
+  #commitments(startedAt: string): ExchangeCommitments | undefined {
+    const [first, ...others] = [...this.#putContent(startedAt), ...this.#keptEarlier];
+    return first && (others.length === 0 ? first : { ...first, others });
   }
 
   #record(): ExchangeRecord {
     const { facts } = this;
+    const startedAt = new Date(this.startedAtMs).toISOString();
     return {
       kind: 'exchange',
       request_id: this.requestId,
@@ -213,10 +265,11 @@ export class OpenExchange {
       held_chars_max: facts.heldCharsMax,
       held_ms_total: facts.heldMsTotal,
       usage: facts.usage,
-      content: this.#putContent(),
+      content: this.#commitments(startedAt),
+      ...this.#drawn(startedAt),
       request_bytes: facts.requestBytes,
       response_bytes: facts.responseBytes,
-      started_at: new Date(this.startedAtMs).toISOString(),
+      started_at: startedAt,
       duration_ms: (this.#overMs ?? performance.now()) - this.startMs,
       time_to_first_byte_ms: facts.firstByteMs === undefined ? undefined : facts.firstByteMs - this.startMs,
     };

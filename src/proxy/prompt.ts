@@ -5,9 +5,11 @@
  */
 import type { DecisionRecord, OpaqueKind, OpaquePart, RecordedFacts, Screened, Segment, SegmentResults } from '../contract/exchange.ts';
 import { WeirError, type ErrorCode } from '../contract/errors.ts';
+import type { Release } from '../contract/hold.ts';
 import type { PolicyDecision } from '../contract/policy.ts';
 import type { Context, Treatment, Unread } from '../contract/screening.ts';
 import type { RequestReading } from '../dialect/dialect.ts';
+import { holdOf } from '../policy/decide.ts';
 import { redactionsOf } from '../policy/stricter.ts';
 import { coverageOf, isMedia, partOf } from '../screen/coverage.ts';
 import type { ScreeningPlan } from '../screen/plan.ts';
@@ -42,12 +44,25 @@ export interface ScreenedPrompt {
   readonly refused?: Unread;
 }
 
-export type PromptVerdict =
+/** What is decided, and by nobody any more. */
+export type SettledPrompt =
   /** To be sent, as it came or redacted. */
   | { readonly kind: 'forward'; readonly request: ScreenedRequest; readonly record: DecisionRecord; readonly edits: readonly SegmentEdits[] }
   | { readonly kind: 'blocked'; readonly code: ErrorCode; readonly message?: string; readonly record: DecisionRecord }
   /** Answered here with a text of the policy. */
   | { readonly kind: 'answered'; readonly message: string; readonly record: DecisionRecord };
+
+/** To wait for a person; `after`: what is done then, by how the wait ends. */
+export interface HeldPrompt {
+  readonly kind: 'held';
+  readonly decision: PolicyDecision;
+  readonly record: DecisionRecord;
+  /** It is let go: as an earlier turn it is not held for the same rule again. */
+  readonly remember: () => void;
+  readonly after: Readonly<Record<Release, SettledPrompt>>;
+}
+
+export type PromptVerdict = SettledPrompt | HeldPrompt;
 
 /** What no classifier reads, or none has judged in time, gets the treatment of the configuration. */
 export async function screenPrompt(plan: ScreeningPlan, request: ReadRequest, context: Context, treatments: OpaqueTreatments, signal: AbortSignal): Promise<ScreenedPrompt> {
@@ -108,28 +123,41 @@ export function decidePrompt(plan: ScreeningPlan, prompt: ScreenedPrompt, contex
   const { policy } = plan;
   const latestOnly = policy.history === 'latest';
   const acted = actedOn(plan, prompt.screened);
-  const decision = plan.decide(acted, 'input', context);
+  const decision = decideActed(plan, acted, context);
   const shadow = plan.shadowed?.(prompt.screened, 'input', context);
   const record = (redactions = 0): DecisionRecord => ({ ...decisionRecord(decision, prompt, redactions, acted), facts: factsOf(plan, prompt, acted, context), ...(shadow === undefined ? {} : { shadow }) });
   if (prompt.request.reading.observed === true) return { kind: 'forward', request: new ScreenedRequest(prompt.request.document.splice([])), record: { ...record(), action: 'allow' }, edits: [] };
-  switch (decision.action) {
-    case 'block': case 'replace': return refuse(plan, decision, record());
-    default: {
-      // In the order of the conversation, so that earlier turns keep the numbers of their pseudonyms.
-      const edits = prompt.screened.segments.flatMap((entry) => {
-        if (latestOnly && entry.segment.history) return historyEdits(plan, prompt.screened, entry, context, pseudonyms);
-        return segmentEdits(plan, entry, decision, pseudonyms);
-      });
-      const signed = edits.find(({ segment }) => segment.fixed === true);
-      if (signed !== undefined) return refuseSigned(plan, signed.segment, decision, { ...record(), action: 'block' });
-      const body = prompt.request.document.splice(edits.map((edit) => ({ path: edit.segment.jsonPath!, key: edit.segment.key, value: applyEdits(edit.segment.content, edit.edits) })));
-      return { kind: 'forward', request: new ScreenedRequest(body), record: record(edits.reduce((sum, edit) => sum + edit.edits.length, 0)), edits };
-    }
-  }
+  const settled = (decided: PolicyDecision): SettledPrompt => {
+    if (decided.action === 'block' || decided.action === 'replace') return refuse(plan, decided, record());
+    // In the order of the conversation, so that earlier turns keep the numbers of their pseudonyms.
+    const edits = prompt.screened.segments.flatMap((entry) => {
+      if (latestOnly && entry.segment.history) return historyEdits(plan, prompt.screened, entry, context, pseudonyms);
+      return segmentEdits(plan, entry, decided, pseudonyms);
+    });
+    const signed = edits.find(({ segment }) => segment.fixed === true);
+    if (signed !== undefined) return refuseSigned(plan, signed.segment, decided, { ...record(), action: 'block' });
+    const body = prompt.request.document.splice(edits.map((edit) => ({ path: edit.segment.jsonPath!, key: edit.segment.key, value: applyEdits(edit.segment.content, edit.edits) })));
+    return { kind: 'forward', request: new ScreenedRequest(body), record: record(edits.reduce((sum, edit) => sum + edit.edits.length, 0)), edits };
+  };
+  const hold = holdOf(decision);
+  if (hold === undefined) return settled(decision);
+  const allowed = settled(decision);
+  // Where nothing is redacted or blocked it is the same, and its bytes need to be there once.
+  const then = hold.then === 'allow' || hold.then === 'warn' ? allowed : settled(plan.unheld(decision, acted));
+  const remember = (): void => { for (const { segment } of acted.segments) plan.rememberAllowed(decision.rule!.id, segment, context); };
+  return { kind: 'held', decision, record: record(), remember, after: { allowed, then, refused: refuse(plan, { ...decision, action: 'block' }, record()) } };
+}
+
+/** Earlier turns that a person has let go, and that are acted on again, are not held again for the same rule. */
+function decideActed(plan: ScreeningPlan, acted: Screened, context: Context): PolicyDecision {
+  const decision = plan.decide(acted, 'input', context);
+  if (holdOf(decision) === undefined || !acted.segments.some(({ segment }) => segment.history)) return decision;
+  const { id } = decision.rule!;
+  return plan.decide(withSegments(acted, (segment) => !segment.history || !plan.wasAllowed(id, segment, context)), 'input', context);
 }
 
 /** What becomes of a prompt that the policy blocks or replaces. */
-export function refuse({ policy }: ScreeningPlan, decision: PolicyDecision, record: DecisionRecord): Exclude<PromptVerdict, { readonly kind: 'forward' }> {
+export function refuse({ policy }: ScreeningPlan, decision: PolicyDecision, record: DecisionRecord): Exclude<SettledPrompt, { readonly kind: 'forward' }> {
   const message = decision.rule?.message ?? policy.message;
   if (decision.action === 'replace') return { kind: 'answered', message: message ?? '', record };
   if (policy.onBlock === 'fallback' && message !== undefined) return { kind: 'answered', message, record };
@@ -150,14 +178,14 @@ function factsOf(plan: ScreeningPlan, { screened }: ScreenedPrompt, acted: Scree
   return { ...facts, results: tally.summary() };
 }
 
-function refuseOpaque(prompt: ScreenedPrompt, { carrier }: Unread): PromptVerdict {
+function refuseOpaque(prompt: ScreenedPrompt, { carrier }: Unread): SettledPrompt {
   const decision: PolicyDecision = { action: 'block', matched: [], triggered_rules: [], degraded: [] };
   const { message } = new WeirError('opaque_refused', `${carrier} cannot be screened here`);
   return { kind: 'blocked', code: 'opaque_refused', message, record: decisionRecord(decision, prompt, 0) };
 }
 
 /** A signed text passes whole or not at all, and the provider would refuse the conversation without its signature. */
-function refuseSigned({ policy }: ScreeningPlan, { carrier }: Segment, { rule }: PolicyDecision, record: DecisionRecord): PromptVerdict {
+function refuseSigned({ policy }: ScreeningPlan, { carrier }: Segment, { rule }: PolicyDecision, record: DecisionRecord): SettledPrompt {
   const message = rule?.message ?? policy.message;
   if (policy.onBlock === 'fallback' && message !== undefined) return { kind: 'answered', message, record };
   return { kind: 'blocked', code: 'content_filter', message: rule?.message ?? `${carrier} is signed and holds what the policy redacts; send the conversation without that block`, record };

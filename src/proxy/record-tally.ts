@@ -14,6 +14,7 @@ type ClassifierLine = DecisionRecord['classifier_results'][number];
 export class RecordTally {
   #action: DecisionRecord['action'] = 'allow';
   #any = false;
+  #escalated = false;
   #nothing = true;
   #redactions = 0;
   #latencyMs = 0;
@@ -26,10 +27,11 @@ export class RecordTally {
   readonly #opaque = new Map<string, Unread>();
   readonly #results = new Map<string, ClassifierLine>();
 
-  add({ action, triggered_rules, classifier_results, coverage, degraded, redactions, latency_ms, facts, shadow }: DecisionRecord): void {
+  add({ action, escalated, triggered_rules, classifier_results, coverage, degraded, redactions, latency_ms, facts, shadow }: DecisionRecord): void {
     if (shadow !== undefined) this.#shadow = this.#shadow === undefined ? shadow : joined(this.#shadow, shadow);
     this.#facts = this.#any ? undefined : facts;
     this.#any = true;
+    this.#escalated ||= action === 'escalate' || escalated === true;
     if (ACTION_WEIGHT[action] > ACTION_WEIGHT[this.#action]) this.#action = action;
     for (const rule of triggered_rules) this.#rules.add(rule);
     for (const rule of degraded) this.#degraded.add(rule);
@@ -52,6 +54,7 @@ export class RecordTally {
       degraded: [...this.#degraded],
       redactions: this.#redactions,
       latency_ms: this.#latencyMs,
+      ...(this.#escalated && this.#action !== 'escalate' ? { escalated: true } : {}),
       ...(this.#facts === undefined ? {} : { facts: this.#facts }),
       ...(this.#shadow === undefined ? {} : { shadow: this.#shadow }),
     };

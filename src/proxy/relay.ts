@@ -4,7 +4,8 @@
  * leaves ends the upstream's work; under strict durability the last bytes of an answer wait for its audit entry.
  */
 import { WeirError, type ErrorCode } from '../contract/errors.ts';
-import type { Outcome, TokenUsage } from '../contract/exchange.ts';
+import type { HoldRecord, Outcome, TokenUsage } from '../contract/exchange.ts';
+import type { HoldPort, Release } from '../contract/hold.ts';
 import type { PolicyDecision } from '../contract/policy.ts';
 import type { Dialect, RequestReading } from '../dialect/dialect.ts';
 import type { OutputPlan } from '../screen/output.ts';
@@ -12,6 +13,7 @@ import { mediaOf, type Guard, type GuardOptions, type GuardSummary } from '../st
 import { estimateTokens } from '../tenant/limits.ts';
 import { Client } from './client.ts';
 import { addStreamHeaders, forwardedAnswerHeaders, mediaType } from './headers.ts';
+import { waitForPerson, withHold } from './hold.ts';
 import type { OpenExchange } from './opened.ts';
 import type { BodyTaker, UpstreamAnswer } from './upstream.ts';
 
@@ -22,6 +24,8 @@ export interface RelayOptions {
   readonly request: RequestReading;
   readonly plan: OutputPlan;
   readonly createGuard: (options: GuardOptions) => Guard;
+  /** Waits for people. */
+  readonly holds: HoldPort | undefined;
   /** `performance.now()` when the request was sent. */
   readonly sentMs: number;
 }
@@ -30,11 +34,16 @@ export interface RelayOptions {
  * Resolves when the answer has left or the client has; `exchange.facts` then say how it went. Throws a WeirError when
  * the answer failed before any of it had left: the caller can still answer with an error.
  */
-export function relayAnswer(options: RelayOptions): Promise<void> {
-  return new Promise<void>((resolve, reject) => new Relay(options, resolve, reject).start()).catch((error: unknown) => {
+export async function relayAnswer(options: RelayOptions): Promise<void> {
+  let relay: Relay | undefined;
+  try {
+    await new Promise<void>((resolve, reject) => (relay = new Relay(options, resolve, reject)).start());
+  } catch (error) {
     options.answer.abort();
     throw error;
-  });
+  } finally {
+    await relay?.endHold();
+  }
 }
 
 const STREAM_ENDS = ['[DONE]'];
@@ -63,6 +72,13 @@ class Relay implements BodyTaker {
   #complete = false;
   /** Strict durability: all but the last bytes has left, and what is still to be learnt is waited for. */
   #lastWaits = false;
+  /** Why the upstream is not read: the client is behind, or a person is waited for and enough is there. */
+  readonly #paused = new Set<'client' | 'hold'>();
+  /** Ends the wait for a person when nobody wants the answer any more. */
+  #holdOver: AbortController | undefined;
+  /** The wait that goes on. */
+  #holding: Promise<Release | undefined> | undefined;
+  #heldRecord: HoldRecord | undefined;
   /** The guard is done, or the exchange has failed or lost its client. Nothing is fed any more. */
   #over = false;
 
@@ -84,9 +100,11 @@ class Relay implements BodyTaker {
       requestId: exchange.requestId,
       status: answer.status,
       mediaType: media,
-      limits: { eventBytesMax: limits.event_bytes_max, responseBytesMax: limits.response_bytes_max },
+      limits: { eventBytesMax: limits.event_bytes_max, responseBytesMax: limits.response_bytes_max, waitingBytesMax: limits.queue_bytes_max },
       opaque,
       witness: exchange.kept,
+      hold: (decision) => this.#hold(decision),
+      onPressure: (blocked) => this.#pause('hold', blocked),
       onBytes: (bytes) => this.#onBytes(bytes),
       onDone: ({ blocked, error }) => (error === undefined ? void this.#onDone(blocked) : this.#fail(error)),
     });
@@ -94,7 +112,7 @@ class Relay implements BodyTaker {
       idleMs: timeouts.client_idle_ms,
       queueBytesMax: limits.queue_bytes_max,
       silenceMs: timeouts.stream_silence_ms,
-      onPressure: (blocked) => (blocked ? answer.pause() : answer.resume()),
+      onPressure: (blocked) => this.#pause('client', blocked),
     });
   }
 
@@ -147,9 +165,40 @@ class Relay implements BodyTaker {
     else this.#client.write(bytes);
   }
 
+  #pause(why: 'client' | 'hold', blocked: boolean): void {
+    const before = this.#paused.size;
+    if (blocked) this.#paused.add(why);
+    else this.#paused.delete(why);
+    if (before === 0 && this.#paused.size > 0) this.#options.answer.pause();
+    if (before > 0 && this.#paused.size === 0) this.#options.answer.resume();
+  }
+
+  #hold(decision: PolicyDecision): Promise<Release | undefined> {
+    const { exchange, holds } = this.#options;
+    const { facts } = exchange;
+    const over = this.#holdOver = new AbortController();
+    const waiting = waitForPerson(exchange, holds, { direction: 'output', decision, results: this.#guard.summary().decision.classifier_results }, AbortSignal.any([exchange.signal, over.signal]));
+    this.#holding = waiting.then(({ release, record }) => {
+      this.#holding = undefined;
+      this.#heldRecord = record;
+      if (facts.output !== undefined) facts.output = withHold(facts.output, record);
+      // The upstream, which would tell that it is to stop, may have ended long ago.
+      if (release === undefined && !this.#over && !exchange.clientLeft) this.#fail(new WeirError('draining'));
+      return release;
+    });
+    return this.#holding;
+  }
+
+  /** Nobody wants to know any more; resolves when what came of the wait is in the facts. */
+  async endHold(): Promise<void> {
+    this.#holdOver?.abort();
+    await this.#holding;
+  }
+
   async #onDone(blocked: boolean): Promise<void> {
     if (this.#over) return;
     this.#over = true;
+    if (this.#holding !== undefined) await this.endHold();
     if (blocked) this.#options.answer.abort();
     else this.#options.answer.discard();
     this.#exchange.facts.outcome = blocked ? 'blocked' : 'completed';
@@ -240,7 +289,7 @@ class Relay implements BodyTaker {
     const { exchange } = this.#options;
     const { facts } = exchange;
     const summary = this.#guard.summary();
-    facts.output = { ...summary.decision, facts: this.#options.plan.recordFacts() };
+    facts.output = withHold({ ...summary.decision, facts: this.#options.plan.recordFacts() }, this.#heldRecord);
     facts.heldCharsMax = summary.heldCharsMax;
     facts.heldMsTotal = summary.heldMsTotal;
     facts.usage = usageOf(exchange, summary);

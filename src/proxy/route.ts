@@ -118,6 +118,7 @@ export const OWN_ENDPOINTS = [
   { method: 'GET', path: '/weir/healthz' },
   { method: 'GET', path: '/weir/readyz' },
   { method: 'POST', path: '/weir/v1/screen' },
+  { method: 'POST', path: '/weir/v1/appeals' },
 ] as const;
 
 export interface ScreenedRoute {
@@ -134,7 +135,7 @@ export interface PassThroughRoute {
   readonly target: Target;
 }
 
-export type Route = ScreenedRoute | PassThroughRoute | { readonly kind: 'screening_service' | 'moderations'; readonly name: string };
+export type Route = ScreenedRoute | PassThroughRoute | { readonly kind: 'screening_service' | 'appeals' | 'moderations'; readonly name: string };
 
 /** A request target that is safe to compare and to forward: printable ASCII, no second reading. */
 export interface Target {
@@ -189,7 +190,7 @@ function matchOwn(method: string, path: string): Route {
   const own = OWN_ENDPOINTS.find((endpoint) => endpoint.path === path);
   if (own === undefined) throw new WeirError('unknown_endpoint');
   if (own.method !== method) throw new MethodError(own.method);
-  return { kind: 'screening_service', name: own.path };
+  return { kind: own.path === '/weir/v1/appeals' ? 'appeals' : 'screening_service', name: own.path };
 }
 
 /** Whose errors the caller of `url` reads, whatever becomes of the call: those of the endpoint there, or of the one above it. */

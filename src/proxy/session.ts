@@ -7,6 +7,7 @@
  */
 import { WeirError, type ErrorCode } from '../contract/errors.ts';
 import type { DecisionRecord, Screened } from '../contract/exchange.ts';
+import type { HoldPort } from '../contract/hold.ts';
 import type { Context } from '../contract/screening.ts';
 import { readJson, type JsonLimits } from '../dialect/json.ts';
 import type { SocketDialect } from '../dialect/socket.ts';
@@ -15,7 +16,8 @@ import type { ScreeningPlan } from '../screen/plan.ts';
 import { PseudonymVault, type Pseudonyms } from '../screen/pseudonyms.ts';
 import { createFrameGuard, type FrameGuard } from '../stream/frames.ts';
 import { estimateTokens } from '../tenant/limits.ts';
-import { actedOn, decideInSession, decidePrompt, screenPrompt, type OpaqueTreatments, type PromptVerdict, type ScreenedPrompt, type ScreenedRequest } from './prompt.ts';
+import { actedOn, decideInSession, decidePrompt, screenPrompt, type HeldPrompt, type OpaqueTreatments, type PromptVerdict, type ScreenedPrompt, type ScreenedRequest, type SettledPrompt } from './prompt.ts';
+import { waitForPerson, withHold } from './hold.ts';
 import { ClientLeft, type OpenExchange } from './opened.ts';
 import { RecordTally } from './record-tally.ts';
 import type { ReadRequest } from './request.ts';
@@ -31,6 +33,8 @@ export interface SessionScreen {
   readonly json: JsonLimits;
   /** Keeps the pseudonyms of the session that the client named. */
   readonly vault: PseudonymVault | undefined;
+  /** Waits for people: one event of the client may wait, and what it sends after waits behind it. */
+  readonly holds: HoldPort | undefined;
 }
 
 export interface SessionOptions {
@@ -82,6 +86,8 @@ export class Session implements OpenSession {
   /** Frames of the client that wait to be screened. */
   readonly #inbox: Buffer[] = [];
   #screening = false;
+  /** An event of the client waits for a person. */
+  #holding = false;
   /** Why the client is not read: its inbox is full, or the upstream is behind. */
   readonly #clientHeld = new Set<'inbox' | 'upstream'>();
   #blockedInputs = 0;
@@ -136,6 +142,7 @@ export class Session implements OpenSession {
 
   /** A sign of life of either side. */
   #live(): void {
+    if (this.#holding) return;
     if (this.#idleTimer !== undefined) return void this.#idleTimer.refresh();
     this.#idleTimer = setTimeout(() => { if (!this.#over) this.#end(GOING_AWAY, 'nothing was sent for proxy.timeouts.socket_idle_ms'); }, this.#options.idleMs);
   }
@@ -168,7 +175,7 @@ export class Session implements OpenSession {
     if (this.#draining) this.drain();
   }
 
-  async #screenFrame(frame: Buffer, { dialect, plan, context, opaque, json, vault }: SessionScreen): Promise<void> {
+  async #screenFrame(frame: Buffer, { dialect, plan, context, opaque, json, vault, holds }: SessionScreen): Promise<void> {
     const { exchange, upstream } = this.#options;
     let eventId: string | undefined;
     try {
@@ -182,7 +189,8 @@ export class Session implements OpenSession {
       }
       if (reading.model !== undefined) exchange.facts.model = reading.model;
       const own: Context = { ...context, direction: 'input', time: new Date(exchange.now()).toISOString(), ...(exchange.facts.model === undefined ? {} : { model: exchange.facts.model }) };
-      const { verdict, prompt } = await this.#decide(plan, { document, reading }, own, opaque, vault);
+      const { verdict: decided, prompt } = await this.#decide(plan, { document, reading }, own, opaque, vault);
+      const verdict = decided.kind === 'held' ? await this.#hold(decided, holds) : decided;
       this.#input.add(verdict.record);
       if (this.#over) return;
       if (verdict.kind === 'forward') {
@@ -200,6 +208,19 @@ export class Session implements OpenSession {
       if (!(error instanceof WeirError)) throw error;
       if (!this.#over) this.#tellError(error.code, error.message, eventId);
     }
+  }
+
+  /** That nothing is sent meanwhile is nobody's fault. Throws draining. */
+  async #hold({ decision, record, after }: HeldPrompt, holds: HoldPort | undefined): Promise<SettledPrompt> {
+    clearTimeout(this.#idleTimer);
+    this.#idleTimer = undefined;
+    this.#holding = true;
+    const { release, record: hold } = await waitForPerson(this.#exchange, holds, { direction: 'input', decision, results: record.classifier_results });
+    this.#holding = false;
+    this.#exchange.facts.inputHold ??= hold;
+    if (!this.#over) this.#live();
+    if (release === undefined) throw new WeirError('draining');
+    return { ...after[release], record: withHold(after[release].record, hold) };
   }
 
   /** What is heard of it after the fact. */
@@ -385,7 +406,8 @@ export class Session implements OpenSession {
     const { facts } = this.#exchange;
     const summary = this.#guard?.summary();
     if (summary === undefined) return;
-    facts.input = this.#input.record() ?? NOTHING_SAID;
+    const input = this.#input.record() ?? NOTHING_SAID;
+    facts.input = facts.inputHold === undefined ? input : { ...input, hold: facts.inputHold };
     facts.output = summary.decision;
     facts.heldCharsMax = summary.heldCharsMax;
     facts.heldMsTotal = summary.heldMsTotal;

@@ -103,7 +103,7 @@ function screenOf(exchange: OpenExchange, site: SocketSite, identified: Identifi
   const parameters = new URLSearchParams(query);
   facts.model = parameters.get('model') ?? parameters.get('deployment') ?? undefined;
   const context: Context = { ...said.trusted, tenant: identified.tenant.id, endpoint: path, stream: true, ...(facts.sessionId === undefined ? {} : { session: facts.sessionId }) };
-  return { dialect, plan, context, opaque: proxy.opaque, json: { depthMax: proxy.limits.json_depth_max, itemsMax: proxy.limits.json_items_max }, vault: site.dependencies.pseudonyms };
+  return { dialect, plan, context, opaque: proxy.opaque, json: { depthMax: proxy.limits.json_depth_max, itemsMax: proxy.limits.json_items_max }, vault: site.dependencies.pseudonyms, holds: site.dependencies.holds };
 }
 
 // What the client offers.

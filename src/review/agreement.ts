@@ -37,12 +37,12 @@ export interface Agreement {
 const RESAMPLED_ITEMS_MIN = 5;
 const RESAMPLES = 1_000;
 
-/** Undefined where nothing was labelled twice. `random` in [0, 1). */
-export function agreementOf(ratings: readonly Rating[], random: () => number): Agreement | undefined {
+/** Undefined where nothing was labelled twice. `random` in [0, 1). `resamples` 0: without an interval, which takes long where there are many. */
+export function agreementOf(ratings: readonly Rating[], random: () => number, resamples: 0 | typeof RESAMPLES = RESAMPLES): Agreement | undefined {
   const items = [...grouped(ratings).values()].filter((labels) => labels.length > 1);
   if (items.length === 0) return undefined;
   const raters = new Set(ratings.map(({ rater }) => rater)).size;
-  return { items: items.length, raters, raw: mean(items.map(rawOf)), alpha: alphaOf(items), interval: intervalOf(items, random), byLabel: byLabel(items) };
+  return { items: items.length, raters, raw: mean(items.map(rawOf)), alpha: alphaOf(items), interval: resamples === 0 ? undefined : intervalOf(items, random), byLabel: byLabel(items) };
 }
 
 /** Cohen's kappa over what both labelled; undefined where that is nothing, or both gave one label throughout. */

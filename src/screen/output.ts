@@ -4,10 +4,13 @@
  * shadow that listens.
  */
 import type { RecordedFacts, ShadowRecord } from '../contract/exchange.ts';
+import type { Release } from '../contract/hold.ts';
 import type { Policy, PolicyDecision } from '../contract/policy.ts';
 import type { ClassifierResult, ContentType, Direction, ScoredResult } from '../contract/screening.ts';
 import type { PatternSet } from '../match/compiled.ts';
 import type { Component } from '../match/scan.ts';
+import { holdOf } from '../policy/decide.ts';
+import { withoutHold } from '../policy/hold.ts';
 import { redactionsOf } from '../policy/stricter.ts';
 import type { TextEdit } from '../text/edits.ts';
 import type { TextWindow, WindowRule } from '../text/windows.ts';
@@ -15,10 +18,19 @@ import { joinedEdits, redactionEdits, type LabelledSpan } from './redaction.ts';
 import { isScored, merged, resultsOf, type ResultTally } from './results.ts';
 import { splitFound, type ShadowText } from './shadow.ts';
 
-/** What is known of a component while the answer still streams. */
-export type OutputRuling =
+/** What is decided about a part of an answer, and by nobody any more. */
+export type SettledRuling =
   | { readonly blocked: true; readonly decision: PolicyDecision }
   | { readonly blocked: false; readonly decision: PolicyDecision; readonly edits: readonly TextEdit[] };
+
+/** To wait for a person; `after`: what is done then, by how the wait ends. */
+export interface HeldRuling {
+  readonly decision: PolicyDecision;
+  readonly after: Readonly<Record<Release, SettledRuling>>;
+}
+
+/** What is known of a component while the answer still streams. */
+export type OutputRuling = SettledRuling | HeldRuling;
 
 /** Judges one channel of one answer. Results add up over the channel, so a stream is decided as the whole text would be. */
 export interface ChannelJudge {
@@ -71,12 +83,22 @@ export interface OutputPlan {
   /** What the answer's pseudonyms stand for; absent where the prompt left with none. */
   readonly restore?: (token: string) => string | undefined;
   openChannel(): ChannelJudge;
-  /** The answer holds content of this type, which nothing reads here; the decision on that alone. Rules see it from now on. */
+  /** The answer holds content of this type, which nothing reads here; the decision on that alone, which waits for nobody. Rules see it from now on. */
   meets(contentType: ContentType): PolicyDecision;
   /** What a record keeps of what rules read besides scores. */
   recordFacts(): RecordedFacts;
   /** What the shadow has decided by now; absent where the policy has none. */
   shadowed?(): ShadowRecord;
+}
+
+/** Whether the decision waits for a person. */
+export function asksPerson(decision: PolicyDecision): boolean {
+  return holdOf(decision) !== undefined;
+}
+
+/** The decision where nobody can be waited for. */
+export function unheld(decision: PolicyDecision): PolicyDecision {
+  return withoutHold(decision);
 }
 
 export type DecideOn = (results: readonly ClassifierResult[]) => PolicyDecision;
@@ -121,13 +143,14 @@ export class OutputChannel implements ChannelJudge {
     this.#results = merged(this.#results, [...found.flatMap(({ results }) => results), ...scores.filter(isScored)]);
     // What one window does not know, the next may: an unknown result counts for its window alone.
     const decision = this.#decide([...this.#results, ...scores.filter((result) => !isScored(result))]);
-    if (decision.action === 'block' || decision.action === 'replace') return { blocked: true, decision };
-    const edits = redactionsOf(decision).map((redacting) => {
+    const settled = (decided: PolicyDecision): SettledRuling => (decided.action === 'block' || decided.action === 'replace' ? { blocked: true, decision: decided } : { blocked: false, decision: decided, edits: editsOf(decided) });
+    const editsOf = (decided: PolicyDecision): readonly TextEdit[] => redactionsOf(decided).map((redacting) => {
       const patternEdits = found.flatMap(({ component, results }) => this.#componentEdits(component, results, redacting, textOf(component)));
       const scoreEdits = window === undefined ? [] : this.#windowEdits(window, scores, redacting);
       return scoreEdits.length === 0 ? patternEdits : withoutOverlap([...patternEdits, ...scoreEdits]);
     }).reduce(joinedEdits, []);
-    return { blocked: false, decision, edits };
+    if (holdOf(decision) === undefined) return settled(decision);
+    return { decision, after: { allowed: settled(decision), refused: { blocked: true, decision: { ...decision, action: 'block' } }, then: settled(withoutHold(decision)) } };
   }
 
   #componentEdits(component: Component, results: readonly ScoredResult[], decision: PolicyDecision, text: string | undefined): readonly TextEdit[] {
@@ -159,8 +182,9 @@ function withoutOverlap(edits: readonly TextEdit[]): readonly TextEdit[] {
   return out;
 }
 
-/** The verdict of `decision`, where `inTime` was decided before. */
-export function verdictOf(decision: PolicyDecision, inTime: PolicyDecision, results: readonly ClassifierResult[]): LateVerdict {
+/** The verdict of `decision`, where `inTime` was decided before. What has gone on waits for nobody: a rule's `then` is taken at once. */
+export function verdictOf(late: PolicyDecision, before: PolicyDecision, results: readonly ClassifierResult[]): LateVerdict {
+  const [decision, inTime] = [withoutHold(late), withoutHold(before)];
   return { decision, results, isNews: decision.action !== inTime.action || decision.rule?.id !== inTime.rule?.id };
 }
 

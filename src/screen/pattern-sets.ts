@@ -73,11 +73,11 @@ function compiledIfFits(sources: readonly PatternSource[]): PatternSet | undefin
   }
 }
 
-/** Whether the policy could do more about an output's score than allow or warn. */
+/** Whether the policy could do more about an output's score than allow or warn; to wait for a person is more. */
 export function mayAct(policy: Policy, classifier: string, category: string, named?: true): boolean {
   const acts = (action: string): boolean => action !== 'allow' && action !== 'warn';
   if (acts(policy.defaultAction)) return true;
-  return policy.rules.some((rule) => rule.enabled && rule.direction !== 'input' && acts(rule.hold?.then ?? (rule.action === 'escalate' ? 'allow' : rule.action)) && reads(rule.when, classifier, category, named));
+  return policy.rules.some((rule) => rule.enabled && rule.direction !== 'input' && (rule.hold !== undefined || (rule.action !== 'escalate' && acts(rule.action))) && reads(rule.when, classifier, category, named));
 }
 
 /** Whether the condition asks for the score. */

@@ -18,6 +18,7 @@ import { languageOf } from '../text/language.ts';
 import { inStringAt, writtenInJson } from '../text/json-text.ts';
 import { readsContext, recordFacts } from '../policy/recorded.ts';
 import { ROLE, roleName } from '../policy/roles.ts';
+import { withoutHold } from '../policy/hold.ts';
 import { decideWithClaims, redactionsOf } from '../policy/stricter.ts';
 import type { TextEdit } from '../text/edits.ts';
 import type { ViewOptions } from '../text/views.ts';
@@ -61,6 +62,11 @@ export interface ScreeningPlan {
   /** What `screen` left out is heard, and all is decided together. Does not reject. */
   complete(screened: Screened, direction: Direction, context: Context, signal?: AbortSignal): Promise<LateVerdict>;
   decide(screened: Screened, direction: Direction, context: Context): PolicyDecision;
+  /** A decision that waits for a person, where nobody came: its rule's `then`. */
+  unheld(decision: PolicyDecision, screened: Screened): PolicyDecision;
+  /** A person let this text go on, which this rule held: as an earlier turn it is not held for it again, while that is remembered. */
+  rememberAllowed(rule: string, segment: Segment, context: Context): void;
+  wasAllowed(rule: string, segment: Segment, context: Context): boolean;
   /** All that `decide` decides on: for who explains a decision. */
   factsOf(screened: Screened, direction: Direction, context: Context): Facts;
   /** What a record keeps of them. */
@@ -262,12 +268,27 @@ class Plan implements ScreeningPlan {
     return this.#decideAs(this.policy, screened, this.factsOf(screened, direction, context));
   }
 
-  /** What cannot be redacted is blocked. */
-  #decideAs(policy: Policy, { segments }: Screened, facts: Facts): PolicyDecision {
-    const decision = decideWithClaims(policy, facts, this.#own.failMode, this.#claims);
-    const matched = redactionsOf(decision).flatMap((one) => one.matched);
-    const cannot = decision.action !== 'replace' && matched.length > 0 && segments.some(({ segment, results: own }) => segment.contentType !== 'text' && own.some((result) => matched.includes(result)));
-    return cannot ? { ...decision, action: 'block' } : decision;
+  unheld(decision: PolicyDecision, screened: Screened): PolicyDecision {
+    return redactable(withoutHold(decision), screened);
+  }
+
+  rememberAllowed(rule: string, segment: Segment, context: Context): void {
+    const { memory } = this.#compiled.ensemble;
+    memory?.remember(tenantOf(context), memory.keyOf(tenantOf(context), this.#allowedParts(rule, segment, context)), []);
+  }
+
+  wasAllowed(rule: string, segment: Segment, context: Context): boolean {
+    const { memory } = this.#compiled.ensemble;
+    return memory?.recall(tenantOf(context), memory.keyOf(tenantOf(context), this.#allowedParts(rule, segment, context))) !== undefined;
+  }
+
+  /** A verdict is about this text in this session, under the rule that asked for it. */
+  #allowedParts(rule: string, { content }: Segment, { session = '' }: Context): readonly string[] {
+    return ['allowed by a person', this.policy.id, rule, String(session), content];
+  }
+
+  #decideAs(policy: Policy, screened: Screened, facts: Facts): PolicyDecision {
+    return redactable(decideWithClaims(policy, facts, this.#own.failMode, this.#claims), screened);
   }
 
   #shadowed(shadow: Policy, whole: Screened, direction: Direction, context: Context): ShadowRecord {
@@ -333,7 +354,7 @@ class Plan implements ScreeningPlan {
       meets: (contentType) => {
         if (!contentTypes.includes(contentType)) contentTypes = [...contentTypes, contentType];
         shadow?.meets();
-        return decideOn([]);
+        return withoutHold(decideOn([]));
       },
       recordFacts: () => ({ ...recordFacts(this.policy, factsWith([], deferred), { asked: this.#asked.heardOfOutput(this.#classifiers.keys()), unread: this.#asked.unreadScoresOfOutput, claims: this.#claims }), ...(texts > 1 ? { texts } : {}) }),
       ...(shadow === undefined ? {} : { shadowed: () => shadow.record() }),
@@ -412,7 +433,7 @@ class Plan implements ScreeningPlan {
     const { ensemble: { memory }, patternsId } = this.#compiled;
     const { content, json } = segment;
     if (memory?.isOn !== true || content.length < REMEMBERED_CHARS_MIN) return this.#scan(segment, turns);
-    const tenant = String(context.tenant ?? '');
+    const tenant = tenantOf(context);
     const key = memory.keyOf(tenant, [patternsId, json === true ? 'json' : 'text', content]);
     const known = memory.recall(tenant, key);
     if (known !== undefined) return known;
@@ -426,6 +447,17 @@ class Plan implements ScreeningPlan {
     const findings = await turns.run(this.#compiled.scan.findings(segment));
     return resultsOf(findings, performance.now() - started);
   }
+}
+
+/** What cannot be redacted is blocked: a matched image has no text to replace. */
+function redactable(decision: PolicyDecision, { segments }: Screened): PolicyDecision {
+  const matched = redactionsOf(decision).flatMap((one) => one.matched);
+  const cannot = decision.action !== 'replace' && matched.length > 0 && segments.some(({ segment, results: own }) => segment.contentType !== 'text' && own.some((result) => matched.includes(result)));
+  return cannot ? { ...decision, action: 'block' } : decision;
+}
+
+function tenantOf({ tenant = '' }: Context): string {
+  return String(tenant);
 }
 
 function recordRole({ role, results, contentTypes }: RoleFacts): NonNullable<RecordedFacts['roles']>[number] {

@@ -6,7 +6,9 @@
  */
 import { WeirError } from '../contract/errors.ts';
 import type { DecisionRecord, Segment } from '../contract/exchange.ts';
-import { CONTENT_TYPES, DIRECTIONS, type Context, type ContextValue, type ScreeningDecision, type ScreeningRequest, type Unread } from '../contract/screening.ts';
+import { reviewIdOf } from '../contract/review.ts';
+import { CONTENT_TYPES, DIRECTIONS, type Context, type ContextValue, type Direction, type ScreeningDecision, type ScreeningRequest, type Unread } from '../contract/screening.ts';
+import { holdOf } from '../policy/decide.ts';
 import { applyEdits } from '../text/edits.ts';
 import { planUnder } from './canary.ts';
 import { coverageOf, isMedia, partOf } from './coverage.ts';
@@ -22,6 +24,8 @@ export interface ScreeningDefaults {
   /** The tenant's key that was used. */
   readonly keyId?: string | undefined;
   readonly now: Date;
+  /** What is escalated comes into the review queue. */
+  readonly queued?: boolean;
 }
 
 const FIELDS: Readonly<Record<keyof ScreeningRequest, 'string' | 'context'>> = {
@@ -40,6 +44,20 @@ export interface ServiceAnswer {
   /** A ScreeningDecision, or `{ decisions }` in the order of the requests. */
   readonly body: unknown;
   readonly records: readonly ServiceRecord[];
+  /** What was screened, for a tenant that keeps content. */
+  readonly texts: readonly ServiceText[];
+}
+
+/** The text of one screening. */
+export interface ServiceText {
+  /** `content`, or `requests[2].content` of a batch. */
+  readonly place: string;
+  readonly direction: Direction;
+  readonly sessionId: string | undefined;
+  readonly came: string;
+  /** As it may go on; undefined: nothing of it may. */
+  readonly left: string | undefined;
+  readonly isEscalated: boolean;
 }
 
 export interface ServiceRecord {
@@ -60,14 +78,27 @@ interface RefusedItem {
 export async function answerScreening(body: unknown, defaults: ScreeningDefaults, planFor: (policyId: string | undefined) => ScreeningPlan, signal?: AbortSignal): Promise<ServiceAnswer> {
   const requests = requestsOf(body);
   if (requests === undefined) {
-    const { decision, record } = await screenValue(body, defaults, planFor, signal);
-    return { body: decision, records: [record] };
+    const { decision, record, text } = await screenValue(body, defaults, planFor, signal);
+    return { body: withReviewIds([decision], [record], defaults)[0], records: [record], texts: text === undefined ? [] : [text] };
   }
   const answers = await Promise.all(requests.map((request, index) => screenItem(request, { ...defaults, requestId: `${defaults.requestId}-${index}` }, planFor, signal)));
+  const records = answers.flatMap((answer) => ('error' in answer ? [] : [answer.record]));
   return {
-    body: { decisions: answers.map((answer) => ('error' in answer ? answer : answer.decision)) },
-    records: answers.flatMap((answer) => ('error' in answer ? [] : [answer.record])),
+    body: { decisions: withReviewIds(answers.map((answer) => ('error' in answer ? answer : answer.decision)), records, defaults) },
+    records,
+    texts: answers.flatMap((answer, i) => ('error' in answer || answer.text === undefined ? [] : [{ ...answer.text, place: `requests[${i}].content` }])),
   };
+}
+
+/** A call is one exchange: what of a direction is escalated in it is one item. */
+function withReviewIds<T extends object>(answers: readonly T[], records: readonly ServiceRecord[], { requestId, queued = false }: ScreeningDefaults): readonly T[] {
+  if (!queued) return answers;
+  let at = 0;
+  return answers.map((answer) => {
+    if ('error' in answer) return answer;
+    const { direction, record: { action } } = records[at++]!;
+    return action === 'escalate' ? { ...answer, review_queue_id: reviewIdOf(requestId, direction) } : answer;
+  });
 }
 
 /** Undefined where the body is no batch. Throws invalid_request. */
@@ -83,6 +114,7 @@ function requestsOf(body: unknown): readonly unknown[] | undefined {
 interface Screening {
   readonly decision: ScreeningDecision;
   readonly record: ServiceRecord;
+  readonly text: ServiceText | undefined;
 }
 
 async function screenItem(...[value, ...rest]: Parameters<typeof screenValue>): Promise<Screening | RefusedItem> {
@@ -98,7 +130,14 @@ async function screenValue(value: unknown, defaults: ScreeningDefaults, planFor:
   const request = readScreeningRequest(value, defaults);
   const plan = planUnder(planFor(request.policy_set_id), { sessionId: request.session_id, userId: request.user_id, keyId: defaults.keyId, requestId: request.request_id });
   const { decision, redactions, ...recorded } = await screenAndCount(request, plan, defaults.now, signal);
-  return { decision, record: { direction: request.direction, policy: decision.policy, record: { ...recordOf(decision, redactions), ...recorded } } };
+  return { decision, record: { direction: request.direction, policy: decision.policy, record: { ...recordOf(decision, redactions), ...recorded } }, text: textOf(request, decision) };
+}
+
+/** Undefined where there is no text. */
+function textOf({ direction, content, content_type: type, session_id: sessionId }: ScreeningRequest, { action, modified_content: modified }: ScreeningDecision): ServiceText | undefined {
+  if (type !== 'text' || content === '') return undefined;
+  const left = action === 'block' || action === 'replace' ? undefined : modified ?? content;
+  return { place: 'content', direction, sessionId, came: content, left, isEscalated: action === 'escalate' };
 }
 
 /** The decision as a closing entry says it: without content, without spans. */
@@ -181,6 +220,7 @@ async function screenAndCount(request: ScreeningRequest, plan: ScreeningPlan, no
   const context = screeningContext(request, now);
   const screened = await plan.screen(content === '' ? [] : [segment], direction, context, signal, 'tell');
   const decision = plan.decide(screened, direction, context);
+  const hold = holdOf(decision);
   const results = screened.segments.flatMap(({ results: own, unsupported = [] }) => [...own, ...unsupported]);
   const edits = decision.action === 'redact' && !isMedia(segment) ? plan.edits(results, decision, segment) : undefined;
   const modified = decision.action === 'replace' ? decision.rule?.message ?? plan.policy.message ?? '' : edits && applyEdits(content, edits);
@@ -189,6 +229,7 @@ async function screenAndCount(request: ScreeningRequest, plan: ScreeningPlan, no
     request_id: request.request_id,
     action: decision.action,
     triggered_rules: decision.triggered_rules,
+    ...(hold === undefined ? {} : { hold: { for_ms: hold.forMs, then: hold.then } }),
     classifier_results: results,
     ...(modified === undefined ? {} : { modified_content: modified }),
     decision_latency_ms: screened.latencyMs,

@@ -258,7 +258,8 @@ function withoutSecret<T extends { readonly sha256: string }>({ sha256: _, ...ro
   return row;
 }
 
-async function addPending(query: SqlQuery, pending: PendingChange | undefined): Promise<void> {
+/** With what it tells of, in one transaction. */
+export async function addPending(query: SqlQuery, pending: PendingChange | undefined): Promise<void> {
   if (pending !== undefined) await query('insert into admin_changes (change_id, record, created_at) values ($1, $2, $3)', pending.change_id, pending.record, pending.created_at);
 }
 

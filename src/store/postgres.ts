@@ -1,5 +1,5 @@
 /**
- * The shared store: Postgres, and the only importer of `pg`. It connects when it is first asked, and again whenever it
+ * The shared store: Postgres, and with `postgres-messages` the only importer of `pg`. It connects when it is first asked, and again whenever it
  * is asked after a failure, so that a start does not depend on it. INVARIANT: every call ends within `TIMEOUT_MS`, twice
  * that where it had to connect. Migrations run once, whichever process comes first.
  */
@@ -8,7 +8,8 @@ import { WeirError } from '../contract/errors.ts';
 import type { PolicyRevision } from '../contract/policy.ts';
 import { MIGRATIONS_TABLE, pendingMigrations } from './migrations.ts';
 import type { HistoryPage, PolicyPut, PolicyStore, PutReply, RevisionSummary } from './policies.ts';
-import type { SqlQuery, SqlValue, StoreDatabase } from './sql.ts';
+import { listenTo } from './postgres-messages.ts';
+import type { DatabaseMessages, SqlQuery, SqlValue, StoreDatabase } from './sql.ts';
 
 const TIMEOUT_MS = 2_000;
 const CONNECTIONS_MAX = 4;
@@ -70,11 +71,13 @@ export class PostgresPolicyStore implements PolicyStore {
 
 /** Statements over a pool of connections, for all ports. */
 export class PostgresDatabase implements StoreDatabase {
+  readonly messages: DatabaseMessages;
   readonly #pool: Pool;
   #migrated: Promise<void> | undefined;
 
   constructor(url: string) {
     this.#pool = new Pool({ connectionString: url, max: CONNECTIONS_MAX, connectionTimeoutMillis: TIMEOUT_MS, query_timeout: TIMEOUT_MS, statement_timeout: TIMEOUT_MS, application_name: 'weir', allowExitOnIdle: true });
+    this.messages = { say: async (channel, text) => void (await this.query('select pg_notify($1, $2)', channel, text)), listen: (channel, onMessage) => listenTo(url, channel, onMessage) };
     this.#pool.on('error', () => {}); // an idle connection ended; the next call opens another
   }
 

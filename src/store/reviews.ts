@@ -3,16 +3,22 @@
  *
  * Guarantees: a request and direction is in the queue once; a claim is one person's until it runs out or is given back,
  * and whoever lost one cannot decide by it (fence); a person decides an item once, whatever its rounds; an item ends once
- * in each round, as the caller's `standingOf` says; a wait for a person comes to one outcome. Rejects with
+ * in each round, as the caller's `standingOf` says; a verdict ends a wait for a person only while it lasts. Rejects with
  * WeirError store_unavailable when the store does not answer; a change may have been made then. The store has no clock:
  * times are ISO 8601 in UTC, which compare as text.
  */
+import { hash } from 'node:crypto';
 import { RESOLUTIONS, type Resolution, type ReviewItem, type ReviewStatus, type Verdict } from '../contract/review.ts';
 import { SEVERITIES, type Severity } from '../contract/screening.ts';
+import { subjectsOf, type Subject } from '../contract/wellness.ts';
 import { endPages, insertPages, type NewPage } from './pages.ts';
+import { noteResolved } from './review-notices.ts';
+import { insertSubjects } from './wellness.ts';
 import { isTaken, type SqlQuery, type SqlValue, type StoreDatabase } from './sql.ts';
+import { Where } from './where.ts';
 
-export type NewReviewItem = Omit<ReviewItem, 'status' | 'round' | 'reviewer_id' | 'claimed_until' | 'resolution' | 'resolved_at' | 'hold_outcome'>;
+type Drawn = 'near_rules' | 'inclusion_probability';
+export type NewReviewItem = Omit<ReviewItem, Drawn | 'batched' | 'status' | 'round' | 'reviewer_id' | 'claimed_until' | 'resolution' | 'resolved_at' | 'hold_outcome'> & Partial<Pick<ReviewItem, Drawn>>;
 
 /** An item that is its reviewer's until `item.claimed_until`. */
 export interface Claim {
@@ -24,10 +30,12 @@ export interface Reviewer {
   readonly id: string;
   /** Undefined: all. */
   readonly tenants?: readonly string[] | undefined;
+  /** What they are not offered. */
+  readonly avoids?: readonly Subject[];
 }
 
-/** Where an item stands after the verdicts of its round: it has ended, or needs another. */
-export type StandingOf = (doubleBlind: boolean, verdicts: readonly Pick<Verdict, 'resolution'>[]) => { readonly resolution?: Resolution };
+/** Where an item stands after the verdicts of its round: it has ended, or needs another; and what waits for it may go on, or may not. */
+export type StandingOf = (doubleBlind: boolean, verdicts: readonly Pick<Verdict, 'resolution'>[]) => { readonly resolution?: Resolution; readonly release?: Resolution };
 
 /** `stale`: the claim is somebody else's by now, or nobody's. `decided`: this person has decided it before. */
 export type Refusal = 'stale' | 'decided' | 'none';
@@ -37,6 +45,8 @@ export interface QueueQuestion {
   readonly severity?: Severity;
   readonly tenants?: readonly string[] | undefined;
   readonly limit: number;
+  /** Only those for which a request waits at this time, the most pressing first. */
+  readonly holdingAt?: string;
   /** Only older ones: `created_at` and `review_id` of the last that was seen. */
   readonly before?: readonly [createdAt: string, reviewId: string];
 }
@@ -48,6 +58,8 @@ export interface ReviewStore {
   itemOf(requestId: string, direction: string): Promise<ReviewItem | undefined>;
   /** Newest first. */
   items(question: QueueQuestion): Promise<readonly ReviewItem[]>;
+  /** Those that nobody has decided and that one look tells alike, itself among them; the most urgent first. */
+  alike(reviewId: string, limit: number): Promise<readonly ReviewItem[]>;
   /** The most urgent that this person has not decided and nobody has. Undefined where there is none. */
   claimNext(reviewer: Reviewer, now: string, until: string): Promise<Claim | undefined>;
   claim(reviewId: string, reviewer: Reviewer, now: string, until: string): Promise<Claim | Refusal>;
@@ -61,13 +73,14 @@ export interface ReviewStore {
   verdictsSince(time: string, limit: number): Promise<readonly Verdict[]>;
   /** Another round, decided by others than before. False where it is not resolved. */
   reopen(reviewId: string, dueAt: string): Promise<boolean>;
-  /** What a wait came to: `outcome`, unless it came to something before. Undefined where there is no such item. */
-  settleHold(reviewId: string, outcome: NonNullable<ReviewItem['hold_outcome']>): Promise<ReviewItem['hold_outcome'] | undefined>;
   /** How many wait, by severity. */
   depth(): Promise<Readonly<Record<Severity, number>>>;
 }
 
-const COLUMNS = 'review_id, request_id, tenant_id, direction, origin, severity, policy, triggered_rules, classifier_results, action, status, double_blind, round, fence, reviewer_id, claimed_until, resolution, resolved_at, created_at, due_at, hold_until, hold_outcome';
+const COLUMNS = 'review_id, request_id, tenant_id, direction, origin, severity, policy, triggered_rules, near_rules, inclusion_probability, batched, classifier_results, action, status, double_blind, round, fence, reviewer_id, claimed_until, resolution, resolved_at, created_at, due_at, hold_until, hold_then, hold_outcome';
+const OPEN = ['pending', 'in_review'] as const satisfies readonly ReviewStatus[];
+/** Each count is one stretch of an index: a fifth of what grouping them costs, and a long queue is counted while exchanges wait. */
+const DEPTH = `select ${SEVERITIES.flatMap((severity) => OPEN.map((status) => `(select count(*) from review_items where status = '${status}' and severity = '${severity}') as ${severity}_${status}`)).join(', ')}`;
 /** How often another item is tried where somebody else was quicker. */
 const TRIES = 20;
 
@@ -96,25 +109,27 @@ export class SqlReviewStore implements ReviewStore {
     return (await this.#database.query<Row>(`select ${COLUMNS} from review_items where request_id = $1 and direction = $2`, requestId, direction)).map(readItem)[0];
   }
 
-  async items({ statuses, severity, tenants, limit, before }: QueueQuestion): Promise<readonly ReviewItem[]> {
+  async items({ statuses, severity, tenants, holdingAt, limit, before }: QueueQuestion): Promise<readonly ReviewItem[]> {
     const where = new Where();
     if (statuses !== undefined) where.among('status', statuses);
     if (severity !== undefined) where.among('severity', [severity]);
     if (tenants !== undefined) where.among('tenant_id', tenants);
+    if (holdingAt !== undefined) where.add((next) => `hold_until > ${next(holdingAt)} and hold_outcome is null`);
     if (before !== undefined) where.add((next) => `(created_at, review_id) < (${next(before[0])}, ${next(before[1])})`);
-    return (await this.#database.query<Row>(`select ${COLUMNS} from review_items ${where.text} order by created_at desc, review_id desc limit ${Math.trunc(limit)}`, ...where.values)).map(readItem);
+    return (await this.#database.query<Row>(`select ${COLUMNS} from review_items ${where.text} order by ${holdingAt === undefined ? 'created_at desc, review_id desc' : 'hold_until, review_id'} limit ${Math.trunc(limit)}`, ...where.values)).map(readItem);
+  }
+
+  async alike(reviewId: string, limit: number): Promise<readonly ReviewItem[]> {
+    const [own] = await this.#database.query<{ readonly alike: string }>('select alike from review_items where review_id = $1', reviewId);
+    if (own === undefined) return [];
+    // Items of before there were marks are alike to none.
+    const [column, value] = own.alike === '' ? ['review_id', reviewId] : ['alike', own.alike];
+    return (await this.#database.query<Row>(`select ${COLUMNS} from review_items where ${column} = $1 and status in ('pending', 'in_review') order by severity_rank desc, due_at, review_id limit ${Math.trunc(limit)}`, value)).map(readItem);
   }
 
   async claimNext(reviewer: Reviewer, now: string, until: string): Promise<Claim | undefined> {
     await this.#database.query(`update review_items set status = 'pending', claimed_until = null where status = 'in_review' and claimed_until < $1`, now);
-    const { sql, values } = nextStatement(reviewer);
-    for (let tried = 0; tried < TRIES; tried++) {
-      const [candidate] = await this.#database.query<Row>(sql, ...values);
-      if (candidate === undefined) return undefined;
-      const claim = await this.#take(candidate, reviewer.id, until);
-      if (claim !== undefined) return claim;
-    }
-    return undefined;
+    return (await this.#takeFirst(nextStatement(reviewer, now), reviewer, until)) ?? this.#takeFirst(nextStatement(reviewer), reviewer, until);
   }
 
   async claim(reviewId: string, reviewer: Reviewer, now: string, until: string): Promise<Claim | Refusal> {
@@ -142,8 +157,7 @@ export class SqlReviewStore implements ReviewStore {
         if (held === undefined) return 'stale';
         const { round, double_blind: doubleBlind } = readItem(held);
         await query('insert into review_verdicts (review_id, round, reviewer_id, resolution, categories, notes, created_at) values ($1, $2, $3, $4, $5, $6, $7)', reviewId, round, reviewer_id, resolution, JSON.stringify(categories), notes, created_at);
-        const { resolution: end } = standingOf(doubleBlind, await verdictsOf(query, reviewId, round));
-        return afterVerdict(query, reviewId, end, created_at);
+        return afterVerdict(query, reviewId, standingOf(doubleBlind, await verdictsOf(query, reviewId, round)), created_at);
       });
     } catch (error) {
       if (isTaken(error)) return 'decided';
@@ -160,21 +174,35 @@ export class SqlReviewStore implements ReviewStore {
   }
 
   async reopen(reviewId: string, dueAt: string): Promise<boolean> {
-    return (await this.#database.query(
-      `update review_items set status = 'pending', origin = 'appeal', round = round + 1, fence = fence + 1, reviewer_id = null, claimed_until = null, resolution = null, resolved_at = null, due_at = $2 where review_id = $1 and status = 'resolved' returning review_id`,
-      reviewId, dueAt,
-    )).length === 1;
-  }
-
-  async settleHold(reviewId: string, outcome: NonNullable<ReviewItem['hold_outcome']>): Promise<ReviewItem['hold_outcome'] | undefined> {
-    await this.#database.query('update review_items set hold_outcome = $2 where review_id = $1 and hold_until is not null and hold_outcome is null', reviewId, outcome);
-    return (await this.item(reviewId))?.hold_outcome;
+    return reopenItem(this.#database.query, reviewId, dueAt);
   }
 
   async depth(): Promise<Readonly<Record<Severity, number>>> {
-    const rows = await this.#database.query<{ readonly severity: Severity; readonly waiting: SqlValue }>(`select severity, count(*) as waiting from review_items where status in ('pending', 'in_review') group by severity`);
-    const of = (severity: Severity): number => Number(rows.find((row) => row.severity === severity)?.waiting ?? 0);
+    const [row] = await this.#database.query<Readonly<Record<string, SqlValue>>>(DEPTH);
+    const of = (severity: Severity): number => OPEN.reduce((sum, status) => sum + Number(row![`${severity}_${status}`]), 0);
     return { low: of('low'), medium: of('medium'), high: of('high'), critical: of('critical') };
+  }
+
+  async #takeFirst({ sql, values }: ReturnType<typeof nextStatement>, reviewer: Reviewer, until: string): Promise<Claim | undefined> {
+    for (let tried = 0; tried < TRIES;) {
+      const [candidate] = await this.#database.query<Row>(sql, ...values);
+      if (candidate === undefined) return undefined;
+      if (await this.#isAvoided(candidate, reviewer)) continue;
+      tried += 1;
+      const claim = await this.#take(candidate, reviewer.id, until);
+      if (claim !== undefined) return claim;
+    }
+    return undefined;
+  }
+
+  /** An item that was stored before its subjects were: they are from here on, so it does not come again. */
+  async #isAvoided(row: Row, { avoids = [] }: Reviewer): Promise<boolean> {
+    if (avoids.length === 0) return false;
+    const { review_id: reviewId, classifier_results: results } = readItem(row);
+    const subjects = subjectsOf(results);
+    if (!subjects.some((subject) => avoids.includes(subject))) return false;
+    await insertSubjects(this.#database.query, reviewId, subjects);
+    return true;
   }
 
   async #take(row: Row, reviewerId: string, until: string): Promise<Claim | undefined> {
@@ -186,60 +214,66 @@ export class SqlReviewStore implements ReviewStore {
   }
 }
 
-/** The most urgent that waits and this person has not decided; in the order of an index, however long the queue is. */
-export function nextStatement({ id, tenants }: Reviewer): { readonly sql: string; readonly values: readonly SqlValue[] } {
+/**
+ * The most urgent that waits and this person has not decided; in the order of an index, however long the queue is.
+ * `holdingAt`: among those for which a request waits then.
+ */
+export function nextStatement({ id, tenants, avoids = [] }: Reviewer, holdingAt?: string): { readonly sql: string; readonly values: readonly SqlValue[] } {
   const where = new Where();
-  where.among('status', ['pending']);
+  // Few wait at a time: along the index of those, which SQLite does not take while another could tell the status.
+  if (holdingAt === undefined) where.among('status', ['pending']);
+  else where.add((next) => `(status || '') = ${next('pending')}`);
   where.add((next) => `not exists (select 1 from review_verdicts v where v.review_id = review_items.review_id and v.reviewer_id = ${next(id)})`);
+  if (avoids.length > 0) where.add((next) => `not exists (select 1 from review_subjects s where s.review_id = review_items.review_id and s.subject in (${avoids.map(next).join(', ')}))`);
   if (tenants !== undefined) where.among('tenant_id', tenants);
-  return { sql: `select ${COLUMNS} from review_items ${where.text} order by severity_rank desc, due_at, review_id limit 1`, values: where.values };
+  if (holdingAt !== undefined) where.add((next) => `hold_until > ${next(holdingAt)} and hold_until is not null and hold_outcome is null`);
+  return { sql: `select ${COLUMNS} from review_items ${where.text} order by ${holdingAt === undefined ? 'severity_rank desc, due_at' : 'hold_until'}, review_id limit 1`, values: where.values };
 }
 
-async function insertItem(query: SqlQuery, item: NewReviewItem): Promise<boolean> {
+/** False where it is not resolved. What is objected to is looked at by itself. */
+export async function reopenItem(query: SqlQuery, reviewId: string, dueAt: string): Promise<boolean> {
+  return (await query(`update review_items set status = 'pending', origin = 'appeal', round = round + 1, fence = fence + 1, reviewer_id = null, claimed_until = null, prior_resolution = resolution, alike = '', resolution = null, resolved_at = null, overdue_at = null, due_at = $2 where review_id = $1 and status = 'resolved' returning review_id`, reviewId, dueAt)).length === 1;
+}
+
+export async function insertItem(query: SqlQuery, item: NewReviewItem): Promise<boolean> {
   const rows = await query(
-    `insert into review_items (review_id, request_id, tenant_id, direction, origin, severity, severity_rank, policy, triggered_rules, classifier_results, action, status, double_blind, round, fence, created_at, due_at, hold_until)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'pending', $12, 1, 0, $13, $14, $15) on conflict do nothing returning review_id`,
+    `insert into review_items (review_id, request_id, tenant_id, direction, origin, severity, severity_rank, policy, triggered_rules, classifier_results, action, status, double_blind, round, fence, created_at, due_at, hold_until, near_rules, inclusion_probability, alike, hold_then)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'pending', $12, 1, 0, $13, $14, $15, $16, $17, $18, $19) on conflict do nothing returning review_id`,
     item.review_id, item.request_id, item.tenant_id, item.direction, item.origin, item.severity, SEVERITIES.indexOf(item.severity), item.policy,
     JSON.stringify(item.triggered_rules), JSON.stringify(item.classifier_results), item.action, item.double_blind ? 1 : 0, item.created_at, item.due_at, item.hold_until,
+    JSON.stringify(item.near_rules ?? []), item.inclusion_probability ?? null, item.origin === 'appeal' ? '' : alikeOf(item), item.hold_then,
   );
-  return rows.length === 1;
+  if (rows.length === 0) return false;
+  await insertSubjects(query, item.review_id, subjectsOf(item.classifier_results));
+  return true;
 }
 
-async function afterVerdict(query: SqlQuery, reviewId: string, resolution: Resolution | undefined, at: string): Promise<ReviewItem> {
+/** The same for items that one look tells alike: of one tenant, for the same rules, as severe, and here for the same reason. */
+export function alikeOf({ tenant_id, direction, origin, severity, triggered_rules, near_rules = [] }: Pick<NewReviewItem, 'tenant_id' | 'direction' | 'origin' | 'severity' | 'triggered_rules' | 'near_rules'>): string {
+  return hash('sha256', JSON.stringify([tenant_id, direction, origin, severity, [...triggered_rules].sort(), [...near_rules].sort()]), 'base64url');
+}
+
+/** A verdict is the outcome of a wait that lasts; of one that is over it says that it was too late. */
+const RELEASED = `hold_outcome = case when hold_until is null or hold_outcome is not null then hold_outcome when hold_until <= $2 then 'timeout' else cast($3 as text) end`;
+
+async function afterVerdict(query: SqlQuery, reviewId: string, { resolution, release }: ReturnType<StandingOf>, at: string): Promise<ReviewItem> {
   if (resolution !== undefined) await endPages(query, reviewId, at);
   const rows = resolution !== undefined
-    ? await query<Row>(`update review_items set status = 'resolved', resolution = $2, resolved_at = $3, claimed_until = null, hold_outcome = case when hold_until is not null and hold_outcome is null then $2 else hold_outcome end where review_id = $1 returning ${COLUMNS}`, reviewId, resolution, at)
-    : await query<Row>(`update review_items set status = 'pending', reviewer_id = null, claimed_until = null where review_id = $1 returning ${COLUMNS}`, reviewId);
-  return readItem(rows[0]!);
+    ? await query<Row>(`update review_items set status = 'resolved', resolution = $4, resolved_at = $2, claimed_until = null, ${RELEASED} where review_id = $1 returning ${COLUMNS}`, reviewId, at, release ?? null, resolution)
+    : await query<Row>(`update review_items set status = 'pending', reviewer_id = null, claimed_until = null, ${RELEASED} where review_id = $1 returning ${COLUMNS}`, reviewId, at, release ?? null);
+  const item = readItem(rows[0]!);
+  if (resolution !== undefined) await noteResolved(query, item, at);
+  return item;
 }
 
 async function verdictsOf(query: SqlQuery, reviewId: string, round: number): Promise<readonly { readonly resolution: Resolution }[]> {
   return query<{ readonly resolution: Resolution }>('select resolution from review_verdicts where review_id = $1 and round = $2 order by created_at, reviewer_id', reviewId, round);
 }
 
-/** Conditions that all hold, with their values in order. */
-class Where {
-  readonly values: SqlValue[] = [];
-  readonly #parts: string[] = [];
-
-  get text(): string {
-    return this.#parts.length === 0 ? '' : `where ${this.#parts.join(' and ')}`;
-  }
-
-  add(write: (next: (value: SqlValue) => string) => string): void {
-    this.#parts.push(write((value) => `$${this.values.push(value)}`));
-  }
-
-  /** False where there are none. */
-  among(column: string, values: readonly string[]): void {
-    this.add((next) => (values.length === 0 ? '1 = 0' : values.length === 1 ? `${column} = ${next(values[0]!)}` : `${column} in (${values.map(next).join(', ')})`));
-  }
-}
-
 /** Whose claim ran out is nobody's reviewer, though it may still decide while nobody else has come. */
 function readItem({ fence: _, ...row }: Row): ReviewItem {
   return {
-    ...row, reviewer_id: row.status === 'pending' ? null : row.reviewer_id, triggered_rules: JSON.parse(String(row.triggered_rules)), classifier_results: JSON.parse(String(row.classifier_results)), double_blind: Number(row.double_blind) === 1, round: Number(row.round),
+    ...row, reviewer_id: row.status === 'pending' ? null : row.reviewer_id, triggered_rules: JSON.parse(String(row.triggered_rules)), near_rules: JSON.parse(String(row.near_rules)), batched: Number(row.batched), classifier_results: JSON.parse(String(row.classifier_results)), double_blind: Number(row.double_blind) === 1, round: Number(row.round),
   } as ReviewItem;
 }
 

@@ -5,7 +5,7 @@
  */
 import { mkdirSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { backup, DatabaseSync, type SQLOutputValue } from 'node:sqlite';
+import { backup, DatabaseSync, type SQLOutputValue, type StatementSync } from 'node:sqlite';
 import { WeirError } from '../contract/errors.ts';
 import type { PolicyRevision } from '../contract/policy.ts';
 import { MIGRATIONS_TABLE, pendingMigrations } from './migrations.ts';
@@ -13,6 +13,8 @@ import type { HistoryPage, PolicyPut, PolicyStore, PutReply, RevisionSummary } f
 import type { SqlQuery, SqlValue, StoreDatabase } from './sql.ts';
 
 const BUSY_MS = 2_000;
+/** Statements that are kept compiled. */
+const STATEMENTS_MAX = 100;
 
 type Row = Record<string, SQLOutputValue>;
 
@@ -26,9 +28,11 @@ export function openSqlite(file: string): SqlitePolicyStore {
   return new SqlitePolicyStore(openFile(file), turnsOf(file));
 }
 
-/** The same file as statements, for the other ports. */
-export function openSqliteDatabase(file: string): StoreDatabase {
-  return new SqliteDatabase(openFile(file), turnsOf(file));
+/** The same file as statements, for the other ports. With `madeAgain` the newest changes may be lost with the machine's power: what is there can be made again. */
+export function openSqliteDatabase(file: string, { madeAgain = false }: { readonly madeAgain?: boolean } = {}): StoreDatabase {
+  const database = openFile(file);
+  if (madeAgain) database.exec('pragma synchronous = normal; pragma cache_size = -32768');
+  return new SqliteDatabase(database, turnsOf(file));
 }
 
 /**
@@ -180,6 +184,8 @@ function summaryOf({ retired, ...row }: Row): RevisionSummary {
 class SqliteDatabase implements StoreDatabase {
   readonly #database: DatabaseSync;
   readonly #turns: Turns;
+  /** By their text; the one that was asked last stands last. */
+  readonly #statements = new Map<string, StatementSync>();
 
   constructor(database: DatabaseSync, turns: Turns) {
     this.#database = database;
@@ -208,9 +214,18 @@ class SqliteDatabase implements StoreDatabase {
 
   #run(sql: string, values: readonly SqlValue[]): never[] {
     try {
-      return this.#database.prepare(sql.replaceAll(/\$(\d+)/g, '?$1')).all(...values) as never[];
+      return this.#prepared(sql).all(...values) as never[];
     } catch (error) {
       throw new WeirError('store_unavailable', 'the SQLite store failed', { cause: error });
     }
+  }
+
+  /** Compiled once, while it is among the `STATEMENTS_MAX` that were asked last. */
+  #prepared(sql: string): StatementSync {
+    const known = this.#statements.get(sql) ?? this.#database.prepare(sql.replaceAll(/\$(\d+)/g, '?$1'));
+    this.#statements.delete(sql);
+    this.#statements.set(sql, known);
+    if (this.#statements.size > STATEMENTS_MAX) this.#statements.delete(this.#statements.keys().next().value!);
+    return known;
   }
 }

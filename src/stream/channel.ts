@@ -7,14 +7,18 @@
  * rewritten so that the JSON stays valid.
  */
 import { Scan, type Component } from '../match/scan.ts';
+import type { Release } from '../contract/hold.ts';
 import type { PatternSet } from '../match/compiled.ts';
 import type { TextEdit } from '../text/edits.ts';
 import { JsonText } from '../text/json-text.ts';
 import { Pieces } from '../text/pieces.ts';
 import type { Gate, ScoredWindow } from './gate.ts';
 
-/** What to do about matches that belong together. Edits are in offsets of the scanned text. */
-export type Ruling = { readonly blocked: true } | { readonly blocked: false; readonly edits: readonly TextEdit[] };
+/** Edits are in offsets of the scanned text. */
+export type SettledRuling = { readonly blocked: true } | { readonly blocked: false; readonly edits: readonly TextEdit[] };
+
+/** What to do about matches that belong together; with `after` nothing, until `release` says which of these. */
+export type Ruling = SettledRuling | { readonly after: Readonly<Record<Release, SettledRuling>> };
 
 /** Judges a component; `text` is its text, or undefined when it is too long to be kept. */
 export type Judge = (component: Component, text: string | undefined) => Ruling;
@@ -51,9 +55,26 @@ export interface Channel {
   readonly scoresDue: boolean;
   /** No scores are wanted any more. */
   abandon(): void;
+  /** A ruling waits for a person: nothing from its place on leaves, and nothing after it is judged. */
+  readonly held: boolean;
+  /** The wait is over, where it is `held`; `settle` goes on with what came to be. */
+  release(release: Release): void;
 }
 
 const NO_EDITS: TextEdit[] = [];
+
+interface Unjudged {
+  readonly component: Component;
+  readonly text: string | undefined;
+}
+
+interface HeldPlace {
+  readonly after: Readonly<Record<Release, SettledRuling>>;
+  readonly start: number;
+  /** Nothing from here on leaves. */
+  readonly from: number;
+  release?: Release;
+}
 
 abstract class ScanningChannel {
   protected readonly scan: Scan;
@@ -64,6 +85,9 @@ abstract class ScanningChannel {
   #pending: Component[] = [];
   #edits: TextEdit[] = NO_EDITS;
   #replaced = 0;
+  /** Where no gate holds them: components that are to be judged when what is held before them is let go, with their texts. */
+  readonly #unjudged: Unjudged[] = [];
+  #held: HeldPlace | undefined;
   /** Where the match begins that the policy blocked, or -1. */
   #blockedAt = -1;
 
@@ -73,7 +97,15 @@ abstract class ScanningChannel {
   }
 
   get scoresDue(): boolean {
-    return this.#options.gate?.waiting === true;
+    return this.#options.gate?.waiting === true || this.held;
+  }
+
+  get held(): boolean {
+    return this.#held !== undefined;
+  }
+
+  release(release: Release): void {
+    (this.#held as HeldPlace).release = release;
   }
 
   abandon(): void {
@@ -98,7 +130,7 @@ abstract class ScanningChannel {
   protected get decided(): number {
     if (this.#blockedAt >= 0) return this.#blockedAt;
     const { gate } = this.#options;
-    return gate === undefined ? this.scan.boundary : Math.min(this.scan.boundary, gate.reach, this.#pending.find(({ holds }) => holds)?.start ?? Infinity);
+    return Math.min(this.#held?.from ?? Infinity, gate === undefined ? this.scan.boundary : Math.min(this.scan.boundary, gate.reach, this.#pending.find(({ holds }) => holds)?.start ?? Infinity));
   }
 
   protected get allowed(): boolean {
@@ -115,20 +147,49 @@ abstract class ScanningChannel {
     const { gate, judge, set } = this.#options;
     // A component too long to be held is replaced by its label alone, however it was cut.
     const kept = ({ continued, start, end }: Component): string | undefined => (continued || end - start > set.holdChars ? undefined : textOf(start, end));
-    if (gate === undefined || gate.reach === Infinity) {
-      for (const component of this.scan.take()) if (!this.#rule(judge(component, kept(component)), component.start, place)) return false;
-      if (gate === undefined) return true;
-    } else this.#pending.push(...this.scan.take());
-    for (let scored = gate.take(this.scan.boundary); scored !== undefined; scored = gate.take(this.scan.boundary)) {
+    const isFree = gate === undefined || gate.reach === Infinity;
+    for (const component of this.scan.take()) {
+      if (isFree) this.#unjudged.push({ component, text: kept(component) });
+      else this.#pending.push(component);
+    }
+    if (this.#held !== undefined && !this.#letGo(this.#held, place)) return false;
+    for (let next = this.#next(); next !== undefined; next = this.#next()) {
+      if (!this.#rule(judge(next.component, next.text), next.component.start, next.component.start, place)) return false;
+    }
+    for (let scored = this.#nextScored(gate); scored !== undefined; scored = this.#nextScored(gate)) {
       const { window } = scored;
       const inside = this.#pending.filter((component) => component.end <= window.end);
       this.#pending.splice(0, inside.length);
-      if (!this.#rule(this.#options.judgeWindow!(scored, inside, kept), window.start, place)) return false;
+      // A match that ends in the window may begin before it.
+      const start = inside.reduce((least, component) => (component.holds ? Math.min(least, component.start) : least), window.start);
+      // Where text does not wait for its scores, it has left up to here.
+      if (!this.#rule(this.#options.judgeWindow!(scored, inside, kept), start, isFree ? this.scan.boundary : start, place)) return false;
     }
     return true;
   }
 
-  #rule(ruling: Ruling, start: number, place: (edit: TextEdit) => TextEdit): boolean {
+  /** What is judged after something that is held waits behind it. */
+  #next(): Unjudged | undefined {
+    return this.#held === undefined ? this.#unjudged.shift() : undefined;
+  }
+
+  #nextScored(gate: Gate | undefined): ScoredWindow | undefined {
+    return this.#held === undefined ? gate?.take(this.scan.boundary) : undefined;
+  }
+
+  /** False where it was let go to be blocked. */
+  #letGo({ after, start, release }: HeldPlace, place: (edit: TextEdit) => TextEdit): boolean {
+    if (release === undefined) return true;
+    this.#held = undefined;
+    return this.#rule(after[release], start, start, place);
+  }
+
+  /** `from`: where it holds text back, should it be held. */
+  #rule(ruling: Ruling, start: number, from: number, place: (edit: TextEdit) => TextEdit): boolean {
+    if ('after' in ruling) {
+      this.#held = { after: ruling.after, start, from };
+      return true;
+    }
     if (ruling.blocked) {
       this.#blockedAt = start;
       return false;

@@ -12,7 +12,7 @@ import { WeirError } from '../contract/errors.ts';
 import type { Treatment } from '../contract/screening.ts';
 import { spliceText } from '../dialect/json.ts';
 import type { OpaqueLeaf, SocketReader, SocketReading } from '../dialect/socket.ts';
-import type { OutputPlan } from '../screen/output.ts';
+import { unheld, type OutputPlan } from '../screen/output.ts';
 import type { GuardSummary } from './guard.ts';
 import { EventQueue } from './queue.ts';
 import { Tally } from './tally.ts';
@@ -161,8 +161,9 @@ class SocketGuard implements FrameGuard {
   }
 
   #pass(raw: Buffer, json: string, event: unknown, reading: SocketReading): void {
-    const { plan: { initial }, bytesMax } = this.#options;
+    const { plan, bytesMax } = this.#options;
     const { scope } = reading;
+    const initial = unheld(plan.initial); // on a connection of many answers none waits
     if ((initial.action === 'block' || initial.action === 'replace') && (reading.pieces.length > 0 || reading.answer === 'begins')) return this.#cutScope(scope);
     if (!this.#admits(reading)) return this.#cutScope(scope);
     const refused = reading.opaque.filter((leaf) => this.#treatmentOf(leaf) === 'refuse');

@@ -10,11 +10,12 @@ import { isUtf8 } from 'node:buffer';
 import type { AnswerWitness } from '../contract/content.ts';
 import type { DecisionRecord, OpaqueKind, OpaquePart } from '../contract/exchange.ts';
 import { WeirError } from '../contract/errors.ts';
+import type { Release } from '../contract/hold.ts';
 import type { PolicyDecision } from '../contract/policy.ts';
 import type { Treatment } from '../contract/screening.ts';
 import type { Dialect, EventReading, RequestReading, ResponseReader } from '../dialect/dialect.ts';
 import { opaqueFinder, type OpaqueFinder } from '../dialect/walk.ts';
-import type { OutputPlan } from '../screen/output.ts';
+import { unheld, type OutputPlan } from '../screen/output.ts';
 import { mended } from './mend.ts';
 import { EventQueue } from './queue.ts';
 import { SseFramer, type Frame } from './sse.ts';
@@ -23,6 +24,8 @@ import { Tally } from './tally.ts';
 export interface GuardLimits {
   readonly eventBytesMax: number;
   readonly responseBytesMax: number;
+  /** Bytes that may be there while a person is waited for, before no more is wanted; default: the limit of the answer. */
+  readonly waitingBytesMax?: number;
 }
 
 export interface GuardOptions {
@@ -38,6 +41,10 @@ export interface GuardOptions {
   readonly opaque?: Readonly<Partial<Record<OpaqueKind, Treatment>>>;
   /** Hears the texts, where they are kept. */
   readonly witness?: AnswerWitness | undefined;
+  /** Waits for a person, once; resolves to undefined where nobody wants to know any more. Absent: a rule's `then` is taken at once. */
+  readonly hold?: (decision: PolicyDecision) => Promise<Release | undefined>;
+  /** No more is to be fed (true), until it may be again. What is fed all the same is taken. */
+  readonly onPressure?: (blocked: boolean) => void;
   /** Bytes for the client, in order; called from within `feed` and `end`, and later when scores arrive. */
   readonly onBytes: (bytes: Buffer) => void;
   /**
@@ -99,6 +106,7 @@ class AnswerGuard implements Guard {
   #done = false;
   /** All of the answer was read, to its end. */
   #whole = false;
+  #pressed = false;
 
   constructor(options: GuardOptions) {
     this.#options = options;
@@ -117,6 +125,7 @@ class AnswerGuard implements Guard {
         this.#out.push(bytes);
       },
       onScores: (_key, allowed) => this.#onScores(allowed),
+      hold: options.hold,
     });
   }
 
@@ -127,6 +136,7 @@ class AnswerGuard implements Guard {
     else if (this.#form === 'media') this.#passMedia(chunk);
     else this.#feedBody(chunk);
     this.#giveOut();
+    this.#press();
   }
 
   end(): void {
@@ -145,6 +155,15 @@ class AnswerGuard implements Guard {
       this.#finishIfDone();
     }
     this.#giveOut();
+    this.#press();
+  }
+
+  #press(): void {
+    const { limits: { waitingBytesMax = Infinity }, onPressure } = this.#options;
+    const pressed = !this.#done && this.#queue.waits && this.#queue.bytes >= waitingBytesMax;
+    if (pressed === this.#pressed) return;
+    this.#pressed = pressed;
+    onPressure?.(pressed);
   }
 
   #finishIfDone(): void {
@@ -200,8 +219,8 @@ class AnswerGuard implements Guard {
 
   /** A rule that needs no text (on context alone, or the default action) decides before any text leaves. */
   #blockedAtOnce(): boolean {
-    const { action } = this.#options.plan.initial;
-    if ((action !== 'block' && action !== 'replace') || this.#form !== 'events') return false;
+    const { initial } = this.#options.plan;
+    if (this.#form !== 'events' || (initial.action !== 'block' && initial.action !== 'replace' && this.#queue.holdWhole(initial))) return false;
     this.#block();
     return true;
   }
@@ -284,7 +303,7 @@ class AnswerGuard implements Guard {
     const { action } = this.#options.plan.initial;
     const whole = { pieces: reading.pieces.map((piece) => ({ ...piece, whole: piece.gap === undefined })), closes: [''] };
     const arrived = { raw, frame: undefined, json: event === undefined ? '' : json, text: inText && json, event, scope: '' };
-    if (action === 'block' || action === 'replace' || !this.#admits(event, json) || !this.#queue.enqueue(arrived, whole)) this.#block();
+    if (action === 'block' || action === 'replace' || !this.#admits(event, json) || !this.#queue.enqueue(arrived, whole) || !this.#queue.holdWhole(this.#options.plan.initial)) this.#block();
     else this.#queue.drain();
   }
 
@@ -292,7 +311,7 @@ class AnswerGuard implements Guard {
 
   #beginMedia(kind: OpaqueKind, chunk: Buffer): void {
     this.#form = 'media';
-    const { action } = this.#options.plan.initial;
+    const { action } = unheld(this.#options.plan.initial); // it leaves as it comes
     if (!this.#admitsPart({ carrier: 'body', kind }, kind) || action === 'block' || action === 'replace') this.#block();
     else this.#passMedia(chunk);
   }

@@ -1,10 +1,13 @@
 /**
  * One channel of an answer with its judge: the text channel or JSON channel, a gate where scores can change what happens,
- * and the restoring of pseudonyms around it. What the judge decides is counted in the answer's tally.
+ * and the restoring of pseudonyms around it. What the judge decides is counted in the answer's tally, and who is to be
+ * waited for is asked of the queue.
  */
 import type { Piece } from '../dialect/dialect.ts';
-import type { OutputPlan, OutputRuling } from '../screen/output.ts';
-import { JsonChannel, TextChannel, type Channel } from './channel.ts';
+import type { Release } from '../contract/hold.ts';
+import type { PolicyDecision } from '../contract/policy.ts';
+import type { HeldRuling, OutputPlan, OutputRuling, SettledRuling } from '../screen/output.ts';
+import { JsonChannel, TextChannel, type Channel, type Ruling } from './channel.ts';
 import { Gate } from './gate.ts';
 import { RestoringChannel } from './restore.ts';
 import type { Tally } from './tally.ts';
@@ -22,16 +25,29 @@ export class Lane {
   /** Replacements that have left: their end in the channel's text, and by how much the text grew. */
   readonly #growth: { readonly end: number; readonly chars: number }[] = [];
 
-  /** `fixed`: what would be redacted is blocked, and pseudonyms stay as they came. */
-  constructor(key: string, kind: Piece['kind'], fixed: boolean, plan: OutputPlan, tally: Tally, onScores: () => void) {
+  readonly #tally: Tally;
+  readonly #fixed: boolean;
+  #held: HeldRuling | undefined;
+
+  /** `fixed`: what would be redacted is blocked, and pseudonyms stay as they came. `hold`: what a wait came to; undefined: it goes on. */
+  constructor(key: string, kind: Piece['kind'], fixed: boolean, plan: OutputPlan, tally: Tally, onScores: () => void, hold: (decision: PolicyDecision) => Release | undefined) {
+    this.#tally = tally;
+    this.#fixed = fixed;
     this.key = key;
     const judge = plan.openChannel();
     const Kind = kind === 'json' ? JsonChannel : TextChannel;
     const { restore, scoring, late } = plan;
-    const noted = (ruling: OutputRuling): OutputRuling => {
-      const kept: OutputRuling = fixed && !ruling.blocked && ruling.edits.length > 0 ? { blocked: true, decision: { ...ruling.decision, action: 'block' } } : ruling;
-      tally.decided(kept.decision);
-      return kept;
+    const noted = (ruling: OutputRuling): Ruling => {
+      if (!('after' in ruling)) {
+        const kept = this.#kept(ruling);
+        tally.decided(kept.decision);
+        return kept;
+      }
+      tally.decided(ruling.decision);
+      this.#held = ruling;
+      const release = hold(ruling.decision);
+      const { allowed, refused, then } = ruling.after;
+      return release === undefined ? { after: { allowed: this.#kept(allowed), refused: this.#kept(refused), then: this.#kept(then) } } : this.#chosen(release);
     };
     const screened = new Kind({
       set: plan.patterns,
@@ -41,6 +57,28 @@ export class Lane {
       judgeWindow: ({ window, results }, components, textOf) => noted(judge.judgeWindow(window, results, components, textOf, tally.results)),
     });
     this.channel = restore === undefined || fixed ? screened : new RestoringChannel(kind, restore, screened);
+  }
+
+  /** The rule for which it waits; undefined: it does not. */
+  get heldBy(): string | undefined {
+    return this.channel.held ? this.#held?.decision.rule?.id : undefined;
+  }
+
+  /** What it waited for has come to this. */
+  release(release: Release): void {
+    this.#chosen(release);
+    this.channel.release(release);
+  }
+
+  #chosen(release: Release): SettledRuling {
+    const chosen = this.#kept(this.#held!.after[release]);
+    if (chosen.blocked) this.#tally.refused(chosen.decision);
+    return chosen;
+  }
+
+  /** What cannot be changed is blocked where it would be. */
+  #kept(ruling: SettledRuling): SettledRuling {
+    return this.#fixed && !ruling.blocked && ruling.edits.length > 0 ? { blocked: true, decision: { ...ruling.decision, action: 'block' } } : ruling;
   }
 
   /** Drops the edits before `offset`, which has left. */

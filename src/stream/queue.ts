@@ -5,9 +5,11 @@
  */
 import type { AnswerWitness } from '../contract/content.ts';
 import { WeirError } from '../contract/errors.ts';
+import type { Release } from '../contract/hold.ts';
+import type { PolicyDecision } from '../contract/policy.ts';
 import type { EventReading, Piece, ResponseReader } from '../dialect/dialect.ts';
 import { spliceText, type JsonEdit, type JsonPath } from '../dialect/json.ts';
-import type { OutputPlan } from '../screen/output.ts';
+import { asksPerson, unheld, type OutputPlan } from '../screen/output.ts';
 import { applyEdits, sliceEdited } from '../text/edits.ts';
 import { Lane } from './lane.ts';
 import { withData, type Frame } from './sse.ts';
@@ -26,8 +28,10 @@ export interface EventQueueOptions {
   readonly lanesMax?: number;
   /** An event leaves; `closes`: the channels that end with it for the client. */
   readonly onEvent: (bytes: Buffer, closes: readonly string[]) => void;
-  /** Scores have come for text of the channel `key`; `allowed`: not so when the policy blocks. Nothing has left yet. */
+  /** Scores, or a person's word, have come for text of the channel `key`; `allowed`: not so when the policy blocks. Nothing has left yet. */
   readonly onScores: (key: string, allowed: boolean) => void;
+  /** Waits for a person, once; resolves to undefined where nobody wants to know any more. Absent: nothing waits, and a rule's `then` is taken. */
+  readonly hold?: ((decision: PolicyDecision) => Promise<Release | undefined>) | undefined;
 }
 
 /** What the queue asks the dialect. */
@@ -73,6 +77,15 @@ interface QueuedEvent extends ArrivedEvent {
   readonly placed: readonly PlacedPiece[];
   readonly closes: readonly string[];
   readonly queuedMs: number;
+  /** The end of a text that was sent in part, for which no event of the upstream is left. */
+  readonly isTail?: true;
+}
+
+/** The one wait of an answer. */
+interface Wait {
+  readonly rule: string;
+  /** Undefined: it goes on. */
+  release: Release | undefined;
 }
 
 export class EventQueue {
@@ -88,6 +101,15 @@ export class EventQueue {
   #bytes = 0;
   /** Replacements in channels that are forgotten. */
   #replaced = 0;
+  #wait: Wait | undefined;
+  /** A decision that needs no text waits with it: nothing leaves. */
+  #heldWhole: PolicyDecision | undefined;
+  /** While somebody is waited for, so many of the queued events may leave: nothing that came after what is held does. */
+  #mayLeave = Infinity;
+  /** And of so many what is decided, should the rest never leave: what is held may begin inside an event. */
+  #mayTell = Infinity;
+  #taking = false;
+  #stopped = false;
 
   constructor(options: EventQueueOptions) {
     this.#options = options;
@@ -106,9 +128,14 @@ export class EventQueue {
 
   /** Nothing waits, for text or for scores. */
   get idle(): boolean {
-    if (this.#queue.length > 0) return false;
+    if (this.#queue.length > 0 || this.waits) return false;
     for (const { channel } of this.#lanes.values()) if (channel.scoresDue) return false;
     return true;
+  }
+
+  /** A person is waited for. */
+  get waits(): boolean {
+    return this.#wait !== undefined && this.#wait.release === undefined;
   }
 
   /** Replacements made. */
@@ -128,10 +155,22 @@ export class EventQueue {
   /** Takes the next event; false when the policy blocks. Gives nothing out. */
   enqueue(event: ArrivedEvent, { pieces, closes }: EventReading): boolean {
     const placed: PlacedPiece[] = [];
+    this.#taking = true;
     let allowed = pieces.every((piece) => this.#take(piece, placed));
     for (const prefix of closes) allowed = allowed && this.close(prefix);
+    this.#taking = false;
     this.#push(event, placed, closes);
     return allowed;
+  }
+
+  /** All of the answer waits for a person, where the decision says so; false when the policy blocks. */
+  holdWhole(decision: PolicyDecision): boolean {
+    if (!asksPerson(decision)) return true;
+    const release = this.#askPerson(decision);
+    if (release !== undefined) return this.#letWholeGo(decision, release);
+    this.#heldWhole = decision;
+    this.#mayLeave = this.#mayTell = 0;
+    return true;
   }
 
   /** An event of our own, behind all others. */
@@ -151,28 +190,31 @@ export class EventQueue {
   /** Gives out every event, in order, whose texts are decided. */
   drain(): void {
     let sent = 0;
-    for (; sent < this.#queue.length; sent += 1) {
+    for (; sent < this.#queue.length && sent < this.#mayLeave; sent += 1) {
       const event = this.#queue[sent] as QueuedEvent;
       if (!event.placed.every((p) => p.end <= p.lane.channel.released)) break;
       this.#send(event);
     }
     if (sent > 0) this.#queue.splice(0, sent);
-    if (this.crowded) this.#splitHead();
+    this.#mayLeave -= sent;
+    this.#mayTell -= sent;
+    if (this.crowded && !this.waits) this.#splitHead();
   }
 
   /** Of the events of a scope that wait, what is decided of their texts leaves, in events of its own; the rest never does. */
   cut(scope: string): void {
     this.drain();
-    const waiting = this.#queue;
+    const [waiting, mayTell] = [this.#queue, this.#mayTell];
     this.#queue = [];
     this.#bytes = 0;
-    for (const event of waiting) {
+    this.#mayLeave = this.#mayTell = Infinity;
+    for (const [index, event] of waiting.entries()) {
       if (!event.scope.startsWith(scope)) {
         this.#queue.push(event);
         this.#bytes += event.raw.length;
         continue;
       }
-      for (const one of event.placed) {
+      if (index < mayTell) for (const one of event.placed) {
         const until = Math.min(one.end, one.lane.channel.released);
         const text = until > one.start ? leaving(one, until) : '';
         if (text === '' || !this.#options.reader.canCarry(one.lane.key)) continue;
@@ -202,6 +244,7 @@ export class EventQueue {
 
   /** Nothing more leaves, and no scores are wanted. */
   stop(): void {
+    this.#stopped = true;
     this.#queue = [];
     for (const { channel } of this.#lanes.values()) channel.abandon();
   }
@@ -210,15 +253,47 @@ export class EventQueue {
     return this.#options.repeats || this.#options.reader.repeats === true;
   }
 
-  #push({ raw, frame, json, text, event, scope }: ArrivedEvent, placed: readonly PlacedPiece[], closes: readonly string[]): void {
-    this.#queue.push({ raw, frame, json, text, event, scope, placed, closes, queuedMs: performance.now() });
+  /** What the wait of this answer has come to for a decision; undefined: it goes on. A verdict is about the rule that asked for it. */
+  #askPerson(decision: PolicyDecision): Release | undefined {
+    const rule = decision.rule!.id;
+    if (this.#wait !== undefined) return this.waits || this.#wait.rule === rule ? this.#wait.release : 'then';
+    if (this.#options.hold === undefined) return 'then';
+    const wait: Wait = this.#wait = { rule, release: undefined };
+    this.#mayLeave = this.#queue.length;
+    this.#mayTell = this.#mayLeave + (this.#taking ? 1 : 0);
+    void this.#options.hold(decision).then((release) => { if (release !== undefined && !this.#stopped) this.#letGo(wait, release); });
+    return undefined;
+  }
+
+  #letGo(wait: Wait, release: Release): void {
+    wait.release = release;
+    const whole = this.#heldWhole;
+    this.#heldWhole = undefined;
+    const held = [...this.#lanes.values()].filter(({ heldBy }) => heldBy !== undefined);
+    const letGo = whole === undefined || this.#letWholeGo(whole, whole.rule!.id === wait.rule ? release : 'then');
+    if (letGo) for (const lane of held) lane.release(lane.heldBy === wait.rule ? release : 'then');
+    const stopped = letGo ? held.find(({ channel }) => !channel.settle())?.key : '';
+    if (stopped === undefined) this.#mayLeave = this.#mayTell = Infinity;
+    this.#options.onScores(stopped ?? '', stopped === undefined);
+  }
+
+  /** False where it is not let go. */
+  #letWholeGo(decision: PolicyDecision, release: Release): boolean {
+    const { action } = unheld(decision);
+    if (release === 'allowed' || (release === 'then' && action !== 'block')) return true;
+    this.#options.tally.refused({ ...decision, action: 'block' });
+    return false;
+  }
+
+  #push({ raw, frame, json, text, event, scope }: ArrivedEvent, placed: readonly PlacedPiece[], closes: readonly string[], own: { readonly isTail?: true } = {}): void {
+    this.#queue.push({ raw, frame, json, text, event, scope, placed, closes, queuedMs: performance.now(), ...own });
     this.#bytes += raw.length;
   }
 
   #openLane({ key, kind, fixed }: Piece): Lane {
     const { plan, tally, waitingMax, lanesMax = Infinity } = this.#options;
     if (this.#lanes.size >= lanesMax) throw new WeirError('response_too_large', `an answer of more than ${lanesMax} texts`);
-    const lane: Lane = new Lane(key, kind, fixed === true, plan, tally, () => this.#options.onScores(key, lane.channel.settle()));
+    const lane: Lane = new Lane(key, kind, fixed === true, plan, tally, () => this.#options.onScores(key, lane.channel.settle()), (decision) => this.#askPerson(decision));
     this.#lanes.set(key, lane);
     this.#choices.add(choiceOf(key));
     this.#waitingMax = waitingMax ?? this.#choices.size * WAITING_PER_CHOICE;
@@ -277,6 +352,7 @@ export class EventQueue {
 
   #send(event: QueuedEvent): void {
     const { tally, reader, onEvent } = this.#options;
+    if (event.isTail) return this.#sendTail(event.placed[0] as PlacedPiece);
     const edits = this.#editsOf(event);
     const json = edits.length === 0 || event.json === '' ? event.json : spliceText(event.json, edits);
     this.#bytes -= event.raw.length;
@@ -328,6 +404,7 @@ export class EventQueue {
   #splitHead(): void {
     const { reader, onEvent } = this.#options;
     const head = this.#queue[0] as QueuedEvent;
+    if (head.isTail) return;
     const waiting = head.placed.filter((p) => p.end > p.lane.channel.released);
     if (head.placed.some(({ copy }) => copy)) return;
     if (!waiting.every(({ lane }) => reader.canCarry(lane.key))) return;
@@ -349,21 +426,27 @@ export class EventQueue {
     this.drain();
   }
 
-  /** Texts that no further event of their channel will carry. */
+  /** Texts that no further event of their channel will carry leave in one of their own, as soon as they are decided. */
   #sendCarries(prefix: string): void {
     for (const lane of this.#lanes.values()) {
       if (lane.carry === undefined || !lane.key.startsWith(prefix)) continue;
       const { start, text } = lane.carry;
-      const end = start + text.length;
-      const tail = sliceEdited(text, start, start, end, lane.channel.edits);
       lane.carry = undefined;
-      if (this.#repeats) lane.left += tail;
-      this.#options.witness?.left(lane.key, tail);
-      if (lane.growing) continue;
-      this.append(this.#options.reader.textEvent(lane.key, tail));
+      const piece: Piece = { key: lane.key, carrier: '', kind: 'text', path: [], text };
+      this.#push({ raw: NO_BYTES, frame: undefined, json: '', event: undefined, scope: lane.key.slice(0, lane.key.indexOf(':') + 1) }, [{ piece, lane, start, end: start + text.length, text, copy: false }], [], { isTail: true });
     }
   }
+
+  #sendTail({ lane, start, end, text }: PlacedPiece): void {
+    const tail = sliceEdited(text, start, start, end, lane.channel.edits);
+    lane.forget(end);
+    if (this.#repeats) lane.left += tail;
+    this.#options.witness?.left(lane.key, tail);
+    if (!lane.growing) this.#options.onEvent(this.#options.reader.textEvent(lane.key, tail), []);
+  }
 }
+
+const NO_BYTES = Buffer.alloc(0);
 
 /** `0/content` → `0`. */
 function choiceOf(key: string): string {

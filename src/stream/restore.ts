@@ -7,6 +7,7 @@
  * In JSON the value is escaped: in tool arguments always, in other text when all of it is JSON (it opens as an object or
  * a list). JSON inside a fence or inside a string of JSON is not looked into.
  */
+import type { Release } from '../contract/hold.ts';
 import type { Component } from '../match/scan.ts';
 import { TOKENS } from '../screen/pseudonyms.ts';
 import { sliceEdited, type TextEdit } from '../text/edits.ts';
@@ -72,6 +73,14 @@ export class RestoringChannel implements Channel {
 
   get scoresDue(): boolean {
     return this.#inner.scoresDue;
+  }
+
+  get held(): boolean {
+    return this.#inner.held;
+  }
+
+  release(release: Release): void {
+    this.#inner.release(release);
   }
 
   get position(): number {

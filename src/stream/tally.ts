@@ -20,6 +20,8 @@ export class Tally {
   heldMsTotal = 0;
   #worst: PolicyDecision;
   #blocking: PolicyDecision;
+  /** That what waited for a person does not go on. */
+  #refusal: PolicyDecision | undefined;
   readonly #rules = new Set<string>();
   readonly #degraded = new Set<string>();
   readonly #shadowed: OutputPlan['shadowed'];
@@ -32,7 +34,7 @@ export class Tally {
 
   /** The decision that did most to the answer. */
   get worst(): PolicyDecision {
-    return this.#worst;
+    return this.#refusal ?? this.#worst;
   }
 
   /** The newest decision that blocked, or the first of all. */
@@ -45,6 +47,11 @@ export class Tally {
     for (const rule of decision.triggered_rules) this.#rules.add(rule);
     for (const rule of decision.degraded) this.#degraded.add(rule);
     if (ACTION_WEIGHT[decision.action] > ACTION_WEIGHT[this.#worst.action]) this.#worst = decision;
+  }
+
+  /** What came of a wait is no decision of the policy, which stays what it was. */
+  refused(decision: PolicyDecision): void {
+    this.#refusal = this.#blocking = decision;
   }
 
   unread({ carrier, kind }: OpaquePart, treatment: Treatment): void {

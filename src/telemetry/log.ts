@@ -3,7 +3,7 @@
  * no way to log an object, so no body and no header can slip in. One line per change of state, one per exchange.
  */
 import pino from 'pino';
-import { CHANNELS, type ConfigReloaded, type ExchangeClosed, type HealthChanged, type RetentionApplied, type StageEnded } from '../contract/channels.ts';
+import { CHANNELS, type ConfigReloaded, type DecisionsIndexed, type ExchangeClosed, type HealthChanged, type RetentionApplied, type ReviewTold, type StageEnded } from '../contract/channels.ts';
 import type { DecisionRecord, LateRecord, ShadowRecord } from '../contract/exchange.ts';
 import { HealthLog } from './health-log.ts';
 import { nameOf } from '../contract/names.ts';
@@ -54,12 +54,18 @@ export function logChannels(log: Log, steadyMs?: number): () => void {
   const onConfig = (message: unknown): void => logConfig(log, message as ConfigReloaded);
   const onHealth = (message: unknown): void => health.note(message as HealthChanged);
   const onRetention = (message: unknown): void => logRetention(log, message as RetentionApplied);
+  const onIndexed = indexingLog(log);
+  CHANNELS.decisionsIndexed.subscribe(onIndexed);
   CHANNELS.retentionApplied.subscribe(onRetention);
   CHANNELS.exchangeClosed.subscribe(onClosed);
   CHANNELS.configReloaded.subscribe(onConfig);
   CHANNELS.healthChanged.subscribe(onHealth);
   if (log.isDebug()) CHANNELS.stageEnded.subscribe(onStage);
+  const onReview = (message: unknown): void => logReview(log, message as ReviewTold);
+  CHANNELS.reviewTold.subscribe(onReview);
   return () => {
+    CHANNELS.decisionsIndexed.unsubscribe(onIndexed);
+    CHANNELS.reviewTold.unsubscribe(onReview);
     CHANNELS.retentionApplied.unsubscribe(onRetention);
     CHANNELS.exchangeClosed.unsubscribe(onClosed);
     CHANNELS.configReloaded.unsubscribe(onConfig);
@@ -116,6 +122,25 @@ function lateFields(late: LateRecord | undefined): LogFields {
 
 function logRetention(log: Log, { kind, removed, detail }: RetentionApplied): void {
   log.info('retention', { kind, removed, detail });
+}
+
+/** Behind by more than this, catching up is told. */
+const LAG_TOLD = 5_000;
+const LAG_TOLD_MS = 5_000;
+
+function indexingLog(log: Log): (message: unknown) => void {
+  let [isBehind, toldMs] = [false, -Infinity];
+  return (message) => {
+    const { log: name, lag } = message as DecisionsIndexed;
+    if (name !== '' || (lag <= LAG_TOLD && !(isBehind && lag === 0)) || (lag > 0 && performance.now() - toldMs < LAG_TOLD_MS)) return;
+    [isBehind, toldMs] = [lag > 0, performance.now()];
+    log.info(lag > 0 ? 'the audit log is being indexed' : 'the audit log is indexed', { entries_to_come: lag });
+  };
+}
+
+function logReview(log: Log, told: ReviewTold): void {
+  if (told.kind === 'overdue') log.warn('review overdue', { review_id: nameOf(told.notice.review_id), tenant_id: nameOf(told.notice.tenant_id), severity: told.notice.severity, due_at: told.notice.due_at });
+  if (told.kind === 'notice' && told.outcome === 'given_up') log.error('notice given up', { receiver: told.receiver });
 }
 
 function logStage(log: Log, stage: StageEnded): void {

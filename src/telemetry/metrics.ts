@@ -9,13 +9,14 @@ import { OTLPMetricExporter } from '@opentelemetry/exporter-metrics-otlp-http';
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { MeterProvider, PeriodicExportingMetricReader, type IMetricReader } from '@opentelemetry/sdk-metrics';
-import { BREAKER_STATES, CHANNELS, type AuditReceived, type AuditShipped, type BreakerChanged, type BreakerState, type ClassifierCalled, type ConfigReloaded, type ContentLost, type ExchangeClosed, type HealthChanged, type PoliciesHeld, type PolicyHeld, type RetentionApplied, type StageEnded } from '../contract/channels.ts';
+import { BREAKER_STATES, CHANNELS, type AuditReceived, type AuditShipped, type BreakerChanged, type BreakerState, type ClassifierCalled, type ConfigReloaded, type ContentLost, type DecisionsIndexed, type ExchangeClosed, type HealthChanged, type HoldsChanged, type PoliciesHeld, type PolicyHeld, type RetentionApplied, type ReviewTold, type StageEnded } from '../contract/channels.ts';
 import type { DecisionRecord, ExchangeRecord } from '../contract/exchange.ts';
 import { POLICY_ORIGINS } from '../contract/policy.ts';
 import { ACTIONS, DIRECTIONS, type Action, type Direction } from '../contract/screening.ts';
 import { nameOf } from '../contract/names.ts';
 import { BoundedLabel } from './label.ts';
 import { SERVICE_NAME } from './names.ts';
+import { countReview, REVIEW_METRICS } from './review-metrics.ts';
 
 export interface MetricDefinition {
   readonly kind: 'counter' | 'histogram' | 'gauge';
@@ -26,6 +27,7 @@ export interface MetricDefinition {
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.5, 5, 10, 20, 40, 80, 160];
 const SCREENING_SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.16, 0.32, 1];
+const WAIT_SECONDS = [0.1, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 14400, 86400];
 const CHARACTERS = [0, 1, 4, 16, 64, 256, 1024, 4096, 16384, 65536];
 
 export const METRICS = {
@@ -42,6 +44,9 @@ export const METRICS = {
   weir_screening_duration_seconds: { kind: 'histogram', labels: ['direction'], help: 'Time that screening took', buckets: SCREENING_SECONDS },
   weir_stage_duration_seconds: { kind: 'histogram', labels: ['stage'], help: 'Time that a stage took', buckets: SECONDS },
   weir_hold_seconds: { kind: 'histogram', labels: [], help: 'Time for which an answer\'s text was held back, summed over its events', buckets: SECONDS },
+  weir_waiting_for_people: { kind: 'gauge', labels: [], help: 'Requests and answers that wait for a person' },
+  weir_person_waits_total: { kind: 'counter', labels: ['direction', 'ended_by'], help: 'Waits for a person, by what ended them: verdict, timeout, client_left, draining, no_store, too_many' },
+  weir_person_wait_seconds: { kind: 'histogram', labels: ['ended_by'], help: 'Time for which something waited for a person', buckets: WAIT_SECONDS },
   weir_held_characters: { kind: 'histogram', labels: [], help: 'Most characters of an answer held back at once', buckets: CHARACTERS },
   weir_classifier_latency_seconds: { kind: 'histogram', labels: ['classifier'], help: 'Time that a classifier took for one text, or was given', buckets: SCREENING_SECONDS },
   weir_classifier_results_total: { kind: 'counter', labels: ['classifier', 'outcome'], help: 'How questions to a classifier about one text ended: ok, cached, or why there is no score' },
@@ -54,13 +59,16 @@ export const METRICS = {
   weir_policy_source: { kind: 'gauge', labels: ['policy', 'source'], help: 'Revision of a stored policy, by where it was last read: store, redis or disk; 0 for the others' },
   weir_policy_age_seconds: { kind: 'gauge', labels: ['policy'], help: 'Time since a stored policy was known to be the newest' },
   weir_policy_stale: { kind: 'gauge', labels: ['policy'], help: '1 while nobody has confirmed a stored policy for two minutes' },
-  weir_content_lost_total: { kind: 'counter', labels: ['reason'], help: 'Exchanges whose content was to be kept and is not: key, overflow, write' },
-  weir_retention_removed_total: { kind: 'counter', labels: ['kind'], help: 'Entries of the audit log and hours of usage that were removed after their retention' },
+  weir_content_lost_total: { kind: 'counter', labels: ['reason'], help: 'Exchanges whose content was to be kept and is not: key, overflow, write; copy: a text of the review queue for other processes' },
+  weir_retention_removed_total: { kind: 'counter', labels: ['kind'], help: 'Entries of the audit log and of copies of others, hours of usage, decisions and their counts, texts of the review queue that were removed after their retention' },
+  weir_decisions_indexed_total: { kind: 'counter', labels: [], help: 'Entries of audit logs that came into the store, to be searched' },
+  weir_decisions_index_lag_entries: { kind: 'gauge', labels: [], help: 'Entries of the own audit log that the store did not have yet when it last took some' },
   weir_audit_ship_lag_entries: { kind: 'gauge', labels: [], help: 'Entries of the audit log that the Weir of audit.ship does not have yet' },
   weir_audit_ship_errors_total: { kind: 'counter', labels: ['reason'], help: 'Batches of the audit log that did not arrive or were refused' },
   weir_audit_received_entries_total: { kind: 'counter', labels: ['log'], help: 'Entries taken of audit logs that are shipped here' },
   weir_audit_received_lag_entries: { kind: 'gauge', labels: ['log'], help: 'Entries that the sender of an audit log had when it was last heard of and that are not here' },
   weir_audit_refused_total: { kind: 'counter', labels: ['log', 'reason'], help: 'Batches of audit logs that were not taken' },
+  ...REVIEW_METRICS,
   weir_event_loop_delay_seconds: { kind: 'gauge', labels: ['quantile'], help: 'Delay of the event loop since the last reading' },
 } as const satisfies Record<string, MetricDefinition>;
 
@@ -84,6 +92,7 @@ const CATEGORIES_MAX = 200;
 const CLASSIFIERS_MAX = 50;
 const LOGS_MAX = 1_000;
 const POLICIES_MAX = 1_000;
+const RULES_MAX = 1_000;
 /** Twice what is usual at most. */
 const STALE_SECONDS = 120;
 const VIOLATION_SCORE = 0.5;
@@ -124,7 +133,11 @@ class Recorder {
   readonly #classifiers = new BoundedLabel(CLASSIFIERS_MAX);
   readonly #logs = new BoundedLabel(LOGS_MAX);
   readonly #health = new Map<string, boolean>();
+  readonly #rules = new BoundedLabel(RULES_MAX);
+  /** Items of the review queue, by severity. */
+  readonly #waiting = new Map<string, number>();
   #shipLag: number | undefined;
+  #indexLag: number | undefined;
   /** By label. */
   readonly #receivedLags = new Map<string, number>();
   #held: readonly PolicyHeld[] = [];
@@ -133,6 +146,8 @@ class Recorder {
   readonly #loop = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
   readonly #unsubscribe: () => void;
   #openExchanges = 0;
+  /** Requests that wait for a person. */
+  #heldRequests = 0;
   #config: ConfigReloaded | undefined;
   /** Every configuration that ran, the one that runs last. A gauge once told is repeated for ever, so old ones are set to 0. */
   readonly #configHashes = new Set<string>();
@@ -171,6 +186,12 @@ class Recorder {
     const onReceived = (message: unknown): void => this.#received(message as AuditReceived);
     CHANNELS.auditShipped.subscribe(onShipped);
     CHANNELS.auditReceived.subscribe(onReceived);
+    const onIndexed = (message: unknown): void => this.#indexed(message as DecisionsIndexed);
+    CHANNELS.decisionsIndexed.subscribe(onIndexed);
+    const onReview = (message: unknown): void => this.#review(message as ReviewTold);
+    CHANNELS.reviewTold.subscribe(onReview);
+    const onHolds = (message: unknown): void => this.#holds(message as HoldsChanged);
+    CHANNELS.holdsChanged.subscribe(onHolds);
     CHANNELS.policiesHeld.subscribe(onHeld);
     CHANNELS.exchangeOpened.subscribe(onOpened);
     CHANNELS.stageEnded.subscribe(onStage);
@@ -184,6 +205,9 @@ class Recorder {
       CHANNELS.retentionApplied.unsubscribe(onRetention);
       CHANNELS.auditShipped.unsubscribe(onShipped);
       CHANNELS.auditReceived.unsubscribe(onReceived);
+      CHANNELS.decisionsIndexed.unsubscribe(onIndexed);
+      CHANNELS.reviewTold.unsubscribe(onReview);
+      CHANNELS.holdsChanged.unsubscribe(onHolds);
       CHANNELS.policiesHeld.unsubscribe(onHeld);
       CHANNELS.exchangeOpened.unsubscribe(onOpened);
       CHANNELS.stageEnded.unsubscribe(onStage);
@@ -197,14 +221,22 @@ class Recorder {
 
   #observe(name: MetricName, result: ObservableResult): void {
     if (name === 'weir_open_exchanges') result.observe(this.#openExchanges);
+    else if (name === 'weir_waiting_for_people') result.observe(this.#heldRequests);
     else if (name === 'weir_config_info') this.#observeConfig(result);
     else if (name === 'weir_config_last_reload_success' && this.#config !== undefined) result.observe(this.#config.ok ? 1 : 0);
     else if (name === 'weir_healthy') for (const [part, healthy] of this.#health) result.observe(healthy ? 1 : 0, { part: nameOf(part) });
     else if (name === 'weir_classifier_breaker_state') for (const [classifier, state] of this.#breakers) result.observe(BREAKER_STATES.indexOf(state), { classifier });
+    else if (name === 'weir_review_waiting') for (const [severity, value] of this.#waiting) result.observe(value, { severity });
     else if (name === 'weir_audit_ship_lag_entries' && this.#shipLag !== undefined) result.observe(this.#shipLag);
+    else if (name === 'weir_decisions_index_lag_entries' && this.#indexLag !== undefined) result.observe(this.#indexLag);
     else if (name === 'weir_audit_received_lag_entries') for (const [log, lag] of this.#receivedLags) result.observe(lag, { log });
     else if (name.startsWith('weir_policy_')) this.#observePolicies(name, result);
     else if (name === 'weir_event_loop_delay_seconds') this.#observeLoop(result);
+  }
+
+  #indexed({ log, taken, lag }: DecisionsIndexed): void {
+    this.#count('weir_decisions_indexed_total', taken, {});
+    if (log === '') this.#indexLag = lag;
   }
 
   #observePolicies(name: MetricName, result: ObservableResult): void {
@@ -233,6 +265,13 @@ class Recorder {
     this.#configHashes.add(event.hash);
   }
 
+  #holds({ open, ended }: HoldsChanged): void {
+    this.#heldRequests = open;
+    if (ended === undefined) return;
+    this.#count('weir_person_waits_total', 1, { direction: ended.direction, ended_by: ended.endedBy });
+    this.#record('weir_person_wait_seconds', ended.heldMs / 1000, { ended_by: ended.endedBy });
+  }
+
   #shipped({ lag, error }: AuditShipped): void {
     this.#shipLag = lag;
     if (error !== undefined) this.#count('weir_audit_ship_errors_total', 1, { reason: error });
@@ -243,6 +282,13 @@ class Recorder {
     this.#receivedLags.set(log, lag);
     if (entries > 0) this.#count('weir_audit_received_entries_total', entries, { log });
     if (refused !== undefined) this.#count('weir_audit_refused_total', 1, { log, reason: refused });
+  }
+
+  #review(told: ReviewTold): void {
+    countReview(told, {
+      count: (name, amount, labels) => this.#count(name, amount, labels), record: (name, value, labels) => this.#record(name, value, labels), waiting: ({ severity }, value) => void this.#waiting.set(severity, value),
+      tenant: (id) => this.#tenants.of(id), policy: (id) => this.#policies.of(id), rule: (id) => this.#rules.of(id),
+    });
   }
 
   #stage(stage: StageEnded): void {

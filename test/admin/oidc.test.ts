@@ -210,3 +210,28 @@ t.test('the name and the roles of a person', async (t) => {
   t.same(of({ 'https://weir.example.com/roles': ['a'] }, { roleClaim: 'https://weir.example.com/roles' }).roles, ['admin'], 'dots in the name of a claim');
   for (const roleClaim of ['__proto__.x', 'constructor.name', 'sub.length']) t.same(of({}, { roleClaim }).roles, [], roleClaim);
 });
+
+t.test('a browser is told on a page why a login came to nothing, and how to begin again; others get JSON', async (t) => {
+  const { house, provider } = await openBoth(t);
+  const led = (path: string, cookie = ''): Promise<Answered> => ask(house.adminUrl, path, { cookie, headers: { accept: 'text/html,application/xhtml+xml', 'sec-fetch-site': 'cross-site' } });
+  const begun = await begin(house);
+  const returned = await provider.walk(begun.headers['location'] as string);
+  const hostile = '<script>alert(1)</script>\u202E';
+  const refusals = { 'nothing was begun': await led(pathOf(returned)), 'an error of the provider': await led(`/api/v1/login/callback?error=access_denied&error_description=${encodeURIComponent(hostile)}`, cookiesOf(begun)), 'too much of it': await led(`/api/v1/login/callback?error=${'x'.repeat(5_000)}`, cookiesOf(begun)) };
+  for (const [what, answer] of Object.entries(refusals)) {
+    t.match([answer.status, answer.headers['content-type']], [what === 'too much of it' ? 400 : 401, 'text/html; charset=utf-8'], what);
+    t.match(answer.text, /<p class="fault" role="alert">.*href="\/api\/v1\/login">Begin again<\/a>.*href="\/login">Log in with a token/s);
+    t.notMatch(answer.text, /<script(?! src=)|alert\(1\)|access_denied/, 'nothing that was sent stands in it');
+    t.match(answer.headers, { 'content-security-policy': /default-src 'none'/, 'set-cookie': undefined });
+  }
+  t.match((await ask(house.adminUrl, pathOf(returned))).body, { error: { code: 'login_refused' } }, 'to who asks for no page');
+  provider.people.set('ana', { email: 'ana@example.com', email_verified: true, groups: ['nobody'] });
+  const again = await begin(house);
+  const without = await led(pathOf(await provider.walk(again.headers['location'] as string)), cookiesOf(again));
+  t.match([without.status, without.text], [403, /You are known, and have no role here.*ana@example\.com has no role here/s]);
+  t.notMatch(without.text, /Begin again/, 'which would come to the same');
+  const lone = await openHouse(t, { files: FILES, config: { admin: { port: 0, oidc: { issuer: 'http://127.0.0.1:9', client_id: 'weir', roles: ROLES } } } });
+  t.match(await ask(lone.adminUrl, '/api/v1/login', { headers: { accept: 'text/html' } }), { status: 503, text: /The provider does not answer.*Begin again.*Log in with a token/s });
+  const plain = await openHouse(t, { files: FILES });
+  t.match(await ask(plain.adminUrl, '/api/v1/login', { headers: { accept: 'text/html' } }), { status: 404, text: /There is no such way in.*no provider is configured/s });
+});

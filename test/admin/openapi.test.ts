@@ -90,9 +90,13 @@ t.test('what is answered is what it says', async (t) => {
   const { paths, components } = await documentOf();
   const ajv = new Ajv2020({ strict: false, allErrors: true });
   ajv.addFormat('date-time', (text) => !Number.isNaN(Date.parse(text)));
+  ajv.addFormat('date', (text) => /^\d{4}-\d\d-\d\d$/.test(text));
   ajv.addSchema({ $id: 'doc:weir', components });
   const checked = new Set<string>();
-  const house = await openHouse(t, { config: { review: { double_blind_percent: 0 } }, files: { 'acme.yaml': watching('Fileword') } });
+  const house = await openHouse(t, {
+    config: { review: { double_blind_percent: 0 }, risk: { campaigns: [{ id: 'q', strata: [{ id: 'all', probability_percent: 100 }], double_blind_percent: 0 }, { id: 'narrow', precision_percent: 1, strata: [{ id: 'all', total: 1, expected: 10 }] }] }, tenants: [{ id: 'default', policy: 'acme', upstream: 'local', product: 'Help centre', data: { campaigns: true } }] },
+    files: { 'acme.yaml': watching('Fileword') },
+  });
   await house.chat('Fileword');
   for (const _ of ['first', 'second']) await house.chat('an Egret');
   const templateFor = (method: string, path: string): string => {
@@ -117,7 +121,14 @@ t.test('what is answered is what it says', async (t) => {
   const reviews = async () => (await ask('GET', '/api/v1/reviews?limit=2')).items as readonly { readonly review_id: string; readonly created_at: string }[];
   await until(async () => (await reviews()).length === 2, 'the reviews');
   const [newer, older] = await reviews() as [{ review_id: string; created_at: string }, { review_id: string }];
-  for (const path of [`?before=${newer.created_at}%20${newer.review_id}`, '?before=x', '?status=done', `/${newer.review_id}`, `/${newer.review_id}/content`, '/none', '/none/content']) await ask('GET', `/api/v1/reviews${path}`);
+  for (const path of ['', '?since=2020-01-01T00:00:00Z', '?since=x']) for (const name of ['queue', 'overrides']) await ask('GET', `/api/v1/${name}${path}`);
+  await ask('GET', '/api/v1/classifiers');
+  for (const body of ['{}', '{"text":"x","left":{"policy":"acme"}}', '{"text":"x","left":{"policy":"none"},"right":{"policy":"acme"}}', '{"text":"write to ana@example.com","direction":"output","left":{"policy":"acme"},"right":{"policy":"acme","source":"policy: acme\\nrules: [7]"}}', '{"text":"write to ana@example.com","direction":"output","left":{"policy":"acme"},"right":{"policy":"acme"}}']) await ask('POST', '/api/v1/screen-beside', { body });
+  for (const path of ['/acme/beside', '/acme/beside?limit=1&since=2030-01-01T00:00:00Z', '/none/beside', '/acme/beside?limit=0']) await ask('GET', `/api/v1/policies${path}`);
+  for (const body of ['{}', '{"cover":false,"opt_out":["hate"]}', '{"cover":7}']) await ask('PUT', '/api/v1/me/wellness', { body });
+  for (const body of ['{}', '{"take":true}', '{"take":false}']) await ask('POST', '/api/v1/me/break', { body });
+  await ask('GET', '/api/v1/me/wellness');
+  for (const path of [`?before=${newer.created_at}%20${newer.review_id}`, '?before=x', '?status=done', `/${newer.review_id}`, `/${newer.review_id}/content`, `/${newer.review_id}/content?only=state`, '/none', '/none/content']) await ask('GET', `/api/v1/reviews${path}`);
   const { fence, item: { review_id: first } } = await ask('POST', '/api/v1/reviews/next');
   await ask('POST', `/api/v1/reviews/${first}/renew`, { body: JSON.stringify({ fence }) });
   for (const word of ['renew', 'release', 'verdict', 'appeal']) await ask('POST', `/api/v1/reviews/${first}/${word}`, { body: '{}' });
@@ -127,8 +138,31 @@ t.test('what is answered is what it says', async (t) => {
   const second = first === newer.review_id ? older.review_id : newer.review_id;
   const claim = await ask('POST', `/api/v1/reviews/${second}/claim`);
   for (const _ of ['first', 'again']) await ask('POST', `/api/v1/reviews/${second}/release`, { body: JSON.stringify({ fence: claim.fence }) });
+  for (const body of [{}, { resolution: 'allow', like: 'none' }, { resolution: 'allow', like: first }]) await ask('POST', '/api/v1/reviews/resolve', { body: JSON.stringify(body) });
+  for (const body of [{}, { request_id: 'none', reason: 'x' }, { request_id: first.slice(4).replace('.input', ''), reason: 'x' }]) await ask('POST', '/api/v1/appeals', { body: JSON.stringify(body) });
   for (const path of ['', '?since=2030-01-01', '?since=then']) await ask('GET', `/api/v1/agreement${path}`);
   await ask('POST', '/api/v1/reviews/none/claim');
+  for (const text of ['one', 'two', 'three']) await house.chat(text);
+  await until(async () => (await ask('GET', '/api/v1/risk/campaigns/q')).total.drawn >= 3, 'what is drawn');
+  for (const path of ['campaigns', 'campaigns/none', 'campaigns/narrow', 'plan', 'plan?below_percent=5&confidence_percent=90&errors=0', 'plan?below_percent=0.000000001', 'guide', 'me', 'labels?after=x', 'calibration']) await ask('GET', `/api/v1/risk/${path}`);
+  await ask('POST', '/api/v1/risk/calibration', { body: JSON.stringify({ items: [{ text: 'a known text', label: 'safe' }] }) });
+  await ask('POST', '/api/v1/risk/calibration', { body: '{"items":[]}' });
+  await ask('POST', '/api/v1/risk/renew');
+  for (const body of [{ label: 'violation', category: 'toxicity.hate', confidence: 'low' }, { label: 'safe' }]) {
+    const { annotation: { annotation_id: id } } = await ask('POST', '/api/v1/risk/next');
+    for (const wrong of ['{}', '{"label":"safe","category":"toxicity.hate"}', '{"label":"violation"}', '{"label":"safe","confidence":"none"}', '{"label":"safe","more":1}']) await ask('POST', `/api/v1/risk/annotations/${id}/label`, { body: wrong });
+    for (const _ of ['first', 'again']) await ask('POST', `/api/v1/risk/annotations/${id}/label`, { body: JSON.stringify(body) });
+  }
+  const { annotation: { annotation_id: left } } = await ask('POST', '/api/v1/risk/next');
+  await ask('POST', '/api/v1/risk/renew');
+  for (const _ of ['first', 'again']) await ask('POST', `/api/v1/risk/annotations/${left}/unreadable`);
+  await ask('POST', '/api/v1/risk/annotations/none/label', { body: '{"label":"safe"}' });
+  for (const path of ['release', 'next']) await ask('POST', `/api/v1/risk/${path}`);
+  await ask('GET', '/api/v1/risk/campaigns/q');
+  const { annotators: [{ annotator_id: annotator }] } = await ask('GET', '/api/v1/risk/annotators');
+  for (const what of ['pause', 'resume']) for (const [who, body] of [[annotator, '{"reason":"training"}'], [annotator, '{}'], ['nobody', '{"reason":"training"}']] as const) await ask('POST', `/api/v1/risk/annotators/${who}/${what}`, { body });
+  const { data } = await ask('GET', '/api/v1/risk/labels?format=csv&campaign=q&limit=1');
+  for (const body of [{ format: 'csv', data }, { format: 'csv', data: 'x' }, { format: 'none', data }]) await ask('POST', '/api/v1/risk/labels', { body: JSON.stringify(body) });
   const yaml = { type: 'application/yaml' };
   for (const path of ['/metrics', '/api/v1/health', '/api/v1/openapi.json', '/api/v1/status', '/api/v1/policies']) await ask('GET', path);
   await ask('GET', '/api/v1/status', { token: 'weir_admin_wrong' });
@@ -158,7 +192,7 @@ t.test('what is answered is what it says', async (t) => {
   await ask('DELETE', '/api/v1/policies/acme');
   await ask('GET', '/api/v1/policies');
 
-  for (const path of ['/api/v1/tenants', '/api/v1/usage', '/api/v1/usage?from=then', '/api/v1/tenants/default/keys', '/api/v1/tenants/nobody/keys', '/api/v1/audit?limit=3', '/api/v1/audit?limit=0', '/api/v1/audit?since=then', '/api/v1/audit/0', '/api/v1/audit/999999', '/api/v1/audit/x', '/api/v1/audit/checkpoint', '/api/v1/audit/999999/proof', '/api/v1/session', '/api/v1/sessions', '/api/v1/login/callback?code=x']) await ask('GET', path);
+  for (const path of ['/api/v1/tenants', '/api/v1/usage', '/api/v1/usage?from=then', '/api/v1/tenants/default/keys', '/api/v1/tenants/nobody/keys', '/api/v1/decisions', '/api/v1/decisions?request_id=abc', '/api/v1/decisions?limit=0', '/api/v1/decisions?before=x', '/api/v1/decisions/counts', '/api/v1/decisions/counts?span=minute&since=2020-01-01T00:00:00Z', '/api/v1/decisions/counts?since=then', '/api/v1/audit?limit=3', '/api/v1/audit?limit=0', '/api/v1/audit?since=then', '/api/v1/audit/0', '/api/v1/audit/999999', '/api/v1/audit/x', '/api/v1/audit/checkpoint', '/api/v1/audit/999999/proof', '/api/v1/session', '/api/v1/sessions', '/api/v1/login/callback?code=x']) await ask('GET', path);
   await until(async () => (await fetch(`${house.adminUrl}/api/v1/audit/0/proof`, { headers: { authorization: `Bearer ${house.token}` } })).status === 200, 'a checkpoint');
   await ask('GET', '/api/v1/audit/0/proof');
   for (const index of [0, 1, 999_999]) await ask('GET', `/api/v1/audit/${index}/explain`);
@@ -167,6 +201,7 @@ t.test('what is answered is what it says', async (t) => {
   await ask('GET', '/api/v1/tenants/default/keys');
   for (const _ of ['first', 'again']) await ask('DELETE', `/api/v1/tenants/default/keys/${made.key_id}`);
   for (const body of ['{"session_id":"s"}', '{"before":"then"}', '{"before":1}', '{}', '{"all":true}']) await ask('POST', '/api/v1/tenants/default/erasures', { body });
+  await ask('GET', '/api/v1/tenants/default/erasures');
   const expiring = { name: 'short', roles: ['tenant-viewer'], tenants: ['default'], expires_at: '2100-01-01T00:00:00Z' };
   const { token_id: id, token } = await ask('POST', '/api/v1/tokens', { body: JSON.stringify(expiring) });
   await ask('POST', '/api/v1/tokens', { body: JSON.stringify(expiring) });

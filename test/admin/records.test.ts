@@ -9,7 +9,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { newestEntries } from '../../src/audit/entries.ts';
 import { proofFault } from '../../src/audit/proof-check.ts';
-import { readNoteKeys } from '../../src/audit/recovery.ts';
+import { readNoteKeys } from '../../src/audit/checkpoint.ts';
 import { segmentName } from '../../src/audit/segments.ts';
 import { ask } from '../helpers/admin.ts';
 import { blocking, openHouse, until } from '../helpers/house.ts';
@@ -38,6 +38,8 @@ t.test('entries, newest first, by kind, tenant, author, request and time, page b
   t.equal(exchanges.entries.length, 5);
   const { request_id: id, time } = exchanges.entries[2]!;
   t.same((await list(`?request_id=${id}`)).entries.map(({ request_id: one }) => one), [id]);
+  const paths = [`?kind=exchange&request_id=${id}`, `?kind=exchange&request_id=${id}&before=${exchanges.entries[2]!.index}`, `?kind=exchange&request_id=${id}&tenant=nobody`, '?kind=exchange&request_id=none', `?kind=policy_change&request_id=${id}`];
+  t.same(await Promise.all(paths.map(async (path) => (await list(path)).entries.map(({ request_id: one }) => one))), [[id], [], [], [], []]);
   t.same((await list('?author=admin')).entries.map(({ kind }) => kind), ['policy_change']);
   t.same((await list('?tenant=nobody')).entries, []);
   t.equal((await list('?tenant=default')).entries.length, 5);

@@ -31,6 +31,8 @@ const CALLS: Readonly<Record<string, (house: House, round: number, token: string
   testPolicy: async () => ({ path: '/api/v1/policies/acme/test' }),
   comparePolicy: async () => ({ path: '/api/v1/policies/acme/compare', body: { from: 1, to: 1 } }),
   listTenants: async () => ({ path: '/api/v1/tenants' }),
+  listDecisions: async () => ({ path: '/api/v1/decisions' }),
+  countDecisions: async () => ({ path: '/api/v1/decisions/counts' }),
   listAuditEntries: async () => ({ path: '/api/v1/audit' }),
   readAuditEntry: async (house) => ({ path: `/api/v1/audit/${await exchangeIndex(house)}` }),
   explainAuditEntry: async (house) => ({ path: `/api/v1/audit/${await exchangeIndex(house)}/explain` }),
@@ -48,6 +50,7 @@ const CALLS: Readonly<Record<string, (house: House, round: number, token: string
   listKeys: async () => ({ path: '/api/v1/tenants/default/keys' }),
   createKey: async (_, round) => ({ path: '/api/v1/tenants/default/keys', body: { name: `made-${round}` } }),
   revokeKey: async (house, round) => ({ path: `/api/v1/tenants/default/keys/${(await ask(house.adminUrl, '/api/v1/tenants/default/keys', { method: 'POST', token: house.token, body: { name: `spent-${round}` } })).body.key_id}` }),
+  listErasures: async () => ({ path: '/api/v1/tenants/default/erasures' }),
   eraseContent: async () => ({ path: '/api/v1/tenants/default/erasures', body: { session_id: 'none' } }),
   readUsage: async () => ({ path: '/api/v1/usage' }),
   listReviews: async () => ({ path: '/api/v1/reviews' }),
@@ -63,7 +66,34 @@ const CALLS: Readonly<Record<string, (house: House, round: number, token: string
     await ask(house.adminUrl, path, { method: 'POST', token: house.token, body });
     return { path: path.replace('verdict', 'appeal'), body: { reason: 'it was meant otherwise' } };
   },
+  resolveReviews: async (house) => ({ path: '/api/v1/reviews/resolve', body: { ids: [await review(house)], resolution: 'allow' } }),
+  appealRequest: async (house) => ({ path: '/api/v1/appeals', body: { request_id: (await review(house)).slice('rev_'.length, -'.input'.length), reason: 'it was meant otherwise' } }),
+  readQueue: async () => ({ path: '/api/v1/queue' }),
+  readOverrides: async () => ({ path: '/api/v1/overrides' }),
+  readWellness: async () => ({ path: '/api/v1/me/wellness' }),
+  saveWellness: async () => ({ path: '/api/v1/me/wellness', body: { cover: true } }),
+  answerBreak: async () => ({ path: '/api/v1/me/break', body: { take: false } }),
+  readBeside: async () => ({ path: '/api/v1/policies/acme/beside' }),
+  listClassifiers: async () => ({ path: '/api/v1/classifiers' }),
+  screenBeside: async () => ({ path: '/api/v1/screen-beside', body: { text: 'x', left: { policy: 'acme' }, right: { policy: 'acme' } } }),
   readAgreement: async () => ({ path: '/api/v1/agreement' }),
+  listRiskCampaigns: async () => ({ path: '/api/v1/risk/campaigns' }),
+  readRiskCampaign: async () => ({ path: '/api/v1/risk/campaigns/q' }),
+  planRisk: async () => ({ path: '/api/v1/risk/plan?below_percent=2' }),
+  readRiskGuide: async () => ({ path: '/api/v1/risk/guide' }),
+  nextAnnotation: async () => ({ path: '/api/v1/risk/next' }),
+  labelAnnotation: async (house, _, token) => ({ path: `/api/v1/risk/annotations/${await annotation(house, token)}/label`, body: { label: 'safe' } }),
+  setAnnotationAside: async (house, _, token) => ({ path: `/api/v1/risk/annotations/${await annotation(house, token)}/unreadable` }),
+  renewAnnotations: async (house, _, token) => annotation(house, token).then(() => ({ path: '/api/v1/risk/renew' })),
+  releaseAnnotations: async () => ({ path: '/api/v1/risk/release' }),
+  readAnnotator: async () => ({ path: '/api/v1/risk/me' }),
+  listAnnotators: async () => ({ path: '/api/v1/risk/annotators' }),
+  pauseAnnotator: async (house) => ({ path: `/api/v1/risk/annotators/${await annotator(house)}/pause`, body: { reason: 'ill' } }),
+  resumeAnnotator: async (house) => ({ path: `/api/v1/risk/annotators/${await annotator(house)}/resume`, body: { reason: 'well' } }),
+  countCalibrationItems: async () => ({ path: '/api/v1/risk/calibration' }),
+  addCalibrationItems: async (_, round) => ({ path: '/api/v1/risk/calibration', body: { items: [{ text: `known ${round}`, label: 'safe' }] } }),
+  exportLabels: async () => ({ path: '/api/v1/risk/labels' }),
+  importLabels: async () => ({ path: '/api/v1/risk/labels', body: { format: 'jsonl', data: '' } }),
 };
 
 /** An item of the queue that nobody has had, decided by one. */
@@ -83,6 +113,24 @@ async function claimed(house: House, what: string, token: string, more: object =
   return { path: `${path}/${what}`, body: { fence: body.fence ?? 0, ...more } };
 }
 
+/** What the caller has to label, where they may. */
+async function annotation(house: House, token: string): Promise<string> {
+  let id: string | undefined = 'none';
+  await until(async () => {
+    const { status, body } = await ask(house.adminUrl, '/api/v1/risk/next', { method: 'POST', token });
+    if (status !== 200 || body.state === 'paused') return true;
+    id = body.annotation?.annotation_id as string | undefined;
+    if (id === undefined) await house.chat('something to label');
+    return id !== undefined;
+  }, 'something to label');
+  return id;
+}
+
+async function annotator(house: House): Promise<string> {
+  await annotation(house, house.token);
+  return encodeURIComponent((await ask(house.adminUrl, '/api/v1/risk/annotators', { token: house.token })).body.annotators[0].annotator_id as string);
+}
+
 const newest = async (house: House): Promise<number> => (await house.api('GET', '/acme')).body.number as number;
 const exchangeIndex = async (house: House): Promise<number> => (await ask(house.adminUrl, '/api/v1/audit?kind=exchange', { token: house.token })).body.entries[0].index as number;
 let spares = 0;
@@ -95,7 +143,10 @@ async function spare(house: House): Promise<string> {
 }
 
 t.test('each role on each route gets what the route declares', async (t) => {
-  const house = await openHouse(t, { config: { review: { double_blind_percent: 0 } }, files: { 'acme.yaml': watching('Fileword') } });
+  const house = await openHouse(t, {
+    config: { review: { double_blind_percent: 0 }, risk: { campaigns: [{ id: 'q', strata: [{ id: 'all', probability_percent: 100 }], calibration_percent: 0 }] }, tenants: [{ id: 'default', policy: 'acme', upstream: 'local', data: { campaigns: true } }] },
+    files: { 'acme.yaml': watching('Fileword') },
+  });
   await house.chat('x');
   await house.api('PUT', '/acme', watching('Heron'));
   const tokens = Object.fromEntries(await Promise.all(ROLES.map(async (role) => [role, await tokenFor(house.adminUrl, house.token, `a-${role}`, [role], role === 'tenant-viewer' ? ['default'] : [])] as const))) as Record<Role, string>;

@@ -131,12 +131,12 @@ t.test('a running Weir erases a session, an exchange, all of a tenant, and says 
   const ids = [await ask(port, ['canary-asked one'], {}, { 'x-weir-session-id': 's' }), await ask(port, ['canary-asked two']), await ask(port, ['canary-asked three'])];
   for (const id of ids) await kept(dir, id, 'input');
   for (const body of [{}, [], 'x', { request_id: ids[0], all: true }, { request_id: ids[0], session_id: 's' }, { before: '2030-02-30' }, { request_id: '' }, { all: false }, { tenant: 'acme' }]) t.equal((await erase(body)).status, 400, JSON.stringify(body));
-  t.same((await erase({ session_id: 's' })).body, { destroyed: 1, gone: 0 });
-  t.same((await erase({ request_id: ids[1] })).body, { destroyed: 1, gone: 0 });
+  t.same((await erase({ session_id: 's' })).body, { number: 1, destroyed: 1, gone: 0 });
+  t.same((await erase({ request_id: ids[1] })).body, { number: 2, destroyed: 1, gone: 0 });
   const vault = vaultIn(dir);
   const states = () => Promise.all(ids.map(async (requestId) => (await vault.read({ tenantId: 'acme', requestId }, 'input')).state));
   t.same(await states(), ['erased', 'erased', 'there']);
-  t.same((await erase({ all: true })).body, { destroyed: 1, gone: 2 });
+  t.same((await erase({ all: true })).body, { number: 3, destroyed: 1, gone: 2 });
   t.same(await states(), ['erased', 'erased', 'erased']);
   const audit = join(dir, 'data/audit');
   t.match(linesOf(audit).map((line) => JSON.parse(line)).filter(({ kind }) => kind === 'erasure'), [{ author: 'admin', tenant_id: 'acme', session_id: 's', destroyed: 1 }, { request_id: ids[1] }, { destroyed: 1, gone: 2 }]);

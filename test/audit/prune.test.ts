@@ -217,7 +217,7 @@ t.test('what is shipped goes when it is there, and shipping goes on over a pruni
       if (position.entries === batch.from + batch.entries.length) outbox.sent(batch);
     }
   };
-  const shipped = (day: number, days: number) => onDay(dir, day, (log) => pruneLog(log, dir, { days, tenants: {} }, at(day), position.entries));
+  const shipped = (day: number, days: number) => onDay(dir, day, (log) => pruneLog(log, dir, { days, tenants: {} }, at(day), { before: position.entries }));
   t.equal(await shipped(8, 1), undefined, 'nothing is there yet');
   await ship(5);
   t.match(await shipped(8, 1), { first: 5 }, 'those that are there go');

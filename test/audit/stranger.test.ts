@@ -7,12 +7,14 @@ import { appendFileSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync 
 import { join } from 'node:path';
 import t from 'tap';
 import { checkLog, type LogCheck } from '../../src/audit/check.ts';
+import { readNoteKeys } from '../../src/audit/checkpoint.ts';
 import { publishedKeys } from '../../src/audit/recovery.ts';
 import { openAuditLog } from '../../src/audit/log.ts';
 import { pruneLog } from '../../src/audit/prune.ts';
 import { rotateKey } from '../../src/audit/rotation.ts';
 import { exchangeRecord, linesOf, logFolder, logOptions, segmentsOf, writeLog } from '../helpers/audit.ts';
 import { randomOf, runs, seed } from '../helpers/runs.ts';
+import { openCollector, shipAll } from '../helpers/shipping.ts';
 
 t.setTimeout(600_000);
 
@@ -22,8 +24,8 @@ const LINES_MAX = 70;
 const python = spawnSync('python3', ['-c', 'import sys; sys.exit(sys.version_info < (3, 8))']);
 const skip = python.status === 0 ? false : 'there is no Python 3.8';
 
-function stranger(dir: string, keys = join(dir, 'key.pub')): { readonly isSound: boolean; readonly said: string } {
-  const { status, stdout, stderr } = spawnSync('python3', ['-c', SCRIPT, dir, keys], { encoding: 'utf8' });
+function stranger(dir: string, keys = join(dir, 'key.pub'), ...keepers: readonly string[]): { readonly isSound: boolean; readonly said: string } {
+  const { status, stdout, stderr } = spawnSync('python3', ['-c', SCRIPT, dir, keys, ...keepers], { encoding: 'utf8' });
   return { isSound: status === 0, said: `${stdout}${stderr}`.trim() };
 }
 
@@ -71,6 +73,36 @@ t.test('the same of a log that was pruned', { skip }, async (t) => {
     cpSync(dir, copy, { recursive: true });
     spoil(copy);
     t.same([stranger(copy).isSound, (await ours(copy)).damage === undefined], [false, false], name);
+  }
+});
+
+t.test('the same of a copy that its keeper pruned', { skip }, async (t) => {
+  const [dir, own] = [logFolder(t), logFolder(t)];
+  for (let day = 0; day < 7; day++) {
+    const log = await openAuditLog(logOptions(dir, { clock: () => day * 86_400_000, segmentBytesMax: 1 }));
+    await log.append(exchangeRecord(`request-${day}`), 'strict');
+    await log.close();
+  }
+  const desk = openCollector(join(own, '../origins'));
+  await shipAll(dir, 7, desk, 'test/one');
+  const keeper = await openAuditLog(logOptions(own, { origin: 'keeper/one' }));
+  await keeper.append(exchangeRecord('request-keeper'), 'strict');
+  await desk.collector.withCopy('test/one', (copy) => copy.prune({ days: 3, tenants: {} }, 7 * 86_400_000, (record) => keeper.appendProven(record), () => publishedKeys(own)));
+  await Promise.all([desk.collector.close(), keeper.close()]);
+  const copy = desk.collector.dirOf('test/one');
+  const keys = join(dir, 'key.pub');
+  const check = (to: string) => checkLog({ dir: to, keys: readNoteKeys(readFileSync(keys, 'utf8')), keepers: readNoteKeys(readFileSync(join(own, 'key.pub'), 'utf8')), threads: 1 });
+  const { root, first, damage } = await check(copy);
+  t.same([damage, first], [undefined, 5]);
+  t.same(stranger(copy, keys), { isSound: true, said: `sound: 7 entries, root ${root}` });
+  t.same(stranger(copy, keys, join(own, 'key.pub')), { isSound: true, said: `sound: 7 entries, root ${root}` });
+  t.match(stranger(copy, keys, keys), { isSound: false, said: /note 1 is signed by nobody known/ });
+  const proof = readFileSync(join(copy, 'pruned'), 'utf8');
+  for (const [name, text] of [['another beginning', proof.replace('\\"first\\":5', '\\"first\\":6')], ['another log', proof.replace('\\"log\\":\\"test/one', '\\"log\\":\\"test/two')], ['as its own', proof.replace('pruned_copy', 'pruned')]] as const) {
+    const to = join(dir, `../${name}`);
+    cpSync(copy, to, { recursive: true });
+    writeFileSync(join(to, 'pruned'), text);
+    t.same([stranger(to, keys, join(own, 'key.pub')).isSound, (await check(to)).damage === undefined], [false, false], name);
   }
 });
 

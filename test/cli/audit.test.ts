@@ -185,9 +185,9 @@ t.test('erase, and verify with the content', async (t) => {
   t.match(await call(['erase', '--tenant', 'acme', '--request', 'a', '--config', config]), { code: 1, err: /process \d+ already writes to the audit log/ });
   await log.close();
   t.match(await call(['verify', '--config', config, '--content', content]), { code: 0, out: /content: 4 texts are those of their entries, 0 erased, 0 not there\n$/ });
-  t.match(await call(['erase', '--tenant', 'acme', '--request', 'a', '--config', config]), { code: 0, out: 'the keys of 1 exchanges are destroyed; an entry says so\n' });
+  t.match(await call(['erase', '--tenant', 'acme', '--request', 'a', '--config', config]), { code: 0, out: 'the keys of 1 exchanges are destroyed; an entry says so; other processes hear of it as erasure 1\n' });
   rmSync(join(folder, 'data/keys/content.key'));
-  t.same(JSON.parse((await call(['erase', '--tenant', 'acme', '--session', 's', '--json', '--config', config])).out), { destroyed: 1, gone: 0 });
+  t.same(JSON.parse((await call(['erase', '--tenant', 'acme', '--session', 's', '--json', '--config', config])).out), { number: 2, destroyed: 1, gone: 0 });
   t.match(JSON.parse((await call(['verify', '--config', config, '--content', content, '--json'])).out), { ok: true, content: { sound: 2, erased: 2, missing: 0, altered: 0 } });
   const sealed = join(content, 'acme/2026-01-02.content');
   const bytes = readFileSync(sealed);
@@ -195,10 +195,10 @@ t.test('erase, and verify with the content', async (t) => {
   writeFileSync(sealed, bytes);
   t.match(await call(['verify', '--config', config, '--content', content]), { code: 1, out: /ALTERED: 1 texts are not those of their entries, the newest of entry 14\n$/ });
   t.match(await call(['verify', '--config', config, '--content', join(folder, 'none')]), { code: 0, out: /content: 0 texts .* 4 not there/ });
-  t.same(JSON.parse((await call(['erase', '--tenant', 'acme', '--before', '2026-01-02', '--json', '--config', config])).out), { destroyed: 0, gone: 0 });
+  t.same(JSON.parse((await call(['erase', '--tenant', 'acme', '--before', '2026-01-02', '--json', '--config', config])).out), { number: 3, destroyed: 0, gone: 0 });
   t.match(await call(['erase', '--tenant', 'acme', '--config', config]), { code: 0, out: /2 exchanges are destroyed, 2 were gone before/ });
   t.match(await call(['verify', '--config', config, '--content', content]), { code: 0, out: /0 texts are those of their entries, 4 erased/ });
-  t.match(await call(['export', '--kind', 'erasure', '--json', '--config', config]), { out: /"author":"cli[^"]*","destroyed":1,"gone":0,.*"request_id":"a"/ });
+  t.match(await call(['export', '--kind', 'erasure', '--json', '--config', config]), { out: /"author":"cli[^"]*","destroyed":1,"erasure_id":"[^"]+","gone":0,.*"request_id":"a"/ });
   for (const [args, message] of [[[], /name a tenant/], [['--tenant', 'acme', '--before', 'then'], /a day such as/], [['--tenant', 'acme', '--request', 'a', '--session', 's'], /give one of/], [['--tenant', 'acme', '--request', ''], /nobody's/]] as const) await t.rejects(call(['erase', ...args, '--config', config]), { name: 'UsageError', message });
 });
 

@@ -15,6 +15,8 @@ import { piecesOf, startUpstream } from '../../src/cli/demo/upstream.ts';
 import { ExchangeWatch } from '../../src/cli/demo/watch.ts';
 import { CHANNELS } from '../../src/contract/channels.ts';
 import type { ExchangeRecord } from '../../src/contract/exchange.ts';
+import { ask } from '../helpers/admin.ts';
+import { until } from '../helpers/house.ts';
 
 interface Captured extends Io {
   readonly stop: AbortController;
@@ -72,6 +74,7 @@ t.test('plays every example and ends', async (t) => {
   }
   t.match(output, /block by rule code-names/);
   t.match(output, /HTTP 400 content_filter/);
+  t.match(output, /escalate by rule ask-a-person[\s\S]*HTTP 400[\s\S]*wait +\d+\.\d s for a person: nobody decided, so block/);
   t.match(output, /finish_reason content_filter/);
   t.match(output, /nothing: every character as it was sent/);
   t.notMatch(output, /\x1b/, 'no escapes where there is no terminal');
@@ -97,6 +100,23 @@ t.test('keeps running, answers visitors, ends on the signal', async (t) => {
   t.equal(await running, 0);
   t.match(io.output(), /\x1b\[\d+A/, 'draws in place on a terminal');
   t.equal(io.output().split('\x1b[?25l').length, io.output().split('\x1b[?25h').length, 'gives the cursor back');
+});
+
+t.test('a visitor lets their own request go, as the demo says how', async (t) => {
+  const io = captureIo({ columns: 80 });
+  const running = demo.run(['--speed', '100'], io);
+  t.teardown(() => (io.stop.abort(), running));
+  await io.shows('Ctrl-C ends the demo.');
+  const [, proxyUrl] = /proxy (http:\/\/[\d.:]+)/.exec(io.output())!;
+  const [, adminUrl, token] = /(http:\/\/[\d.:]+)\/review\s+(weir_\S+)/.exec(io.output())!;
+  const asked = ask(proxyUrl!, '/v1/chat/completions', { method: 'POST', body: { model: 'demo', messages: [{ role: 'user', content: 'Where is Kestrel?' }] } });
+  let item: any;
+  await until(async () => (item = (await ask(adminUrl!, '/api/v1/reviews', { token })).body.items.find(({ holding }: { holding: boolean }) => holding)) !== undefined, 'an item that is waited for');
+  t.match((await ask(adminUrl!, `/api/v1/reviews/${item.review_id}/content`, { token })).text, /Where is Kestrel\?/, 'its text is there to be seen');
+  const { body: { fence } } = await ask(adminUrl!, `/api/v1/reviews/${item.review_id}/claim`, { method: 'POST', token });
+  t.match((await ask(adminUrl!, `/api/v1/reviews/${item.review_id}/verdict`, { method: 'POST', token, body: { fence, resolution: 'allow' } })).body, { status: 'resolved', released: true });
+  t.match((await asked).text, /What reached me: \\"Where is Kestrel\?\\"/);
+  await io.shows('prompt escalate');
 });
 
 t.test('ends in the middle of an example', async (t) => {

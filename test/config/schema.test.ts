@@ -125,11 +125,11 @@ t.test('variables may stand for numbers and booleans; empty ones count as absent
 });
 
 t.test('keys whose machinery is not built yet are warned about', async (t) => {
-  const { value, issues } = read(`${BASE}redis: { url: "redis://:pw@127.0.0.1:6379" }\nanalytics: { url: "http://127.0.0.1:8123" }\nrisk: { x: 1 }\nlearn: {}\nproxy: { workers: 2 }`);
+  const { value, issues } = read(`${BASE}redis: { url: "redis://:pw@127.0.0.1:6379" }\nanalytics: { url: "http://127.0.0.1:8123" }\nlearn: {}\nproxy: { workers: 2 }`);
   t.ok(value);
   t.same(issues.map(({ severity, path, message }) => [severity, path, message]), [
     ['warning', 'proxy.workers', 'more than one worker is not available yet'],
-    ...['analytics', 'risk', 'learn'].map((key) => ['warning', key, `${key} is not available yet`]),
+    ...['analytics', 'learn'].map((key) => ['warning', key, `${key} is not available yet`]),
   ]);
   t.ok(issues.every(({ suggestion }) => suggestion !== undefined));
 });
@@ -186,4 +186,14 @@ t.test('every key has a sentence, and a default or an example unless it is a map
 t.test('the nearest word', async (t) => {
   const words = ['proxy', 'port', 'policies', 'tenants'];
   for (const [word, near] of [['proxi', 'proxy'], ['prot', 'port'], ['polices', 'policies'], ['TENANTS', 'tenants'], ['tennats', 'tenants'], ['xyz', undefined], ['', undefined], ['p'.repeat(1_000_000), undefined]] as const) t.equal(nearestWord(word, words), near, word.slice(0, 20));
+});
+
+t.test('when a break is asked for has bounds, which nobody can set aside', async (t) => {
+  const breaks = (text: string) => read(`${BASE}review: { breaks: { ${text} } }\n`);
+  t.match(read(BASE).value, { review: { breaks: { after_minutes: 60, after_severe_items: 25, minutes: 10 } } });
+  for (const [key, min, max] of [['after_minutes', 10, 120], ['after_severe_items', 5, 200], ['minutes', 5, 60]] as const) {
+    for (const within of [min, max]) t.same(breaks(`${key}: ${within}`).issues, [], `${key} ${within}`);
+    for (const beyond of [min - 1, max + 1, 0]) t.match(breaks(`${key}: ${beyond}`).issues, [{ path: `review.breaks.${key}` }], `${key} ${beyond}`);
+  }
+  t.match(breaks('enabled: false').issues, [{ message: 'unknown key enabled' }], 'it is not switched off');
 });

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { exact, html, visible } from '../../src/console/html.ts';
-import { marked } from '../../src/console/playground.ts';
+import { marked, spansOf } from '../../src/console/marked.ts';
 
 const UNESCAPES: Readonly<Record<string, string>> = { '&amp;': '&', '&lt;': '<', '&gt;': '>', '&quot;': '"', '&#39;': "'" };
 const plain = (markup: string): string => markup.replace(/&(?:amp|lt|gt|quot|#39);/g, (entity) => UNESCAPES[entity]!);
@@ -36,10 +36,10 @@ t.test('marks stand where something was found, and the text is whole', async (t)
   const span = fc.tuple(fc.nat(40), fc.nat(40)).map(([a, b]) => ({ start: Math.min(a, b), end: Math.max(a, b) }));
   const results = fc.array(fc.record({ label: fc.constantFrom('EMAIL', 'NAME', '<i>'), spans: fc.array(span, { maxLength: 4 }) }), { maxLength: 4 });
   fc.assert(fc.property(fc.string({ minLength: 0, maxLength: 40 }), results, (given, found) => {
-    const { markup } = html`${marked(given, found.map(({ label, spans }) => ({ classifier_id: 'c', category: 'k', score: 1, label, latency_ms: 0, spans: spans.map(({ start, end }) => ({ start: Math.min(start, given.length), end: Math.min(end, given.length) })) })))}`;
+    const { markup } = html`${marked(given, spansOf(found.map(({ label, spans }) => ({ classifier_id: 'c', category: 'k', score: 1, label, latency_ms: 0, spans: spans.map(({ start, end }) => ({ start: Math.min(start, given.length), end: Math.min(end, given.length) })) }))))}`;
     const bare = plain(markup.replace(/<span class="sr">.*?<\/span>/gs, '').replace(/<mark title="[^"]*">|<\/mark>/g, ''));
     return bare === visible(given);
   }), { numRuns: 1_000 });
   const scored = (label: string, start: number, end: number) => ({ classifier_id: 'c', category: 'k', score: 1, label, latency_ms: 0, spans: [{ start, end }] });
-  t.equal(html`${marked('abcdef', [scored('X', 1, 4), scored('Y', 3, 5)])}`.markup.replace(/<span class="sr">.*?<\/span>/g, ''), 'a<mark title="X">bc</mark><mark title="X, Y">d</mark><mark title="Y">e</mark>f');
+  t.equal(html`${marked('abcdef', spansOf([scored('X', 1, 4), scored('Y', 3, 5)]))}`.markup.replace(/<span class="sr">.*?<\/span>/g, ''), 'a<mark title="X">bc</mark><mark title="X, Y">d</mark><mark title="Y">e</mark>f');
 });

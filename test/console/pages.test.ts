@@ -42,7 +42,7 @@ t.test('each page stands on a route of the API', async (t) => {
 
 t.test('each role gets the pages whose API it has', async (t) => {
   const { house, index, review } = await furnished(t);
-  const paths: Readonly<Record<string, string>> = { '/exchanges/:index': `/exchanges/${index}`, '/policies/:id': '/policies/acme', '/policies/:id/diff': '/policies/acme/diff', '/policies/:id/edit': '/policies/acme/edit', '/new-policy': '/new-policy?id=other', '/tenants/:tenant': '/tenants/default', '/review/:id': `/review/${review}` };
+  const paths: Readonly<Record<string, string>> = { '/exchanges/:index': `/exchanges/${index}`, '/policies/:id': '/policies/acme', '/policies/:id/diff': '/policies/acme/diff', '/classifiers/:id': '/classifiers/toxicity', '/policies/:id/beside': '/policies/acme/beside', '/policies/:id/edit': '/policies/acme/edit', '/new-policy': '/new-policy?id=other', '/tenants/:tenant': '/tenants/default', '/review/:id': `/review/${review}`, '/review/:id/wait': `/review/${review}/wait` };
   const all = await visitors(house);
   for (const { method, path, needs } of routes.filter((page) => page.method === 'GET' && page.needs !== 'open')) {
     const at = paths[path] ?? path;
@@ -71,9 +71,10 @@ t.test('a form without the proof of its session changes nothing', async (t) => {
   const { house } = await furnished(t);
   const admin = await visit(house.adminUrl, house.token);
   const forms: readonly (readonly [string, Readonly<Record<string, string>>])[] = [
-    ['/policies/acme/edit', { text: blocking('Kite'), parent: '2', comment: '', do: 'store' }], ['/policies/acme/rollback', { revision: '1', parent: '2' }], ['/playground', { policy: 'acme', direction: 'input', text: 'Osprey' }],
+    ['/policies/acme/edit', { text: blocking('Kite'), parent: '2', comment: '', do: 'store' }], ['/policies/acme/rollback', { revision: '1', parent: '2' }], ['/policies/acme/retire', { parent: '2', confirm: 'acme' }], ['/audit/erasures', { of: 'default', scope: 'all', confirm: 'default' }], ['/playground', { policy: 'acme', direction: 'input', text: 'Osprey' }],
     ['/tenants/default/keys', { name: 'x' }], ['/settings/tokens', { name: 'x', role: 'auditor' }], ['/settings/sessions/ses_0000000000000000/revoke', {}], ['/settings/tokens/tok_0000000000000000/revoke', {}], ['/tenants/default/keys/k/revoke', {}], ['/logout', {}],
-    ['/review/next', {}], ['/review/rev_x/claim', {}], ['/review/rev_x/verdict', { fence: '1', resolution: 'allow' }], ['/review/rev_x/release', { fence: '1' }], ['/review/rev_x/appeal', { reason: 'x' }],
+    ['/playground/compare', { left: 'acme', right: 'acme', text: 'x' }], ['/me', { cover: 'yes' }], ['/me/break', { take: 'true' }],
+    ['/review/next', {}], ['/review/rev_x/claim', {}], ['/review/rev_x/verdict', { fence: '1', resolution: 'allow' }], ['/review/rev_x/release', { fence: '1' }], ['/review/rev_x/appeal', { reason: 'x' }], ['/appeals', { request_id: 'x', reason: 'x' }],
   ];
   t.same(routes.filter(({ method, needs }) => method === 'POST' && needs !== 'open').map(({ path }) => path).length, forms.length, 'every form');
   const count = async (): Promise<number> => (await ask(house.adminUrl, '/api/v1/audit', { token: house.token })).body.entries.length as number;
@@ -183,7 +184,8 @@ t.test('an exchange is found, explained, and its entry verified', async (t) => {
   const admin = await visit(house.adminUrl, house.token);
   const rowsOf = async (query: string): Promise<number> => (await admin.get(`/exchanges${query}`)).text.match(/<tr data-row>/g)?.length ?? 0;
   const { body: { entries: [newest] } } = await ask(house.adminUrl, '/api/v1/audit?kind=exchange', { token: house.token });
-  for (const [query, rows] of [['', 2], ['?action=block', 1], ['?action=redact', 0], ['?rule=word', 1], ['?rule=other', 0], ['?policy=acme', 2], ['?policy=acme%402', 1], ['?tenant=default', 2], ['?tenant=nobody', 0], [`?request_id=${newest.request_id}`, 1], ['?since=2000-01-01', 2], ['?until=2000-01-01T00:00', 0], [`?before=${index}`, 1]] as const) t.equal(await rowsOf(query), rows, query);
+  const { body: { next } } = await ask(house.adminUrl, '/api/v1/decisions?limit=1', { token: house.token });
+  for (const [query, rows] of [['', 2], ['?action=block', 1], ['?action=redact', 0], ['?rule=word', 1], ['?rule=other', 0], ['?policy=acme', 2], ['?policy=acme%402', 1], ['?tenant=default', 2], ['?tenant=nobody', 0], [`?request_id=${newest.request_id}`, 1], ['?since=2000-01-01', 2], ['?until=2000-01-01T00:00', 0], [`?before=${next}`, 1], [`?request_id=${newest.request_id.slice(0, 6)}`, 1], ['?policy=acme%409', 0]] as const) t.equal(await rowsOf(query), rows, query);
   t.match(await admin.get('/exchanges?since=never'), { status: 400, text: /times such as/ });
   const shown = await admin.get(`/exchanges/${index}`);
   t.match(shown.text, /a-block">block.*<code>word<\/code>.*acme@2.*Verify that it is in the log/s);
@@ -192,6 +194,17 @@ t.test('an exchange is found, explained, and its entry verified', async (t) => {
   t.match((await admin.get('/exchanges/0')).text, /Why.*does not hold/s, 'and what was decided by a file');
   for (const path of ['/policies/acme?revision=99999999999999', '/policies/acme/diff?from=99999999999&to=-1', '/exchanges?before=999999999999999', '/exchanges?before=99999999999999999999', '/audit?before=1e9', '/exchanges/99999999999999999']) t.ok((await admin.get(path)).status < 500, path);
   t.match(await admin.get('/exchanges/999999'), { status: 404, text: /Not here/ });
+});
+
+t.test('who objects to what was done has people look at it', async (t) => {
+  const { house, index } = await furnished(t);
+  const viewer = await visit(house.adminUrl, await tokenFor(house.adminUrl, house.token, 'a-viewer', ['tenant-viewer'], ['default']));
+  const { text } = await viewer.get(`/exchanges/${index}`);
+  const requestId = /name="request_id" value="([^"]+)"/.exec(text)![1]!;
+  const { status, headers } = await viewer.post('/appeals', { request_id: requestId, reason: 'a <b>bird</b>' });
+  t.same([status, headers['location']], [303, `/review/rev_${requestId}.input`]);
+  t.match((await viewer.get(String(headers['location']))).text, /somebody objected[\s\S]*<h2>Objections<\/h2>[\s\S]*a-viewer[\s\S]*a &lt;b&gt;bird/);
+  t.equal((await viewer.post('/appeals', { request_id: 'none', reason: 'x' })).status, 404);
 });
 
 t.test('a tenant-viewer sees what is theirs', async (t) => {

@@ -73,11 +73,16 @@ t.test('what somebody else wrote into Redis is not taken, and the store puts it 
     ['numbers of another type', () => door.call('SET', ['{weir}:policy-numbers', 'x'])],
   ];
   for (const [index, [name, spoil]] of spoilers.entries()) {
-    await spoil();
-    await door.call('PUBLISH', ['weir:policies', 'acme 9']);
-    await door.call('PUBLISH', ['weir:policies', 'not a message of ours\n']);
+    const say = async (): Promise<void> => {
+      await spoil();
+      await door.call('PUBLISH', ['weir:policies', 'acme 9']);
+      await door.call('PUBLISH', ['weir:policies', 'not a message of ours\n']);
+    };
+    await say();
     for (let i = 0; i < 20; i++) t.same([await other.chat('Heron'), await other.chat('fine')], [400, 200], name);
-    if (index === 0) await until(() => other.log.some((line) => line.includes('refused without our seal: acme')), 'it is told');
+    if (index !== 0) continue;
+    const isTold = (): boolean => other.log.some((line) => line.includes('refused without our seal: acme'));
+    await until(async () => isTold() || (await say(), await delay(200), isTold()), 'it is told'); // the control plane may have put it right before it was read
   }
   const fresh = await proxy(t, port);
   t.ok([503, 400].includes(await fresh.chat('Heron')), 'one that starts now has nothing or the right thing');

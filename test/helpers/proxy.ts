@@ -66,7 +66,7 @@ export class ProxyUnderTest {
       ...(options.storedKeys === undefined ? {} : { storedKeys: options.storedKeys }),
       notify: options.notify,
       audit: options.audit ?? { append: (record) => void records.push(record) },
-      screeningService: async (body, caller) => (options.plan === undefined ? { body: { echoed: body, tenant: caller.tenantId }, records: [] } : answerScreening(body, { ...caller, now: new Date(0) }, () => options.plan!, caller.signal)),
+      screeningService: async (body, caller) => (options.plan === undefined ? { body: { echoed: body, tenant: caller.tenantId }, records: [], texts: [] } : answerScreening(body, { ...caller, now: new Date(0) }, () => options.plan!, caller.signal)),
       createGuard: options.createGuard ?? (options.plan === undefined ? passGuard : createGuard),
     });
     const proxy = new ProxyUnderTest(upstream, server, records);

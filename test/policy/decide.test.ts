@@ -149,7 +149,7 @@ t.test('the first rule that is true decides, in order of priority', async (t) =>
   };
   t.same(decided(0.95, 'input'), { action: 'block', triggered_rules: ['high'], degraded: ['unsure'] });
   t.same(decided(0.95, 'output'), { action: 'replace', triggered_rules: ['out'], degraded: [] });
-  t.same(decided(0.85, 'input'), { action: 'redact', triggered_rules: ['held'], degraded: ['unsure'] }, 'a hold takes its `then` at once');
+  t.same(decided(0.85, 'input'), { action: 'escalate', triggered_rules: ['held'], degraded: ['unsure'] }, 'and whoever acts on it waits');
   t.same(decided(0.75, 'input'), { action: 'escalate', triggered_rules: ['flagged'], degraded: ['unsure'] });
   t.same(decided(0.1, 'input'), { action: 'warn', triggered_rules: [], degraded: ['unsure'] });
 });

@@ -63,6 +63,7 @@ const CASES: readonly (readonly [method: string, url: string, expected: string])
   ['GET', '/v1/models/é', 'bad_request'],
   ['PATCH', '/v1/files', 'pass_through /v1/files'],
   ['POST', '/weir/v1/screen', 'screening_service /weir/v1/screen'],
+  ['POST', '/weir/v1/appeals', 'appeals /weir/v1/appeals'],
   ['GET', '/weir/v1/screen', '405 POST'],
   ['GET', '/weir/admin', 'unknown_endpoint'],
   ['POST', '/v1/rerank', 'unknown_endpoint'],

@@ -33,6 +33,17 @@ t.test('kappa of a table of 50: 20 both yes, 15 both no, 5 and 10 apart: 0.4', a
   t.same([cohensKappa(table, 'r0', 'nobody'), cohensKappa(ratingsOf(['yy', 'yy']), 'r0', 'r1')], [undefined, undefined]);
 });
 
+t.test('three coders, fifteen units, many values missing: alpha 0.691 (Krippendorff, "Content analysis", the example with nominal data)', async (t) => {
+  const { alpha, items, raters } = agreementOf(ratingsOf(['.....34121133.3', '1.213343.......', '..21344.21133.4']), randomOf(1))!;
+  t.same([items, raters], [12, 3], 'units that at most one coder saw say nothing');
+  t.ok(close(alpha!, 0.691), String(alpha));
+});
+
+t.test('kappa tells apart what raw agreement does not: 60 of 100 alike, 0.1304 and 0.2593', async (t) => {
+  const kappaOf = (yesYes: number, yesNo: number, noYes: number, noNo: number): number => cohensKappa(ratingsOf([`${'y'.repeat(yesYes + yesNo)}${'n'.repeat(noYes + noNo)}`, `${'y'.repeat(yesYes)}${'n'.repeat(yesNo)}${'y'.repeat(noYes)}${'n'.repeat(noNo)}`]), 'r0', 'r1')!.kappa;
+  t.ok(close(kappaOf(45, 15, 25, 15), 0.1304) && close(kappaOf(25, 35, 5, 35), 0.2593));
+});
+
 t.test('by label', async (t) => {
   t.same(agreementOf(ratingsOf(['aab', 'aba']), randomOf(1))!.byLabel, [{ label: 'a', pairs: 3, agreement: 1 / 3 }, { label: 'b', pairs: 2, agreement: 0 }]);
 });

@@ -18,7 +18,7 @@ t.test('only what was escalated, each direction by itself, with what the log kno
   t.same(more, []);
   t.same(first!.item, {
     review_id: 'rev_r1.input', request_id: 'r1', tenant_id: 'acme', direction: 'input', origin: 'escalate', severity: 'low', policy: 'p@1', triggered_rules: ['calm'], classifier_results: [{ classifier_id: 'a', category: 'b', score: 0.9 }, { classifier_id: 'a', category: 'c', unknown: 'timeout' }],
-    action: 'escalate', double_blind: false, created_at: '2030-01-01T00:00:00.500Z', due_at: '2030-01-01T00:00:04.500Z', hold_until: null,
+    action: 'escalate', double_blind: false, created_at: '2030-01-01T00:00:00.500Z', due_at: '2030-01-01T00:00:04.500Z', hold_until: null, hold_then: null,
   });
   t.match(second!.item, { review_id: 'rev_r1.output', severity: 'medium' });
   t.same([first!.pages, second!.pages], [[], []]);

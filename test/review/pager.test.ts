@@ -36,7 +36,7 @@ function addItem(store: SqlReviewStore, id: string, nowMs: number, escalateMs?: 
   const pages = [{ step: 0, kind: 'trigger' as const, due_at: iso(nowMs) }, ...(escalateMs === undefined ? [] : [{ step: 1, kind: 'trigger' as const, due_at: iso(nowMs + escalateMs) }])];
   return store.add({
     review_id: id, request_id: id, tenant_id: 'acme', direction: 'output', origin: 'escalate', severity: 'critical', policy: 'p@1', triggered_rules: ['threat'], classifier_results: [], action: 'escalate', double_blind: false,
-    created_at: iso(nowMs), due_at: iso(nowMs + 300_000), hold_until: null,
+    created_at: iso(nowMs), due_at: iso(nowMs + 300_000), hold_until: null, hold_then: null,
   }, pages);
 }
 

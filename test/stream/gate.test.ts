@@ -190,3 +190,17 @@ t.test('a stream that waits for its scores may wait up to the limit of an answer
   t.throws(() => make(events.length - 1).feed(events), { code: 'response_too_large' });
   t.doesNotThrow(() => make(events.length).feed(events));
 });
+
+t.test('a match that began before the window that is blocked shows nothing of itself', async (t) => {
+  const policy = requirePolicy('policy: p\nstream: { mode: hold, window: 7 }\npatterns: [ { id: word, label: WORD, literal: [Heron] } ]\nrules:\n  - { id: r, direction: output, when: { any: [ { score: judge.bad, gte: 0.5 }, { score: patterns.word, gte: 1 } ] }, action: block }\n', 'p.yaml');
+  const plan = compilePlan(policy, [judgeClassifier(() => 1)], { file: 'p.yaml', deadlineMs: 20_000 });
+  for (let before = 0; before < 8; before++) {
+    const out: Buffer[] = [];
+    const { promise, resolve } = Promise.withResolvers<{ readonly blocked: boolean }>();
+    const guard = createGuard({ dialect: openaiChat, request: STREAM_REQUEST, plan: plan.forOutput({}), requestId: 'r', status: 200, mediaType: 'text/event-stream', limits: { eventBytesMax: 1 << 20, responseBytesMax: 1 << 20 }, onBytes: (bytes) => void out.push(bytes), onDone: resolve });
+    guard.feed(Buffer.from(`data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', created: 1, model: 'm', choices: [{ index: 0, delta: { content: `${'x'.repeat(before)} Heron and more of it` }, finish_reason: null }] })}\n\n`));
+    guard.end();
+    t.equal((await promise).blocked, true);
+    t.match(accumulated(Buffer.concat(out))['0/content'] ?? '', /^x* ?$/, `after ${before} characters`);
+  }
+});

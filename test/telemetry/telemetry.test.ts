@@ -4,6 +4,7 @@
 import t from 'tap';
 import { InMemorySpanExporter } from '@opentelemetry/sdk-trace';
 import { CHANNELS, type ExchangeOpened } from '../../src/contract/channels.ts';
+import type { ReviewNotice } from '../../src/contract/notification.ts';
 import type { DecisionRecord, ExchangeRecord } from '../../src/contract/exchange.ts';
 import { carrierName, nameOf } from '../../src/contract/names.ts';
 import { BoundedLabel } from '../../src/telemetry/label.ts';
@@ -61,6 +62,8 @@ t.test('log lines are single, short, and hold no text of callers', async (t) => 
   CHANNELS.stageEnded.publish({ requestId: 'request-1', stage: 'identify', startMs: 1, endMs: 3.5, error: SECRET });
   CHANNELS.configReloaded.publish({ ok: false, hash: 'abc', issues: 2, message: 'weir.yaml:3:1 unknown key' });
   CHANNELS.configReloaded.publish({ ok: true, hash: 'abd', issues: 0 });
+  CHANNELS.holdsChanged.publish({ open: 1 });
+  CHANNELS.holdsChanged.publish({ open: 0, ended: { direction: 'input', endedBy: 'verdict', heldMs: 1_500 } });
   CHANNELS.healthChanged.publish({ part: 'audit', healthy: false, detail: 'write failed' });
   CHANNELS.healthChanged.publish({ part: 'audit', healthy: true, detail: 'again' });
   end();
@@ -172,6 +175,23 @@ t.test('the console exporter prints one line per exchange', async (t) => {
   t.equal(lines.length, 1, 'after close nothing is told');
 });
 
+t.test('a log that is far from indexed says so in few lines, and when it is', async (t) => {
+  const lines: { readonly event: string; readonly entries_to_come?: number }[] = [];
+  const end = logChannels(createLog({ level: 'info', destination: { write: (line) => void lines.push(JSON.parse(line) as typeof lines[number]) } }));
+  const indexed = (lag: number, log = ''): void => CHANNELS.decisionsIndexed.publish({ log, taken: 256, lag });
+  for (const lag of [5_000, 1, 0]) indexed(lag);
+  t.same(lines, [], 'what is nearly there is not told');
+  for (const lag of [90_000, 89_744, 89_488, 4_000, 1, 0, 0, 256, 0]) indexed(lag);
+  indexed(50_000, 'eu-1/a');
+  end();
+  t.same(lines.map(({ event, entries_to_come: lag }) => [event, lag]), [['the audit log is being indexed', 90_000], ['the audit log is indexed', 0]]);
+});
+
+const reviewNotice: ReviewNotice = {
+  event: 'review_override', notice_id: 'rev_1.1.resolved', review_id: 'rev_1', request_id: 'r1', tenant_id: 'acme', direction: 'input', origin: 'escalate', severity: 'low', policy: 'p@1', triggered_rules: ['r'], near_rules: [], action: 'allow', round: 1, batched: 0,
+  due_at: '2030-01-01T00:00:00.000Z', resolution: 'block', retroactive_action: 'withdraw', categories: [], batch: [], item_created_at: '2030-01-01T00:00:00.000Z', created_at: '2030-01-01T00:01:00.000Z',
+};
+
 t.test('every metric is told, with its labels and no others', async (t) => {
   const metrics = startMetrics({ version: '0' });
   t.teardown(() => metrics.close());
@@ -183,10 +203,17 @@ t.test('every metric is told, with its labels and no others', async (t) => {
   CHANNELS.classifierCalled.publish({ requestId: 'request-1', classifier: 'ours', outcome: 'unavailable', startMs: 0, endMs: 0 });
   CHANNELS.breakerChanged.publish({ classifier: 'ours', state: 'open' });
   CHANNELS.retentionApplied.publish({ kind: 'audit', removed: 7, detail: '' });
+  CHANNELS.holdsChanged.publish({ open: 1, ended: { direction: 'input', endedBy: 'verdict', heldMs: 1_500 } });
   CHANNELS.contentLost.publish({ count: 2, reason: 'write' });
   CHANNELS.auditShipped.publish({ lag: 3, error: 'unreachable' });
   CHANNELS.auditReceived.publish({ log: 'eu-1/a', entries: 4, lag: 5, refused: 'forked' });
+  CHANNELS.decisionsIndexed.publish({ log: '', taken: 4, lag: 6 });
+  CHANNELS.decisionsIndexed.publish({ log: 'eu-1/a', taken: 3, lag: 1 });
   CHANNELS.policiesHeld.publish({ policies: [{ policy: 'acme', origin: 'disk', revision: 7, confirmedMs: Date.now() - 3_600_000 }, { policy: 'bravo@2', origin: 'store', revision: 2, confirmedMs: undefined }] });
+  for (const kind of ['resolved', 'overdue'] as const) CHANNELS.reviewTold.publish({ kind, notice: reviewNotice });
+  CHANNELS.reviewTold.publish({ kind: 'admitted', tenant_id: 'acme', origin: 'sample', admission: 'full' });
+  CHANNELS.reviewTold.publish({ kind: 'waiting', waiting: { low: 4, medium: 3, high: 2, critical: 1 } });
+  CHANNELS.reviewTold.publish({ kind: 'notice', receiver: 'tenant', outcome: 'given_up' });
   openExchange();
   openExchange();
   CHANNELS.stageEnded.publish({ requestId: 'request-1', stage: 'identify', startMs: 0, endMs: 5 });
@@ -200,7 +227,8 @@ t.test('every metric is told, with its labels and no others', async (t) => {
   }
   const lines = text.split('\n');
   for (const line of [
-    'weir_exchanges_total{tenant="acme",action="redact",outcome="completed"} 1', 'weir_open_exchanges 1', 'weir_redactions_total{direction="output",tenant="acme"} 3',
+    'weir_review_judged_total{policy="p",rule="r",resolution="block"} 1', 'weir_review_overrides_total{tenant="acme",retroactive_action="withdraw"} 1', 'weir_review_resolution_seconds_sum{severity="low"} 60', 'weir_review_waiting{severity="critical"} 1',
+    'weir_exchanges_total{tenant="acme",action="redact",outcome="completed"} 1', 'weir_open_exchanges 1', 'weir_decisions_indexed_total 7', 'weir_decisions_index_lag_entries 6', 'weir_redactions_total{direction="output",tenant="acme"} 3',
     'weir_violations_total{category="pii.EMAIL",direction="output"} 3', 'weir_unknown_scores_total{classifier="slow",reason="timeout"} 1', 'weir_unscreened_forwarded_total{tenant="acme",reason="opaque"} 1',
     'weir_policy_source{policy="acme",source="disk"} 7', 'weir_policy_source{policy="acme",source="redis"} 0', 'weir_policy_stale{policy="acme"} 1', 'weir_policy_age_seconds{policy="bravo@2"} 0',
     'weir_classifier_results_total{classifier="vendor",outcome="timeout"} 1', 'weir_classifier_results_total{classifier="vendor",outcome="cached"} 1', 'weir_classifier_results_total{classifier="ours",outcome="unavailable"} 1',
@@ -232,6 +260,7 @@ t.test('series stay few, whatever callers send', async (t) => {
   for (let i = 0; i < 100_000; i += 7) {
     const results = [{ classifier_id: `c${i % 1000}`, category: `k${i}`, score: 1, count: 1 }];
     CHANNELS.exchangeClosed.publish({ record: record({ tenant_id: `tenant-${i}`, model: `m${i}`, route: `/r${i}`, input: decision({ classifier_results: results }), output: undefined }) });
+    CHANNELS.reviewTold.publish({ kind: 'resolved', notice: { ...reviewNotice, tenant_id: `tenant-${i}`, policy: `p${i}@1`, triggered_rules: [`r${i}`] } });
   }
   const text = await metrics.prometheusText();
   t.ok(text.split('\n').length < 3000, `${text.split('\n').length} lines`);

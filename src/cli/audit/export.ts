@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { listSegments, readIfThere } from '../../audit/segments.ts';
 import { parseCall, UsageError, type Io } from '../command.ts';
-import { readTime } from '../time.ts';
+import { readTimeRange } from '../time.ts';
 import { logFolder } from './place.ts';
 
 const OPTIONS = { since: 'value', until: 'value', tenant: 'value', kind: 'value', dir: 'value', json: 'flag', config: 'value' } as const;
@@ -20,7 +20,7 @@ export async function exportAudit(args: readonly string[], io: Io): Promise<numb
   const { options } = parseCall(args, OPTIONS, 0);
   const dir = await logFolder(options, io);
   const nowMs = Date.now();
-  const [sinceMs, untilMs] = [readTime('since', options.since, nowMs) ?? -Infinity, readTime('until', options.until, nowMs) ?? Infinity];
+  const { sinceMs, untilMs } = readTimeRange(options, nowMs);
   if (sinceMs >= untilMs) throw new UsageError('--since is not before --until');
   const isWanted = ({ time, kind, tenant_id: tenant }: Entry): boolean => {
     const at = Date.parse(time);

@@ -7,7 +7,10 @@ import { rotateKey } from '../../audit/rotation.ts';
 import { WeirError } from '../../contract/errors.ts';
 import { parseCall, type Io } from '../command.ts';
 import { author } from '../beside.ts';
-import { contentPlace, logOptions } from './place.ts';
+import { openDatabase } from '../../distribution.ts';
+import { SqlReviewContents } from '../../store/review-contents.ts';
+import type { StoreDatabase } from '../../store/sql.ts';
+import { configured, contentPlace, logOptions, type PlaceOptions } from './place.ts';
 
 export async function rotateAuditKey(args: readonly string[], io: Io): Promise<number> {
   const { options } = parseCall(args, { json: 'flag', config: 'value' }, 0);
@@ -22,15 +25,23 @@ export async function rotateContentKey(args: readonly string[], io: Io): Promise
   const { options } = parseCall(args, { json: 'flag', config: 'value' }, 0);
   return orFail(io, 'rotate-master-key', async () => {
     const place = await contentPlace(options, io);
+    const shared = await sharedDatabase(options, io);
     const log = await openAuditLog(await logOptions(options, io));
     try {
-      const { rewrapped, damaged } = await rotateMasterKey(place, author(), (record) => log.append(record, 'strict'));
+      const { rewrapped, damaged } = await rotateMasterKey(place, author(), (record) => log.append(record, 'strict'), shared && new SqlReviewContents(shared));
       io.stdout(options.json ? `${JSON.stringify({ rewrapped, damaged })}\n` : `the keys of ${rewrapped} exchanges are under the new master key in ${place.keyFile}${damaged === 0 ? '' : `; ${damaged} could not be opened and stay as they were`}; an entry says so\n`);
       return 0;
     } finally {
       await log.close();
+      await shared?.close();
     }
   });
+}
+
+/** Where other processes' texts lie too; undefined: the store is this process's alone. */
+async function sharedDatabase(options: PlaceOptions, io: Io): Promise<StoreDatabase | undefined> {
+  const config = await configured(options, io);
+  return config.store.url.startsWith('sqlite:') ? undefined : openDatabase(config);
 }
 
 export async function acceptAuditLoss(args: readonly string[], io: Io): Promise<number> {

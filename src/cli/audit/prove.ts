@@ -1,8 +1,7 @@
 /** `weir audit prove` and `weir audit consistency`: proofs out of the files of the log. */
-import { join } from 'node:path';
-import { isSignedBy, readCheckpoints, type SignedCheckpoint } from '../../audit/checkpoint.ts';
+import { newestCheckpoint } from '../../audit/checkpoint-file.ts';
+import { isSignedBy } from '../../audit/checkpoint.ts';
 import { proveConsistency, proveEntry } from '../../audit/proof.ts';
-import { CHECKPOINTS_FILE, readIfThere } from '../../audit/segments.ts';
 import { parseCall, UsageError, type Io } from '../command.ts';
 import { countingKeys, logFolder, readNoteFile } from './place.ts';
 
@@ -10,7 +9,7 @@ export async function proveAudit(args: readonly string[], io: Io): Promise<numbe
   const { options, operands: [operand] } = parseCall(args, { checkpoint: 'value', dir: 'value', config: 'value' }, 1);
   if (operand === undefined) throw new UsageError('name an entry by its index or its request id');
   const dir = await logFolder(options, io);
-  const checkpoint = options.checkpoint === undefined ? await newestCheckpoint(dir) : await readNoteFile(options.checkpoint);
+  const checkpoint = options.checkpoint === undefined ? (await newestCheckpoint(dir)).checkpoint : await readNoteFile(options.checkpoint);
   if (checkpoint === undefined) return fail(io, 'prove', `there is no checkpoint in ${dir} that a proof could lead to`);
   const wanted = /^\d{1,15}$/.test(operand) ? Number(operand) : { requestId: operand };
   try {
@@ -43,10 +42,6 @@ export async function proveAuditConsistency(args: readonly string[], io: Io): Pr
     if (error instanceof RangeError) return fail(io, 'consistency', error.message);
     throw error;
   }
-}
-
-async function newestCheckpoint(dir: string): Promise<SignedCheckpoint | undefined> {
-  return readCheckpoints((await readIfThere(join(dir, CHECKPOINTS_FILE))) ?? Buffer.alloc(0)).checkpoints.at(-1);
 }
 
 function fail(io: Io, verb: string, message: string): number {

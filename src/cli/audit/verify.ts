@@ -4,9 +4,9 @@ import { checkContent, type ContentCheck } from '../../audit/content-check.ts';
 import { proofFault } from '../../audit/proof-check.ts';
 import { CHECKPOINTS_FILE } from '../../audit/segments.ts';
 import { parseCall, type Io } from '../command.ts';
-import { countingKeys, logFolder, readNamed, readNoteFile } from './place.ts';
+import { countingKeepers, countingKeys, logFolder, readNamed, readNoteFile } from './place.ts';
 
-const OPTIONS = { since: 'value', key: 'value', proof: 'value', content: 'value', dir: 'value', json: 'flag', config: 'value' } as const;
+const OPTIONS = { since: 'value', key: 'value', keeper: 'value', proof: 'value', content: 'value', dir: 'value', json: 'flag', config: 'value' } as const;
 const PROGRESS_MS = 250;
 
 export async function verifyAudit(args: readonly string[], io: Io): Promise<number> {
@@ -20,7 +20,7 @@ export async function verifyAudit(args: readonly string[], io: Io): Promise<numb
   }
   const since = options.since === undefined ? undefined : await readNoteFile(options.since);
   const began = performance.now();
-  const check = await checkLog({ dir, keys, since, progress: progressOf(io) });
+  const check = await checkLog({ dir, keys, keepers: await countingKeepers(options, dir), since, progress: progressOf(io) });
   const seconds = (performance.now() - began) / 1e3;
   const fault = check.damage === undefined ? unsignedFault(check, options.key) : undefined;
   const content = options.content === undefined ? undefined : await checkContent(dir, options.content);
@@ -73,7 +73,7 @@ function textOf(check: LogCheck, dir: string, fault: string | undefined, seconds
   } else if (fault !== undefined) lines.push(`NOT SOUND: ${fault}`);
   else lines.push(newest === undefined ? 'sound as far as it can be told: no checkpoint is there, so nothing is signed' : `sound; ${newest.size} entries are signed, root ${newest.root}`);
   if (damage === undefined && newest !== undefined && entries > newest.size) lines.push(`${entries - newest.size} entries after the newest checkpoint are chained and not signed yet`);
-  if (pruned !== undefined) lines.push(`it begins at entry ${first}: the entries before it had passed their retention and were pruned, as entry ${pruned.index} of ${pruned.time} says; nothing can be verified before it`);
+  if (pruned !== undefined) lines.push(`it begins at entry ${first}: the entries before it had passed their retention and were pruned, as entry ${pruned.index}${pruned.keeper === undefined ? '' : ` of the log ${pruned.keeper}, whose copy this is,`} of ${pruned.time} says; nothing can be verified before it`);
   if (tornBytes > 0) lines.push(`the last line is unfinished (${tornBytes} bytes), as a crash leaves it`);
   if (tornNoteBytes > 0) lines.push(`the last checkpoint is unfinished (${tornNoteBytes} bytes), as a crash leaves it`);
   if (rotations > 0) lines.push(`${rotations} key ${rotations === 1 ? 'rotation' : 'rotations'}`);

@@ -8,6 +8,7 @@ import { createReadStream } from 'node:fs';
 import { open, readdir, readFile, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { checkLog } from '../../audit/check.ts';
+import { keeperKeys } from '../../audit/pruned.ts';
 import { publishedKeys } from '../../audit/recovery.ts';
 import { replaceFile } from '../../audit/segments.ts';
 import { sqliteFault } from '../../store/sqlite.ts';
@@ -86,7 +87,7 @@ export async function checkBackup(dir: string, progress: Progress): Promise<Back
 
 /** Against its own signatures and, where it is given, what the manifest says of it. */
 async function logFaults(dir: string, told: Manifest['log'], name: string): Promise<readonly string[]> {
-  const check = await checkLog({ dir, keys: await publishedKeys(dir) });
+  const check = await checkLog({ dir, keys: await publishedKeys(dir), keepers: await keeperKeys(dir) });
   if (check.damage !== undefined) return [`${name}: ${check.damage.segment} line ${check.damage.line}, entry ${check.damage.index}: ${check.damage.reason}`];
   return told === undefined || (check.first === told.first && check.entries === told.entries && check.root === told.root) ? [] : [`${name}: it is not the log of the manifest`];
 }

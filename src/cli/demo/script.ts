@@ -64,6 +64,12 @@ export const EXCHANGES: readonly DemoExchange[] = [
     answer: mark`Mostly on small repairs. And then there is project ${'Bluebird'}, which will be announced in the spring and which nobody should know about.`,
   },
   {
+    title: 'A prompt that a person is to decide: it waits, and nobody comes',
+    shows: 'prompt',
+    prompt: mark`Make a ${'wire transfer'} of 48,000 to Kingfisher Ltd. today.`,
+    answer: mark`You will not see this either.`,
+  },
+  {
     title: 'Ordinary text: nothing to do, so nothing is done',
     shows: 'answer',
     prompt: mark`When did version 1.2.3 come out?`,

@@ -9,7 +9,7 @@ import { DiffTally, type PolicyDiff } from '../../policy/diff.ts';
 import type { Gap } from '../../policy/recorded.ts';
 import { ClassifierPool } from '../../runtime.ts';
 import { parseCall, UsageError, type Io } from '../command.ts';
-import { readTime } from '../time.ts';
+import { readTimeRange } from '../time.ts';
 import { nameOf, takePolicy, withRevision } from './workbench.ts';
 
 const OPTIONS = { revision: 'value', since: 'value', until: 'value', tenant: 'value', limit: 'value', json: 'flag', config: 'value' } as const;
@@ -19,7 +19,7 @@ export async function diffPolicies(args: readonly string[], io: Io): Promise<num
   const { options, operands } = parseCall(args, OPTIONS, 2);
   const [a, b] = namesOf(operands, options.revision);
   const nowMs = Date.now();
-  const [sinceMs, untilMs] = [readTime('since', options.since, nowMs) ?? -Infinity, readTime('until', options.until, nowMs) ?? Infinity];
+  const { sinceMs, untilMs } = readTimeRange(options, nowMs);
   const limit = options.limit === undefined ? Infinity : Number(/^[1-9]\d{0,8}$/.exec(options.limit)?.[0] ?? NaN);
   if (Number.isNaN(limit)) throw new UsageError('option --limit takes a whole number from 1');
   const pool = new ClassifierPool();

@@ -1,17 +1,18 @@
 /** An explanation as lines of text: each rule with its state, its reason and, below it, what was compared. */
-import { actionOf } from '../../policy/decide.ts';
+import { actionText } from '../../policy/hold.ts';
 import type { Explanation, RuleTrace, Trace } from '../../policy/explain.ts';
 
 /** `all`: rules that were not tried too. */
 export function explanationLines({ rules, decision }: Explanation, all: boolean): readonly string[] {
   const shown = rules.filter(({ trace }) => all || trace !== undefined);
   const width = Math.max(0, ...shown.map(({ rule }) => rule.id.length));
-  const lines = shown.flatMap((traced) => ruleLines(traced, width, decision.rule === traced.rule));
+  const lines = shown.flatMap((traced) => ruleLines(traced, width, decision.rule === traced.rule ? actionText(decision) : undefined));
   return decision.rule === undefined ? [...lines, `no rule decides: the default action ${decision.action}`] : lines;
 }
 
-function ruleLines({ rule, state, reason, trace }: RuleTrace, width: number, decides: boolean): readonly string[] {
-  const head = `${decides ? '▶' : ' '} ${rule.id.padEnd(width)}  ${state.replaceAll('_', ' ').padEnd(7)}  ${reason}${decides ? `: ${state === 'unknown' ? 'block' : actionOf(rule)}` : ''}`;
+/** `decided`: of the rule that decides. */
+function ruleLines({ rule, state, reason, trace }: RuleTrace, width: number, decided: string | undefined): readonly string[] {
+  const head = `${decided === undefined ? ' ' : '▶'} ${rule.id.padEnd(width)}  ${state.replaceAll('_', ' ').padEnd(7)}  ${reason}${decided === undefined ? '' : `: ${decided}`}`;
   return trace === undefined ? [head] : [head, ...traceLines(trace, '      ')];
 }
 

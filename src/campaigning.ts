@@ -1,0 +1,171 @@
+/**
+ * Residual-risk campaigns in a running process: what was drawn comes out of the audit logs, the own one and those that are
+ * shipped here, and becomes tasks that people label. The log is the source: how far it is looked through is kept with the
+ * tasks, so a crash, a restart or a store that is away loses nothing and doubles nothing. Exchanges never wait for it.
+ */
+import { randomUUID } from 'node:crypto';
+import { setImmediate as breathe } from 'node:timers/promises';
+import type { RiskDesk } from './admin/risk.ts';
+import type { AnnotationRecord } from './audit/entry.ts';
+import { LogFollower } from './audit/follow.ts';
+import { publishedKeys } from './audit/recovery.ts';
+import type { ContentVault } from './audit/vault.ts';
+import type { Config } from './config/schema.ts';
+import type { Taxonomy } from './config/taxonomy.ts';
+import { CHANNELS, type AuditReceived, type ExchangeClosed } from './contract/channels.ts';
+import { agreementOf } from './review/agreement.ts';
+import { tasksOf } from './risk/intake.ts';
+import { ItemSeal } from './risk/items.ts';
+import { Labelling } from './risk/labelling.ts';
+import { Overview } from './risk/overview.ts';
+import { SqlAnnotationChecks } from './store/annotation-checks.ts';
+import { SqlAnnotationStore } from './store/annotations.ts';
+import { SteadyHealth } from './store/steady-health.ts';
+import type { StoreDatabase } from './store/sql.ts';
+
+export interface CampaigningOptions {
+  readonly database: StoreDatabase;
+  readonly config: () => Config;
+  readonly audit: { append(record: AnnotationRecord, durability: 'strict'): Promise<void> };
+  readonly content: Pick<ContentVault, 'read'>;
+  readonly taxonomy: Taxonomy;
+  /** A secret of the installation: decides what two people label, and seals what has a known answer. */
+  readonly master: Buffer;
+  /** Folder of the own log. */
+  readonly own: string;
+  /** Logs that are shipped here, and the folder of each. */
+  shipped?(): Promise<readonly string[]>;
+  dirOf?(log: string): string;
+  readonly lookMs?: number;
+}
+
+const BATCH_ENTRIES = 256;
+/** What comes within it is looked at together. */
+const LOOK_MS = 500;
+const RETRY_MS = 1_000;
+/** Logs are looked at though nobody said that something came: an entry may be on disk after its exchange was told. */
+const SWEEP_MS = 2_000;
+
+export class Campaigning {
+  readonly desk: RiskDesk;
+  readonly #options: CampaigningOptions;
+  readonly #store: SqlAnnotationStore;
+  readonly #health = new SteadyHealth('campaigns');
+  readonly #followers = new Map<string, LogFollower>();
+  readonly #stop = new AbortController();
+  readonly #onExchange = (message: unknown): void => { if (((message as ExchangeClosed).record.samples?.length ?? 0) > 0) this.#soon(); };
+  readonly #onReceived = (message: unknown): void => { if ((message as AuditReceived).entries > 0) this.#soon(); };
+  #timer: NodeJS.Timeout | undefined;
+  #looking: Promise<void> | undefined;
+
+  constructor(options: CampaigningOptions) {
+    const { database, config, audit, content, master, taxonomy } = options;
+    this.#options = options;
+    const [store, checks, seal, now] = [new SqlAnnotationStore(database), new SqlAnnotationChecks(database), new ItemSeal(master), () => new Date()];
+    this.#store = store;
+    const write = (record: AnnotationRecord): Promise<void> => audit.append(record, 'strict');
+    const labelling = new Labelling({
+      store, checks, now, random: Math.random, newId: () => `ann_${randomUUID()}`, openItem: (item) => seal.open(item),
+      settings: () => labellingSettings(config()),
+      content: ({ tenant_id: tenantId, request_id: requestId, started_at: startedAt, direction }) => content.read({ tenantId, requestId, startedAt, purpose: 'campaigns' }, direction).then((found) => (found.state === 'locked' ? { state: 'damaged' as const } : found)), // only copies in the store are under other keys
+      paused: (annotator, { agreement, n }, { flagged, requeued }) => write({ kind: 'annotation', change: 'paused', author: 'calibration', annotator_id: annotator, agreement, answers: n, flagged, requeued }),
+    });
+    const overview = new Overview({ store, checks, now, agreement: (ratings) => {
+      const found = agreementOf(ratings, Math.random, 0);
+      return found && { items: found.items, raters: found.raters, raw: found.raw, alpha: found.alpha ?? null };
+    } });
+    this.desk = { store, checks, labelling, overview, taxonomy, seal: (item) => seal.seal(item), risk: () => config().risk, audit: write, now };
+  }
+
+  start(): void {
+    CHANNELS.exchangeClosed.subscribe(this.#onExchange);
+    if (this.#options.dirOf !== undefined) CHANNELS.auditReceived.subscribe(this.#onReceived);
+    this.#soon();
+  }
+
+  /** What is on disk is taken if the store takes it at once. */
+  async close(): Promise<void> {
+    CHANNELS.exchangeClosed.unsubscribe(this.#onExchange);
+    CHANNELS.auditReceived.unsubscribe(this.#onReceived);
+    clearTimeout(this.#timer);
+    await this.#looking;
+    this.#stop.abort();
+    if (this.#isNeeded()) await this.#own().catch(() => undefined);
+    this.#health.close();
+  }
+
+  #soon(ms = this.#options.lookMs ?? LOOK_MS): void {
+    if (this.#stop.signal.aborted || this.#timer !== undefined) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      if (this.#looking !== undefined) return this.#soon();
+      this.#looking = this.#look().finally(() => { this.#looking = undefined; });
+    }, ms).unref();
+  }
+
+  /** Without a campaign there is nothing to find. */
+  #isNeeded(): boolean {
+    return this.#options.config().risk.campaigns.length > 0;
+  }
+
+  async #look(): Promise<void> {
+    if (this.#isNeeded()) {
+      try {
+        await this.#own();
+        for (const log of (await this.#options.shipped?.()) ?? []) await this.#follow(log, this.#options.dirOf!(log));
+        this.#health.well(() => 'what was drawn becomes tasks again');
+      } catch (error) {
+        this.#health.ill(`what was drawn does not become tasks now (${(error as NodeJS.ErrnoException).code ?? (error as Error).name}); it waits in the audit log`, ['store']);
+        return this.#soon(RETRY_MS);
+      }
+    }
+    this.#soon(SWEEP_MS);
+  }
+
+  #own(): Promise<void> {
+    return this.#follow('', this.#options.own);
+  }
+
+  /** All that is on disk of a log. Begins anew where the log is not the one that was looked through: what comes twice is one. */
+  async #follow(name: string, dir: string): Promise<void> {
+    const [key] = await publishedKeys(dir);
+    if (key === undefined) return; // it has no entry yet
+    const log = `${key.name}+${key.id}`;
+    let follower = this.#followers.get(log);
+    if (follower === undefined) this.#followers.set(log, (follower = new LogFollower(dir)));
+    let { next, head } = (await this.#store.cursor(log)) ?? { next: 0, head: '' };
+    if (next > 0 && !(await isThere(follower, next - 1, head, name !== ''))) [next, head] = [0, ''];
+    for (let more = true; more; ) {
+      const read = await follower.read(next, BATCH_ENTRIES);
+      more = read.more && read.next > next;
+      if (read.next === next) return;
+      const tasks = read.entries.flatMap((entry) => tasksOf(entry, this.#intake()));
+      [next, head] = [read.next, read.entries.at(-1)?.hash ?? head];
+      await this.#store.add(tasks, { log, next, head });
+      await breathe();
+    }
+  }
+
+  #intake(): Parameters<typeof tasksOf>[1] {
+    const { tenants, risk } = this.#options.config();
+    return {
+      drawKey: this.#options.master,
+      productOf: (id) => tenants.find((tenant) => tenant.id === id)?.product ?? '',
+      doubleBlindShare: (id) => (risk.campaigns.find((campaign) => campaign.id === id)?.double_blind_percent ?? 0) / 100,
+    };
+  }
+}
+
+/** What passed its retention cannot be asked any more, and a copy may be behind; both count as there. */
+async function isThere(follower: LogFollower, index: number, head: string, isCopy: boolean): Promise<boolean> {
+  const { entries: [entry], next } = await follower.read(index, 1);
+  if (entry?.index === index) return entry.hash === head;
+  return entry !== undefined || next > index || isCopy;
+}
+
+function labellingSettings({ risk: { annotation, campaigns } }: Config): ReturnType<ConstructorParameters<typeof Labelling>[0]['settings']> {
+  return {
+    leaseMs: annotation.lease_ms, batchItems: annotation.batch_items, dailyMax: annotation.daily_max, violationsDailyMax: annotation.violations_daily_max, agreement: annotation.agreement_percent / 100, checksMin: annotation.calibration_checks_min,
+    calibrationShare: (id) => (campaigns.find((campaign) => campaign.id === id)?.calibration_percent ?? 5) / 100,
+  };
+}

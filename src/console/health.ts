@@ -1,0 +1,91 @@
+/**
+ * How classifiers and people keep up: latency of each classifier in this process, scores that did not arrive in the window,
+ * what waits for people, how long they take, and how often they let through what was escalated. Nothing of it says who.
+ */
+import type { ClassifierSummary } from '../admin/classifiers.ts';
+import type { Api, PageRequest } from '../admin/pages.ts';
+import type { ReviewItem } from '../contract/review.ts';
+import { SEVERITIES, type Severity } from '../contract/screening.ts';
+import { shareOf } from '../policy/beside.ts';
+import type { Overrides, Rate } from '../review/overrides.ts';
+import { html, type Piece } from './html.ts';
+import { count, share } from './parts.ts';
+import { medianOf } from './spikes.ts';
+
+/** Decisions in which scores of a classifier did not arrive; what it does not judge is not counted. */
+export interface Missing {
+  readonly timeouts: number;
+  readonly others: number;
+}
+
+export interface HealthQuestion {
+  readonly missing: ReadonlyMap<string, Missing>;
+  /** Decisions in the window. */
+  readonly decisions: number;
+  readonly tenant: string | undefined;
+  readonly since: string;
+  readonly until: string;
+}
+
+// Classifiers.
+
+export async function classifierHealth(api: Api, request: PageRequest, { missing, decisions }: HealthQuestion): Promise<Piece> {
+  const answer = api.may(request.actor, 'listClassifiers') ? await api.call('listClassifiers', request) : undefined;
+  const running = answer?.status === 200 ? (answer.body as { readonly classifiers: readonly ClassifierSummary[] }).classifiers : [];
+  const ids = [...new Set([...running.map(({ id }) => id), ...[...missing.keys()].filter((id) => id !== 'patterns')])];
+  if (ids.length === 0) return '';
+  return html`<figure><figcaption>Classifiers <span class="quiet">latency in this process; timeouts and other unknown scores in ${count(decisions)} decisions of the window</span></figcaption><div class="scroll" tabindex="0" role="region" aria-label="Classifiers"><table><thead><tr><th scope="col">Classifier</th><th scope="col" class="number">p50 ms</th><th scope="col" class="number">p95 ms</th><th scope="col" class="number">p99 ms</th><th scope="col" class="number">Timeouts</th><th scope="col" class="number">Unknown</th></tr></thead><tbody>${ids.map((id) => {
+    const latency = running.find((one) => one.id === id)?.latency_ms ?? null;
+    const { timeouts, others } = missing.get(id) ?? { timeouts: 0, others: 0 };
+    return html`<tr><th scope="row">${running.length === 0 ? html`<code>${id}</code>` : html`<a href="/classifiers/${id}">${id}</a>`}</th>${(['p50', 'p95', 'p99'] as const).map((name) => html`<td class="number">${latency === null ? '–' : latency[name].toFixed(2)}</td>`)}<td class="number">${count(timeouts)}</td><td class="number">${count(others)}</td></tr>`;
+  })}</tbody></table></div></figure>`;
+}
+
+// People.
+
+type Listed = Pick<ReviewItem, 'severity' | 'status' | 'resolution' | 'created_at' | 'due_at' | 'resolved_at'>;
+
+const ITEMS_MAX = 500;
+
+export async function reviewHealth(api: Api, request: PageRequest, { tenant, since, until }: HealthQuestion): Promise<Piece> {
+  if (!api.may(request.actor, 'listReviews')) return '';
+  const listed = async (status: string): Promise<{ readonly items: readonly Listed[]; readonly waiting: Readonly<Record<Severity, number>> | null } | undefined> => {
+    const answer = await api.call('listReviews', request, { query: { status, tenant, limit: ITEMS_MAX } });
+    return answer.status === 200 ? (answer.body as { readonly items: readonly Listed[]; readonly waiting: Readonly<Record<Severity, number>> | null }) : undefined;
+  };
+  const [pending, held, resolved] = [await listed('pending'), await listed('in_review'), await listed('resolved')];
+  if (pending === undefined || held === undefined || resolved === undefined) return '';
+  const waiting = [...pending.items, ...held.items];
+  const now = new Date().toISOString();
+  const decided = resolved.items.filter(({ resolved_at: at }) => at !== null && at >= since && at < until);
+  const minutes = decided.map(({ created_at: from, resolved_at: to }) => (Date.parse(to!) - Date.parse(from)) / 60_000);
+  const letThrough = shareOf(decided.filter(({ resolution }) => resolution === 'allow').length, decided.length);
+  const late = decided.filter(({ due_at: due, resolved_at: at }) => at! > due).length;
+  const bySeverity = [...SEVERITIES].reverse().map((severity) => [severity, waiting.filter((item) => item.severity === severity).length] as const).filter(([, many]) => many > 0);
+  return html`<h2>Review</h2><dl class="tiles">
+<div><dt>Waiting for people</dt><dd><strong>${atLeast(waiting.length, pending.items.length === ITEMS_MAX)}</strong> <span class="quiet">${bySeverity.map(([severity, many]) => `${many} ${severity}`).join(', ')}</span></dd></div>
+<div><dt>Overdue</dt><dd><strong>${count(waiting.filter(({ due_at: due }) => due < now).length)}</strong> <span class="quiet">${late === 0 ? '' : `${late} decided late`}</span></dd></div>
+<div><dt>Decided in this time</dt><dd><strong>${atLeast(decided.length, decided.length === ITEMS_MAX)}</strong> <span class="quiet">${minutes.length === 0 ? '' : `half within ${minutesTold(medianOf(minutes))}`}</span></dd></div>
+<div><dt>Overridden: people let it through</dt><dd><strong>${decided.length === 0 ? '–' : `${(100 * letThrough.share).toFixed(0)} %`}</strong> <span class="quiet">${decided.length === 0 ? '' : `${letThrough.count} of ${decided.length} (${(100 * letThrough.low).toFixed(0)}–${(100 * letThrough.high).toFixed(0)} %)`}</span></dd></div></dl>`;
+}
+
+function atLeast(value: number, isCut: boolean): string {
+  return `${count(value)}${isCut ? '+' : ''}`;
+}
+
+function minutesTold(minutes: number): string {
+  if (minutes < 1) return `${Math.max(1, Math.round(minutes * 60))} s`;
+  return minutes < 120 ? `${Math.round(minutes)} min` : `${Math.round(minutes / 60)} h`;
+}
+
+/** What people said of what rules found, of thirty days. */
+export async function judgedOtherwise(api: Api, request: PageRequest, tenant: string | undefined): Promise<Piece> {
+  const { status, body } = api.may(request.actor, 'readOverrides') ? await api.call('readOverrides', request, { query: { tenant } }) : NOTHING;
+  const { rules = [] } = (status === 200 ? body : {}) as Partial<Overrides>;
+  if (rules.length === 0) return '';
+  const told = (rate: Rate | null): Piece => (rate === null ? '–' : html`${share(rate.of, rate.judged)} <span class="quiet">of ${count(rate.judged)}, ${share(rate.low, 1)} to ${share(rate.high, 1)}</span>`);
+  return html`<figure><figcaption>What people judged otherwise than rules, in 30 days</figcaption><div class="scroll" tabindex="0" role="region" aria-label="What people judged otherwise"><table><thead><tr><th scope="col">Rule</th><th scope="col">Fired, and people allow it</th><th scope="col">Nearly fired, and people block it</th></tr></thead><tbody>${rules.slice(0, RULES_MAX).map(({ policy, rule, false_positives: fired, near_misses: near }) => html`<tr><th scope="row"><code>${policy}</code> <code>${rule}</code></th><td>${told(fired)}</td><td>${told(near)}</td></tr>`)}</tbody></table></div></figure>`;
+}
+
+const NOTHING = { status: 404, body: undefined } as const;
+const RULES_MAX = 12;

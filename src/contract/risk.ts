@@ -1,0 +1,111 @@
+/**
+ * The words of residual-risk campaigns: what is drawn from the traffic with a known probability, and what people say of
+ * it. A sample stands in the audit log with its probability; an annotation holds names and labels, never content.
+ */
+import type { ContentType, Direction } from './screening.ts';
+
+export const SAMPLED_DECISIONS = ['passed', 'redacted', 'blocked'] as const;
+/** What became of a text: it went on as it was; it went on changed; it did not go on, or something else did in its place. */
+export type SampledDecision = (typeof SAMPLED_DECISIONS)[number];
+
+/** One direction of an exchange was drawn for a campaign; what the closing entry says of it. */
+export interface SampleRecord {
+  readonly campaign: string;
+  readonly direction: Direction;
+  readonly stratum: string;
+  /** With which any such text is drawn. Above 0, at most 1. */
+  readonly probability: number;
+  readonly decision: SampledDecision;
+  readonly modality: ContentType;
+}
+
+export const HUMAN_LABELS = ['safe', 'violation'] as const;
+export type HumanLabel = (typeof HUMAN_LABELS)[number];
+
+export const CONFIDENCE_TIERS = ['low', 'medium', 'high'] as const;
+export type ConfidenceTier = (typeof CONFIDENCE_TIERS)[number];
+
+/** `waiting`: it needs a label, or another. `labelled`: it has its label. `missing`: there is no text that could be labelled. */
+export const TASK_STATES = ['waiting', 'labelled', 'missing'] as const;
+export type TaskState = (typeof TASK_STATES)[number];
+
+export const MISSING_REASONS = ['absent', 'erased', 'damaged', 'unreadable'] as const;
+/** Why a drawn text cannot be labelled: nothing was kept, or it was erased; it does not open; a person could not tell. */
+export type MissingReason = (typeof MISSING_REASONS)[number];
+
+/** A drawn text that people are to label. */
+export interface AnnotationTask {
+  readonly task_id: string;
+  readonly campaign: string;
+  readonly tenant_id: string;
+  readonly product: string;
+  readonly request_id: string;
+  readonly started_at: string;
+  readonly direction: Direction;
+  readonly stratum: string;
+  readonly inclusion_probability: number;
+  /** What the machine did with it. */
+  readonly automated_filter_result: SampledDecision;
+  readonly modality: ContentType;
+  /** Labels that it needs; two of them are given without seeing each other, a third where those differ. */
+  readonly wanted: number;
+  readonly status: TaskState;
+  readonly human_label: HumanLabel | null;
+  readonly violation_category: string | null;
+  readonly missing_reason: MissingReason | null;
+  readonly created_at: string;
+  readonly settled_at: string | null;
+}
+
+/** `open`: its annotator has it. `lost`: others have it since. `flagged`: given by somebody who has since failed the calibration, and counts no more. */
+export const ANNOTATION_STATUSES = ['open', 'labelled', 'lost', 'flagged'] as const;
+export type AnnotationStatus = (typeof ANNOTATION_STATUSES)[number];
+
+/** What a person is given of an annotation: nothing that tells where it comes from, or whether its answer is known. */
+export interface OpenAnnotation {
+  readonly annotation_id: string;
+  readonly batch_id: string;
+  readonly campaign: string;
+  readonly direction: Direction;
+  readonly modality: ContentType;
+  readonly claimed_until: string;
+}
+
+/** One label of one person. */
+export interface Annotation {
+  readonly annotation_id: string;
+  readonly task_id: string;
+  readonly campaign: string;
+  readonly tenant_id: string;
+  readonly request_id: string;
+  readonly direction: Direction;
+  readonly modality: ContentType;
+  readonly stratum: string;
+  readonly inclusion_probability: number;
+  readonly automated_filter_result: SampledDecision;
+  readonly human_label: HumanLabel;
+  readonly violation_category: string | null;
+  readonly confidence_tier: ConfidenceTier;
+  readonly annotator_id: string;
+  /** Of the annotator when it was told: the share of calibration items answered as known; null before the first. */
+  readonly annotator_calibration: number | null;
+  readonly calibration_seed: boolean;
+  readonly batch_id: string;
+  readonly status: AnnotationStatus;
+  readonly labelled_at: string;
+}
+
+/** A text with a known answer. */
+export interface CalibrationItem {
+  /** Undefined: for any campaign. */
+  readonly campaign?: string | undefined;
+  readonly direction: Direction;
+  readonly modality: ContentType;
+  readonly text: string;
+  readonly label: HumanLabel;
+  readonly category?: string | undefined;
+}
+
+/** `paused`: below the agreement that is asked for; nothing is given to them until somebody with the role admin resumes them. */
+export const ANNOTATOR_STATES = ['active', 'paused'] as const;
+export type AnnotatorState = (typeof ANNOTATOR_STATES)[number];

@@ -1,0 +1,124 @@
+/**
+ * Texts of items of the review queue for the other processes that share the store: as an item comes in, its sealed text is
+ * copied there out of this process's vault, beside the traffic, one after the other; and what another process copied is
+ * read. Guarantees: nothing waits for it; what waits is a list of names, bounded; a copy that the store does not take is
+ * given up after `TRIES` and counted, and the item stands; what is erased is neither copied nor read.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ContentKeyError } from '../audit/content-key.ts';
+import type { ContentVault, ReadContent } from '../audit/vault.ts';
+import { CHANNELS } from '../contract/channels.ts';
+import type { Direction } from '../contract/screening.ts';
+import type { CopyMark, SqlReviewContents } from '../store/review-contents.ts';
+import { SteadyHealth } from '../store/steady-health.ts';
+
+export interface ReviewContentsOptions {
+  readonly store: SqlReviewContents;
+  readonly vault: Pick<ContentVault, 'sealed' | 'open'>;
+  /** The newest erasure that is carried out in the vault; undefined: nobody can tell yet. */
+  readonly mark: () => CopyMark | undefined;
+  /** Undefined: the tenant keeps none. */
+  readonly keepDays: (tenantId: string) => number | undefined;
+  readonly tryAgainMs?: number;
+}
+
+/** Whose text is meant. */
+export interface ContentItem {
+  readonly review_id: string;
+  readonly request_id: string;
+  readonly tenant_id: string;
+  readonly direction: Direction;
+}
+
+interface Wanted extends ContentItem {
+  /** As in its entry, where that is known. */
+  readonly startedAt?: string | undefined;
+}
+
+/** The text of an item: what is kept here, else what another process laid into the store. */
+export async function textOf(own: Pick<ContentVault, 'read'>, shared: Pick<ReviewContents, 'read'> | undefined, item: ContentItem): Promise<ReadContent> {
+  try {
+    const here = await own.read({ tenantId: item.tenant_id, requestId: item.request_id }, item.direction);
+    if (shared === undefined || here.state === 'there' || here.state === 'erased') return here;
+    const there = await shared.read(item);
+    return there.state === 'absent' ? here : there;
+  } catch (error) {
+    if (!(error instanceof ContentKeyError)) throw error;
+    return { state: 'locked', detail: error.message };
+  }
+}
+
+/** Items that wait for their copy. */
+export const COPIES_WAITING_MAX = 1_000;
+export const TRIES = 5;
+const TRY_AGAIN_MS = 1_000;
+const DAY_MS = 86_400_000;
+
+export class ReviewContents {
+  readonly #options: ReviewContentsOptions;
+  readonly #waiting: Wanted[] = [];
+  readonly #health = new SteadyHealth('review content');
+  readonly #stop = new AbortController();
+  #copying: Promise<void> | undefined;
+
+  constructor(options: ReviewContentsOptions) {
+    this.#options = options;
+  }
+
+  /** An item has come in, or more of its text is kept. */
+  want(item: ContentItem, startedAt?: string): void {
+    const { review_id, request_id, tenant_id, direction } = item;
+    if (this.#options.keepDays(tenant_id) === undefined) return;
+    if (this.#waiting.length >= COPIES_WAITING_MAX) return this.#lose(`more than ${COPIES_WAITING_MAX} texts wait to be copied`);
+    this.#waiting.push({ review_id, request_id, tenant_id, direction, startedAt });
+    this.#copying ??= this.#copyAll();
+  }
+
+  /** What another process laid there. Throws ContentKeyError where this one has another master key, or none. */
+  async read({ review_id: reviewId, request_id: requestId, tenant_id: tenantId, direction }: ContentItem): Promise<ReadContent> {
+    const copies = await this.#options.store.of(reviewId);
+    return copies.length === 0 ? { state: 'absent' } : this.#options.vault.open(copies, { tenantId, requestId }, direction);
+  }
+
+  /** What waits is copied if it can be at once. */
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.#copying;
+    this.#health.close();
+  }
+
+  async #copyAll(): Promise<void> {
+    for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
+      if (await this.#copied(next)) this.#health.well(() => 'texts of items are copied to the store again');
+      else this.#lose('the store does not take texts of items, or they cannot be read');
+      this.#waiting.shift();
+    }
+    this.#copying = undefined;
+  }
+
+  async #copied(wanted: Wanted): Promise<boolean> {
+    for (let tried = 1; ; tried++) {
+      const isLast = tried === TRIES || this.#stop.signal.aborted;
+      if (await this.#copy(wanted).catch(() => false)) return true;
+      if (isLast) return false;
+      await sleep(this.#options.tryAgainMs ?? TRY_AGAIN_MS, undefined, { signal: this.#stop.signal, ref: false }).catch(() => undefined);
+    }
+  }
+
+  /** False: what is erased is not known now. */
+  async #copy({ review_id: reviewId, request_id: requestId, tenant_id: tenantId, direction, startedAt }: Wanted): Promise<boolean> {
+    const { store, vault, mark, keepDays } = this.#options;
+    const carriedOut = mark(); // before the text is read: what is carried out later covers the copy
+    if (carriedOut === undefined) return false;
+    const copies = await vault.sealed({ tenantId, requestId, startedAt }, direction);
+    const days = keepDays(tenantId);
+    if (copies.length === 0 || days === undefined) return true;
+    const keepUntil = new Date(Date.parse(copies[0]!.day) + days * DAY_MS).toISOString().slice(0, 10);
+    return store.put({ reviewId, tenantId, keepUntil }, copies, carriedOut);
+  }
+
+  #lose(why: string): void {
+    CHANNELS.contentLost.publish({ count: 1, reason: 'copy' });
+    this.#health.ill(`${why}; their items are there, and other processes show no text for them`, ['lost']);
+  }
+}

@@ -1,0 +1,177 @@
+/**
+ * What a person who labels is given, and what becomes of their label. Guarantees: an item with a known answer is given as
+ * any other, by the same steps, and its answer is judged only between two batches, so that neither an answer nor how long
+ * it takes tells which it was; who falls below the agreement that is asked for is paused, and what they said since it last
+ * held is labelled anew by others; nobody labels more on a day than they should. What cannot be read counts as missing.
+ */
+import type { KeptText, KeptTexts } from '../contract/content.ts';
+import type { AnnotationTask, ConfidenceTier, HumanLabel, MissingReason, OpenAnnotation } from '../contract/risk.ts';
+import type { Answer, SqlAnnotationChecks, StoredItem } from '../store/annotation-checks.ts';
+import { calibrationOf, type Calibration } from './quality.ts';
+import type { GivenAnnotation, LabelRefusal, Paused, SqlAnnotationStore } from '../store/annotations.ts';
+
+export interface LabellingSettings {
+  readonly leaseMs: number;
+  readonly batchItems: number;
+  readonly dailyMax: number;
+  readonly violationsDailyMax: number;
+  /** From 0 to 1. */
+  readonly agreement: number;
+  readonly checksMin: number;
+  calibrationShare(campaign: string): number;
+}
+
+export type TaskContent = { readonly state: 'there'; readonly texts: KeptTexts } | { readonly state: 'erased' | 'absent' | 'damaged' };
+
+export interface LabellingPorts {
+  readonly store: SqlAnnotationStore;
+  readonly checks: SqlAnnotationChecks;
+  settings(): LabellingSettings;
+  /** What was kept of a drawn text. */
+  content(task: AnnotationTask): Promise<TaskContent>;
+  /** The text of an item; undefined where it cannot be opened. */
+  openItem(item: StoredItem): string | undefined;
+  /** Told when somebody was paused. Resolves when the entry is on disk. */
+  paused(annotator: string, found: Calibration, done: Paused): Promise<void>;
+  now(): Date;
+  /** In [0, 1). */
+  random(): number;
+  newId(): string;
+}
+
+/** `none`: nothing waits for this person. The others: why nothing is given to them. */
+export type NextAnnotation =
+  | { readonly state: 'there'; readonly annotation: OpenAnnotation; readonly texts: readonly KeptText[]; /** Of its batch, with it. */ readonly left: number }
+  | { readonly state: 'none' | 'paused' | 'daily_limit' | 'exposure_limit' };
+
+export interface GivenVerdict {
+  readonly label: HumanLabel;
+  readonly category: string | null;
+  readonly tier: ConfidenceTier;
+}
+
+/** Answers that a person is judged by: the newest. */
+export const CHECKED_ANSWERS = 100;
+/** Drawn texts that one request may find missing. */
+const MISSING_AT_ONCE = 50;
+/** Where an item stands when the text in whose place it comes is gone. */
+const FALLBACK: Readonly<Record<AnnotationTask['direction'], Omit<KeptText, 'text'>>> = { input: { place: 'messages[0].content', role: 'user' }, output: { place: 'choices[0].content' } };
+
+export class Labelling {
+  readonly #ports: LabellingPorts;
+
+  constructor(ports: LabellingPorts) {
+    this.#ports = ports;
+  }
+
+  async next(annotator: string): Promise<NextAnnotation> {
+    const { store } = this.#ports;
+    if ((await store.open(annotator)).length === 0) await this.check(annotator);
+    const refused = await this.#refusal(annotator);
+    if (refused !== undefined) return { state: refused };
+    for (let missing = 0; missing < MISSING_AT_ONCE; missing++) {
+      const batch = await this.#batch(annotator);
+      const [first] = batch;
+      if (first === undefined) return { state: 'none' };
+      const shown = await this.#shown(first);
+      if (typeof shown === 'object') {
+        await store.shown(first.annotation_id, this.#iso());
+        return { state: 'there', annotation: openOf(first), texts: shown, left: batch.length };
+      }
+      await store.missing(first.task.task_id, shown, this.#iso());
+    }
+    return { state: 'none' };
+  }
+
+  /** A text that nobody could judge, says who has it. */
+  async unreadable(annotationId: string, annotator: string): Promise<LabelRefusal | undefined> {
+    const { store } = this.#ports;
+    const held = (await store.open(annotator)).find(({ annotation_id: id }) => id === annotationId);
+    if (held === undefined) return 'none';
+    if (held.item_id === null) await store.missing(held.task.task_id, 'unreadable', this.#iso());
+    else await store.missingItem(annotationId);
+    return undefined;
+  }
+
+  async label(annotationId: string, annotator: string, { label, category, tier }: GivenVerdict): Promise<{ readonly campaign: string } | LabelRefusal> {
+    const { agreement } = await this.calibrationOf(annotator);
+    return this.#ports.store.label(annotationId, annotator, { label, category, tier, calibration: agreement ?? null, at: this.#iso() });
+  }
+
+  /** Until when, where there is anything to keep. */
+  async renew(annotator: string): Promise<string | undefined> {
+    const until = this.#until();
+    return (await this.#ports.store.renew(annotator, until)) > 0 ? until : undefined;
+  }
+
+  giveBack(annotator: string): Promise<number> {
+    return this.#ports.store.giveBack(annotator);
+  }
+
+  /** By the newest answers since the last training. */
+  async calibrationOf(annotator: string): Promise<Calibration> {
+    const { store, checks } = this.#ports;
+    const row = await store.annotator(annotator);
+    const { agreement: agreementMin, checksMin: itemsMin } = this.#ports.settings();
+    const answers = await checks.answers({ annotator, since: row?.since ?? '', limit: CHECKED_ANSWERS });
+    return calibrationOf(answers.map(isRight), { agreementMin, itemsMin });
+  }
+
+  /** Judges somebody by what they answered; who falls below is paused. */
+  async check(annotator: string): Promise<void> {
+    const { store, paused } = this.#ports;
+    const row = await store.meet(annotator, this.#iso());
+    if (row.state === 'paused') return;
+    const found = await this.calibrationOf(annotator);
+    if (found.state === 'active') return store.good(annotator, this.#iso());
+    if (found.state === 'provisional') return;
+    const done = await store.pause(annotator, this.#iso(), 'calibration', `agreement ${(found.agreement! * 100).toFixed(1)} % with ${found.n} known answers`);
+    if (done !== undefined) await paused(annotator, found, done);
+  }
+
+  async #refusal(annotator: string): Promise<'paused' | 'daily_limit' | 'exposure_limit' | undefined> {
+    const { store, checks, settings } = this.#ports;
+    const { dailyMax, violationsDailyMax } = settings();
+    if ((await store.annotator(annotator))?.state === 'paused') return 'paused';
+    const [today] = await checks.activity(`${this.#iso().slice(0, 10)}T00:00:00.000Z`, annotator);
+    if ((today?.labels ?? 0) >= dailyMax) return 'daily_limit';
+    return (today?.violations ?? 0) >= violationsDailyMax ? 'exposure_limit' : undefined;
+  }
+
+  #batch(annotator: string): Promise<readonly GivenAnnotation[]> {
+    const { store, settings, random, newId } = this.#ports;
+    const { batchItems, calibrationShare } = settings();
+    return store.batch({ annotator, now: this.#iso(), until: this.#until(), itemsMax: batchItems, calibrationShare, random, newId });
+  }
+
+  /** Or why there is nothing. An item stands where the text of its task would: both are looked for, whichever it is. */
+  async #shown({ annotation_id: id, item_id: itemId, task }: GivenAnnotation): Promise<readonly KeptText[] | MissingReason> {
+    const { checks, content, openItem } = this.#ports;
+    const [kept, item] = await Promise.all([content(task), checks.item(itemId ?? id)]);
+    const own = kept.state === 'there' ? judgedOf(task, kept.texts) : [];
+    if (itemId === null) return kept.state !== 'there' ? kept.state : own.length === 0 ? 'absent' : own;
+    return [{ ...(own[0] ?? FALLBACK[task.direction]), text: (item && openItem(item)) ?? '' }];
+  }
+
+  #iso(): string {
+    return this.#ports.now().toISOString();
+  }
+
+  #until(): string {
+    return new Date(this.#ports.now().getTime() + this.#ports.settings().leaseMs).toISOString();
+  }
+}
+
+export function isRight({ known, given }: Pick<Answer, 'known' | 'given'>): boolean {
+  return known === given;
+}
+
+/** Of a prompt what is judged is its newest text, as policies do; of an answer all of it. */
+function judgedOf({ direction }: AnnotationTask, { texts }: KeptTexts): readonly KeptText[] {
+  return direction === 'input' ? texts.slice(-1) : texts;
+}
+
+/** Without what would tell where it comes from. */
+function openOf({ annotation_id, batch_id, claimed_until, task: { campaign, direction, modality } }: GivenAnnotation): OpenAnnotation {
+  return { annotation_id, batch_id, campaign, direction, modality, claimed_until };
+}

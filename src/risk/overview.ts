@@ -1,0 +1,84 @@
+/**
+ * Where campaigns stand, read from the store: of all tenants or of some. Many who look at once cost one look. What is read
+ * grows with the kinds of tasks and not with their number, but for agreement and known answers, which are bounded.
+ */
+import type { CampaignConfig } from '../config/risk.ts';
+import type { SqlAnnotationChecks } from '../store/annotation-checks.ts';
+import type { TaskCell } from '../store/annotation-tasks.ts';
+import type { SqlAnnotationStore } from '../store/annotations.ts';
+import { statusOf, type CampaignStatus, type Estimate } from './status.ts';
+
+export type CampaignOverview = CampaignStatus & { readonly as_of: string; readonly agreement: AgreementTold | null };
+
+export interface AgreementTold {
+  readonly items: number;
+  readonly raters: number;
+  readonly raw: number;
+  readonly alpha: number | null;
+}
+
+export interface OverviewOptions {
+  readonly store: SqlAnnotationStore;
+  readonly checks: SqlAnnotationChecks;
+  /** Of pairs of labels of the same tasks. */
+  agreement(ratings: readonly { readonly item: string; readonly rater: string; readonly label: string }[]): AgreementTold | undefined;
+  now(): Date;
+}
+
+/** Answers to items with known answers that the correction rests on, the newest. */
+const ANSWERS_MAX = 20_000;
+
+export class Overview {
+  readonly #options: OverviewOptions;
+  /** What is being read: who asks for the same meanwhile has the same answer. */
+  readonly #asked = new Map<string, Promise<CampaignOverview | undefined>>();
+
+  constructor(options: OverviewOptions) {
+    this.#options = options;
+  }
+
+  /** Of each campaign that has any. `tenants`: undefined for all. */
+  async cells(tenants: readonly string[] | undefined, campaign?: string): Promise<ReadonlyMap<string, readonly TaskCell[]>> {
+    const cells = await this.#options.store.cells(campaign);
+    return Map.groupBy(cells.filter(({ tenant_id: id }) => tenants?.includes(id) ?? true), (cell) => cell.campaign);
+  }
+
+  countsOf(cells: readonly TaskCell[]): Pick<Estimate, 'drawn' | 'labelled' | 'waiting' | 'missing' | 'violations'> {
+    const of = (...outcomes: readonly TaskCell['outcome'][]): number => cells.reduce((sum, { outcome, total }) => (outcomes.includes(outcome) ? sum + total : sum), 0);
+    return { drawn: of('waiting', 'missing', 'safe', 'violation'), labelled: of('safe', 'violation'), waiting: of('waiting'), missing: of('missing'), violations: of('violation') };
+  }
+
+  /** Undefined: nothing was drawn. */
+  status(id: string, campaign: CampaignConfig | undefined, tenants: readonly string[] | undefined): Promise<CampaignOverview | undefined> {
+    const key = JSON.stringify([id, tenants ?? null, campaign?.claim ?? null, campaign?.precision_percent ?? null]);
+    const known = this.#asked.get(key);
+    if (known !== undefined) return known;
+    const status = this.#read(id, campaign, tenants).finally(() => this.#asked.delete(key));
+    this.#asked.set(key, status);
+    return status;
+  }
+
+  /** Of a campaign of which nothing is drawn. */
+  async empty(id: string, campaign: CampaignConfig | undefined): Promise<CampaignOverview> {
+    return { ...statusOf(id, [], [], campaign, steady()), as_of: this.#options.now().toISOString(), agreement: null };
+  }
+
+  async #read(id: string, campaign: CampaignConfig | undefined, tenants: readonly string[] | undefined): Promise<CampaignOverview | undefined> {
+    const { checks, store, agreement, now } = this.#options;
+    const cells = (await this.cells(tenants, id)).get(id);
+    if (cells === undefined) return undefined;
+    const [answers, ratings] = await Promise.all([checks.answers({ limit: ANSWERS_MAX }), tenants === undefined ? store.ratings(id) : []]);
+    return { ...statusOf(id, cells, answers, campaign, steady()), as_of: now().toISOString(), agreement: agreement(ratings) ?? null };
+  }
+}
+
+/** The same chance for every look, so that an interval moves with the labels alone. */
+function steady(): () => number {
+  let state = 1;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}

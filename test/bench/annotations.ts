@@ -1,0 +1,104 @@
+/**
+ * How long a campaign's estimates take where it has 241,000 annotations, over SQLite and Postgres: `node
+ * test/bench/annotations.ts [count]`. Fills a store of its own, asks fifty times, and prints one JSON record. The store is
+ * removed again.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { cpus, loadavg, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client } from 'pg';
+import { agreementOf } from '../../src/review/agreement.ts';
+import { Overview } from '../../src/risk/overview.ts';
+import { SqlAnnotationChecks } from '../../src/store/annotation-checks.ts';
+import { TASK_COLUMNS } from '../../src/store/annotation-tasks.ts';
+import { SqlAnnotationStore } from '../../src/store/annotations.ts';
+import { insertMany } from '../../src/store/insert-many.ts';
+import { PostgresDatabase } from '../../src/store/postgres.ts';
+import type { SqlValue, StoreDatabase } from '../../src/store/sql.ts';
+import { openSqliteDatabase } from '../../src/store/sqlite.ts';
+import { randomOf } from '../helpers/runs.ts';
+
+const COUNT = Number(process.argv[2] ?? 241_000);
+const ASKED = 50;
+const SERVER = process.env['WEIR_TEST_POSTGRES'] ?? 'postgres://postgres@127.0.0.1:5432/test';
+const ANNOTATION_COLUMNS = ['annotation_id', 'task_id', 'item_id', 'annotator_id', 'batch_id', 'position', 'status', 'claimed_until', 'human_label', 'violation_category', 'confidence_tier', 'labelled_at'];
+const CELL_COLUMNS = ['campaign', 'tenant_id', 'product', 'direction', 'modality', 'stratum', 'inclusion_probability', 'automated_filter_result', 'outcome', 'category', 'total'];
+const CATEGORIES = ['toxicity.hate', 'toxicity.illicit', 'toxicity.violence', 'toxicity.sexual', 'pii.EMAIL', 'toxicity.harassment'];
+const STRATA = [['high', 0.5], ['middle', 0.1], ['rest', 0.01]] as const;
+
+async function fill(database: StoreDatabase): Promise<number> {
+  const random = randomOf(241);
+  const pick = <T>(values: readonly T[]): T => values[Math.floor(random() * values.length)]!;
+  const cells = new Map<string, number>();
+  const at = '2030-01-01T00:00:00.000Z';
+  for (let from = 0; from < COUNT; from += 2_048) {
+    const [tasks, labels]: [SqlValue[][], SqlValue[][]] = [[], []];
+    for (let i = from; i < Math.min(COUNT, from + 2_048); i++) {
+      const [stratum, p] = pick(STRATA);
+      const label = random() < 0.01 ? 'violation' : 'safe';
+      const category = label === 'violation' ? pick(CATEGORIES) : null;
+      const [tenant, modality, decision, isDouble] = [`tenant-${Math.floor(random() * 20)}`, pick(['text', 'text', 'image']), pick(['passed', 'passed', 'redacted']), random() < 0.1];
+      const row = { task_id: `task_${i}`, campaign: 'q', tenant_id: tenant, product: `${tenant} product`, request_id: `r${i}`, started_at: at, direction: 'output', stratum, inclusion_probability: p, automated_filter_result: decision, modality, wanted: isDouble ? 2 : 1, given: isDouble ? 2 : 1, status: 'labelled', human_label: label, violation_category: category, missing_reason: null, created_at: at, settled_at: at };
+      tasks.push(TASK_COLUMNS.map((name) => row[name]));
+      for (let k = 0; k < (isDouble ? 2 : 1); k++) labels.push([`ann_${i}_${k}`, `task_${i}`, null, `p${(i + k) % 25}`, `b${i}`, 0, 'labelled', at, label, category, 'high', at]);
+      const key = JSON.stringify(['q', tenant, `${tenant} product`, 'output', modality, stratum, p, decision, label, category ?? '']);
+      cells.set(key, (cells.get(key) ?? 0) + 1);
+    }
+    await database.transaction(async (query) => {
+      await insertMany(query, 'risk_tasks', TASK_COLUMNS, tasks);
+      await insertMany(query, 'risk_annotations', ANNOTATION_COLUMNS, labels);
+    });
+  }
+  await database.transaction((query) => insertMany(query, 'risk_cells', CELL_COLUMNS, [...cells].map(([key, total]) => [...(JSON.parse(key) as SqlValue[]), total])));
+  return cells.size;
+}
+
+async function measure(name: string, database: StoreDatabase): Promise<object> {
+  const filledAt = performance.now();
+  const kinds = await fill(database);
+  const fillMs = performance.now() - filledAt;
+  const overview = new Overview({ store: new SqlAnnotationStore(database), checks: new SqlAnnotationChecks(database), now: () => new Date(), agreement: (ratings) => {
+    const found = agreementOf(ratings, Math.random, 0);
+    return found && { items: found.items, raters: found.raters, raw: found.raw, alpha: found.alpha ?? null };
+  } });
+  const times: number[] = [];
+  for (let i = 0; i < ASKED; i++) {
+    const startMs = performance.now();
+    const status = await overview.status('q', undefined, undefined);
+    times.push(performance.now() - startMs);
+    if (status?.total.labelled !== COUNT) throw new Error('not all is there');
+  }
+  const [first] = times;
+  times.sort((a, b) => a - b);
+  const quantile = (share: number): number => Math.round(times[Math.min(times.length - 1, Math.floor(share * times.length))]! * 10) / 10;
+  return { store: name, annotations: COUNT, kinds, asked: ASKED, first_ms: Math.round(first! * 10) / 10, p50_ms: quantile(0.5), p95_ms: quantile(0.95), most_ms: quantile(1), fill_s: Math.round(fillMs / 1000) };
+}
+
+const dir = mkdtempSync(join(tmpdir(), 'weir-bench-'));
+const schema = `weir_${randomBytes(6).toString('hex')}`;
+const [loadBefore] = loadavg();
+const results: object[] = [];
+try {
+  const sqlite = openSqliteDatabase(join(dir, 'weir.db'));
+  results.push(await measure('sqlite', sqlite));
+  await sqlite.close();
+  const client = new Client(SERVER);
+  const isThere = await client.connect().then(() => true, () => false);
+  if (isThere) {
+    await client.query(`create schema ${schema}`);
+    const url = new URL(SERVER);
+    url.searchParams.set('options', `-c search_path=${schema}`);
+    const postgres = new PostgresDatabase(url.href);
+    try {
+      results.push(await measure('postgres', postgres));
+    } finally {
+      await postgres.close();
+      await client.query(`drop schema ${schema} cascade`);
+      await client.end();
+    }
+  }
+} finally {
+  rmSync(dir, { recursive: true, force: true });
+}
+process.stdout.write(`${JSON.stringify({ suite: 'annotations', date: new Date().toISOString(), node: process.version, machine: { cpu: cpus()[0]!.model, cores: cpus().length, loadBefore }, results }, null, 1)}\n`);

@@ -1,0 +1,171 @@
+/**
+ * Annotation over SQLite and a real Postgres: a drawn text is a task once, counts are those of the tasks, batches are one
+ * person's, a text is labelled once by each, two that differ want a third, and whoever is paused leaves nothing behind.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { ItemSeal } from '../../src/risk/items.ts';
+import { readLabels, writeLabels, LABEL_FORMATS } from '../../src/risk/formats.ts';
+import { SqlAnnotationChecks } from '../../src/store/annotation-checks.ts';
+import { taskIdOf, type NewTask } from '../../src/store/annotation-tasks.ts';
+import { SqlAnnotationStore, type WantedBatch } from '../../src/store/annotations.ts';
+import { PostgresDatabase } from '../../src/store/postgres.ts';
+import type { StoreDatabase } from '../../src/store/sql.ts';
+import { openSqliteDatabase } from '../../src/store/sqlite.ts';
+import { openPostgresSchema, POSTGRES_MISSING } from '../helpers/postgres.ts';
+import { randomOf, runs, seed } from '../helpers/runs.ts';
+
+t.setTimeout(300_000);
+
+const drivers: readonly { readonly name: string; readonly skip: string | false; readonly open: (t: Test) => Promise<() => StoreDatabase> }[] = [
+  { name: 'sqlite', skip: false, open: async (t) => {
+    const dir = mkdtempSync(join(tmpdir(), 'weir-annotations-'));
+    t.teardown(() => rmSync(dir, { recursive: true, force: true }));
+    return () => openSqliteDatabase(join(dir, 'weir.db'));
+  } },
+  { name: 'postgres', skip: POSTGRES_MISSING, open: async (t) => { const url = await openPostgresSchema(t); return () => new PostgresDatabase(url); } },
+];
+
+const at = (seconds: number): string => new Date(Date.UTC(2030, 0, 1) + seconds * 1000).toISOString();
+const task = (i: number, more: Partial<NewTask> = {}): NewTask => ({
+  task_id: taskIdOf('q', `r${i}`, 'output'), campaign: 'q', tenant_id: 'acme', product: 'Help "centre", ünï', request_id: `r${i}`, started_at: at(i), direction: 'output', stratum: 's', inclusion_probability: 0.25, automated_filter_result: 'passed', modality: 'text', wanted: 1, created_at: at(i), ...more,
+});
+const SAFE = { label: 'safe', category: null, tier: 'high', calibration: null } as const;
+const BAD = { label: 'violation', category: 'toxicity.hate', tier: 'low', calibration: 0.95 } as const;
+let ids = 0;
+
+for (const { name, skip, open } of drivers) {
+  const opened = async (t: Test): Promise<{ readonly store: SqlAnnotationStore; readonly checks: SqlAnnotationChecks; readonly again: () => SqlAnnotationStore; readonly database: StoreDatabase }> => {
+    const make = await open(t);
+    const connect = (): StoreDatabase => {
+      const one = make();
+      t.teardown(() => one.close());
+      return one;
+    };
+    const database = connect();
+    return { store: new SqlAnnotationStore(database), checks: new SqlAnnotationChecks(database), again: () => new SqlAnnotationStore(connect()), database };
+  };
+  const wanted = (annotator: string, now: number, more: Partial<WantedBatch> = {}): WantedBatch => ({ annotator, now: at(now), until: at(now + 60), itemsMax: 5, calibrationShare: () => 0, random: randomOf(seed), newId: () => `ann_${name}_${ids++}`, ...more });
+  const totals = async (store: SqlAnnotationStore): Promise<Record<string, number>> => Object.fromEntries((await store.cells('q')).map(({ outcome, category, total }) => [`${outcome}${category === '' ? '' : ` ${category}`}`, total]));
+
+  t.test(`${name}: what is drawn is a task once, with the place of its log`, { skip }, async (t) => {
+    const { store, again } = await opened(t);
+    t.equal(await store.add([task(1), task(2)], { log: 'l', next: 3, head: 'h' }), 2);
+    t.equal(await again().add([task(2), task(3)], { log: 'l', next: 4, head: 'i' }), 1, 'a replay adds nothing');
+    t.same(await store.cursor('l'), { log: 'l', next: 4, head: 'i' });
+    t.same(await totals(store), { waiting: 3 });
+    t.match(await store.task(task(1).task_id), { ...task(1), status: 'waiting', human_label: null });
+  });
+
+  t.test(`${name}: a batch is one person's until it runs out and somebody else asks`, { skip }, async (t) => {
+    const { store } = await opened(t);
+    await store.add([task(1), task(2), task(3)]);
+    const ana = await store.batch(wanted('ana', 0, { itemsMax: 2 }));
+    t.equal(ana.length, 2);
+    t.same((await store.batch(wanted('ana', 10, { itemsMax: 2 }))).map(({ annotation_id: id }) => id), ana.map(({ annotation_id: id }) => id), 'she has it still, though she asks again');
+    t.equal((await store.batch(wanted('bob', 20))).length, 1, 'he has the other');
+    t.equal((await store.batch(wanted('cleo', 30))).length, 0);
+    t.match(await store.label(ana[0]!.annotation_id, 'bob', { ...SAFE, at: at(31) }), 'none', 'it is not his');
+    t.match(await store.label(ana[0]!.annotation_id, 'ana', { ...SAFE, at: at(31) }), { isBatchDone: false });
+    t.equal(await store.label(ana[0]!.annotation_id, 'ana', { ...SAFE, at: at(32) }), 'decided');
+    const cleo = await store.batch(wanted('cleo', 500));
+    t.equal(cleo.length, 2, 'what ran out is for others');
+    t.equal(await store.label(ana[1]!.annotation_id, 'ana', { ...SAFE, at: at(501) }), 'stale');
+    t.equal((await store.batch(wanted('ana', 502))).length, 0, 'and is not given to her again');
+    for (const { annotation_id: id } of cleo) await store.label(id, 'cleo', { ...BAD, at: at(503) });
+    t.same(await totals(store), { safe: 1, 'violation toxicity.hate': 2 });
+  });
+
+  t.test(`${name}: two that differ want a third, and the majority counts`, { skip }, async (t) => {
+    const { store } = await opened(t);
+    await store.add([task(1, { wanted: 2 })]);
+    for (const [who, label] of [['ana', SAFE], ['bob', BAD]] as const) {
+      const [given] = await store.batch(wanted(who, 0));
+      await store.label(given!.annotation_id, who, { ...label, at: at(1) });
+    }
+    t.match(await store.task(task(1).task_id), { status: 'waiting', wanted: 3 });
+    t.equal((await store.batch(wanted('ana', 2))).length, 0, 'not by those two');
+    const [third] = await store.batch(wanted('cleo', 2));
+    await store.label(third!.annotation_id, 'cleo', { ...BAD, at: at(3) });
+    t.match(await store.task(task(1).task_id), { status: 'labelled', human_label: 'violation', violation_category: 'toxicity.hate' });
+    t.same(await totals(store), { 'violation toxicity.hate': 1 });
+  });
+
+  t.test(`${name}: known answers come once to a person, as many as they should; whoever is paused leaves nothing behind`, { skip }, async (t) => {
+    const { store, checks } = await opened(t);
+    const seal = new ItemSeal(Buffer.alloc(32, 1));
+    const stored = Array.from({ length: 400 }, (_, i) => ({ ...seal.seal({ text: `known ${i}`, label: 'safe', direction: 'output', modality: 'text' }), author: 'ana', created_at: at(0) }));
+    t.equal(await checks.addItems(stored), 400);
+    t.equal(await checks.addItems(stored), 0);
+    t.notMatch(JSON.stringify(await checks.item(stored[7]!.item_id)), /known 7/, 'no text lies there');
+    t.equal(seal.open((await checks.item(stored[7]!.item_id))!), 'known 7');
+    t.equal(new ItemSeal(Buffer.alloc(32, 2)).open(stored[7]!), undefined);
+    await store.add(Array.from({ length: 600 }, (_, i) => task(i)));
+    await store.meet('ana', at(0));
+    const random = randomOf(7);
+    let [known, given] = [0, 0];
+    const seen = new Set<string>();
+    for (let now = 1; given < 500; now++) {
+      const batch = await store.batch(wanted('ana', now, { itemsMax: 20, random, calibrationShare: () => 0.2 }));
+      for (const { annotation_id: id, item_id: item } of batch) {
+        given++;
+        if (item !== null) {
+          known++;
+          if (seen.has(item)) t.fail(`${item} came twice`);
+          seen.add(item);
+        }
+        await store.label(id, 'ana', { ...BAD, at: at(now) });
+      }
+    }
+    t.ok(Math.abs(known / given - 0.2) < 4.5 * Math.sqrt((0.2 * 0.8) / given), `${known} of ${given}`);
+    t.equal((await checks.answers({ annotator: 'ana', limit: 10_000 })).length, known);
+    await store.good('ana', at(5));
+    const before = await totals(store);
+    const paused = (await store.pause('ana', at(1000), 'calibration', 'too low'))!;
+    t.equal(await store.pause('ana', at(1001), 'calibration', 'again'), undefined);
+    const after = await totals(store);
+    t.equal(paused.flagged, paused.requeued);
+    t.equal(after['violation toxicity.hate'], before['violation toxicity.hate']! - paused.flagged, 'what came after the calibration last held counts no more');
+    t.equal(Object.values(after).reduce((sum, one) => sum + one, 0), 600, 'and nothing is lost');
+    t.ok((await store.batch(wanted('bob', 1002, { itemsMax: 200 }))).length > 100, 'others are given them');
+    t.equal(await store.resume('ana', at(1003), 'admin', 'trained'), true);
+    t.equal((await checks.answers({ annotator: 'ana', since: (await store.annotator('ana'))!.since, limit: 10 })).length, 0, 'her calibration begins anew');
+  });
+
+  t.test(`${name}: people who ask at once never share a text, and all is labelled once`, { skip }, async (t) => {
+    const { store, again } = await opened(t);
+    const N = runs(60);
+    await store.add(Array.from({ length: N }, (_, i) => task(i)));
+    const people = Array.from({ length: 4 }, (_, i) => ({ who: `p${i}`, own: again(), random: randomOf(seed + i) }));
+    await Promise.all(people.map(async ({ who, own, random }) => {
+      for (;;) {
+        const batch = await own.batch(wanted(who, 0, { random }));
+        if (batch.length === 0) return;
+        for (const { annotation_id: id } of batch) await own.label(id, who, { ...(random() < 0.5 ? SAFE : BAD), at: at(1) });
+      }
+    }));
+    const counts = await totals(store);
+    t.equal((counts['safe'] ?? 0) + (counts['violation toxicity.hate'] ?? 0), N);
+    t.equal(counts['waiting'], undefined);
+  });
+
+  t.test(`${name}: labels taken elsewhere and brought back are the same`, { skip }, async (t) => {
+    const { store, checks } = await opened(t);
+    await store.add([task(1, { wanted: 2 }), task(2), task(3)]);
+    for (const who of ['ana', 'bob']) for (const { annotation_id: id } of await store.batch(wanted(who, 0))) await store.label(id, who, { ...(who === 'ana' ? BAD : { ...BAD, tier: 'high' as const }), at: at(1) });
+    const rows = await checks.labels({ limit: 100 });
+    t.equal(rows.length, 4);
+    const cells = await totals(store);
+    for (const format of LABEL_FORMATS) {
+      const text = writeLabels(format, rows);
+      const sorted = (of: typeof rows): typeof rows => [...of].sort((a, b) => (a.annotation_id < b.annotation_id ? -1 : 1));
+      t.same(sorted(readLabels(format, text)), sorted(rows), format);
+      const other = await opened(t);
+      t.equal(await other.checks.takeIn(readLabels(format, text)), 4);
+      t.equal(await other.checks.takeIn(readLabels(format, text)), 0, 'once');
+      t.same(await totals(other.store), cells, 'and make the same of their texts');
+    }
+  });
+}
