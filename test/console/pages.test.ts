@@ -75,6 +75,9 @@ t.test('a form without the proof of its session changes nothing', async (t) => {
     ['/tenants/default/keys', { name: 'x' }], ['/settings/tokens', { name: 'x', role: 'auditor' }], ['/settings/sessions/ses_0000000000000000/revoke', {}], ['/settings/tokens/tok_0000000000000000/revoke', {}], ['/tenants/default/keys/k/revoke', {}], ['/logout', {}],
     ['/playground/compare', { left: 'acme', right: 'acme', text: 'x' }], ['/me', { cover: 'yes' }], ['/me/break', { take: 'true' }],
     ['/review/next', {}], ['/review/rev_x/claim', {}], ['/review/rev_x/verdict', { fence: '1', resolution: 'allow' }], ['/review/rev_x/release', { fence: '1' }], ['/review/rev_x/appeal', { reason: 'x' }], ['/appeals', { request_id: 'x', reason: 'x' }],
+    ['/risk/annotate/next', {}], ['/risk/annotate/label', { annotation: 'x', label: 'safe' }], ['/risk/annotate/skip', { annotation: 'x', reason: 'unwilling' }], ['/risk/annotate/undo', {}], ['/risk/annotate/release', {}],
+    ['/risk/disputes/next', {}], ['/risk/disputes/label', { annotation: 'x', label: 'safe' }], ['/risk/disputes/skip', { annotation: 'x', reason: 'unwilling' }], ['/risk/annotators/pause', { annotator: 'x', reason: 'x' }], ['/risk/annotators/resume', { annotator: 'x', reason: 'x' }],
+    ['/risk/calibration/add', { text: 'x', label: 'safe' }], ['/risk/calibration/candidates/x', {}], ['/risk/calibration/items/x/text', {}], ['/risk/calibration/items/x/retire', {}],
   ];
   t.same(routes.filter(({ method, needs }) => method === 'POST' && needs !== 'open').map(({ path }) => path).length, forms.length, 'every form');
   const count = async (): Promise<number> => (await ask(house.adminUrl, '/api/v1/audit', { token: house.token })).body.entries.length as number;
