@@ -64,12 +64,7 @@ export class Campaigning {
     const [store, checks, seal, now] = [new SqlAnnotationStore(database), new SqlAnnotationChecks(database), new ItemSeal(master), () => new Date()];
     this.#store = store;
     const write = (record: AnnotationRecord): Promise<void> => audit.append(record, 'strict');
-    const labelling = new Labelling({
-      store, checks, now, random: Math.random, newId: () => `ann_${randomUUID()}`, openItem: (item) => seal.open(item),
-      settings: () => labellingSettings(config()),
-      content: ({ tenant_id: tenantId, request_id: requestId, started_at: startedAt, direction }) => content.read({ tenantId, requestId, startedAt, purpose: 'campaigns' }, direction).then((found) => (found.state === 'locked' ? { state: 'damaged' as const } : found)), // only copies in the store are under other keys
-      paused: (annotator, { agreement, n }, { flagged, requeued }) => write({ kind: 'annotation', change: 'paused', author: 'calibration', annotator_id: annotator, agreement, answers: n, flagged, requeued }),
-    });
+    const labelling = createLabelling({ database, config, content, master, audit: write });
     const overview = new Overview({ store, checks, now, agreement: (ratings) => {
       const found = agreementOf(ratings, Math.random, 0);
       return found && { items: found.items, raters: found.raters, raw: found.raw, alpha: found.alpha ?? null };
@@ -154,6 +149,21 @@ export class Campaigning {
       doubleBlindShare: (id) => (risk.campaigns.find((campaign) => campaign.id === id)?.double_blind_percent ?? 0) / 100,
     };
   }
+}
+
+export interface LabellingParts extends Pick<CampaigningOptions, 'database' | 'config' | 'content' | 'master'> {
+  audit(record: AnnotationRecord): Promise<void>;
+}
+
+/** By the rules of the configuration as it is at each step. */
+export function createLabelling({ database, config, content, master, audit }: LabellingParts): Labelling {
+  const seal = new ItemSeal(master);
+  return new Labelling({
+    store: new SqlAnnotationStore(database), checks: new SqlAnnotationChecks(database), now: () => new Date(), random: Math.random, newId: () => `ann_${randomUUID()}`, openItem: (item) => seal.open(item),
+    settings: () => labellingSettings(config()),
+    content: ({ tenant_id: tenantId, request_id: requestId, started_at: startedAt, direction }) => content.read({ tenantId, requestId, startedAt, purpose: 'campaigns' }, direction).then((found) => (found.state === 'locked' ? { state: 'damaged' as const } : found)), // only copies in the store are under other keys
+    paused: (annotator, { agreement, n }, { flagged, requeued }) => audit({ kind: 'annotation', change: 'paused', author: 'calibration', annotator_id: annotator, agreement, answers: n, flagged, requeued }),
+  });
 }
 
 /** What passed its retention cannot be asked any more, and a copy may be behind; both count as there. */
