@@ -150,7 +150,7 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
   const tenants = await openTenants(house, audit, redis, opened);
   keyMessages = tenants.watch;
   const collector = openCollector(config, audit, opened);
-  const erasing = await openErasing(house, content, collector, tenants.database, opened);
+  const erasing = await openErasing(house, audit, content, collector, tenants.database, opened);
   const shipper = shipLog(config, audit, tenants.database === undefined ? erasing : undefined, opened);
   const decisions = openDecisions(config, audit, collector, opened);
   const retention = retentionOf(house, audit, shipper, { collector, database: tenants.database, decisions });
@@ -224,12 +224,13 @@ async function appendAt(audit: AuditLog, record: AuditRecord): Promise<number> {
 }
 
 /** All that was asked for is carried out before anybody is let in. */
-async function openErasing(house: RunningHouse, vault: ContentVault, collector: Collector | undefined, database: StoreDatabase | undefined, opened: AsyncDisposableStack): Promise<Erasing> {
+async function openErasing(house: RunningHouse, audit: AuditLog, vault: ContentVault, collector: Collector | undefined, database: StoreDatabase | undefined, opened: AsyncDisposableStack): Promise<Erasing> {
   const { data_dir: dataDir, audit: { origin } } = house.runtime.snapshot.config;
   const erasing = new Erasing({
     vault, dir: contentFolder(dataDir), origin, store: database && new SqlErasureStore(database),
     keeps: () => [...house.runtime.tenants.values()].some(({ data }) => data.content !== 'none'),
     copied: async (log, before) => collector?.entries(log, { before }),
+    record: (record) => audit.append(record, 'strict'),
   });
   opened.defer(() => erasing.close());
   await erasing.start();

@@ -143,6 +143,19 @@ export interface ErasureRecord {
   readonly gone: number;
 }
 
+/** A process is gone with the content that it kept, on an operator's word: what it had not erased is erased nowhere else. */
+export interface KeeperGoneRecord {
+  readonly kind: 'keeper_gone';
+  readonly author: string;
+  readonly keeper: string;
+  /** The log of the process. */
+  readonly log: string;
+  readonly seen_at: string;
+  /** Erasures that were asked for and that it had not carried out. */
+  readonly waiting: number;
+  readonly reason: string;
+}
+
 /** Kept content has another master key from here on; keys by their ids, which open nothing. */
 export interface ContentKeyRotationRecord {
   readonly kind: 'content_key_rotation';
@@ -195,7 +208,7 @@ export interface ShippedLogRecord {
   readonly reason?: string;
 }
 
-export type AuditRecord = ExchangeRecord | PolicyChangeRecord | AccessChangeRecord | KeyChangeRecord | KeyRotationRecord | LossAcceptedRecord | ErasureRecord | ContentKeyRotationRecord | PrunedRecord | PrunedCopyRecord | ReviewRecord | AnnotationRecord | ShippedLogRecord | RecoveredRecord | LostRecord;
+export type AuditRecord = ExchangeRecord | PolicyChangeRecord | AccessChangeRecord | KeyChangeRecord | KeyRotationRecord | LossAcceptedRecord | ErasureRecord | KeeperGoneRecord | ContentKeyRotationRecord | PrunedRecord | PrunedCopyRecord | ReviewRecord | AnnotationRecord | ShippedLogRecord | RecoveredRecord | LostRecord;
 
 /** Where an entry stands. `prev` is the hash of the entry before it, `GENESIS` for the first. */
 export interface Link {

@@ -9,6 +9,7 @@ import { Door } from '../../src/admin/door.ts';
 import { createAdminServer, ADMIN_ROUTES, type AdminDependencies } from '../../src/admin/server.ts';
 import { templateOf } from '../../src/admin/openapi.ts';
 import { blocking, openHouse, watching, until } from '../helpers/house.ts';
+import { meetKeeper } from '../helpers/keepers.ts';
 
 t.setTimeout(300_000);
 
@@ -202,6 +203,8 @@ t.test('what is answered is what it says', async (t) => {
   for (const _ of ['first', 'again']) await ask('DELETE', `/api/v1/tenants/default/keys/${made.key_id}`);
   for (const body of ['{"session_id":"s"}', '{"before":"then"}', '{"before":1}', '{}', '{"all":true}']) await ask('POST', '/api/v1/tenants/default/erasures', { body });
   await ask('GET', '/api/v1/tenants/default/erasures');
+  await meetKeeper(house.dir, 'folder-1', 'eu/gone');
+  for (const body of ['{"keeper":"folder-1","reason":"none"}', '{"keeper":"none","reason":"none"}', '{"keeper":"none"}', '{}']) await ask('POST', '/api/v1/erasures/gone', { body });
   const expiring = { name: 'short', roles: ['tenant-viewer'], tenants: ['default'], expires_at: '2100-01-01T00:00:00Z' };
   const { token_id: id, token } = await ask('POST', '/api/v1/tokens', { body: JSON.stringify(expiring) });
   await ask('POST', '/api/v1/tokens', { body: JSON.stringify(expiring) });
