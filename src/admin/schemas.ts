@@ -182,6 +182,10 @@ export const SCHEMAS = {
   Overrides: object({
     since: time, rules: listOf(object({ policy: text, rule: text, false_positives: component('RateOrNone'), near_misses: component('RateOrNone') })), all: component('RateOrNone'), sample: object({ withdraw: component('RateOrNone'), reinstate: component('RateOrNone') }), truncated: flag,
   }),
+  QueuePace: object({
+    since: time, until: time, waiting: object(Object.fromEntries(SEVERITIES.map((severity) => [severity, whole]))), overdue: whole, decided: whole, late: whole, median_minutes: { type: ['number', 'null'], description: 'From the exchange to the verdict.' },
+    allowed: component('RateOrNone'), truncated: { ...flag, description: 'More were decided than are told of.' },
+  }),
   RateOrNone: { oneOf: [{ type: 'null' }, object({ judged: whole, of: whole, rate: number, low: number, high: number })], description: 'Of so many that were judged, so many; with the interval at 95 %. Null: nothing was judged.' },
   Queue: object({
     open: { ...listOf(object({ tenant_id: text, open: whole })), description: 'Items that nobody has decided, the most first.' }, capacity: object({ open_max: whole, tenant_open_max: whole }),

@@ -4,6 +4,9 @@
  */
 import type { ContentType, Direction } from './screening.ts';
 
+/** With which a text is drawn at least: a label counts one over it, and what is rarer is worth none. */
+export const INCLUSION_PROBABILITY_MIN = 1e-6;
+
 export const SAMPLED_DECISIONS = ['passed', 'redacted', 'blocked'] as const;
 /** What became of a text: it went on as it was; it went on changed; it did not go on, or something else did in its place. */
 export type SampledDecision = (typeof SAMPLED_DECISIONS)[number];
