@@ -36,6 +36,10 @@ export const MISSING_REASONS = ['absent', 'erased', 'damaged', 'unreadable'] as 
 /** Why a drawn text cannot be labelled: nothing was kept, or it was erased; it does not open; a person could not tell. */
 export type MissingReason = (typeof MISSING_REASONS)[number];
 
+export const SKIP_REASONS = ['unreadable', 'language', 'unwilling'] as const;
+/** Why a person gives a text back: nobody could tell what it is; they do not read its language; they would rather not. */
+export type SkipReason = (typeof SKIP_REASONS)[number];
+
 /** A drawn text that people are to label. */
 export interface AnnotationTask {
   readonly task_id: string;
