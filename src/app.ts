@@ -57,6 +57,7 @@ import { PseudonymVault } from './screen/pseudonyms.ts';
 import { answerScreening } from './screen/service.ts';
 import { Retention } from './retention.ts';
 import { Campaigning } from './campaigning.ts';
+import { Declaring } from './declaring.ts';
 import { Reviewing, type ReviewingOptions } from './reviewing.ts';
 import { ReviewContents } from './review/contents.ts';
 import { SqlAdminStore } from './store/admins.ts';
@@ -146,6 +147,8 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
   const audit = await openAuditLog({ dir: config.audit.dir, keyFile: config.audit.key_file, origin: config.audit.origin, clock: Date.now });
   opened.defer(() => audit.close());
   const content = await openContent(house, audit, opened);
+  const declaring = new Declaring({ config: () => house.runtime.snapshot.config, sampler: () => house.runtime.sampler, audit: (record) => audit.append(record, 'strict'), now: () => new Date() });
+  await declaring.declare();
   const token = openAdminToken(config.data_dir, new Date());
   const tenants = await openTenants(house, audit, redis, opened);
   keyMessages = tenants.watch;
@@ -183,7 +186,10 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
     snapshot: first,
     classifiers,
     stored,
-    onSnapshot: (snapshot) => house.adopt(snapshot),
+    onSnapshot: async (snapshot) => {
+      await house.adopt(snapshot);
+      await declaring.declare().catch(() => undefined); // the log itself tells that it is broken
+    },
     intervalMs: options.watchIntervalMs,
   });
   opened.defer(() => watch.close());

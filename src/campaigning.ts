@@ -7,17 +7,19 @@ import { randomUUID } from 'node:crypto';
 import { setImmediate as breathe } from 'node:timers/promises';
 import type { RiskDesk } from './admin/risk.ts';
 import type { AnnotationRecord } from './audit/entry.ts';
-import { LogFollower } from './audit/follow.ts';
+import { LogFollower, type PlacedEntry } from './audit/follow.ts';
 import { publishedKeys } from './audit/recovery.ts';
 import type { ContentVault } from './audit/vault.ts';
 import type { Config } from './config/schema.ts';
 import type { Taxonomy } from './config/taxonomy.ts';
 import { CHANNELS, type AuditReceived, type ExchangeClosed } from './contract/channels.ts';
+import type { CampaignDeclaration } from './contract/risk.ts';
 import { agreementOf } from './review/agreement.ts';
-import { tasksOf } from './risk/intake.ts';
+import { nearestOf, tasksOf } from './risk/intake.ts';
 import { ItemSeal } from './risk/items.ts';
 import { Labelling } from './risk/labelling.ts';
 import { Overview } from './risk/overview.ts';
+import { isDeclaration, PopulationCounter } from './screen/population.ts';
 import { SqlAnnotationChecks } from './store/annotation-checks.ts';
 import { SqlAnnotationStore } from './store/annotations.ts';
 import { SteadyHealth } from './store/steady-health.ts';
@@ -135,13 +137,20 @@ export class Campaigning {
     if (follower === undefined) this.#followers.set(log, (follower = new LogFollower(dir)));
     let { next, head } = (await this.#store.cursor(log)) ?? { next: 0, head: '' };
     if (next > 0 && !(await isThere(follower, next - 1, head, name !== ''))) [next, head] = [0, ''];
+    const before = next === 0 ? [] : await this.#store.declarations(log);
+    const population = new PopulationCounter(before.map(({ declared }) => ({ kind: 'campaign', change: declared.sha256 === '' ? 'withdrawn' : 'in_force', ...declared })));
     for (let more = true; more; ) {
       const read = await follower.read(next, BATCH_ENTRIES);
       more = read.more && read.next > next;
       if (read.next === next) return;
-      const tasks = read.entries.flatMap((entry) => tasksOf(entry, this.#intake()));
+      const taken = read.entries.map((entry) => ({ entry, tasks: tasksOf(entry, this.#intake()) }));
+      for (const entry of read.entries) population.take(entry);
+      const counted = {
+        from: next, population: population.drain(), nearest: taken.flatMap(({ entry, tasks }) => nearestOf(entry, tasks)),
+        declarations: read.entries.filter(isDeclaration).map((entry) => ({ position: entry.index, declared: declarationOf(entry) })),
+      };
       [next, head] = [read.next, read.entries.at(-1)?.hash ?? head];
-      await this.#store.add(tasks, { log, next, head });
+      await this.#store.add(taken.flatMap(({ tasks }) => tasks), { log, next, head }, counted);
       await breathe();
     }
   }
@@ -161,6 +170,12 @@ async function isThere(follower: LogFollower, index: number, head: string, isCop
   const { entries: [entry], next } = await follower.read(index, 1);
   if (entry?.index === index) return entry.hash === head;
   return entry !== undefined || next > index || isCopy;
+}
+
+/** As the entry says it; of a campaign that was withdrawn when that was. */
+function declarationOf(entry: PlacedEntry): CampaignDeclaration {
+  const { campaign, in_force_at, sha256 = '', seed_commitment = '', definition, tenants } = entry as unknown as CampaignDeclaration;
+  return { campaign, in_force_at, sha256, seed_commitment, ...(definition === undefined ? {} : { definition }), ...(tenants === undefined ? {} : { tenants }) };
 }
 
 function labellingSettings({ risk: { annotation, campaigns } }: Config): ReturnType<ConstructorParameters<typeof Labelling>[0]['settings']> {

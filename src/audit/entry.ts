@@ -6,6 +6,7 @@
  */
 import { hash } from 'node:crypto';
 import type { ExchangeRecord } from '../contract/exchange.ts';
+import type { CampaignDeclaration } from '../contract/risk.ts';
 import type { Resolution } from '../contract/review.ts';
 import type { Direction } from '../contract/screening.ts';
 
@@ -103,6 +104,24 @@ export interface AnnotationRecord {
   /** Items or labels. */
   readonly count?: number;
   /** In a person's words, about a person's work. */
+  readonly reason?: string;
+}
+
+export const CAMPAIGN_CHANGES = ['in_force', 'withdrawn', 'corrected', 'reported'] as const;
+
+/** A campaign draws by this from now on, or no more; a report of it was issued; somebody says what was wrong with one. */
+export interface CampaignRecord extends Partial<Omit<CampaignDeclaration, 'campaign'>> {
+  readonly kind: 'campaign';
+  readonly change: (typeof CAMPAIGN_CHANGES)[number];
+  /** Who did it; `weir`: its configuration. */
+  readonly author: string;
+  readonly campaign: string;
+  /** Of a report: its number, its days, the SHA-256 of its JSON. */
+  readonly version?: number;
+  readonly from?: string | null;
+  readonly until?: string | null;
+  readonly report_sha256?: string;
+  /** Of a correction, in a person's words. */
   readonly reason?: string;
 }
 
@@ -208,7 +227,7 @@ export interface ShippedLogRecord {
   readonly reason?: string;
 }
 
-export type AuditRecord = ExchangeRecord | PolicyChangeRecord | AccessChangeRecord | KeyChangeRecord | KeyRotationRecord | LossAcceptedRecord | ErasureRecord | KeeperGoneRecord | ContentKeyRotationRecord | PrunedRecord | PrunedCopyRecord | ReviewRecord | AnnotationRecord | ShippedLogRecord | RecoveredRecord | LostRecord;
+export type AuditRecord = ExchangeRecord | PolicyChangeRecord | AccessChangeRecord | KeyChangeRecord | KeyRotationRecord | LossAcceptedRecord | ErasureRecord | KeeperGoneRecord | ContentKeyRotationRecord | PrunedRecord | PrunedCopyRecord | ReviewRecord | AnnotationRecord | CampaignRecord | ShippedLogRecord | RecoveredRecord | LostRecord;
 
 /** Where an entry stands. `prev` is the hash of the entry before it, `GENESIS` for the first. */
 export interface Link {

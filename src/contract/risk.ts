@@ -22,6 +22,20 @@ export interface SampleRecord {
   readonly modality: ContentType;
 }
 
+/** What a campaign draws by, as the audit log says it from the moment when it comes into force. */
+export interface CampaignDeclaration {
+  readonly campaign: string;
+  readonly in_force_at: string;
+  /** SHA-256 of definition and tenants as canonical JSON: the same where the same is drawn from the same tenants. */
+  readonly sha256: string;
+  /** SHA-256 of the seed of the draws. */
+  readonly seed_commitment: string;
+  /** As configured, without the path of the seed; absent, as `tenants` is, where both are too long for an entry. */
+  readonly definition?: object;
+  /** Those that take part. */
+  readonly tenants?: readonly { readonly id: string; readonly product: string }[];
+}
+
 export const HUMAN_LABELS = ['safe', 'violation'] as const;
 export type HumanLabel = (typeof HUMAN_LABELS)[number];
 

@@ -6,7 +6,7 @@
  *
  * INVARIANT: what is drawn is decided by the id and the stratum alone; `mayBeDrawn` is true of all that is.
  */
-import { createHmac } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
 import type { CampaignConfig, StratumConfig } from '../config/risk.ts';
 import type { TenantConfig } from '../config/schema.ts';
 import type { DecisionRecord, LateRecord } from '../contract/exchange.ts';
@@ -76,6 +76,19 @@ export class Sampler {
     const startedAtMs = Date.parse(exchange.started_at);
     return this.#campaigns.filter((one) => isOn(one, tenant, startedAtMs)).flatMap((one) => DIRECTIONS.flatMap((direction) => drawOne(one, unitOf(tenant, exchange, direction), exchange.request_id, direction) ?? []));
   }
+
+  /** All that could have been drawn of it, with the probability of each: the population. */
+  units(tenant: Pick<TenantConfig, 'id' | 'product' | 'data'>, exchange: SampledExchange): readonly SampleRecord[] {
+    const startedAtMs = Date.parse(exchange.started_at);
+    return this.#campaigns.filter((one) => isOn(one, tenant, startedAtMs)).flatMap((one) => DIRECTIONS.flatMap((direction) => placeOne(one, unitOf(tenant, exchange, direction), direction) ?? []));
+  }
+
+  /** Of a campaign: whoever is shown the seed later can tell that it was the one. Throws RangeError where there is no such campaign. */
+  commitmentOf(id: string): string {
+    const found = this.#campaigns.find(({ config }) => config.id === id);
+    if (found === undefined) throw new RangeError(`there is no campaign ${id}`);
+    return createHash('sha256').update(found.seed).digest('hex');
+  }
 }
 
 /** With which a text of it is drawn: above 0, at most 1. */
@@ -88,19 +101,23 @@ export function chanceOf(seed: Buffer, requestId: string, direction: Direction):
   return createHmac('sha256', seed).update(`${requestId}.${direction}`).digest().readUIntBE(0, 6) / 2 ** 48;
 }
 
-function isOn({ config, fromMs, untilMs }: Campaign, tenant: TenantConfig, ms: number): boolean {
+function isOn({ config, fromMs, untilMs }: Campaign, tenant: Pick<TenantConfig, 'id' | 'product' | 'data'>, ms: number): boolean {
   return tenant.data.campaigns && ms >= fromMs && ms < untilMs && (config.tenants?.includes(tenant.id) ?? true) && (config.products?.includes(tenant.product ?? '') ?? true);
 }
 
-function drawOne({ config, seed, strata }: Campaign, unit: Unit | undefined, requestId: string, direction: Direction): SampleRecord | undefined {
+function drawOne(campaign: Campaign, unit: Unit | undefined, requestId: string, direction: Direction): SampleRecord | undefined {
+  const place = placeOne(campaign, unit, direction);
+  return place === undefined || chanceOf(campaign.seed, requestId, direction) >= place.probability ? undefined : place;
+}
+
+function placeOne({ config, strata }: Campaign, unit: Unit | undefined, direction: Direction): SampleRecord | undefined {
   if (unit === undefined || !config.directions.includes(direction) || !(config.decisions ?? SERVED).includes(unit.decision) || config.modalities?.includes(unit.modality) === false) return undefined;
   const stratum = strata.find((one) => fits(one.config, unit));
-  if (stratum === undefined || chanceOf(seed, requestId, direction) >= stratum.probability) return undefined;
-  return { campaign: config.id, direction, stratum: stratum.config.id, probability: stratum.probability, decision: unit.decision, modality: unit.modality };
+  return stratum && { campaign: config.id, direction, stratum: stratum.config.id, probability: stratum.probability, decision: unit.decision, modality: unit.modality };
 }
 
 /** Undefined where nothing was decided, or there was nothing to decide on. */
-function unitOf(tenant: TenantConfig, exchange: SampledExchange, direction: Direction): Unit | undefined {
+function unitOf(tenant: Pick<TenantConfig, 'id' | 'product'>, exchange: SampledExchange, direction: Direction): Unit | undefined {
   const record = exchange[direction];
   if (record === undefined || record.coverage.nothing_to_screen === true) return undefined;
   const isCut = exchange.late?.direction === direction && exchange.late.acted.includes('cut');

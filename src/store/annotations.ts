@@ -12,6 +12,7 @@ import type { AnnotationTask, AnnotatorState, ConfidenceTier, HumanLabel, Missin
 import { lose, makeBatch, takeDispute, type WantedBatch, type WantedDispute } from './annotation-batches.ts';
 import { standingOf, type GivenLabel } from './annotation-standing.ts';
 import { insertTasks, moveCursor, moveTask, outcomeOf, readCells, readCursor, readTask, TASK_COLUMNS, type LogCursor, type NewTask, type TaskCell, type TaskRow } from './annotation-tasks.ts';
+import { count, readDeclarations, type LogCounts, type PlacedDeclaration } from './risk-counts.ts';
 import { isTaken, type SqlQuery, type SqlValue, type StoreDatabase } from './sql.ts';
 
 /** What a person has before them. `item_id`: its answer is known. */
@@ -97,13 +98,19 @@ export class SqlAnnotationStore {
     return readCursor(this.#database.query, log);
   }
 
-  /** With the place of their log, or not at all. How many were not there before. */
-  add(tasks: readonly NewTask[], cursor?: LogCursor): Promise<number> {
+  /** With the place of their log and what was counted there, or not at all. How many were not there before. */
+  add(tasks: readonly NewTask[], cursor?: LogCursor, counted?: LogCounts): Promise<number> {
     return this.#database.transaction(async (query) => {
       const added = await insertTasks(query, tasks);
-      if (cursor !== undefined) await moveCursor(query, cursor);
+      if (cursor !== undefined && counted !== undefined) await count(query, cursor, counted);
+      else if (cursor !== undefined) await moveCursor(query, cursor);
       return added;
     });
+  }
+
+  /** Of a log, as far as it is looked through. */
+  declarations(log: string): Promise<readonly PlacedDeclaration[]> {
+    return readDeclarations(this.#database.query, { log });
   }
 
   async task(taskId: string): Promise<AnnotationTask | undefined> {
