@@ -11,6 +11,7 @@ import type { AnnotationTask, AnnotatorState, ConfidenceTier, HumanLabel, Missin
 import { insertTasks, moveCursor, moveTask, readCells, readCursor, readTask, TASK_COLUMNS, type LogCursor, type NewTask, type TaskCell, type TaskRow } from './annotation-tasks.ts';
 import { isTaken, type SqlQuery, type SqlValue, type StoreDatabase } from './sql.ts';
 import { standingOf, type GivenLabel } from './annotation-standing.ts';
+import { Where } from './where.ts';
 
 /** What a person has before them. `item_id`: its answer is known. */
 export interface GivenAnnotation {
@@ -89,10 +90,11 @@ export class SqlAnnotationStore {
     return readCursor(this.#database.query, log);
   }
 
-  /** With the place of their log, or not at all. How many were not there before. */
-  add(tasks: readonly NewTask[], cursor?: LogCursor): Promise<number> {
+  /** With the place of their log, or not at all. How many were not there before. `readable`: of them those whose text lies where all can read it from now on; who found none before is asked again. */
+  add(tasks: readonly NewTask[], cursor?: LogCursor, readable: readonly string[] = []): Promise<number> {
     return this.#database.transaction(async (query) => {
       const added = await insertTasks(query, tasks);
+      if (readable.length > 0) await askAgain(query, readable);
       if (cursor !== undefined) await moveCursor(query, cursor);
       return added;
     });
@@ -298,6 +300,20 @@ async function reopen(query: SqlQuery, taskId: string): Promise<boolean> {
   if (task.status !== 'labelled') return task.status === 'waiting';
   await moveTask(query, task, { outcome: 'waiting', at: null });
   return true;
+}
+
+/** Tasks whose text was looked for before it came wait for everybody again. */
+async function askAgain(query: SqlQuery, taskIds: readonly string[]): Promise<void> {
+  const where = new Where();
+  where.add(() => `missing_reason = 'absent'`);
+  where.among('task_id', taskIds);
+  for (const { task_id: id } of await query<{ readonly task_id: string }>(`select task_id from risk_tasks ${where.text} order by task_id`, ...where.values)) {
+    const task = await lockedTask(query, id);
+    if (task?.missing_reason !== 'absent') continue;
+    await query(`delete from risk_annotations where task_id = $1 and item_id is null and status = 'lost'`, id);
+    await moveTask(query, task, { outcome: 'waiting', at: null });
+    await reopen(query, id);
+  }
 }
 
 async function labelsOf(query: SqlQuery, taskId: string): Promise<readonly GivenLabel[]> {
