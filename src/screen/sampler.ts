@@ -73,9 +73,21 @@ export class Sampler {
   /** What is drawn of an exchange that has ended, in order of the campaigns. */
   draw(tenant: TenantConfig, exchange: SampledExchange): readonly SampleRecord[] {
     if (this.#campaigns.length === 0) return [];
-    const startedAtMs = Date.parse(exchange.started_at);
-    return this.#campaigns.filter((one) => isOn(one, tenant, startedAtMs)).flatMap((one) => DIRECTIONS.flatMap((direction) => drawOne(one, unitOf(tenant, exchange, direction), exchange.request_id, direction) ?? []));
+    return this.population(tenant, exchange).flatMap(({ sample, isDrawn }) => (isDrawn() ? [sample] : []));
   }
+
+  /** What of it could be drawn, and whether it is. */
+  population(tenant: TenantConfig, exchange: SampledExchange): readonly Place[] {
+    const startedAtMs = Date.parse(exchange.started_at);
+    return this.#campaigns.filter((one) => isOn(one, tenant, startedAtMs)).flatMap((one) => DIRECTIONS.flatMap((direction) => placeOf(one, unitOf(tenant, exchange, direction), exchange.request_id, direction) ?? []));
+  }
+}
+
+/** One direction of an exchange in a stratum. */
+export interface Place {
+  /** What the entry says where it is drawn. */
+  readonly sample: SampleRecord;
+  isDrawn(): boolean;
 }
 
 /** With which a text of it is drawn: above 0, at most 1. */
@@ -92,11 +104,14 @@ function isOn({ config, fromMs, untilMs }: Campaign, tenant: TenantConfig, ms: n
   return tenant.data.campaigns && ms >= fromMs && ms < untilMs && (config.tenants?.includes(tenant.id) ?? true) && (config.products?.includes(tenant.product ?? '') ?? true);
 }
 
-function drawOne({ config, seed, strata }: Campaign, unit: Unit | undefined, requestId: string, direction: Direction): SampleRecord | undefined {
+function placeOf({ config, seed, strata }: Campaign, unit: Unit | undefined, requestId: string, direction: Direction): Place | undefined {
   if (unit === undefined || !config.directions.includes(direction) || !(config.decisions ?? SERVED).includes(unit.decision) || config.modalities?.includes(unit.modality) === false) return undefined;
   const stratum = strata.find((one) => fits(one.config, unit));
-  if (stratum === undefined || chanceOf(seed, requestId, direction) >= stratum.probability) return undefined;
-  return { campaign: config.id, direction, stratum: stratum.config.id, probability: stratum.probability, decision: unit.decision, modality: unit.modality };
+  if (stratum === undefined) return undefined;
+  return {
+    sample: { campaign: config.id, direction, stratum: stratum.config.id, probability: stratum.probability, decision: unit.decision, modality: unit.modality },
+    isDrawn: () => chanceOf(seed, requestId, direction) < stratum.probability,
+  };
 }
 
 /** Undefined where nothing was decided, or there was nothing to decide on. */
