@@ -56,7 +56,7 @@ import { SessionBars } from './screen/bars.ts';
 import { PseudonymVault } from './screen/pseudonyms.ts';
 import { answerScreening } from './screen/service.ts';
 import { Retention } from './retention.ts';
-import { Campaigning } from './campaigning.ts';
+import { Campaigning, type CampaigningOptions } from './campaigning.ts';
 import { Declaring } from './declaring.ts';
 import { Reviewing, type ReviewingOptions } from './reviewing.ts';
 import { ReviewContents } from './review/contents.ts';
@@ -165,7 +165,7 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
   const reviewing = openReviewing(house, { audit, content: current, contents, decided: (reviewId) => holding?.tell(reviewId), exchangeOf: exchangesOf(config, audit, decisions, collector) }, tenants.database);
   opened.defer(() => reviewing?.close());
   reviewing?.start();
-  const campaigning = openCampaigning(house, audit, current, { collector, database: tenants.database });
+  const campaigning = openCampaigning(house, audit, { content: current, contents }, { collector, database: tenants.database });
   opened.defer(() => campaigning?.close());
   campaigning?.start();
   const replicas = new Replicas(() => redis.door);
@@ -234,7 +234,7 @@ async function openErasing(house: RunningHouse, audit: AuditLog, vault: ContentV
   const { data_dir: dataDir, audit: { origin } } = house.runtime.snapshot.config;
   const erasing = new Erasing({
     vault, dir: contentFolder(dataDir), origin, store: database && new SqlErasureStore(database),
-    keeps: () => [...house.runtime.tenants.values()].some(({ data }) => data.content !== 'none'),
+    keeps: () => [...house.runtime.tenants.values()].some(({ data }) => data.content !== 'none' || data.campaigns),
     copied: async (log, before) => collector?.entries(log, { before }),
     record: (record) => audit.append(record, 'strict'),
   });
@@ -300,8 +300,9 @@ function openContents(house: RunningHouse, vault: ContentVault, erasing: Erasing
   if (database?.messages === undefined) return undefined;
   const contents = new ReviewContents({
     store: new SqlReviewContents(database), vault, mark: () => erasing.carriedOut,
-    keepDays: (tenantId) => {
+    keepDays: (tenantId, purpose) => {
       const data = house.runtime.tenants.get(tenantId)?.data;
+      if (purpose !== undefined) return data?.campaigns === true ? campaignDays(house.runtime.snapshot.config).get(tenantId) : undefined;
       return data === undefined || data.content === 'none' ? undefined : data.keep_days;
     },
   });
@@ -332,11 +333,11 @@ function policyNamed({ runtime }: RunningHouse, name: string): Policy | undefine
 }
 
 /** Undefined where this process has no store. */
-function openCampaigning(house: RunningHouse, audit: AuditLog, content: Pick<ContentVault, 'read'>, { collector, database }: Pick<Kept, 'collector' | 'database'>): Campaigning | undefined {
+function openCampaigning(house: RunningHouse, audit: AuditLog, texts: Pick<CampaigningOptions, 'content' | 'contents'>, { collector, database }: Pick<Kept, 'collector' | 'database'>): Campaigning | undefined {
   if (database === undefined) return undefined;
   const config = (): Config => house.runtime.snapshot.config;
   const logs = collector && { shipped: async () => (await collector.list()).map(({ log }) => log), dirOf: (log: string) => collector.dirOf(log) };
-  return new Campaigning({ database, config, audit, content, taxonomy: shippedTaxonomy(), master: readHashKey(config().data_dir), own: config().audit.dir, ...logs });
+  return new Campaigning({ database, config, audit, ...texts, taxonomy: shippedTaxonomy(), master: readHashKey(config().data_dir), own: config().audit.dir, ...logs });
 }
 
 interface Kept {

@@ -1,12 +1,12 @@
 /**
- * The port to the texts of items of the review queue that lie in the store for other processes: sealed, with their wrapped
- * keys. The store opens nothing.
+ * The port to the texts of items of the review queue, and of tasks of campaigns, that lie in the store for other processes:
+ * sealed, with their wrapped keys. The store opens nothing. What is of a campaign is told by its day.
  *
  * Guarantees: what an erasure covers is not read from the moment the erasure stands, whoever lays a copy of it there
  * later; `emptyErased` takes it out. A copy is laid only by who has carried out an erasure that this store holds, or none. Both are
  * told by numbers of erasures, so no clock counts. Rejects with WeirError store_unavailable. Days are in UTC.
  */
-import type { SealedCopy } from '../contract/content.ts';
+import type { ContentPurpose, SealedCopy } from '../contract/content.ts';
 import type { SqlQuery, SqlValue, StoreDatabase } from './sql.ts';
 import { Where } from './where.ts';
 
@@ -86,9 +86,9 @@ export class SqlReviewContents {
     return this.#drop('keep_until < $1', limit, today);
   }
 
-  /** Of a tenant, from before a day. */
-  async dropBefore(tenantId: string, day: string, limit: number): Promise<number> {
-    return this.#drop('tenant_id = $1 and day < $2', limit, tenantId, day);
+  /** Of a tenant, of one purpose, from before a day. */
+  async dropBefore(tenantId: string, day: string, limit: number, purpose?: ContentPurpose): Promise<number> {
+    return this.#drop(`tenant_id = $1 and day < $2 and day ${purpose === undefined ? 'not like' : 'like'} $3`, limit, tenantId, day, `%+${purpose ?? '%'}`);
   }
 
   /** Under a master key, in order; `after`: the last that was seen. */
