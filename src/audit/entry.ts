@@ -125,6 +125,34 @@ export interface CampaignRecord extends Partial<Omit<CampaignDeclaration, 'campa
   readonly reason?: string;
 }
 
+export const MODEL_RECORD_CHANGES = ['promote', 'rollback', 'retire', 'shadow'] as const;
+
+/** Another model works from now on in place of what a plugin ships, or of another; or one is retired, or runs beside. */
+export interface ModelChangeRecord {
+  readonly kind: 'model_change';
+  readonly change: (typeof MODEL_RECORD_CHANGES)[number];
+  readonly author: string;
+  /** Folder of plugins/. */
+  readonly plugin: string;
+  /** Of the switch; absent: nothing was switched. */
+  readonly number?: number;
+  /** Null: what the plugin ships; of `shadow`: none any more. */
+  readonly model_id: string | null;
+  readonly sha256?: string;
+  readonly from_model_id?: string | null;
+  readonly from_sha256?: string;
+  /** What it was trained on. */
+  readonly dataset?: string;
+  /** On held-out rows, candidate less base: value and 95 % interval. */
+  readonly evaluation?: readonly { readonly category: string; readonly n: number; readonly positives: number; readonly recall_change: readonly [value: number, low: number, high: number]; readonly false_positive_change: readonly [value: number, low: number, high: number] }[];
+  /** Of a promotion: what stood against it. Overridden where there is any. */
+  readonly gate?: 'passed' | 'overridden';
+  readonly against?: readonly string[];
+  readonly reason?: string;
+  /** Of texts that are scored beside. */
+  readonly share?: number;
+}
+
 /** The log is signed with another key from this entry on. */
 export interface KeyRotationRecord {
   readonly kind: 'key_rotation';
@@ -227,7 +255,7 @@ export interface ShippedLogRecord {
   readonly reason?: string;
 }
 
-export type AuditRecord = ExchangeRecord | PolicyChangeRecord | AccessChangeRecord | KeyChangeRecord | KeyRotationRecord | LossAcceptedRecord | ErasureRecord | KeeperGoneRecord | ContentKeyRotationRecord | PrunedRecord | PrunedCopyRecord | ReviewRecord | AnnotationRecord | CampaignRecord | ShippedLogRecord | RecoveredRecord | LostRecord;
+export type AuditRecord = ExchangeRecord | PolicyChangeRecord | AccessChangeRecord | KeyChangeRecord | KeyRotationRecord | LossAcceptedRecord | ErasureRecord | KeeperGoneRecord | ContentKeyRotationRecord | PrunedRecord | PrunedCopyRecord | ReviewRecord | AnnotationRecord | CampaignRecord | ModelChangeRecord | ShippedLogRecord | RecoveredRecord | LostRecord;
 
 /** Where an entry stands. `prev` is the hash of the entry before it, `GENESIS` for the first. */
 export interface Link {
