@@ -71,6 +71,7 @@ const CALLS: Readonly<Record<string, (house: House, round: number, token: string
   resolveReviews: async (house) => ({ path: '/api/v1/reviews/resolve', body: { ids: [await review(house)], resolution: 'allow' } }),
   appealRequest: async (house) => ({ path: '/api/v1/appeals', body: { request_id: (await review(house)).slice('rev_'.length, -'.input'.length), reason: 'it was meant otherwise' } }),
   readQueue: async () => ({ path: '/api/v1/queue' }),
+  readQueuePace: async () => ({ path: '/api/v1/queue/pace' }),
   readOverrides: async () => ({ path: '/api/v1/overrides' }),
   readWellness: async () => ({ path: '/api/v1/me/wellness' }),
   saveWellness: async () => ({ path: '/api/v1/me/wellness', body: { cover: true } }),
