@@ -3,6 +3,7 @@ import type { JsonSchema } from '../config/shape.ts';
 import { ANNOTATOR_STATES, CONFIDENCE_TIERS, HUMAN_LABELS, SAMPLED_DECISIONS, SKIP_REASONS } from '../contract/risk.ts';
 import { CONTENT_TYPES, DIRECTIONS } from '../contract/screening.ts';
 import { CORRECTIONS } from '../risk/calibrate.ts';
+import { NOTHING_NEXT } from '../risk/labelling.ts';
 import { CLAIM_STATES } from '../risk/status.ts';
 
 const text: JsonSchema = { type: 'string' };
@@ -27,7 +28,7 @@ const estimate: JsonSchema = object({
 const estimates = listOf(component('RiskEstimate'));
 const given: JsonSchema = object({ annotation_id: text, batch_id: text, campaign: text, direction: { enum: DIRECTIONS }, modality: { enum: CONTENT_TYPES }, claimed_until: time });
 const shown: Readonly<Record<string, JsonSchema>> = {
-  state: { enum: ['there', 'none', 'paused', 'daily_limit', 'exposure_limit'] }, annotation: { oneOf: [{ type: 'null' }, given] },
+  state: { enum: ['there', ...NOTHING_NEXT], description: 'locked: what the caller has is sealed under a master key that this process has not.' }, annotation: { oneOf: [{ type: 'null' }, given] },
   texts: listOf(object({ place: text, text }, { role: text })), cut: { ...whole, description: 'Characters that were not kept.' },
 };
 const label: Readonly<Record<string, JsonSchema>> = { label: { enum: HUMAN_LABELS }, category: orNull('string'), tier: { enum: CONFIDENCE_TIERS }, note: text };

@@ -10,6 +10,7 @@ import { CONFIDENCE_TIERS, SKIP_REASONS, type AnnotatorState } from '../contract
 import type { WellnessSettings } from '../contract/wellness.ts';
 import { categoryNamed } from '../risk/guide.ts';
 import type { Interval } from '../risk/intervals.ts';
+import type { NOTHING_NEXT } from '../risk/labelling.ts';
 import { guideBody, labelForm, skipForm, textBody, UNTYPED, type ShownAnnotation, type TypedLabel } from './annotate-parts.ts';
 import { html, type Html, type Piece } from './html.ts';
 import { page, proofField, redirect } from './layout.ts';
@@ -30,10 +31,15 @@ interface Me {
   readonly pace: { readonly n: number; readonly median_ms: number | null; readonly is_too_fast: boolean; readonly slowing: number | null; readonly is_slowing: boolean };
 }
 
-type Next = ({ readonly state: 'there'; readonly left: number; readonly done: number } & ShownAnnotation) | { readonly state: 'none' | 'paused' | 'daily_limit' | 'exposure_limit' };
+type Next = ({ readonly state: 'there'; readonly left: number; readonly done: number } & ShownAnnotation) | { readonly state: (typeof NOTHING_NEXT)[number] };
 
 const HERE = '/risk/annotate';
 const TASK = '/risk/annotate/task';
+
+const WHY_NOT: Readonly<Record<string, Html>> = {
+  none: html`<p role="status">Nothing waits for you now.</p>`,
+  locked: html`<p class="fault" role="alert">What you have is sealed under a master key that this process has not. It stays yours; whoever runs it can bring the key.</p>`,
+};
 
 // What is mine.
 
@@ -42,7 +48,7 @@ async function mine(api: Api, request: PageRequest, told: Piece = '', status = 2
   const may = (name: string): boolean => api.may(request.actor, name);
   return page(api, request, {
     title: 'Annotate', at: HERE, status, json: '/api/v1/risk/me',
-    body: html`${request.query.get('none') === null ? told : html`<p role="status">Nothing waits for you now.</p>`}
+    body: html`${told === '' ? whyNot(request.query.get('state')) : told}
 ${stateBody(me)}
 <dl class="facts"><div><dt>Today</dt><dd>${count(me.labels_today)} of ${count(me.daily_max)} texts</dd></div><div><dt>Of them violations</dt><dd>${count(me.violations_today)} of ${count(me.violations_daily_max)}, then it is enough for a day</dd></div><div><dt>Agreement with known answers</dt><dd>${agreementOf(me)}</dd></div><div><dt>Pace</dt><dd>${paceOf(me)}</dd></div></dl>
 ${me.state === 'paused' ? '' : actions(me, request)}
@@ -50,6 +56,10 @@ ${me.disputes === 0 ? '' : html`<p><a href="/risk/disputes">${count(me.disputes)
 <p class="quiet">Some texts have known answers, and look like any other. A cover and breaks are under <a href="/me">My settings</a>; what you do not want to be given there is told by scores, which nobody has here: skip such a text.${may('listRiskCampaigns') ? html` <a href="/risk">Campaigns</a>.` : ''}${may('listAnnotators') ? html` <a href="/risk/annotators">Annotators</a>.` : ''}${may('listCalibrationItems') ? html` <a href="/risk/calibration">Known answers</a>.` : ''}</p>
 ${guideBody(await take<Taxonomy>(api, request, 'readRiskGuide'))}`,
   });
+}
+
+function whyNot(state: string | null): Piece {
+  return state !== null && Object.hasOwn(WHY_NOT, state) ? WHY_NOT[state] : '';
 }
 
 function stateBody({ state, paused, labels_today: labels, daily_max: most, violations_today: violations, violations_daily_max: violationsMost, pace }: Me): Piece {
@@ -88,7 +98,7 @@ async function task(api: Api, request: PageRequest, told: Piece = '', status = 2
   if (answer.status === 409) return toBreak(TASK);
   if (answer.status !== 200) return refusalPage(api, answer, request);
   const found = answer.body as Next;
-  if (found.state !== 'there') return mine(api, request, told === '' ? html`<p role="status">No text is before you.</p>` : told, status);
+  if (found.state !== 'there') return mine(api, request, told === '' ? (found.state === 'locked' ? whyNot('locked') : html`<p role="status">No text is before you.</p>`) : told, status);
   const [taxonomy, { settings }] = await Promise.all([take<Taxonomy>(api, request, 'readRiskGuide'), take<{ readonly settings: WellnessSettings }>(api, request, 'readWellness')]);
   const { annotation: { annotation_id: id }, left, done } = found;
   return page(api, request, {
@@ -113,7 +123,7 @@ async function next(api: Api, request: PageRequest): Promise<DeskAnswer> {
   if (answer.status === 409) return toBreak(HERE);
   if (answer.status !== 200) return refusalPage(api, answer, request);
   const { state } = answer.body as Next;
-  return redirect(state === 'there' ? TASK : state === 'none' ? `${HERE}?none=1` : HERE);
+  return redirect(state === 'there' ? TASK : Object.hasOwn(WHY_NOT, state) ? `${HERE}?state=${state}` : HERE);
 }
 
 async function label(api: Api, request: PageRequest): Promise<DeskAnswer> {

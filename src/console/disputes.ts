@@ -7,6 +7,7 @@ import type { Api, Page, PageRequest } from '../admin/pages.ts';
 import type { Taxonomy } from '../config/taxonomy.ts';
 import type { DisputedLabel } from '../contract/risk.ts';
 import type { WellnessSettings } from '../contract/wellness.ts';
+import type { NOTHING_NEXT } from '../risk/labelling.ts';
 import { sendLabel, sendSkip, toBreak } from './annotate.ts';
 import { guideBody, labelForm, labelWords, skipForm, textBody, UNTYPED, type ShownAnnotation } from './annotate-parts.ts';
 import { html, type Html, type Piece } from './html.ts';
@@ -14,10 +15,10 @@ import { page, proofField, redirect } from './layout.ts';
 import { count } from './parts.ts';
 import { refusalPage, take } from './refusal.ts';
 
-type Next = ({ readonly state: 'there'; readonly labels: readonly DisputedLabel[] } & ShownAnnotation) | { readonly state: 'none' | 'paused' | 'daily_limit' | 'exposure_limit' };
+type Next = ({ readonly state: 'there'; readonly labels: readonly DisputedLabel[] } & ShownAnnotation) | { readonly state: (typeof NOTHING_NEXT)[number] };
 
 const HERE = '/risk/disputes';
-const WHY: Readonly<Record<Exclude<Next['state'], 'there' | 'none'>, string>> = { paused: 'You are paused.', daily_limit: 'You have labelled as many texts as one should on a day.', exposure_limit: 'You have seen as many violations as one should on a day.' };
+const WHY: Readonly<Record<Exclude<Next['state'], 'there' | 'none'>, string>> = { paused: 'You are paused.', daily_limit: 'You have labelled as many texts as one should on a day.', exposure_limit: 'You have seen as many violations as one should on a day.', locked: 'The text is sealed under a master key that this process has not.' };
 
 async function show(api: Api, request: PageRequest, told: Piece = '', status = 200, typed = UNTYPED): Promise<DeskAnswer> {
   const answer = await api.call('readCurrentDispute', request);

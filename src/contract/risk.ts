@@ -4,6 +4,9 @@
  */
 import type { ContentType, Direction } from './screening.ts';
 
+/** With which a text is drawn at least: a label counts one over it, and what is rarer is worth none. */
+export const INCLUSION_PROBABILITY_MIN = 1e-6;
+
 export const SAMPLED_DECISIONS = ['passed', 'redacted', 'blocked'] as const;
 /** What became of a text: it went on as it was; it went on changed; it did not go on, or something else did in its place. */
 export type SampledDecision = (typeof SAMPLED_DECISIONS)[number];
@@ -17,6 +20,20 @@ export interface SampleRecord {
   readonly probability: number;
   readonly decision: SampledDecision;
   readonly modality: ContentType;
+}
+
+/** What a campaign draws by, as the audit log says it from the moment when it comes into force. */
+export interface CampaignDeclaration {
+  readonly campaign: string;
+  readonly in_force_at: string;
+  /** SHA-256 of definition and tenants as canonical JSON: the same where the same is drawn from the same tenants. */
+  readonly sha256: string;
+  /** SHA-256 of the seed of the draws. */
+  readonly seed_commitment: string;
+  /** As configured, without the path of the seed; absent, as `tenants` is, where both are too long for an entry. */
+  readonly definition?: object;
+  /** Those that take part. */
+  readonly tenants?: readonly { readonly id: string; readonly product: string }[];
 }
 
 export const HUMAN_LABELS = ['safe', 'violation'] as const;

@@ -21,7 +21,10 @@ export interface LabellingSettings {
   calibrationShare(campaign: string): number;
 }
 
-export type TaskContent = { readonly state: 'there'; readonly texts: KeptTexts } | { readonly state: 'erased' | 'absent' | 'damaged' };
+/** `locked`: it is there, for who has the master key. */
+export type TaskContent = { readonly state: 'there'; readonly texts: KeptTexts } | { readonly state: 'erased' | 'absent' | 'damaged' | 'locked' };
+
+export const NOTHING_NEXT = ['none', 'paused', 'daily_limit', 'exposure_limit', 'locked'] as const;
 
 export interface LabellingPorts {
   readonly store: SqlAnnotationStore;
@@ -39,15 +42,20 @@ export interface LabellingPorts {
   newId(): string;
 }
 
-/** `none`: nothing waits for this person. The others: why nothing is given to them. */
+/** `none`: nothing waits for this person. `locked`: what they have is sealed under a master key that this process has not. The others: why nothing is given to them. */
 export type NextAnnotation =
   | { readonly state: 'there'; readonly annotation: OpenAnnotation; readonly texts: readonly KeptText[]; /** Characters that were not kept. */ readonly cut: number; /** Of its batch, with it. */ readonly left: number; /** Of its batch. */ readonly done: number }
-  | { readonly state: 'none' | 'paused' | 'daily_limit' | 'exposure_limit' };
+  | { readonly state: (typeof NOTHING_NEXT)[number] };
+
+interface ShownTexts {
+  readonly texts: readonly KeptText[];
+  readonly cut: number;
+}
 
 /** A text of which two say different things. */
 export type NextDispute =
   | { readonly state: 'there'; readonly annotation: OpenAnnotation; readonly texts: readonly KeptText[]; readonly cut: number; readonly labels: readonly DisputedLabel[] }
-  | { readonly state: 'none' | 'paused' | 'daily_limit' | 'exposure_limit' };
+  | { readonly state: (typeof NOTHING_NEXT)[number] };
 
 export interface GivenVerdict {
   readonly label: HumanLabel;
@@ -91,15 +99,16 @@ export class Labelling {
     if (refused !== undefined) return { state: refused };
     for (let missing = 0; missing < MISSING_AT_ONCE; missing++) {
       const batch = await batchOf();
-      const [first] = batch;
-      if (first === undefined) return { state: 'none' };
-      const shown = await this.#shown(first);
+      if (batch.length === 0) return { state: 'none' };
+      const found = await this.#firstOf(batch);
+      if (found === undefined) return { state: 'locked' };
+      const { given, shown } = found;
       if (typeof shown === 'object') {
-        await store.shown(first.annotation_id, this.#iso());
-        return { state: 'there', annotation: openOf(first), ...shown, left: batch.length, done: await store.doneOf(first.batch_id) };
+        await store.shown(given.annotation_id, this.#iso());
+        return { state: 'there', annotation: openOf(given), ...shown, left: batch.length, done: await store.doneOf(given.batch_id) };
       }
-      if (first.item_id === null) await store.missing(first.task.task_id, shown, this.#iso());
-      else await this.#lostItem(first.annotation_id, first.item_id, shown);
+      if (given.item_id === null) await store.missing(given.task.task_id, shown, this.#iso());
+      else await this.#lostItem(given.annotation_id, given.item_id, shown);
     }
     return { state: 'none' };
   }
@@ -122,6 +131,7 @@ export class Labelling {
       const one = await found();
       if (one === undefined) return { state: 'none' };
       const shown = await this.#shown(one.annotation);
+      if (shown === 'locked') return { state: 'locked' };
       if (typeof shown === 'object') {
         await store.shown(one.annotation.annotation_id, this.#iso());
         return { state: 'there', annotation: openOf(one.annotation), ...shown, labels: one.labels };
@@ -210,12 +220,22 @@ export class Labelling {
     return store.batch({ annotator, now: this.#iso(), until: this.#until(), itemsMax: batchItems, calibrationShare, random, newId });
   }
 
+  /** What is locked here stays in the batch: somebody may bring the key. */
+  async #firstOf(batch: readonly GivenAnnotation[]): Promise<{ readonly given: GivenAnnotation; readonly shown: ShownTexts | MissingReason } | undefined> {
+    for (const given of batch) {
+      const shown = await this.#shown(given);
+      if (shown !== 'locked') return { given, shown };
+    }
+    return undefined;
+  }
+
   /** Or why there is nothing. An item stands where the text of its task would, or is a drawn text itself; whichever it is, as much is looked for. */
-  async #shown({ annotation_id: id, item_id: itemId, task }: GivenAnnotation): Promise<{ readonly texts: readonly KeptText[]; readonly cut: number } | MissingReason> {
+  async #shown({ annotation_id: id, item_id: itemId, task }: GivenAnnotation): Promise<ShownTexts | MissingReason | 'locked'> {
     const { store, checks, content, openItem } = this.#ports;
     const item = await checks.item(itemId ?? id);
     const source = (await store.task(item?.source_task ?? task.task_id)) ?? task;
     const kept = await content(source);
+    if (kept.state === 'locked') return 'locked';
     const own = kept.state === 'there' ? judgedOf(source, kept.texts) : [];
     if (itemId === null || item?.source_task != null) return kept.state !== 'there' ? kept.state : own.length === 0 ? 'absent' : { texts: own, cut: kept.texts.cut };
     const text = item && openItem(item);
@@ -241,8 +261,9 @@ export function isRight({ known, given }: Pick<Answer, 'known' | 'given'>): bool
   return known === given;
 }
 
-/** Of a prompt what is judged is its newest text, as policies do; of an answer all of it. */
-function judgedOf({ direction }: AnnotationTask, { texts }: KeptTexts): readonly KeptText[] {
+/** Of a prompt what is judged is its newest text, as policies do; of an answer all of it. Pictures and sounds are not kept, and nobody can judge them by the words beside them. */
+function judgedOf({ direction, modality }: AnnotationTask, { texts }: KeptTexts): readonly KeptText[] {
+  if (modality !== 'text') return [];
   return direction === 'input' ? texts.slice(-1) : texts;
 }
 

@@ -12,7 +12,9 @@ import type { AnnotationTask, AnnotatorState, ConfidenceTier, DisputedLabel, Hum
 import { lose, makeBatch, takeDispute, type WantedBatch, type WantedDispute } from './annotation-batches.ts';
 import { standingOf, type GivenLabel } from './annotation-standing.ts';
 import { insertTasks, moveCursor, moveTask, outcomeOf, readCells, readCursor, readTask, TASK_COLUMNS, type LogCursor, type NewTask, type TaskCell, type TaskRow } from './annotation-tasks.ts';
+import { count, readDeclarations, type LogCounts, type PlacedDeclaration } from './risk-counts.ts';
 import { isTaken, type SqlQuery, type SqlValue, type StoreDatabase } from './sql.ts';
+import { Where } from './where.ts';
 
 /** What a person has before them. `item_id`: its answer is known. */
 export interface GivenAnnotation {
@@ -93,13 +95,20 @@ export class SqlAnnotationStore {
     return readCursor(this.#database.query, log);
   }
 
-  /** With the place of their log, or not at all. How many were not there before. */
-  add(tasks: readonly NewTask[], cursor?: LogCursor): Promise<number> {
+  /** With the place of their log and what was counted there, or not at all. How many were not there before. `readable`: of them those whose text lies where all can read it from now on; who found none before is asked again. */
+  add(tasks: readonly NewTask[], cursor?: LogCursor, counted?: LogCounts, readable: readonly string[] = []): Promise<number> {
     return this.#database.transaction(async (query) => {
       const added = await insertTasks(query, tasks);
-      if (cursor !== undefined) await moveCursor(query, cursor);
+      if (readable.length > 0) await askAgain(query, readable);
+      if (cursor !== undefined && counted !== undefined) await count(query, cursor, counted);
+      else if (cursor !== undefined) await moveCursor(query, cursor);
       return added;
     });
+  }
+
+  /** Of a log, as far as it is looked through. */
+  declarations(log: string): Promise<readonly PlacedDeclaration[]> {
+    return readDeclarations(this.#database.query, { log });
   }
 
   async task(taskId: string): Promise<AnnotationTask | undefined> {
@@ -349,6 +358,20 @@ async function reopen(query: SqlQuery, taskId: string, at: string): Promise<bool
   await query('update risk_tasks set given = $2 where task_id = $1', taskId, Number(held?.total));
   await settle(query, taskId, at);
   return (await query<{ readonly status: string }>('select status from risk_tasks where task_id = $1', taskId))[0]?.status === 'waiting';
+}
+
+/** Tasks whose text was looked for before it came wait for everybody again. */
+async function askAgain(query: SqlQuery, taskIds: readonly string[]): Promise<void> {
+  const where = new Where();
+  where.add(() => `missing_reason = 'absent'`);
+  where.among('task_id', taskIds);
+  for (const { task_id: id } of await query<{ readonly task_id: string }>(`select task_id from risk_tasks ${where.text} order by task_id`, ...where.values)) {
+    const task = (await lockedTask(query, id))?.task;
+    if (task?.missing_reason !== 'absent') continue;
+    await query(`delete from risk_annotations where task_id = $1 and item_id is null and status = 'lost'`, id);
+    await moveTask(query, task, { outcome: 'waiting', at: null });
+    await reopen(query, id, task.settled_at!);
+  }
 }
 
 async function labelsOf(query: SqlQuery, taskId: string): Promise<readonly GivenLabel[]> {

@@ -58,8 +58,8 @@ t.test('a batch from its first text to its last, by forms alone', async (t) => {
   t.equal((await ana.post('/risk/annotate/next', {})).headers['location'], '/risk/annotate/task');
   t.match(await ana.post('/risk/annotate/undo', {}), { status: 409, text: /there is no label of yours that can be taken back/ }, 'not from an earlier batch');
   t.equal((await ana.post('/risk/annotate/release', {})).status, 303);
-  t.equal((await ana.post('/risk/annotate/next', {})).headers['location'], '/risk/annotate?none=1');
-  t.match((await ana.get('/risk/annotate?none=1')).text, /Nothing waits for you now/);
+  t.equal((await ana.post('/risk/annotate/next', {})).headers['location'], '/risk/annotate?state=none');
+  t.match((await ana.get('/risk/annotate?state=none')).text, /Nothing waits for you now/);
 });
 
 const HOSTILE = ['<script>alert(1)</script>', '"><img src=x onerror=alert(1)>', '\u202Egnp.exe\u202C', '\u001B[31mred\u001B[0m\u200B', '</pre></details><form action="https://evil.example">', '&lt;b&gt;', `${'x'.repeat(50_000)} end`];

@@ -7,16 +7,18 @@
 import { contentFolder, ContentVault } from '../../audit/vault.ts';
 import { breakRefusal, noteLabel, type WellnessDesk } from '../../admin/wellness.ts';
 import type { AnnotationRecord } from '../../audit/entry.ts';
-import { createLabelling } from '../../campaigning.ts';
+import { createLabelling, taskText } from '../../campaigning.ts';
 import type { Config } from '../../config/schema.ts';
 import { shippedTaxonomy, type Taxonomy } from '../../config/taxonomy.ts';
 import { visible } from '../../console/html.ts';
-import type { ConfidenceTier, SkipReason } from '../../contract/risk.ts';
+import type { AnnotationTask, ConfidenceTier, SkipReason } from '../../contract/risk.ts';
+import { ReviewContents } from '../../review/contents.ts';
 import { answered } from '../../review/pace.ts';
 import { categoryNamed } from '../../risk/guide.ts';
-import type { Labelling, NextAnnotation } from '../../risk/labelling.ts';
+import type { Labelling, NextAnnotation, TaskContent } from '../../risk/labelling.ts';
 import { ensureHashKey, readHashKey } from '../../runtime.ts';
 import type { StoreDatabase } from '../../store/sql.ts';
+import { SqlReviewContents } from '../../store/review-contents.ts';
 import { SqlWellnessStore } from '../../store/wellness.ts';
 import type { Io } from '../command.ts';
 import { Keyboard, STOP } from '../keyboard.ts';
@@ -31,7 +33,7 @@ export interface LabelSession {
 type There = Extract<NextAnnotation, { readonly state: 'there' }>;
 const WHY: Readonly<Record<Exclude<NextAnnotation['state'], 'there'>, string>> = {
   none: 'nothing waits for you', paused: 'you are paused: your labels agreed too rarely with known answers, or somebody paused you. Read the guide, and ask whoever leads the campaign; they let you go on',
-  daily_limit: 'you have labelled as many texts as one should on a day', exposure_limit: 'you have seen as many violations as one should on a day',
+  daily_limit: 'you have labelled as many texts as one should on a day', exposure_limit: 'you have seen as many violations as one should on a day', locked: 'what you have is sealed under a master key that is not here; it stays yours',
 };
 const SKIP_KEYS: Readonly<Record<string, SkipReason>> = { b: 'unreadable', o: 'language', w: 'unwilling' };
 const TIER_KEYS: Readonly<Record<string, ConfidenceTier>> = { l: 'low', m: 'medium', h: 'high' };
@@ -64,14 +66,15 @@ function openDesk({ database, config, annotator, leave }: LabelSession): Desk {
   const { data_dir: dataDir, audit: { master_key: key, master_key_file: keyFile }, review: { breaks } } = config;
   ensureHashKey(dataDir);
   const vault = new ContentVault({ dir: contentFolder(dataDir), keyFile, key, clock: Date.now, audit: async () => undefined });
-  const read: ContentVault['read'] = async (...asked) => {
-    const found = await vault.read(...asked);
-    if (found.state === 'there' || found.state === 'erased') return found;
-    throw new NotHere();
+  const contents = new ReviewContents({ store: new SqlReviewContents(database), vault, mark: () => undefined, keepDays: () => undefined });
+  const content = async (task: AnnotationTask): Promise<TaskContent> => {
+    const found = await taskText({ config: () => config, content: vault, contents }, task);
+    if (found.state === 'absent' || found.state === 'damaged') throw new NotHere();
+    return found.state === 'locked' ? { state: 'locked' } : found;
   };
   const now = (): Date => new Date();
   return {
-    labelling: createLabelling({ database, config: () => config, content: { read }, master: readHashKey(dataDir), audit: leave }), taxonomy: shippedTaxonomy(), annotator,
+    labelling: createLabelling({ database, config: () => config, content, master: readHashKey(dataDir), audit: leave }), taxonomy: shippedTaxonomy(), annotator,
     wellness: { store: new SqlWellnessStore(database), limits: () => ({ afterMinutes: breaks.after_minutes, afterItems: breaks.after_severe_items, minutes: breaks.minutes }), now },
   };
 }
