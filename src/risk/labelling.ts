@@ -116,6 +116,7 @@ export class Labelling {
   /** A text of which two say different things: the one that the person has, or the next. */
   async nextDispute(annotator: string): Promise<NextDispute> {
     const { store, newId } = this.#ports;
+    await store.meet(annotator, this.#iso());
     return this.#dispute(annotator, () => store.dispute({ annotator, now: this.#iso(), until: this.#until(), newId }));
   }
 

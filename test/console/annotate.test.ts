@@ -4,6 +4,10 @@
  * too rarely is paused, and others label anew; two who differ are decided between by a third who knows no names.
  */
 import t from 'tap';
+import { textBody } from '../../src/console/annotate-parts.ts';
+import { WELLNESS_DEFAULTS } from '../../src/contract/wellness.ts';
+import { shippedTaxonomy } from '../../src/config/taxonomy.ts';
+import { categoryNamed } from '../../src/risk/guide.ts';
 import { visit, type Visitor } from '../helpers/console.ts';
 import { until } from '../helpers/house.ts';
 import { knownItems, openCampaign } from '../helpers/labelling.ts';
@@ -172,6 +176,7 @@ t.test('two differ: a third sees both reasons and no names, and decides; the tex
   t.equal((await cleo.post('/risk/disputes/label', { annotation: idOf(text), label: 'violation', category: 'toxicity.hate', confidence: 'high', note: '' })).status, 303);
   t.match((await call('GET', 'risk/campaigns/q')).body, { total: { labelled: 1, violations: 1 }, agreement: { items: 1, raw: 0 } }, 'agreement is of the two who did not see each other');
 
+  t.match((await lead.get('/risk/annotators')).text, /<bdi>cleo<\/bdi>/, 'who decides is known too');
   const page = (await lead.get('/risk/calibration')).text;
   const [, task] = /candidates\/(task_\w+)"/.exec(page) ?? [];
   t.match(await lead.post(`/risk/calibration/candidates/${task}`, {}), { status: 200, text: /It is an item\.[\s\S]*from a drawn text/ });
@@ -237,4 +242,67 @@ t.test('a drawn text that is a known answer goes when it is erased', async (t) =
   const seen: string[] = [];
   for (let state = 'there'; state === 'there'; ) state = await labelNext(bob, (text) => { seen.push(text); return { label: 'safe' }; });
   t.same(seen.sort(), ['fourth', 'second', 'third'], 'and what is gone is given to nobody');
+});
+
+t.test('what was no text is said to be shown by its text, and what was cut is told', async (t) => {
+  const shown = (modality: 'text' | 'image' | 'audio', cut = 0): string => textBody({ annotation: { annotation_id: 'a', batch_id: 'b', campaign: 'q', direction: 'output', modality, claimed_until: '' }, texts: [{ place: 'p', role: 'r', text: 'a <b>' }], cut }, { ...WELLNESS_DEFAULTS, cover: false, greyscale: true }).markup;
+  t.match(shown('image'), /What was answered[\s\S]*The image is not kept: what is shown is its text/);
+  t.match(shown('audio', 1_234), /The sound is not kept: what is shown is its transcript[\s\S]*1,234 characters were not kept/);
+  t.match(shown('text'), /<details class="told grey" open>/, 'as one’s settings say');
+  t.notMatch(shown('text'), /not kept/);
+});
+
+t.test('a category is known by its number, its name, or a part that fits it alone', async (t) => {
+  const taxonomy = shippedTaxonomy();
+  const named = (typed: string): string => { const found = categoryNamed(taxonomy, typed); return typeof found === 'string' ? found : found.id; };
+  t.same(['1', ' HATE ', 'toxicity.hate', 'graphic', 'hate/threatening', '26'].map(named), ['toxicity.harassment', 'toxicity.hate', 'toxicity.hate', 'toxicity.violence/graphic', 'toxicity.hate/threatening', 'brand-safety.tone']);
+  for (const [typed, words] of [['', /has a category/], ['0', /called so/], ['27', /called so/], ['-1', /called so/], ['threat', /^3 categories fit: 2 toxicity|^2 categories fit: 2 toxicity/], ['constructor', /called so/]] as const) t.match(named(typed), words, typed);
+});
+
+t.test('a break that is due is asked for before the next text, and leads back; what a label was of counts', async (t) => {
+  const { house, call, person } = await openCampaign(t, Array.from({ length: 8 }, (_, i) => `a drawn text ${i}`), {}, { batch_items: 10 }, { review: { breaks: { after_severe_items: 5 } } });
+  const ana = await visit(house.adminUrl, await person('ana'));
+  await ana.post('/risk/annotate/next', {});
+  let { text } = await ana.get('/risk/annotate/task');
+  for (let i = 0; i < 5; i++) {
+    t.equal((await ana.post('/risk/annotate/label', { annotation: idOf(text), label: 'violation', category: 'toxicity.violence/graphic', confidence: 'high' })).status, 303);
+    text = (await ana.get('/risk/annotate/task')).text;
+  }
+  const due = await ana.get('/risk/annotate/task');
+  t.match(due, { status: 303, headers: { location: '/me?next=%2Frisk%2Fannotate%2Ftask' } });
+  t.match((await ana.get(String(due.headers['location']))).text, /Time for a break[\s\S]*name="next" value="\/risk\/annotate\/task"/);
+  t.match(await ana.post('/me/break', { take: 'false', next: '/risk/annotate/task' }), { status: 303, headers: { location: '/risk/annotate/task' } });
+  t.match(await ana.post('/me/break', { take: 'false', next: 'https://evil.example/' }), { status: 303, headers: { location: '/review' } });
+  t.match((await ana.get('/risk/annotate/task')).text, /Text 6 of 8/);
+  t.equal((await call('GET', 'risk/me')).body.state, 'active');
+});
+
+t.test('one’s own agreement is told in steps of fifty, and no label, nor taking one back, moves it', async (t) => {
+  const { call, person } = await openCampaign(t, Array.from({ length: 120 }, (_, i) => `a drawn text ${i}`), { calibration_percent: 50 }, { batch_items: 40, calibration_checks_min: 1000, daily_max: 1000 });
+  await call('POST', 'risk/calibration', { items: knownItems(200) });
+  const ana = await person('ana');
+  const told = async (): Promise<{ readonly n: number; readonly share: number } | null> => (await call('GET', 'risk/me', undefined, ana)).body.agreement;
+  let [known, seen] = [0, 0];
+  const moves: (readonly [batches: number, n: number])[] = [];
+  for (let batches = 0; batches < 5; batches++) {
+    await call('POST', 'risk/next', undefined, ana);
+    const before = JSON.stringify(await told());
+    moves.push([batches, (await told())?.n ?? 0]);
+    // Only what was answered before the newest batch may be in it.
+    t.ok(((await told())?.n ?? 0) <= seen);
+    for (;;) {
+      const { body: { state, annotation, texts: [one] } } = await call('GET', 'risk/current', undefined, ana);
+      if (state !== 'there') break;
+      if (one.text.includes('known')) known++;
+      await call('POST', `risk/annotations/${annotation.annotation_id}/label`, { label: 'safe' }, ana);
+    }
+    t.equal(JSON.stringify(await told()), before, 'the whole batch moved nothing');
+    t.equal((await call('POST', 'risk/undo', undefined, ana)).status, 200);
+    const { body: { annotation } } = await call('GET', 'risk/current', undefined, ana);
+    await call('POST', `risk/annotations/${annotation.annotation_id}/label`, { label: 'violation', category: 'toxicity.hate' }, ana);
+    t.equal(JSON.stringify(await told()), before, 'nor did saying otherwise');
+    seen = known;
+  }
+  t.comment(`${known} known answers in ${moves.length} batches; told of ${moves.map(([, n]) => n).join(', ')}`);
+  t.ok(moves.every(([, n]) => n % 50 === 0) && moves.some(([, n]) => n >= 50));
 });
