@@ -2,7 +2,7 @@
  * A place where people have decided: a configuration, a store, kept texts, verdicts, and the commands of the learning loop
  * run in-process on them. And made-up texts: a pattern that stands for violations and that no shipped model knows.
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -41,6 +41,8 @@ export async function openWorkshop(t: Test, { learning = '' }: { readonly learni
   const dir = mkdtempSync(join(tmpdir(), 'weir-verdicts-'));
   t.teardown(() => rmSync(dir, { recursive: true, force: true }));
   const config = join(dir, 'weir.yaml');
+  mkdirSync(join(dir, 'data'));
+  writeFileSync(join(dir, 'data/hash.key'), Buffer.alloc(32, 7)); // decides the parts
   writeFileSync(config, `data_dir: ./data
 upstreams: { up: { url: 'http://127.0.0.1:9' } }
 tenants:
