@@ -16,8 +16,9 @@ import { BREAK_BOUNDS } from '../contract/wellness.ts';
 import { combination } from './combine.ts';
 import { schemaOf } from './json-schema.ts';
 import { countsAfterRestart } from './restart.ts';
+import { LEARN } from './learn.ts';
 import { RISK } from './risk.ts';
-import { choice, custom, documentKeys, flag, free, isMapping, kindOf, list, mapping, meant, name, number, readShape, record, text, url, whole, type JsonSchema, type KeyDoc, type Shape, type Site, type TypeOf } from './shape.ts';
+import { choice, custom, documentKeys, flag, isMapping, kindOf, list, mapping, meant, name, number, readShape, record, text, url, whole, type JsonSchema, type KeyDoc, type Shape, type Site, type TypeOf } from './shape.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -376,7 +377,7 @@ export const CONFIG = mapping('The configuration.', {
     }),
   }, { default: {} }),
   risk: RISK,
-  learn: free('The learning loop.', { later: 'nothing is learnt until then', example: {} }),
+  learn: LEARN,
 });
 
 /** The configuration as read: checked, defaults filled in. Paths are as written until `load` resolves them. */
