@@ -6,6 +6,7 @@
  */
 import { hash } from 'node:crypto';
 import type { ExchangeRecord } from '../contract/exchange.ts';
+import type { LEARNING_CHANGES } from '../contract/learning.ts';
 import type { Resolution } from '../contract/review.ts';
 import type { Direction } from '../contract/screening.ts';
 
@@ -134,6 +135,21 @@ export interface ModelChangeRecord {
   readonly share?: number;
 }
 
+/** Of what models learn from a version was made, or given out; a model was trained on it; texts were offered to the review queue. No text is here. */
+export interface LearningRecord {
+  readonly kind: 'learning';
+  readonly change: (typeof LEARNING_CHANGES)[number];
+  readonly author: string;
+  /** The version, and its hash. */
+  readonly dataset?: string;
+  readonly sha256?: string;
+  readonly tenants?: readonly string[];
+  /** Rows, or texts. */
+  readonly count: number;
+  /** Of a model that was trained. */
+  readonly model_id?: string;
+}
+
 /** The log is signed with another key from this entry on. */
 export interface KeyRotationRecord {
   readonly kind: 'key_rotation';
@@ -223,7 +239,7 @@ export interface ShippedLogRecord {
   readonly reason?: string;
 }
 
-export type AuditRecord = ExchangeRecord | PolicyChangeRecord | AccessChangeRecord | KeyChangeRecord | KeyRotationRecord | LossAcceptedRecord | ErasureRecord | ContentKeyRotationRecord | PrunedRecord | PrunedCopyRecord | ReviewRecord | AnnotationRecord | ModelChangeRecord | ShippedLogRecord | RecoveredRecord | LostRecord;
+export type AuditRecord = ExchangeRecord | PolicyChangeRecord | AccessChangeRecord | KeyChangeRecord | KeyRotationRecord | LossAcceptedRecord | ErasureRecord | ContentKeyRotationRecord | PrunedRecord | PrunedCopyRecord | ReviewRecord | AnnotationRecord | LearningRecord | ModelChangeRecord | ShippedLogRecord | RecoveredRecord | LostRecord;
 
 /** Where an entry stands. `prev` is the hash of the entry before it, `GENESIS` for the first. */
 export interface Link {

@@ -126,11 +126,11 @@ export class ContentVault {
   }
 
   /** As it lies here, for elsewhere; none where nothing is kept, or it is erased. Needs no master key. */
-  async sealed({ tenantId, requestId, startedAt }: ContentPlace, direction: Direction): Promise<readonly SealedCopy[]> {
+  async sealed({ tenantId, requestId, startedAt, purpose }: ContentPlace, direction: Direction): Promise<readonly SealedCopy[]> {
     await (this.#pending.some(({ content }) => content.requestId === requestId) ? this.flush() : this.#working);
     const { dir } = this.#options;
     const keyId = await sealedWith(dir);
-    const { place, found } = (await this.#lately(tenantId, requestId)) ?? (await this.#search(tenantId, requestId, startedAt));
+    const { place, found } = (purpose === undefined ? await this.#lately(tenantId, requestId) : undefined) ?? (await this.#search(tenantId, requestId, startedAt, purpose));
     const copies = newestBySession(found, direction).filter(({ bytes, slot }) => !isErased(bytes) && slot.extents[direction].bytes > 0).map(async ({ bytes, slot }) => {
       const sealed = await readSealed(dir, place, slot.extents[direction]);
       return keyId === undefined || sealed === undefined ? [] : [{ day: place.day, request: slot.request.toString('hex'), session: slot.session.toString('hex'), keyId, slot: bytes, sealed }];
@@ -154,9 +154,9 @@ export class ContentVault {
     return place?.tenantId === tenantId && found.length > 0 && found.length === places.length ? { place, found } : undefined;
   }
 
-  async #search(tenantId: string, requestId: string, startedAt: string | undefined): Promise<{ readonly place: SlotPlace; readonly found: readonly FoundSlot[] }> {
+  async #search(tenantId: string, requestId: string, startedAt: string | undefined, purpose: ContentPurpose | undefined): Promise<{ readonly place: SlotPlace; readonly found: readonly FoundSlot[] }> {
     const { dir } = this.#options;
-    for (const day of startedAt === undefined ? [...(await listDays(dir, tenantId, 'kept'))].filter((day) => isFor(day, undefined)).reverse() : [startedAt.slice(0, 10)]) {
+    for (const day of startedAt === undefined ? [...(await listDays(dir, tenantId, 'kept'))].filter((day) => isFor(day, purpose)).reverse() : [dayNameOf(startedAt, purpose)]) {
       const found = await findSlots(dir, { tenantId, day }, requestId);
       if (found.length > 0) return { place: { tenantId, day }, found };
     }
