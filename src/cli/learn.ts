@@ -14,13 +14,14 @@ import { texts } from '../learn/texts.ts';
 import { didYouMean, parseCall, UsageError, type CliCommand, type Io } from './command.ts';
 import { evaluateCandidate, trainOnVerdicts } from './learn/candidates.ts';
 import { collectRows, exportRows, listDatasets } from './learn/datasets.ts';
+import { gateModel, listModels, promoteModel, registerModel, retireModel, rollbackModel } from './learn/models.ts';
 import { nextToLabel } from './learn/next.ts';
 import { namedPlugin, PLUGINS, recipeOf, type AnyRecipe } from './learn/place.ts';
 import { bars } from './learn/progress.ts';
 
 const OPTIONS = { data: 'value', dataset: 'value', candidate: 'value', part: 'value', model: 'value', out: 'value', without: 'value', html: 'value', seed: 'value', fpr: 'value', threshold: 'value', json: 'flag', config: 'value' } as const;
 const DEFAULTS = { part: 'dev', seed: 1, fpr: 0.01 } as const;
-const VERBS = { collect: collectRows, datasets: listDatasets, export: exportRows, train: trainOrMeasure, evaluate: trainOrMeasure, next: nextToLabel } as const;
+const VERBS = { collect: collectRows, datasets: listDatasets, export: exportRows, train: trainOrMeasure, evaluate: trainOrMeasure, next: nextToLabel, models: listModels, register: registerModel, gate: gateModel, promote: promoteModel, rollback: rollbackModel, retire: retireModel } as const;
 
 export const learn: CliCommand = {
   name: 'learn',
@@ -33,6 +34,9 @@ export const learn: CliCommand = {
        weir learn evaluate PLUGIN --candidate ID|DIR --dataset ID [--model FILE] [--threshold N] [--html FILE] [--seed N] [--json] [--config FILE]
        weir learn evaluate PLUGIN [--data DIR] [--part PART] [--model FILE] [--fpr RATE] [--seed N] [--html FILE] [--json]
        weir learn next [--limit N] [--offer] [--json] [--config FILE]
+       weir learn models | register ID|DIR | gate MODEL | retire MODEL [--json] [--config FILE]
+       weir learn promote [PLUGIN] MODEL [--override --reason TEXT] [--json] [--config FILE]
+       weir learn rollback PLUGIN [--shipped] [--reason TEXT] [--json] [--config FILE]
 
 collect makes a version of the data set of what people decided: verdicts of the review queue, labels of risk campaigns, of
 tenants with data.learning whose texts are kept. Texts stay sealed; a version is never altered, and says what it lost when
@@ -51,6 +55,12 @@ negatives are flagged.
 
 next names kept texts that nobody has judged and that a model would learn most from; --offer puts them into the review
 queue. They count in no estimate of a campaign.
+
+register takes a candidate into the store; models lists what is there and what works. gate tells what stands against a
+model: a category that got worse beyond its interval, too few rows, a case of a plugin or a policy. promote lets a model
+work in place of what works now, in every process with the store within seconds; what stands against it is overridden with
+a reason alone. rollback brings back what worked before, --shipped what the plugin ships. retire removes a model's file.
+The audit log says who did what.
 
   --dataset ID    a version, or latest, which export takes by itself
   --since TIME    only what was decided from then on
