@@ -56,7 +56,7 @@ import { SessionBars } from './screen/bars.ts';
 import { PseudonymVault } from './screen/pseudonyms.ts';
 import { answerScreening } from './screen/service.ts';
 import { Retention } from './retention.ts';
-import { Campaigning } from './campaigning.ts';
+import { Campaigning, type CampaigningOptions } from './campaigning.ts';
 import { Reviewing, type ReviewingOptions } from './reviewing.ts';
 import { ReviewContents } from './review/contents.ts';
 import { SqlAdminStore } from './store/admins.ts';
@@ -159,10 +159,11 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
   const contents = openContents(house, content, erasing, tenants.database, opened);
   holding = openHolding(house, redis, { database: tenants.database, contents }, opened);
   const current: Pick<ContentVault, 'read'> = { read: async (...asked) => erasing.current().then(() => content.read(...asked)) };
-  const reviewing = openReviewing(house, { audit, content: current, contents, decided: (reviewId) => holding?.tell(reviewId), exchangeOf: exchangesOf(config, audit, decisions, collector) }, tenants.database);
+  const exchangeOf = exchangesOf(config, audit, decisions, collector);
+  const reviewing = openReviewing(house, { audit, content: current, contents, decided: (reviewId) => holding?.tell(reviewId), exchangeOf }, tenants.database);
   opened.defer(() => reviewing?.close());
   reviewing?.start();
-  const campaigning = openCampaigning(house, audit, current, { collector, database: tenants.database });
+  const campaigning = openCampaigning(house, audit, { content: current, exchangeOf }, { collector, database: tenants.database });
   opened.defer(() => campaigning?.close());
   campaigning?.start();
   const replicas = new Replicas(() => redis.door);
@@ -325,11 +326,11 @@ function policyNamed({ runtime }: RunningHouse, name: string): Policy | undefine
 }
 
 /** Undefined where this process has no store. */
-function openCampaigning(house: RunningHouse, audit: AuditLog, content: Pick<ContentVault, 'read'>, { collector, database }: Pick<Kept, 'collector' | 'database'>): Campaigning | undefined {
+function openCampaigning(house: RunningHouse, audit: AuditLog, reads: Pick<CampaigningOptions, 'content' | 'exchangeOf'>, { collector, database }: Pick<Kept, 'collector' | 'database'>): Campaigning | undefined {
   if (database === undefined) return undefined;
   const config = (): Config => house.runtime.snapshot.config;
   const logs = collector && { shipped: async () => (await collector.list()).map(({ log }) => log), dirOf: (log: string) => collector.dirOf(log) };
-  return new Campaigning({ database, config, audit, content, taxonomy: shippedTaxonomy(), master: readHashKey(config().data_dir), own: config().audit.dir, ...logs });
+  return new Campaigning({ database, config, audit, ...reads, taxonomy: shippedTaxonomy(), master: readHashKey(config().data_dir), own: config().audit.dir, ...logs });
 }
 
 interface Kept {

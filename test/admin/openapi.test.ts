@@ -121,7 +121,7 @@ t.test('what is answered is what it says', async (t) => {
   const reviews = async () => (await ask('GET', '/api/v1/reviews?limit=2')).items as readonly { readonly review_id: string; readonly created_at: string }[];
   await until(async () => (await reviews()).length === 2, 'the reviews');
   const [newer, older] = await reviews() as [{ review_id: string; created_at: string }, { review_id: string }];
-  for (const path of ['', '?since=2020-01-01T00:00:00Z', '?since=x']) for (const name of ['queue', 'overrides']) await ask('GET', `/api/v1/${name}${path}`);
+  for (const path of ['', '?since=2020-01-01T00:00:00Z', '?since=x']) for (const name of ['queue', 'queue/pace', 'overrides']) await ask('GET', `/api/v1/${name}${path}`);
   await ask('GET', '/api/v1/classifiers');
   for (const body of ['{}', '{"text":"x","left":{"policy":"acme"}}', '{"text":"x","left":{"policy":"none"},"right":{"policy":"acme"}}', '{"text":"write to ana@example.com","direction":"output","left":{"policy":"acme"},"right":{"policy":"acme","source":"policy: acme\\nrules: [7]"}}', '{"text":"write to ana@example.com","direction":"output","left":{"policy":"acme"},"right":{"policy":"acme"}}']) await ask('POST', '/api/v1/screen-beside', { body });
   for (const path of ['/acme/beside', '/acme/beside?limit=1&since=2030-01-01T00:00:00Z', '/none/beside', '/acme/beside?limit=0']) await ask('GET', `/api/v1/policies${path}`);
@@ -144,7 +144,7 @@ t.test('what is answered is what it says', async (t) => {
   await ask('POST', '/api/v1/reviews/none/claim');
   for (const text of ['one', 'two', 'three']) await house.chat(text);
   await until(async () => (await ask('GET', '/api/v1/risk/campaigns/q')).total.drawn >= 3, 'what is drawn');
-  for (const path of ['campaigns', 'campaigns/none', 'campaigns/narrow', 'plan', 'plan?below_percent=5&confidence_percent=90&errors=0', 'plan?below_percent=0.000000001', 'guide', 'me', 'labels?after=x', 'calibration']) await ask('GET', `/api/v1/risk/${path}`);
+  for (const path of ['campaigns', 'campaigns/none', 'campaigns/narrow', 'campaigns/none/course', 'campaigns/narrow/course', 'campaigns/none/near-misses', 'campaigns/narrow/near-misses', 'campaigns/none/needs', 'campaigns/narrow/needs', 'campaigns/q/needs?below_percent=1&confidence_percent=99', 'campaigns/q/needs?below_percent=0.0000001', 'plan', 'plan?below_percent=5&confidence_percent=90&errors=0', 'plan?below_percent=0.000000001', 'guide', 'me', 'labels?after=x', 'calibration']) await ask('GET', `/api/v1/risk/${path}`);
   await ask('POST', '/api/v1/risk/calibration', { body: JSON.stringify({ items: [{ text: 'a known text', label: 'safe' }] }) });
   await ask('POST', '/api/v1/risk/calibration', { body: '{"items":[]}' });
   await ask('POST', '/api/v1/risk/renew');
@@ -158,7 +158,7 @@ t.test('what is answered is what it says', async (t) => {
   for (const _ of ['first', 'again']) await ask('POST', `/api/v1/risk/annotations/${left}/unreadable`);
   await ask('POST', '/api/v1/risk/annotations/none/label', { body: '{"label":"safe"}' });
   for (const path of ['release', 'next']) await ask('POST', `/api/v1/risk/${path}`);
-  await ask('GET', '/api/v1/risk/campaigns/q');
+  for (const path of ['', '/course', '/course?by=week', '/near-misses']) await ask('GET', `/api/v1/risk/campaigns/q${path}`);
   const { annotators: [{ annotator_id: annotator }] } = await ask('GET', '/api/v1/risk/annotators');
   for (const what of ['pause', 'resume']) for (const [who, body] of [[annotator, '{"reason":"training"}'], [annotator, '{}'], ['nobody', '{"reason":"training"}']] as const) await ask('POST', `/api/v1/risk/annotators/${who}/${what}`, { body });
   const { data } = await ask('GET', '/api/v1/risk/labels?format=csv&campaign=q&limit=1');
