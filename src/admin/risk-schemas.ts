@@ -1,6 +1,6 @@
 /** What the routes about residual risk answer and take, as JSON Schema; part of the document's components. */
 import type { JsonSchema } from '../config/shape.ts';
-import { ANNOTATOR_STATES, CONFIDENCE_TIERS, HUMAN_LABELS, SAMPLED_DECISIONS } from '../contract/risk.ts';
+import { ANNOTATOR_STATES, CAMPAIGN_STATES, CONFIDENCE_TIERS, HUMAN_LABELS, SAMPLED_DECISIONS } from '../contract/risk.ts';
 import { CONTENT_TYPES, DIRECTIONS } from '../contract/screening.ts';
 import { CORRECTIONS } from '../risk/calibrate.ts';
 import { COURSE_STEPS } from '../risk/course.ts';
@@ -32,6 +32,11 @@ const day: JsonSchema = { type: 'string', format: 'date' };
 const between: JsonSchema = { oneOf: [{ type: 'null' }, object({ from: time, until: time })], description: 'When the first and the last text were drawn.' };
 const probability: JsonSchema = { type: 'number', exclusiveMinimum: 0, maximum: 1 };
 
+const confidence: JsonSchema = { ...number, description: 'Of all intervals.' };
+const definition = {
+  id: text, state: { enum: CAMPAIGN_STATES, description: 'removed: it is not configured any more.' }, from: { ...orNull('string'), format: 'date-time' }, until: { ...orNull('string'), format: 'date-time' },
+  directions: listOf({ enum: DIRECTIONS }), decisions: listOf({ enum: SAMPLED_DECISIONS }), strata: listOf(object({ id: text, probability })),
+};
 const period = { from: day, until: { ...day, description: 'The first day after it.' }, drawn: whole, labelled: whole, violations: whole, rate: orNull('number'), interval: interval('Two-sided.') };
 const missShare = object({ of: whole, share: number, interval: interval('Of the share.') });
 
@@ -57,12 +62,12 @@ export const RISK_SCHEMAS = {
     groups: listOf(object({ dimension: { enum: MISS_DIMENSIONS }, name: text, violations: missShare, safe: missShare, ratio: orNull('number'), p: { ...number, description: 'Of all groups together.' }, stands_out: flag })),
     categories: listOf(object({ category: text, violations: whole, nearest: listOf(object({ name: text, texts: whole, median_score: number })) })),
   }),
+  RiskDefinition: object(definition),
   RiskCampaignList: object({ campaigns: listOf(object({
-    id: text, state: { enum: ['planned', 'running', 'ended', 'removed'], description: 'removed: it is not configured any more.' }, from: { ...orNull('string'), format: 'date-time' }, until: { ...orNull('string'), format: 'date-time' },
-    directions: listOf({ enum: DIRECTIONS }), decisions: listOf({ enum: SAMPLED_DECISIONS }), strata: listOf(object({ id: text, probability })), ...counts, total: component('RiskEstimate'), claim: component('RiskClaim'), precision: component('RiskPrecision'), drawn_between: between,
+    ...definition, ...counts, confidence, total: component('RiskEstimate'), claim: component('RiskClaim'), precision: component('RiskPrecision'), drawn_between: between,
   })) }),
   RiskStatus: object({
-    campaign: text, as_of: time, total: component('RiskEstimate'), strata: estimates, tenants: estimates, products: estimates, modalities: estimates, directions: estimates, decisions: estimates, categories: { ...estimates, description: 'Violations of a category among everything.' },
+    campaign: text, as_of: time, definition: { oneOf: [{ type: 'null' }, component('RiskDefinition')], description: 'Null: it is not configured any more.' }, confidence, total: component('RiskEstimate'), strata: estimates, tenants: estimates, products: estimates, modalities: estimates, directions: estimates, decisions: estimates, categories: { ...estimates, description: 'Violations of a category among everything.' },
     corrected: { ...object({ correction: { enum: CORRECTIONS }, observed: orNull('number'), rate: orNull('number'), formula: orNull('number'), interval: interval('Of the corrected rate.'), sensitivity: share, specificity: share }), description: 'For the errors of those who label, as items with known answers show them.' },
     claim: component('RiskClaim'), precision: component('RiskPrecision'), drawn_between: between, pace: { oneOf: [{ type: 'null' }, object({ since: time, labels: whole, labels_a_day: number })], description: 'Labels of late; null to a tenant-viewer.' },
     agreement: { oneOf: [{ type: 'null' }, object({ items: whole, raters: whole, raw: number, alpha: orNull('number') })], description: 'Of those who labelled the same without seeing each other.' },

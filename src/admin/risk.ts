@@ -7,7 +7,7 @@ import type { AnnotationRecord } from '../audit/entry.ts';
 import type { CampaignConfig, RiskConfig } from '../config/risk.ts';
 import type { Taxonomy } from '../config/taxonomy.ts';
 import { seesAll, type Actor } from '../contract/people.ts';
-import { CONFIDENCE_TIERS, HUMAN_LABELS, type CalibrationItem, type ConfidenceTier, type HumanLabel } from '../contract/risk.ts';
+import { CONFIDENCE_TIERS, HUMAN_LABELS, type CalibrationItem, type CampaignDefinition, type ConfidenceTier, type HumanLabel } from '../contract/risk.ts';
 import type { SealedItem } from '../risk/items.ts';
 import type { Labelling } from '../risk/labelling.ts';
 import type { CampaignLook } from '../risk/look.ts';
@@ -66,7 +66,7 @@ async function list(desk: RiskDesk, { actor }: DeskRequest): Promise<DeskAnswer>
   const cells = await desk.overview.cells(tenantsOf(actor));
   const { campaigns } = desk.risk();
   const removed = [...cells.keys()].filter((id) => !campaigns.some((one) => one.id === id));
-  const told = async (id: string, own: object, campaign?: CampaignConfig): Promise<object> => ({ ...own, ...desk.overview.countsOf(cells.get(id) ?? []), ...(await desk.overview.summary(id, cells.get(id) ?? [], campaign)) });
+  const told = async (id: string, own: CampaignDefinition, campaign?: CampaignConfig): Promise<object> => ({ ...own, ...desk.overview.countsOf(cells.get(id) ?? []), ...(await desk.overview.summary(id, cells.get(id) ?? [], campaign)) });
   return { status: 200, body: { campaigns: [
     ...(await Promise.all(campaigns.filter((one) => isShown(one, actor)).map((one) => told(one.id, campaignBody(one, desk.now()), one)))),
     ...(await Promise.all(removed.map((id) => told(id, { id, state: 'removed', from: null, until: null, directions: [], decisions: [], strata: [] })))),
@@ -77,7 +77,7 @@ async function status(desk: RiskDesk, { id, actor }: DeskRequest): Promise<DeskA
   const campaign = desk.risk().campaigns.find((one) => one.id === id);
   const found = await desk.overview.status(id, campaign, tenantsOf(actor));
   if (found === undefined && (campaign === undefined || !isShown(campaign, actor))) return missing(`there is no campaign ${id} for you to see`);
-  return { status: 200, body: found ?? (await desk.overview.empty(id, campaign)) };
+  return { status: 200, body: { ...(found ?? (await desk.overview.empty(id, campaign))), definition: campaign === undefined ? null : campaignBody(campaign, desk.now()) } };
 }
 
 async function plan(_desk: RiskDesk, { query }: DeskRequest): Promise<DeskAnswer> {
@@ -99,7 +99,7 @@ export function isShown({ tenants }: CampaignConfig, actor: Actor): boolean {
   return seesAll(actor) || tenants === undefined || tenants.some((id) => actor.tenants.includes(id));
 }
 
-function campaignBody({ id, from, until, directions, decisions, strata }: CampaignConfig, now: Date): object {
+function campaignBody({ id, from, until, directions, decisions, strata }: CampaignConfig, now: Date): CampaignDefinition {
   const state = from !== undefined && Date.parse(from) > now.getTime() ? 'planned' : until !== undefined && Date.parse(until) <= now.getTime() ? 'ended' : 'running';
   return {
     id, state, from: from ?? null, until: until ?? null, directions, decisions: decisions ?? ['passed', 'redacted'],

@@ -79,6 +79,8 @@ export type ToldShare = Omit<Share, 'rate'> & { readonly rate: number | null };
 
 export interface CampaignStatus {
   readonly campaign: string;
+  /** Of all intervals: that of the claim. */
+  readonly confidence: number;
   readonly total: Estimate;
   readonly strata: readonly Estimate[];
   readonly tenants: readonly Estimate[];
@@ -104,7 +106,7 @@ const GOOD_SHARE = 0.5;
 const NEEDS_ROWS = 8;
 
 /** Of a campaign without its parts. */
-export type CampaignSummary = Pick<CampaignStatus, 'total' | 'claim' | 'precision'>;
+export type CampaignSummary = Pick<CampaignStatus, 'confidence' | 'total' | 'claim' | 'precision'>;
 
 /** `campaign`: as configured; undefined where it is not any more. `answers`: to items with known answers, of those who labelled. */
 export function statusOf(id: string, cells: readonly TaskCell[], answers: readonly Answer[], campaign: Goal | undefined, random: () => number): CampaignStatus {
@@ -113,7 +115,7 @@ export function statusOf(id: string, cells: readonly TaskCell[], answers: readon
     const parts = Map.groupBy(cells, (cell) => cell[key]);
     return [...estimateByDomain(items, ({ cell }) => cell[key], { confidence })].map(([name, rate]) => tell(name, rate, parts.get(name as never)!));
   };
-  const corrected = correctRate(pooled, goldOf(answers), { random });
+  const corrected = correctRate(pooled, goldOf(answers), { random, confidence });
   return {
     campaign: id, ...summaryOf(cells, campaign), strata: by('stratum'), tenants: by('tenant_id'), products: by('product'), modalities: by('modality'), directions: by('direction'), decisions: by('automated_filter_result'),
     categories: [...estimateByCategory(items, { confidence })].map(([name, one]) => tell(name, one, cells, ({ outcome, category }) => outcome === 'violation' && category === name)),
@@ -125,7 +127,7 @@ export function summaryOf(cells: readonly TaskCell[], campaign: Goal | undefined
   const { pooled, tell, confidence } = pooledOf(cells, campaign);
   const total = tell('', pooled, cells);
   return {
-    total,
+    confidence, total,
     claim: campaign === undefined || campaign.precision_percent !== undefined ? null : claimOf(cells, total, campaign.claim.below_percent / 100, confidence),
     precision: campaign?.precision_percent === undefined ? null : precisionOf(total, campaign.precision_percent / 100),
   };
@@ -138,7 +140,7 @@ function pooledOf(cells: readonly TaskCell[], campaign: Goal | undefined): { rea
   const confidence = (campaign?.claim.confidence_percent ?? 95) / 100;
   const items = cells.map(itemOf);
   const probabilityMin = cells.reduce((least, one) => Math.min(least, one.inclusion_probability), 1);
-  const tell: Tell = (name, rate, part, isViolation = ({ outcome }) => outcome === 'violation') => told(name, rate, part, peekingInterval(countsOf(part, isViolation), { probabilityMin }), isViolation);
+  const tell: Tell = (name, rate, part, isViolation = ({ outcome }) => outcome === 'violation') => told(name, rate, part, peekingInterval(countsOf(part, isViolation), { probabilityMin, confidence }), isViolation);
   return { items, pooled: estimateRate(items, { confidence }), tell, confidence };
 }
 
