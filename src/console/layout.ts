@@ -19,6 +19,7 @@ export interface NavEntry {
 export const NAV: readonly NavEntry[] = [
   { path: '/', label: 'Overview', needs: 'countDecisions', key: 'o' },
   { path: '/review', label: 'Review', needs: 'listReviews', key: 'r' },
+  { path: '/risk', label: 'Risk', needs: 'listRiskCampaigns', key: 'i' },
   { path: '/risk/annotate', label: 'Annotate', needs: 'readAnnotator', key: 'l' },
   { path: '/exchanges', label: 'Exchanges', needs: 'listDecisions', key: 'e' },
   { path: '/policies', label: 'Policies', needs: 'listPolicies', key: 'p' },

@@ -28,6 +28,10 @@ export interface TextOf {
   readonly tenant_id: string;
   readonly request_id: string;
   readonly direction: Direction;
+  /** About when its exchange began. */
+  readonly near: string;
+  /** Items and tasks that name it. */
+  readonly from: readonly string[];
 }
 
 export interface TextPorts {
