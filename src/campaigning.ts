@@ -14,7 +14,6 @@ import type { ContentVault } from './audit/vault.ts';
 import type { Config } from './config/schema.ts';
 import type { Taxonomy } from './config/taxonomy.ts';
 import { CHANNELS, type AuditReceived, type ExchangeClosed } from './contract/channels.ts';
-import { WeirError } from './contract/errors.ts';
 import type { AnnotationTask } from './contract/risk.ts';
 import { agreementOf } from './review/agreement.ts';
 import { textOf, type ContentItem, type ReviewContents } from './review/contents.ts';
@@ -47,6 +46,8 @@ export interface CampaigningOptions {
 }
 
 const BATCH_ENTRIES = 256;
+/** The same where their texts are laid into the store first. */
+const LAID_ENTRIES = 64;
 /** What comes within it is looked at together. */
 const LOOK_MS = 500;
 const RETRY_MS = 1_000;
@@ -158,7 +159,7 @@ export class Campaigning {
     let { next, head } = (await this.#store.cursor(log)) ?? { next: 0, head: '' };
     if (next > 0 && !(await isThere(follower, next - 1, head, !isOwn))) [next, head] = [0, ''];
     for (let more = true; more; ) {
-      const read = await follower.read(next, BATCH_ENTRIES);
+      const read = await follower.read(next, isOwn && this.#options.contents !== undefined ? LAID_ENTRIES : BATCH_ENTRIES);
       more = read.more && read.next > next;
       if (read.next === next) return;
       const tasks = read.entries.flatMap((entry) => tasksOf(entry, this.#intake()));
@@ -168,20 +169,9 @@ export class Campaigning {
     }
   }
 
-  /** Of these the tasks whose text lies in the store now. A text that cannot be read here is lost to the others, and told. */
+  /** Of these the tasks whose text lies in the store now. */
   async #laid(tasks: readonly NewTask[]): Promise<readonly string[]> {
-    const { contents } = this.#options;
-    const laid: string[] = [];
-    for (const task of contents === undefined ? [] : tasks) {
-      if (task.modality !== 'text') continue;
-      try {
-        if (await contents!.lay(itemOf(task))) laid.push(task.task_id);
-      } catch (error) {
-        if (error instanceof WeirError) throw error;
-        CHANNELS.contentLost.publish({ count: 1, reason: 'copy' });
-      }
-    }
-    return laid;
+    return this.#options.contents?.lay(tasks.filter(({ modality }) => modality === 'text').map(itemOf)) ?? [];
   }
 
   #intake(): Parameters<typeof tasksOf>[1] {
