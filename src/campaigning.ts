@@ -42,6 +42,7 @@ export interface CampaigningOptions {
   /** Logs that are shipped here, and the folder of each. */
   shipped?(): Promise<readonly string[]>;
   dirOf?(log: string): string;
+  readonly population: RiskDesk['population'];
   readonly lookMs?: number;
 }
 
@@ -83,7 +84,7 @@ export class Campaigning {
       const found = agreementOf(ratings, Math.random, 0);
       return found && { items: found.items, raters: found.raters, raw: found.raw, alpha: found.alpha ?? null };
     } });
-    this.desk = { store, checks, labelling, overview, taxonomy, seal: (item) => seal.seal(item), risk: () => config().risk, audit: write, now };
+    this.desk = { store, checks, labelling, overview, taxonomy, seal: (item) => seal.seal(item), risk: () => config().risk, population: options.population, audit: write, now };
   }
 
   start(): void {

@@ -144,7 +144,7 @@ t.test('what is answered is what it says', async (t) => {
   await ask('POST', '/api/v1/reviews/none/claim');
   for (const text of ['one', 'two', 'three']) await house.chat(text);
   await until(async () => (await ask('GET', '/api/v1/risk/campaigns/q')).total.drawn >= 3, 'what is drawn');
-  for (const path of ['campaigns', 'campaigns/none', 'campaigns/narrow', 'plan', 'plan?below_percent=5&confidence_percent=90&errors=0', 'plan?below_percent=0.000000001', 'guide', 'me', 'labels?after=x', 'calibration']) await ask('GET', `/api/v1/risk/${path}`);
+  for (const path of ['campaigns', 'campaigns/none', 'campaigns/narrow', 'plan', 'plan?below_percent=5&confidence_percent=90&errors=0', 'plan?below_percent=0.000000001', 'proposal', 'proposal?tenant=none', 'proposal?below_percent=0.000000001', 'guide', 'me', 'labels?after=x', 'calibration']) await ask('GET', `/api/v1/risk/${path}`);
   await ask('POST', '/api/v1/risk/calibration', { body: JSON.stringify({ items: [{ text: 'a known text', label: 'safe' }] }) });
   await ask('POST', '/api/v1/risk/calibration', { body: '{"items":[]}' });
   await ask('POST', '/api/v1/risk/renew');
