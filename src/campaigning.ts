@@ -8,20 +8,24 @@ import { randomUUID } from 'node:crypto';
 import { setImmediate as breathe } from 'node:timers/promises';
 import type { RiskDesk } from './admin/risk.ts';
 import type { AnnotationRecord } from './audit/entry.ts';
-import { LogFollower } from './audit/follow.ts';
+import { LogFollower, type PlacedEntry } from './audit/follow.ts';
 import { publishedKeys } from './audit/recovery.ts';
 import type { ContentVault } from './audit/vault.ts';
 import type { Config } from './config/schema.ts';
 import type { Taxonomy } from './config/taxonomy.ts';
 import { CHANNELS, type AuditReceived, type ExchangeClosed } from './contract/channels.ts';
-import type { AnnotationTask } from './contract/risk.ts';
+import type { ExchangeRecord } from './contract/exchange.ts';
+import type { AnnotationTask, CampaignDeclaration } from './contract/risk.ts';
 import { agreementOf } from './review/agreement.ts';
 import { textOf, type ContentItem, type ReviewContents } from './review/contents.ts';
-import { tasksOf } from './risk/intake.ts';
+import { nearestOf, tasksOf } from './risk/intake.ts';
 import { ItemSeal } from './risk/items.ts';
 import { Labelling, type TaskContent } from './risk/labelling.ts';
+import { CampaignLook } from './risk/look.ts';
 import { Overview } from './risk/overview.ts';
+import { isDeclaration, PopulationCounter } from './screen/population.ts';
 import { SqlAnnotationChecks } from './store/annotation-checks.ts';
+import { SqlAnnotationCourse } from './store/annotation-course.ts';
 import type { NewTask } from './store/annotation-tasks.ts';
 import { SqlAnnotationStore } from './store/annotations.ts';
 import { SteadyHealth } from './store/steady-health.ts';
@@ -37,6 +41,8 @@ export interface CampaigningOptions {
   readonly taxonomy: Taxonomy;
   /** A secret of the installation: decides what two people label, and seals what has a known answer. */
   readonly master: Buffer;
+  /** The closing entry of an exchange, of whatever log can be read here. */
+  exchangeOf(requestId: string): Promise<ExchangeRecord | undefined>;
   /** Folder of the own log. */
   readonly own: string;
   /** Logs that are shipped here, and the folder of each. */
@@ -80,11 +86,13 @@ export class Campaigning {
       content: (task) => this.#textOf(task),
       paused: (annotator, { agreement, n }, { flagged, requeued }) => write({ kind: 'annotation', change: 'paused', author: 'calibration', annotator_id: annotator, agreement, answers: n, flagged, requeued }),
     });
-    const overview = new Overview({ store, checks, now, agreement: (ratings) => {
+    const course = new SqlAnnotationCourse(database);
+    const look = new CampaignLook({ course, exchangeOf: options.exchangeOf, now });
+    const overview = new Overview({ store, checks, course, now, agreement: (ratings) => {
       const found = agreementOf(ratings, Math.random, 0);
       return found && { items: found.items, raters: found.raters, raw: found.raw, alpha: found.alpha ?? null };
     } });
-    this.desk = { store, checks, labelling, overview, taxonomy, seal: (item) => seal.seal(item), risk: () => config().risk, population: options.population, audit: write, now };
+    this.desk = { store, checks, labelling, overview, look, taxonomy, seal: (item) => seal.seal(item), risk: () => config().risk, population: options.population, audit: write, now };
   }
 
   start(): void {
@@ -159,13 +167,21 @@ export class Campaigning {
     if (follower === undefined) this.#followers.set(log, (follower = new LogFollower(dir)));
     let { next, head } = (await this.#store.cursor(log)) ?? { next: 0, head: '' };
     if (next > 0 && !(await isThere(follower, next - 1, head, !isOwn))) [next, head] = [0, ''];
+    const before = next === 0 ? [] : await this.#store.declarations(log);
+    const population = new PopulationCounter(before.map(({ declared }) => ({ kind: 'campaign', change: declared.sha256 === '' ? 'withdrawn' : 'in_force', ...declared })));
     for (let more = true; more; ) {
       const read = await follower.read(next, isOwn && this.#options.contents !== undefined ? LAID_ENTRIES : BATCH_ENTRIES);
       more = read.more && read.next > next;
       if (read.next === next) return;
-      const tasks = read.entries.flatMap((entry) => tasksOf(entry, this.#intake()));
+      const taken = read.entries.map((entry) => ({ entry, tasks: tasksOf(entry, this.#intake()) }));
+      for (const entry of read.entries) population.take(entry);
+      const counted = {
+        from: next, population: population.drain(), nearest: taken.flatMap(({ entry, tasks }) => nearestOf(entry, tasks)),
+        declarations: read.entries.filter(isDeclaration).map((entry) => ({ position: entry.index, declared: declarationOf(entry) })),
+      };
       [next, head] = [read.next, read.entries.at(-1)?.hash ?? head];
-      await this.#store.add(tasks, { log, next, head }, isOwn ? await this.#laid(tasks) : []);
+      const tasks = taken.flatMap((one) => one.tasks);
+      await this.#store.add(tasks, { log, next, head }, counted, isOwn ? await this.#laid(tasks) : []);
       await breathe();
     }
   }
@@ -195,6 +211,12 @@ async function isThere(follower: LogFollower, index: number, head: string, isCop
   const { entries: [entry], next } = await follower.read(index, 1);
   if (entry?.index === index) return entry.hash === head;
   return entry !== undefined || next > index || isCopy;
+}
+
+/** As the entry says it; of a campaign that was withdrawn when that was. */
+function declarationOf(entry: PlacedEntry): CampaignDeclaration {
+  const { campaign, in_force_at, sha256 = '', seed_commitment = '', definition, tenants } = entry as unknown as CampaignDeclaration;
+  return { campaign, in_force_at, sha256, seed_commitment, ...(definition === undefined ? {} : { definition }), ...(tenants === undefined ? {} : { tenants }) };
 }
 
 function labellingSettings({ risk: { annotation, campaigns } }: Config): ReturnType<ConstructorParameters<typeof Labelling>[0]['settings']> {

@@ -52,14 +52,16 @@ t.test('drawn, kept apart, labelled, estimated, and there again after a restart'
   t.match((await call('GET', 'risk/campaigns')).body, { campaigns: [{ id: 'q', state: 'running', drawn: 4, labelled: 2, strata: [{ id: 'all', probability: 1 }] }] });
   t.match((await call('GET', 'risk/me', undefined, ana)).body, { state: 'active', labels_today: 2, violations_today: 1, open: 0 });
 
+  const changes = (await call('GET', 'audit?kind=campaign')).body.entries;
+  t.match(changes, [{ change: 'in_force', author: 'weir', campaign: 'q', definition: { strata: [ALL] }, tenants: [{ id: 'default', product: 'Help centre' }], seed_commitment: /^[0-9a-f]{64}$/ }]);
+
   await house.app.close();
   const again = await openHouse(t, { dir: house.dir, config: config(risk) });
   t.equal(await again.chat('hello again'), 200);
   await until(async () => (await drawn(again)) === 5, 'five tasks, and none twice');
   t.match((await callOf(again)('GET', 'risk/campaigns/q')).body.total, { drawn: 5, labelled: 2 });
-  const kept = () => checkContent(join(house.dir, 'data/audit'), join(house.dir, 'data/content'));
-  await until(async () => (await kept()).missing === 0, 'the last text on disk');
-  t.match(await kept(), { sound: 5, missing: 0, altered: 0 });
+  await until(async () => (await checkContent(join(house.dir, 'data/audit'), join(house.dir, 'data/content'))).missing === 0, 'content that is written after its entry');
+  t.match(await checkContent(join(house.dir, 'data/audit'), join(house.dir, 'data/content')), { sound: 5, missing: 0, altered: 0 });
 
   t.match((await callOf(again)('POST', 'tenants/default/erasures', { all: true })).body, { destroyed: 5 }, 'an erasure takes it too');
   t.match((await callOf(again)('POST', 'risk/next', undefined, ana)).body, { state: 'none' }, 'what is erased cannot be labelled');

@@ -6,7 +6,7 @@
  *
  * INVARIANT: what is drawn is decided by the id and the stratum alone; `mayBeDrawn` is true of all that is.
  */
-import { createHmac } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
 import type { PlannedCampaign, PlannedStratum } from '../config/risk.ts';
 import type { TenantConfig } from '../config/schema.ts';
 import type { DecisionRecord, LateRecord } from '../contract/exchange.ts';
@@ -76,10 +76,17 @@ export class Sampler {
     return this.population(tenant, exchange).flatMap(({ sample, isDrawn }) => (isDrawn() ? [sample] : []));
   }
 
-  /** What of it could be drawn, and whether it is. */
-  population(tenant: TenantConfig, exchange: SampledExchange): readonly Place[] {
+  /** What of it could be drawn, with the probability of each, and whether it is: the population. */
+  population(tenant: Pick<TenantConfig, 'id' | 'product' | 'data'>, exchange: SampledExchange): readonly Place[] {
     const startedAtMs = Date.parse(exchange.started_at);
     return this.#campaigns.filter((one) => isOn(one, tenant, startedAtMs)).flatMap((one) => DIRECTIONS.flatMap((direction) => placeOf(one, unitOf(tenant, exchange, direction), exchange.request_id, direction) ?? []));
+  }
+
+  /** Of a campaign: whoever is shown the seed later can tell that it was the one. Throws RangeError where there is no such campaign. */
+  commitmentOf(id: string): string {
+    const found = this.#campaigns.find(({ config }) => config.id === id);
+    if (found === undefined) throw new RangeError(`there is no campaign ${id}`);
+    return createHash('sha256').update(found.seed).digest('hex');
   }
 }
 
@@ -100,7 +107,7 @@ export function chanceOf(seed: Buffer, requestId: string, direction: Direction):
   return createHmac('sha256', seed).update(`${requestId}.${direction}`).digest().readUIntBE(0, 6) / 2 ** 48;
 }
 
-function isOn({ config, fromMs, untilMs }: Campaign, tenant: TenantConfig, ms: number): boolean {
+function isOn({ config, fromMs, untilMs }: Campaign, tenant: Pick<TenantConfig, 'id' | 'product' | 'data'>, ms: number): boolean {
   return tenant.data.campaigns && ms >= fromMs && ms < untilMs && (config.tenants?.includes(tenant.id) ?? true) && (config.products?.includes(tenant.product ?? '') ?? true);
 }
 
@@ -115,7 +122,7 @@ function placeOf({ config, seed, strata }: Campaign, unit: Unit | undefined, req
 }
 
 /** Undefined where nothing was decided, or there was nothing to decide on. */
-function unitOf(tenant: TenantConfig, exchange: SampledExchange, direction: Direction): Unit | undefined {
+function unitOf(tenant: Pick<TenantConfig, 'id' | 'product'>, exchange: SampledExchange, direction: Direction): Unit | undefined {
   const record = exchange[direction];
   if (record === undefined || record.coverage.nothing_to_screen === true) return undefined;
   const isCut = exchange.late?.direction === direction && exchange.late.acted.includes('cut');

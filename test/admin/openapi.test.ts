@@ -9,6 +9,8 @@ import { Door } from '../../src/admin/door.ts';
 import { createAdminServer, ADMIN_ROUTES, type AdminDependencies } from '../../src/admin/server.ts';
 import { templateOf } from '../../src/admin/openapi.ts';
 import { blocking, openHouse, watching, until } from '../helpers/house.ts';
+import { meetKeeper } from '../helpers/keepers.ts';
+import { trainedModels } from '../helpers/models.ts';
 
 t.setTimeout(300_000);
 
@@ -121,7 +123,7 @@ t.test('what is answered is what it says', async (t) => {
   const reviews = async () => (await ask('GET', '/api/v1/reviews?limit=2')).items as readonly { readonly review_id: string; readonly created_at: string }[];
   await until(async () => (await reviews()).length === 2, 'the reviews');
   const [newer, older] = await reviews() as [{ review_id: string; created_at: string }, { review_id: string }];
-  for (const path of ['', '?since=2020-01-01T00:00:00Z', '?since=x']) for (const name of ['queue', 'overrides']) await ask('GET', `/api/v1/${name}${path}`);
+  for (const path of ['', '?since=2020-01-01T00:00:00Z', '?since=x']) for (const name of ['queue', 'queue/pace', 'overrides']) await ask('GET', `/api/v1/${name}${path}`);
   await ask('GET', '/api/v1/classifiers');
   for (const body of ['{}', '{"text":"x","left":{"policy":"acme"}}', '{"text":"x","left":{"policy":"none"},"right":{"policy":"acme"}}', '{"text":"write to ana@example.com","direction":"output","left":{"policy":"acme"},"right":{"policy":"acme","source":"policy: acme\\nrules: [7]"}}', '{"text":"write to ana@example.com","direction":"output","left":{"policy":"acme"},"right":{"policy":"acme"}}']) await ask('POST', '/api/v1/screen-beside', { body });
   for (const path of ['/acme/beside', '/acme/beside?limit=1&since=2030-01-01T00:00:00Z', '/none/beside', '/acme/beside?limit=0']) await ask('GET', `/api/v1/policies${path}`);
@@ -143,8 +145,18 @@ t.test('what is answered is what it says', async (t) => {
   for (const path of ['', '?since=2030-01-01', '?since=then']) await ask('GET', `/api/v1/agreement${path}`);
   await ask('POST', '/api/v1/reviews/none/claim');
   for (const text of ['one', 'two', 'three']) await house.chat(text);
+  const trained = trainedModels(house.dir);
+  t.teardown(() => trained.close());
+  const model = await trained.fresh();
+  for (const path of ['models', `models/${model}`, 'models/none', `models/${model}/gate`, 'models/none/gate', 'plugins/toxicity/switches']) await ask('GET', `/api/v1/learn/${path}`);
+  for (const body of ['{"override":7}', '{"override":true}', '{}', '{}']) await ask('POST', `/api/v1/learn/models/${model}/promote`, { body });
+  for (const path of [`models/${model}/retire`, 'models/none/retire', 'models/none/promote']) await ask('POST', `/api/v1/learn/${path}`);
+  await ask('GET', '/api/v1/learn/plugins/prompt-injection/switches');
+  await ask('GET', '/api/v1/learn/models');
+  for (const body of ['{"to":1}', '{"reason":"a try"}', '{}']) await ask('POST', '/api/v1/learn/plugins/prompt-injection/rollback', { body });
+  await ask('POST', `/api/v1/learn/models/${model}/retire`);
   await until(async () => (await ask('GET', '/api/v1/risk/campaigns/q')).total.drawn >= 3, 'what is drawn');
-  for (const path of ['campaigns', 'campaigns/none', 'campaigns/narrow', 'plan', 'plan?below_percent=5&confidence_percent=90&errors=0', 'plan?below_percent=0.000000001', 'proposal', 'proposal?tenant=none', 'proposal?below_percent=0.000000001', 'guide', 'me', 'labels?after=x', 'calibration']) await ask('GET', `/api/v1/risk/${path}`);
+  for (const path of ['campaigns', 'campaigns/none', 'campaigns/narrow', 'campaigns/none/course', 'campaigns/narrow/course', 'campaigns/none/near-misses', 'campaigns/narrow/near-misses', 'campaigns/none/needs', 'campaigns/narrow/needs', 'campaigns/q/needs?below_percent=1&confidence_percent=99', 'campaigns/q/needs?below_percent=0.0000001', 'plan', 'plan?below_percent=5&confidence_percent=90&errors=0', 'plan?below_percent=0.000000001', 'proposal', 'proposal?tenant=none', 'proposal?below_percent=0.000000001', 'guide', 'me', 'labels?after=x', 'calibration']) await ask('GET', `/api/v1/risk/${path}`);
   await ask('POST', '/api/v1/risk/calibration', { body: JSON.stringify({ items: [{ text: 'a known text', label: 'safe' }] }) });
   await ask('POST', '/api/v1/risk/calibration', { body: '{"items":[]}' });
   await ask('POST', '/api/v1/risk/renew');
@@ -158,7 +170,7 @@ t.test('what is answered is what it says', async (t) => {
   for (const _ of ['first', 'again']) await ask('POST', `/api/v1/risk/annotations/${left}/unreadable`);
   await ask('POST', '/api/v1/risk/annotations/none/label', { body: '{"label":"safe"}' });
   for (const path of ['release', 'next']) await ask('POST', `/api/v1/risk/${path}`);
-  await ask('GET', '/api/v1/risk/campaigns/q');
+  for (const path of ['', '/course', '/course?by=week', '/near-misses']) await ask('GET', `/api/v1/risk/campaigns/q${path}`);
   const { annotators: [{ annotator_id: annotator }] } = await ask('GET', '/api/v1/risk/annotators');
   for (const what of ['pause', 'resume']) for (const [who, body] of [[annotator, '{"reason":"training"}'], [annotator, '{}'], ['nobody', '{"reason":"training"}']] as const) await ask('POST', `/api/v1/risk/annotators/${who}/${what}`, { body });
   const { data } = await ask('GET', '/api/v1/risk/labels?format=csv&campaign=q&limit=1');
@@ -195,13 +207,15 @@ t.test('what is answered is what it says', async (t) => {
   for (const path of ['/api/v1/tenants', '/api/v1/usage', '/api/v1/usage?from=then', '/api/v1/tenants/default/keys', '/api/v1/tenants/nobody/keys', '/api/v1/decisions', '/api/v1/decisions?request_id=abc', '/api/v1/decisions?limit=0', '/api/v1/decisions?before=x', '/api/v1/decisions/counts', '/api/v1/decisions/counts?span=minute&since=2020-01-01T00:00:00Z', '/api/v1/decisions/counts?since=then', '/api/v1/audit?limit=3', '/api/v1/audit?limit=0', '/api/v1/audit?since=then', '/api/v1/audit/0', '/api/v1/audit/999999', '/api/v1/audit/x', '/api/v1/audit/checkpoint', '/api/v1/audit/999999/proof', '/api/v1/session', '/api/v1/sessions', '/api/v1/login/callback?code=x']) await ask('GET', path);
   await until(async () => (await fetch(`${house.adminUrl}/api/v1/audit/0/proof`, { headers: { authorization: `Bearer ${house.token}` } })).status === 200, 'a checkpoint');
   await ask('GET', '/api/v1/audit/0/proof');
-  for (const index of [0, 1, 999_999]) await ask('GET', `/api/v1/audit/${index}/explain`);
+  for (const index of [0, 2, 999_999]) await ask('GET', `/api/v1/audit/${index}/explain`);
   const made = await ask('POST', '/api/v1/tenants/default/keys', { body: '{"name":"one"}' });
   await ask('POST', '/api/v1/tenants/default/keys', { body: '{"nam":"one"}' });
   await ask('GET', '/api/v1/tenants/default/keys');
   for (const _ of ['first', 'again']) await ask('DELETE', `/api/v1/tenants/default/keys/${made.key_id}`);
   for (const body of ['{"session_id":"s"}', '{"before":"then"}', '{"before":1}', '{}', '{"all":true}']) await ask('POST', '/api/v1/tenants/default/erasures', { body });
   await ask('GET', '/api/v1/tenants/default/erasures');
+  await meetKeeper(house.dir, 'folder-1', 'eu/gone');
+  for (const body of ['{"keeper":"folder-1","reason":"none"}', '{"keeper":"none","reason":"none"}', '{"keeper":"none"}', '{}']) await ask('POST', '/api/v1/erasures/gone', { body });
   const expiring = { name: 'short', roles: ['tenant-viewer'], tenants: ['default'], expires_at: '2100-01-01T00:00:00Z' };
   const { token_id: id, token } = await ask('POST', '/api/v1/tokens', { body: JSON.stringify(expiring) });
   await ask('POST', '/api/v1/tokens', { body: JSON.stringify(expiring) });
