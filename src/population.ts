@@ -5,11 +5,11 @@
  */
 import { setImmediate as breathe } from 'node:timers/promises';
 import { newestEntries } from './audit/entries.ts';
-import type { TenantConfig } from './config/schema.ts';
-import { redraw, type Tallies } from './screen/redraw.ts';
-import { Sampler } from './screen/sampler.ts';
 import type { PlannedCampaign } from './config/risk.ts';
+import type { TenantConfig } from './config/schema.ts';
 import type { Population } from './risk/proposal.ts';
+import { placesBy, type LoggedEntry } from './screen/redraw.ts';
+import { Sampler, type Place } from './screen/sampler.ts';
 
 export interface PopulationOptions {
   /** Folders of logs. */
@@ -31,22 +31,22 @@ const ENTRIES_AT_ONCE = 100;
 const REST = '-';
 
 export async function populationOf(campaign: PlannedCampaign, { logs, tenants, nowMs, counted, entriesMax = ENTRIES_MAX }: PopulationOptions): Promise<Population> {
-  const known = new Map(tenants.map((one) => [one.id, { ...one, data: { ...one.data, campaigns: true } }])); // who agrees is another question
+  const known = tenants.map(({ id, product }) => ({ id, product, data: { campaigns: true } })); // who agrees is another question
   const whole: PlannedCampaign = { ...campaign, from: undefined, until: undefined, strata: [...campaign.strata, { id: REST, probability_percent: 100 }] };
-  const options = { sampler: new Sampler([whole], () => Buffer.alloc(0)), tenantOf: (id: string) => known.get(id), isMeant: () => true };
+  const options = { places: placesBy(new Sampler([whole], () => Buffer.alloc(0)), known), ids: new Set(known.map(({ id }) => id)) };
   const perWeek = new Map<string, number>();
   let [exchanges, weekly, sinceMs, isPart] = [0, 0, Infinity, false];
   for (const dir of logs) {
     const read = await readLog(dir, { ...options, fromMs: nowMs - WEEK_MS, entriesMax: Math.ceil(entriesMax / logs.length) });
     if (read.exchanges === 0) continue;
     const times = WEEK_MS / Math.min(WEEK_MS, Math.max(COVERED_MIN_MS, nowMs - read.oldestMs));
-    for (const { stratum, population } of read.tallies.values()) perWeek.set(stratum, (perWeek.get(stratum) ?? 0) + population * times);
+    for (const [stratum, texts] of read.texts) perWeek.set(stratum, (perWeek.get(stratum) ?? 0) + texts * times);
     exchanges += read.exchanges;
     weekly += read.exchanges * times;
     sinceMs = Math.min(sinceMs, read.oldestMs);
     isPart ||= read.isPart;
   }
-  const counts = isPart ? await counted?.([...known.keys()].filter((id) => campaign.tenants?.includes(id) ?? true), nowMs - WEEK_MS) : undefined;
+  const counts = isPart ? await counted?.(known.map(({ id }) => id).filter((id) => campaign.tenants?.includes(id) ?? true), nowMs - WEEK_MS) : undefined;
   const scale = counts === undefined || counts === 0 || weekly === 0 ? 1 : counts / weekly;
   return {
     exchanges, since: Number.isFinite(sinceMs) ? new Date(sinceMs).toISOString() : null, is_part: isPart,
@@ -55,24 +55,25 @@ export async function populationOf(campaign: PlannedCampaign, { logs, tenants, n
 }
 
 interface Read {
-  readonly tallies: Tallies;
+  /** By stratum. */
+  readonly texts: ReadonlyMap<string, number>;
   readonly exchanges: number;
   readonly oldestMs: number;
   readonly isPart: boolean;
 }
 
-async function readLog(dir: string, { fromMs, entriesMax, ...options }: Parameters<typeof redraw>[1] & { readonly fromMs: number; readonly entriesMax: number }): Promise<Read> {
-  const tallies: Tallies = new Map();
+async function readLog(dir: string, { fromMs, entriesMax, places, ids }: { readonly fromMs: number; readonly entriesMax: number; readonly places: (entry: LoggedEntry) => readonly Place[]; readonly ids: ReadonlySet<string> }): Promise<Read> {
+  const texts = new Map<string, number>();
   let [exchanges, looked, oldestMs] = [0, 0, Infinity];
   for await (const entry of newestEntries(dir)) {
     const startedMs = Date.parse(String(entry['started_at'] ?? entry.time));
-    if (startedMs < fromMs) return { tallies, exchanges, oldestMs, isPart: false };
-    if (looked === entriesMax) return { tallies, exchanges, oldestMs, isPart: true };
+    if (startedMs < fromMs) return { texts, exchanges, oldestMs, isPart: false };
+    if (looked === entriesMax) return { texts, exchanges, oldestMs, isPart: true };
     if (++looked % ENTRIES_AT_ONCE === 0) await breathe();
-    if (entry.kind !== 'exchange' || options.tenantOf(String(entry['tenant_id'])) === undefined) continue;
-    redraw(entry, options, tallies);
+    if (entry.kind !== 'exchange' || !ids.has(String(entry['tenant_id']))) continue;
+    for (const { sample: { stratum } } of places(entry)) texts.set(stratum, (texts.get(stratum) ?? 0) + 1);
     exchanges++;
     if (startedMs < oldestMs) oldestMs = startedMs;
   }
-  return { tallies, exchanges, oldestMs, isPart: false };
+  return { texts, exchanges, oldestMs, isPart: false };
 }

@@ -53,8 +53,9 @@ sample shows the newest that was drawn, and the probabilities of the campaign's 
 intervals: one for a plan that was fixed before, one that holds however often it is looked at.
 
 verify repeats the draw for every entry of the audit log, with the seed of each campaign: every draw must be there with its
-probability, and no other. Give the configuration that was in force, and by --since and --until (a time, or an age such as
-30d) the time for which it was; --dir for the folder of another log. Of each stratum it counts the texts, drawn or not. That
+probability, and no other. What was in force the log declares itself; before its first declaration the configuration counts. The
+seed must be the one that was declared. --since and --until take a time, or an age such as 30d, --dir the folder of another log.
+Of each stratum it counts the texts, drawn or not. That
 the log is whole says weir audit verify.
 
 label and import take in labels that were made elsewhere; export writes those of the store, without content.
