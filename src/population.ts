@@ -31,7 +31,8 @@ const ENTRIES_AT_ONCE = 100;
 const REST = '-';
 
 export async function populationOf(campaign: PlannedCampaign, { logs, tenants, nowMs, counted, entriesMax = ENTRIES_MAX }: PopulationOptions): Promise<Population> {
-  const known = tenants.map(({ id, product }) => ({ id, product, data: { campaigns: true } })); // who agrees is another question
+  // Who agrees is another question.
+  const known = tenants.filter(({ id }) => campaign.tenants?.includes(id) ?? true).map(({ id, product }) => ({ id, product, data: { campaigns: true } }));
   const whole: PlannedCampaign = { ...campaign, from: undefined, until: undefined, strata: [...campaign.strata, { id: REST, probability_percent: 100 }] };
   const options = { places: placesBy(new Sampler([whole], () => Buffer.alloc(0)), known), ids: new Set(known.map(({ id }) => id)) };
   const perWeek = new Map<string, number>();
@@ -46,7 +47,7 @@ export async function populationOf(campaign: PlannedCampaign, { logs, tenants, n
     sinceMs = Math.min(sinceMs, read.oldestMs);
     isPart ||= read.isPart;
   }
-  const counts = isPart ? await counted?.(known.map(({ id }) => id).filter((id) => campaign.tenants?.includes(id) ?? true), nowMs - WEEK_MS) : undefined;
+  const counts = isPart ? await counted?.(known.map(({ id }) => id), nowMs - WEEK_MS) : undefined;
   const scale = counts === undefined || counts === 0 || weekly === 0 ? 1 : counts / weekly;
   return {
     exchanges, since: Number.isFinite(sinceMs) ? new Date(sinceMs).toISOString() : null, is_part: isPart,
@@ -67,7 +68,7 @@ async function readLog(dir: string, { fromMs, entriesMax, places, ids }: { reado
   let [exchanges, looked, oldestMs] = [0, 0, Infinity];
   for await (const entry of newestEntries(dir)) {
     const startedMs = Date.parse(String(entry['started_at'] ?? entry.time));
-    if (startedMs < fromMs) return { texts, exchanges, oldestMs, isPart: false };
+    if (startedMs < fromMs) return { texts, exchanges, oldestMs: fromMs, isPart: false };
     if (looked === entriesMax) return { texts, exchanges, oldestMs, isPart: true };
     if (++looked % ENTRIES_AT_ONCE === 0) await breathe();
     if (entry.kind !== 'exchange' || !ids.has(String(entry['tenant_id']))) continue;

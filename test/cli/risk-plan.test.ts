@@ -101,5 +101,9 @@ t.test('of a busy log the newest part is read, and what was counted makes up for
   t.equal(total(await of(10, async () => undefined)), total(part), 'where nobody counts, by its time');
   t.equal(total(await of(1_000, async () => 70_000)), total(whole), 'what is whole needs no counts');
   t.match(await populationOf({ ...plannedCampaign('q'), strata: [{ id: 'none', decisions: ['redacted'] }] }, { logs: [dir], tenants, nowMs: Date.now() }), { strata: [{ per_week: 0 }], uncovered_per_week: total(whole) });
+  t.match(await populationOf(plannedCampaign('q', ['other']), { logs: [dir], tenants, nowMs: Date.now() }), { exchanges: 0 }, 'of the campaign’s tenants alone');
+  const lately = linesOf(dir).map((line) => JSON.parse(line)).filter(({ kind }) => kind === 'exchange').map(({ started_at: at }) => Date.parse(at));
+  t.match(await populationOf(plannedCampaign('q'), { logs: [dir], tenants, nowMs: lately[5]! + WEEK_MS }), { is_part: false, exchanges: lately.filter((at) => at >= lately[5]!).length, strata: [{}, {}, {}] }, 'what is older than a week is left out');
+  t.equal(total(await populationOf(plannedCampaign('q'), { logs: [dir], tenants, nowMs: lately[5]! + WEEK_MS })), lately.filter((at) => at >= lately[5]!).length, 'and a week that is whole is told as it was');
   t.match(await populationOf(plannedCampaign('q'), { logs: [], tenants, nowMs: Date.now() }), { exchanges: 0, since: null });
 });
