@@ -14,7 +14,6 @@ import type { ContentVault, ReadContent } from './audit/vault.ts';
 import type { Config } from './config/schema.ts';
 import type { Taxonomy } from './config/taxonomy.ts';
 import { CHANNELS, type AuditReceived, type ExchangeClosed } from './contract/channels.ts';
-import { WeirError } from './contract/errors.ts';
 import type { ExchangeRecord } from './contract/exchange.ts';
 import type { AnnotationTask, CampaignDeclaration } from './contract/risk.ts';
 import { agreementOf } from './review/agreement.ts';
@@ -49,10 +48,13 @@ export interface CampaigningOptions {
   /** Logs that are shipped here, and the folder of each. */
   shipped?(): Promise<readonly string[]>;
   dirOf?(log: string): string;
+  readonly population: RiskDesk['population'];
   readonly lookMs?: number;
 }
 
 const BATCH_ENTRIES = 256;
+/** The same where their texts are laid into the store first. */
+const LAID_ENTRIES = 64;
 /** What comes within it is looked at together. */
 const LOOK_MS = 500;
 const RETRY_MS = 1_000;
@@ -85,7 +87,7 @@ export class Campaigning {
       const found = agreementOf(ratings, Math.random, 0);
       return found && { items: found.items, raters: found.raters, raw: found.raw, alpha: found.alpha ?? null };
     } });
-    this.desk = { store, checks, labelling, overview, look, taxonomy, seal: (item) => seal.seal(item), risk: () => config().risk, audit: write, now };
+    this.desk = { store, checks, labelling, overview, look, taxonomy, seal: (item) => seal.seal(item), risk: () => config().risk, population: options.population, audit: write, now };
   }
 
   start(): void {
@@ -160,7 +162,7 @@ export class Campaigning {
     const before = next === 0 ? [] : await this.#store.declarations(log);
     const population = new PopulationCounter(before.map(({ declared }) => ({ kind: 'campaign', change: declared.sha256 === '' ? 'withdrawn' : 'in_force', ...declared })));
     for (let more = true; more; ) {
-      const read = await follower.read(next, BATCH_ENTRIES);
+      const read = await follower.read(next, isOwn && this.#options.contents !== undefined ? LAID_ENTRIES : BATCH_ENTRIES);
       more = read.more && read.next > next;
       if (read.next === next) return;
       const taken = read.entries.map((entry) => ({ entry, tasks: tasksOf(entry, this.#intake()) }));
@@ -176,20 +178,9 @@ export class Campaigning {
     }
   }
 
-  /** Of these the tasks whose text lies in the store now. A text that cannot be read here is lost to the others, and told. */
+  /** Of these the tasks whose text lies in the store now. */
   async #laid(tasks: readonly NewTask[]): Promise<readonly string[]> {
-    const { contents } = this.#options;
-    const laid: string[] = [];
-    for (const task of contents === undefined ? [] : tasks) {
-      if (task.modality !== 'text') continue;
-      try {
-        if (await contents!.lay(itemOf(task))) laid.push(task.task_id);
-      } catch (error) {
-        if (error instanceof WeirError) throw error;
-        CHANNELS.contentLost.publish({ count: 1, reason: 'copy' });
-      }
-    }
-    return laid;
+    return this.#options.contents?.lay(tasks.filter(({ modality }) => modality === 'text').map(itemOf)) ?? [];
   }
 
   #intake(): Parameters<typeof tasksOf>[1] {

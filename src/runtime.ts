@@ -85,22 +85,28 @@ export async function compileRuntime(snapshot: Snapshot, pool: ClassifierPool, f
   return { snapshot, classifiers, models, plans, tenants: new Map(snapshot.config.tenants.map((tenant) => [tenant.id, tenant])), compiled: new Map([...compiled.values()].map((plan) => [plan.policy, plan])), ensemble, sampler };
 }
 
-/** Throws ConfigError where a seed cannot be read, or is too short to be one. */
-export function samplerOf({ config, file }: Pick<Snapshot, 'config' | 'file'>, master: Buffer): Sampler {
+/** Throws ConfigError as below. */
+function samplerOf(snapshot: Snapshot, master: Buffer): Sampler {
+  const seeds = seedsOf(snapshot, master);
+  return new Sampler(snapshot.config.risk.campaigns, ({ id }) => seeds.get(id)!);
+}
+
+/** By campaign. Throws ConfigError where a seed cannot be read, or is too short to be one. */
+export function seedsOf({ config, file }: Pick<Snapshot, 'config' | 'file'>, master: Buffer): ReadonlyMap<string, Buffer> {
   const issues: ConfigIssue[] = [];
-  const sampler = new Sampler(config.risk.campaigns, ({ id, seed_file: seedFile }) => {
-    if (seedFile === undefined) return createHmac('sha256', master).update(`campaign ${id}`).digest();
+  const seeds = new Map(config.risk.campaigns.map(({ id, seed_file: seedFile }) => {
+    if (seedFile === undefined) return [id, createHmac('sha256', master).update(`campaign ${id}`).digest()] as const;
     try {
       const seed = readFileSync(seedFile);
-      if (seed.length >= SEED_BYTES_MIN) return seed;
+      if (seed.length >= SEED_BYTES_MIN) return [id, seed] as const;
       issues.push({ file, line: 1, column: 1, path: 'risk.campaigns', message: `the seed file of campaign ${id} has ${seed.length} bytes`, suggestion: `give it ${SEED_BYTES_MIN} or more that nobody can guess`, severity: 'error' });
     } catch (error) {
       issues.push({ file, line: 1, column: 1, path: 'risk.campaigns', message: `the seed file of campaign ${id} cannot be read (${(error as NodeJS.ErrnoException).code})`, severity: 'error' });
     }
-    return Buffer.alloc(SEED_BYTES_MIN);
-  });
+    return [id, Buffer.alloc(SEED_BYTES_MIN)] as const;
+  }));
   if (issues.length > 0) throw new ConfigError(issues);
-  return sampler;
+  return seeds;
 }
 
 const SEED_BYTES_MIN = 16;

@@ -81,6 +81,12 @@ export const RISK_SCHEMAS = {
     agreement: { oneOf: [{ type: 'null' }, object({ items: whole, raters: whole, raw: number, alpha: orNull('number') })], description: 'Of those who labelled the same without seeing each other.' },
   }),
   RiskPlan: object({ below: number, confidence: number, plans: listOf(object({ errors: whole, n: whole, power: listOf(object({ rate: number, chance: number })) })) }),
+  RiskProposal: object({
+    campaign: { ...orNull('string'), description: 'YAML to paste; null where there is no traffic.' },
+    traffic: object({ exchanges: whole, since: { ...orNull('string'), format: 'date-time' }, is_part: { ...flag, description: 'Not all of the week was read.' }, strata: listOf(object({ stratum: text, per_week: number })), uncovered_per_week: number }),
+    strata: listOf(object({ stratum: text, per_week: number, probability, labels_per_week: number })), labels_per_week: number, design_effect: { ...number, description: 'Labels that count as one of equal weight.' },
+    days_at_least: { ...orNull('integer'), description: 'Until the claim could hold, without a violation.' }, outlook: { ...listOf(object({ rate: number, labels: orNull('integer'), days: orNull('integer') })), description: 'If that is the rate, what it takes in four of five cases; null: more than anybody labels.' },
+  }),
   RiskNext: object({ ...shown, ...progress }),
   RiskDispute: object({ ...shown, labels: { ...listOf(object(label)), description: 'What others said, without who they are, in no order.' } }),
   NewAnnotation: object({ label: { enum: HUMAN_LABELS } }, { category: { ...text, maxLength: 193, description: 'Of a violation: as the taxonomy names it.' }, confidence: { enum: CONFIDENCE_TIERS }, note: { ...text, maxLength: 2_000, description: 'Why; shown to who decides where two differ.' } }),

@@ -87,6 +87,7 @@ const CALLS: Readonly<Record<string, (house: House, round: number, token: string
   readRiskMisses: async () => ({ path: '/api/v1/risk/campaigns/q/near-misses' }),
   readRiskNeeds: async () => ({ path: '/api/v1/risk/campaigns/q/needs' }),
   planRisk: async () => ({ path: '/api/v1/risk/plan?below_percent=2' }),
+  proposeRiskCampaign: async () => ({ path: '/api/v1/risk/proposal?below_percent=2' }),
   readRiskGuide: async () => ({ path: '/api/v1/risk/guide' }),
   nextAnnotation: async () => ({ path: '/api/v1/risk/next' }),
   labelAnnotation: async (house, _, token) => ({ path: `/api/v1/risk/annotations/${await annotation(house, token)}/label`, body: { label: 'safe' } }),
