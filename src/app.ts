@@ -26,6 +26,7 @@ import { newestEntries } from './audit/entries.ts';
 import type { AuditRecord } from './audit/entry.ts';
 import { newestExchanges } from './audit/exchanges.ts';
 import { campaignDays, keepWithin } from './audit/content-retention.ts';
+import { readSigner } from './audit/key.ts';
 import { openAuditLog, type AuditLog } from './audit/log.ts';
 import { publishedKeys } from './audit/recovery.ts';
 import { proveEntryApart } from './audit/proof.ts';
@@ -38,6 +39,7 @@ import { loadConfig, type InlineConfig, type ReadStored } from './config/load.ts
 import type { Config } from './config/schema.ts';
 import type { Snapshot } from './config/snapshot.ts';
 import { createPages } from './console/pages.ts';
+import { reportPage } from './console/risk-report.ts';
 import { watchConfig } from './config/watch.ts';
 import { CHANNELS } from './contract/channels.ts';
 import type { Classifier } from './contract/classifier.ts';
@@ -335,7 +337,7 @@ function openCampaigning(house: RunningHouse, audit: AuditLog, content: Pick<Con
   if (database === undefined) return undefined;
   const config = (): Config => house.runtime.snapshot.config;
   const logs = collector && { shipped: async () => (await collector.list()).map(({ log }) => log), dirOf: (log: string) => collector.dirOf(log) };
-  return new Campaigning({ database, config, audit, content, taxonomy: shippedTaxonomy(), master: readHashKey(config().data_dir), own: config().audit.dir, ...logs });
+  return new Campaigning({ database, config, audit, content, taxonomy: shippedTaxonomy(), master: readHashKey(config().data_dir), own: config().audit.dir, ...logs, report: { software: VERSION, page: reportPage, signer: () => readSigner(config().audit.key_file, config().audit.origin) } });
 }
 
 interface Kept {

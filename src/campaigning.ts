@@ -6,7 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { setImmediate as breathe } from 'node:timers/promises';
 import type { RiskDesk } from './admin/risk.ts';
-import type { AnnotationRecord } from './audit/entry.ts';
+import type { AnnotationRecord, CampaignRecord } from './audit/entry.ts';
 import { LogFollower, type PlacedEntry } from './audit/follow.ts';
 import { publishedKeys } from './audit/recovery.ts';
 import type { ContentVault } from './audit/vault.ts';
@@ -14,6 +14,7 @@ import type { Config } from './config/schema.ts';
 import type { Taxonomy } from './config/taxonomy.ts';
 import { CHANNELS, type AuditReceived, type ExchangeClosed } from './contract/channels.ts';
 import type { CampaignDeclaration } from './contract/risk.ts';
+import { Reports, type ReportsOptions } from './report/reports.ts';
 import { agreementOf } from './review/agreement.ts';
 import { nearestOf, tasksOf } from './risk/intake.ts';
 import { ItemSeal } from './risk/items.ts';
@@ -22,13 +23,14 @@ import { Overview } from './risk/overview.ts';
 import { isDeclaration, PopulationCounter } from './screen/population.ts';
 import { SqlAnnotationChecks } from './store/annotation-checks.ts';
 import { SqlAnnotationStore } from './store/annotations.ts';
+import { SqlRiskReports } from './store/risk-reports.ts';
 import { SteadyHealth } from './store/steady-health.ts';
 import type { StoreDatabase } from './store/sql.ts';
 
 export interface CampaigningOptions {
   readonly database: StoreDatabase;
   readonly config: () => Config;
-  readonly audit: { append(record: AnnotationRecord, durability: 'strict'): Promise<void> };
+  readonly audit: { append(record: AnnotationRecord | CampaignRecord, durability: 'strict'): Promise<void> };
   readonly content: Pick<ContentVault, 'read'>;
   readonly taxonomy: Taxonomy;
   /** A secret of the installation: decides what two people label, and seals what has a known answer. */
@@ -38,6 +40,7 @@ export interface CampaigningOptions {
   /** Logs that are shipped here, and the folder of each. */
   shipped?(): Promise<readonly string[]>;
   dirOf?(log: string): string;
+  readonly report: Pick<ReportsOptions, 'signer' | 'software' | 'page'>;
   readonly lookMs?: number;
 }
 
@@ -76,7 +79,12 @@ export class Campaigning {
       const found = agreementOf(ratings, Math.random, 0);
       return found && { items: found.items, raters: found.raters, raw: found.raw, alpha: found.alpha ?? null };
     } });
-    this.desk = { store, checks, labelling, overview, taxonomy, seal: (item) => seal.seal(item), risk: () => config().risk, audit: write, now };
+    const reports = new Reports({
+      ...options.report, store: new SqlRiskReports(database), annotations: store, taxonomy, key: master, now, audit: (record) => audit.append(record, 'strict'),
+      configured: (id) => config().risk.campaigns.find((campaign) => campaign.id === id),
+      logs: async () => [options.own, ...((await options.shipped?.()) ?? []).map((log) => options.dirOf!(log))],
+    });
+    this.desk = { reports, store, checks, labelling, overview, taxonomy, seal: (item) => seal.seal(item), risk: () => config().risk, audit: write, now };
   }
 
   start(): void {

@@ -8,6 +8,7 @@ import type { CampaignConfig, RiskConfig } from '../config/risk.ts';
 import type { Taxonomy } from '../config/taxonomy.ts';
 import { seesAll, type Actor } from '../contract/people.ts';
 import { CONFIDENCE_TIERS, HUMAN_LABELS, type CalibrationItem, type ConfidenceTier, type HumanLabel } from '../contract/risk.ts';
+import type { Reports } from '../report/reports.ts';
 import type { SealedItem } from '../risk/items.ts';
 import type { Labelling } from '../risk/labelling.ts';
 import type { Overview } from '../risk/overview.ts';
@@ -23,6 +24,7 @@ export interface RiskDesk {
   readonly checks: SqlAnnotationChecks;
   readonly labelling: Labelling;
   readonly overview: Overview;
+  readonly reports: Reports;
   readonly taxonomy: Taxonomy;
   seal(item: CalibrationItem): SealedItem;
   risk(): RiskConfig;

@@ -23,6 +23,7 @@ import { SqlAnnotationChecks } from '../store/annotation-checks.ts';
 import { SqlAnnotationStore } from '../store/annotations.ts';
 import type { StoreDatabase } from '../store/sql.ts';
 import { author, readConfig, tableText, withStore } from './beside.ts';
+import { correctRisk, reportRisk } from './risk/report.ts';
 import { didYouMean, parseCall, UsageError, type CliCommand, type Io } from './command.ts';
 
 export const risk: CliCommand = {
@@ -31,6 +32,9 @@ export const risk: CliCommand = {
   help: `usage: weir risk plan [--below PERCENT] [--confidence PERCENT] [--errors N] [--precision PERCENT] [--json]
        weir risk sample CAMPAIGN [--limit N] [--json] [--config FILE]
        weir risk status [CAMPAIGN] [--json] [--config FILE]
+       weir risk report CAMPAIGN [--from DAY] [--until DAY] [--out DIR|FILE] [--format WORDS] [--draft] [--json] [--config FILE]
+       weir risk report --verify FILE [--key KEY] [--dir DIR] [--json] [--config FILE]
+       weir risk correct CAMPAIGN --reason TEXT [--json] [--config FILE]
        weir risk label FILE [--format WORD] [--json] [--config FILE]
        weir risk calibration [FILE] [--json] [--config FILE]
        weir risk export [--campaign ID] [--format WORD] [--out FILE] [--config FILE]
@@ -42,6 +46,20 @@ chance that the claim comes out; with --precision, how many to know a rate near 
 
 sample shows the newest that was drawn, and the probabilities of the campaign's strata. status tells the rate with its
 intervals: one for a plan that was fixed before, one that holds however often it is looked at.
+
+report tells what a campaign has found, as a document that an auditor can keep: with --out it is issued under a number,
+signed with the key of the audit log, and written as JSON, a page to print, and a note with the signature; without, it is
+told as it stands. As long as nothing has changed, the same report is given again; the next says what has. correct records
+what was wrong with earlier ones, and why; every later one says so.
+
+  --from DAY, --until DAY
+                 days in UTC such as 2030-01-31, the second not in it; default: the whole campaign
+  --out          a folder, or the name of the files without their endings
+  --format WORDS json, html; default both. The note is always written
+  --draft        written, and not issued
+  --verify FILE  hold a report against its note, and, where the logs are, its checkpoints and counts against them
+  --key KEY      the public key, or a file of keys, that you trust; default: key.pub beside the log
+  --dir DIR      the folder of the audit log, or a copy of it; default: as configured
 
 label and import take in labels that were made elsewhere; export writes those of the store, without content.
 
@@ -66,7 +84,7 @@ exit code: 0 done, 1 the store does not answer, or there is no such thing, 2 wro
   },
 };
 
-const VERBS = { plan, sample, status, label: takeLabels, calibration, export: giveLabels, import: takeLabels, annotators } as const;
+const VERBS = { plan, sample, status, report: reportRisk, correct: correctRisk, label: takeLabels, calibration, export: giveLabels, import: takeLabels, annotators } as const;
 const EXPORT_ROWS = 5_000;
 const ANSWERS_MAX = 500;
 

@@ -8,7 +8,7 @@ import type { CampaignConfig } from '../config/risk.ts';
 import type { Answer } from '../store/annotation-checks.ts';
 import type { TaskCell } from '../store/annotation-tasks.ts';
 import { correctRate, type CorrectedRate, type Gold, type Share } from './calibrate.ts';
-import { estimateByCategory, estimateByDomain, estimateRate, type RateEstimate, type SampledItem } from './estimate.ts';
+import { estimateByCategory, estimateByDomain, estimateRate, type Population, type RateEstimate, type SampledItem } from './estimate.ts';
 import type { Interval } from './intervals.ts';
 import { peekingInterval, type LabelCount } from './peeking.ts';
 import { claimSize, precisionSize } from './plan.ts';
@@ -74,22 +74,23 @@ const DIMENSIONS = { strata: 'stratum', tenants: 'tenant_id', products: 'product
 /** A claim that allows more violations than this is far from met. */
 const CLAIM_ERRORS_MAX = 2_000;
 
-/** `campaign`: as configured; undefined where it is not any more. `answers`: to items with known answers, of those who labelled. */
-export function statusOf(id: string, cells: readonly TaskCell[], answers: readonly Answer[], campaign: Pick<CampaignConfig, 'claim' | 'precision_percent'> | undefined, random: () => number): CampaignStatus {
+/** `campaign`: as configured; undefined where it is not any more. `answers`: to items with known answers, of those who labelled. `population`: of strata where it is counted; of the others the sample tells it. */
+export function statusOf(id: string, cells: readonly TaskCell[], answers: readonly Pick<Answer, 'known' | 'given'>[], campaign: Pick<CampaignConfig, 'claim' | 'precision_percent'> | undefined, random: () => number, population?: Population): CampaignStatus {
   const confidence = (campaign?.claim.confidence_percent ?? 95) / 100;
   const items = cells.map(itemOf);
   const probabilityMin = cells.reduce((least, one) => Math.min(least, one.inclusion_probability), 1);
   const tell = (name: string, rate: RateEstimate, part: readonly TaskCell[], isViolation = (cell: TaskCell): boolean => cell.outcome === 'violation'): Estimate => told(name, rate, part, peekingInterval(countsOf(part, isViolation), { probabilityMin }), isViolation);
-  const pooled = estimateRate(items, { confidence });
+  const options = { confidence, population };
+  const pooled = estimateRate(items, options);
   const by = (key: (typeof DIMENSIONS)[keyof typeof DIMENSIONS]): readonly Estimate[] => {
     const parts = Map.groupBy(cells, (cell) => cell[key]);
-    return [...estimateByDomain(items, ({ cell }) => cell[key], { confidence })].map(([name, rate]) => tell(name, rate, parts.get(name as never)!));
+    return [...estimateByDomain(items, ({ cell }) => cell[key], options)].map(([name, rate]) => tell(name, rate, parts.get(name as never)!));
   };
   const total = tell('', pooled, cells);
   const corrected = correctRate(pooled, goldOf(answers), { random });
   return {
     campaign: id, total, strata: by('stratum'), tenants: by('tenant_id'), products: by('product'), modalities: by('modality'), directions: by('direction'), decisions: by('automated_filter_result'),
-    categories: [...estimateByCategory(items, { confidence })].map(([name, one]) => tell(name, one, cells, ({ outcome, category }) => outcome === 'violation' && category === name)),
+    categories: [...estimateByCategory(items, options)].map(([name, one]) => tell(name, one, cells, ({ outcome, category }) => outcome === 'violation' && category === name)),
     corrected: { ...corrected, observed: corrected.observed ?? null, rate: corrected.rate ?? null, formula: corrected.formula ?? null, sensitivity: shareOf(corrected.sensitivity), specificity: shareOf(corrected.specificity) },
     claim: campaign === undefined || campaign.precision_percent !== undefined ? null : claimOf(total, campaign.claim.below_percent / 100, confidence),
     precision: campaign?.precision_percent === undefined ? null : precisionOf(total, campaign.precision_percent / 100),
@@ -133,7 +134,7 @@ function precisionOf({ rate, interval, labelled, effective_size: size }: Estimat
   return { half_width: halfWidth, reached: labelled > 0 && (interval.high - interval.low) / 2 <= halfWidth, labels_needed: labelled === 0 ? needed : Math.ceil((needed * labelled) / Math.min(labelled, size)) };
 }
 
-function goldOf(answers: readonly Answer[]): Gold {
+function goldOf(answers: readonly Pick<Answer, 'known' | 'given'>[]): Gold {
   const of = (label: Answer['known']): { readonly n: number; readonly correct: number } => {
     const part = answers.filter(({ known }) => known === label);
     return { n: part.length, correct: part.filter(({ given }) => given === label).length };

@@ -4,7 +4,7 @@
  * which nothing changes any more; corrections. Rejects with WeirError store_unavailable when the store does not answer.
  */
 import type { HumanLabel, MissingReason, TaskState } from '../contract/risk.ts';
-import { readCursor, type LogCursor } from './annotation-tasks.ts';
+import type { LogCursor } from './annotation-tasks.ts';
 import { readDeclarations, type PlacedDeclaration, type PopulationCount } from './risk-counts.ts';
 import type { SqlValue, StoreDatabase } from './sql.ts';
 import { Where } from './where.ts';
@@ -54,6 +54,10 @@ export interface ReportPage {
 
 export type TaskPlace = readonly [createdAt: string, taskId: string];
 
+export interface LogCount extends LogCursor {
+  readonly counts: readonly Pick<PopulationCount, 'definition' | 'stratum' | 'probability' | 'total' | 'drawn'>[];
+}
+
 export interface IssuedReport extends ReportPeriod {
   readonly campaign: string;
   readonly version: number;
@@ -95,8 +99,6 @@ export class SqlRiskReports {
     const where = new Where();
     where.among('campaign', [campaign]);
     if (after !== undefined) where.add((next) => `(created_at, task_id) > (${next(after[0])}, ${next(after[1])})`);
-    // An entry is made after its exchange began.
-    else if (from !== null) where.add((next) => `created_at >= ${next(from)}`);
     const rows = await this.#database.query<Row>(
       `select ${TASK.map((column) => `t.${column}`).join(', ')}, t.created_at, n.classifier_id, n.category as nearest_category, n.score, a.annotator_id, a.status as label_status, a.human_label as label, a.labelled_at, a.item_id, i.label as known
        from (select ${TASK.join(', ')}, created_at from risk_tasks ${where.text} order by created_at, task_id limit ${Math.trunc(limit)}) t
@@ -124,18 +126,20 @@ export class SqlRiskReports {
     return readDeclarations(this.#database.query, { campaign });
   }
 
-  /** By log, and not by day. */
-  async population(campaign: string, { from, until }: ReportPeriod): Promise<readonly (Omit<PopulationCount, 'day' | 'campaign'> & { readonly log: string })[]> {
+  /** How far each log is looked through and what was counted there, by the same moment; days together. */
+  async counts(campaign: string, { from, until }: ReportPeriod): Promise<readonly LogCount[]> {
     const where = new Where();
     where.among('campaign', [campaign]);
     if (from !== null) where.add((next) => `day >= ${next(from)}`);
     if (until !== null) where.add((next) => `day < ${next(until)}`);
-    const rows = await this.#database.query<Row>(`select log, definition, stratum, probability, sum(total) as total, sum(drawn) as drawn from risk_population ${where.text} group by log, definition, stratum, probability`, ...where.values);
-    return rows.map((row) => ({ log: String(row['log']), definition: String(row['definition']), stratum: String(row['stratum']), probability: Number(row['probability']), total: Number(row['total']), drawn: Number(row['drawn']) }));
-  }
-
-  cursor(log: string): Promise<LogCursor | undefined> {
-    return readCursor(this.#database.query, log);
+    const rows = await this.#database.query<Row>(
+      `select c.log, c.next, c.head, p.definition, p.stratum, p.probability, p.total, p.drawn from risk_cursors c left join (select log, definition, stratum, probability, sum(total) as total, sum(drawn) as drawn from risk_population ${where.text} group by log, definition, stratum, probability) p on p.log = c.log`,
+      ...where.values,
+    );
+    return [...Map.groupBy(rows, (row) => String(row['log']))].sort(([a], [b]) => (a < b ? -1 : 1)).map(([log, own]) => ({
+      log, next: Number(own[0]!['next']), head: String(own[0]!['head']),
+      counts: own.filter((row) => row['stratum'] !== null).map((row) => ({ definition: String(row['definition']), stratum: String(row['stratum']), probability: Number(row['probability']), total: Number(row['total']), drawn: Number(row['drawn']) })).sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)),
+    }));
   }
 
   /** Whether anything is known of such a campaign. */

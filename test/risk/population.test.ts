@@ -86,7 +86,7 @@ t.test('it is declared at the start and where it changes, by the hash alone wher
   t.match(written.at(-1), { change: 'withdrawn', campaign: 'q' });
   t.equal(written.length, 3);
   const other = { ...configOf([BANDS]), roles: ['control'] } as unknown as Config;
-  await new Declaring({ config: () => other, sampler: () => samplerOf(other), audit: async () => t.fail('it draws nothing'), now: () => new Date(AT) }).declare();
+  await new Declaring({ config: () => other, sampler: () => samplerOf(other), audit: async () => void t.fail('it draws nothing'), now: () => new Date(AT) }).declare();
 
   const lengthOf = (count: number): readonly { readonly definition?: object }[] => { const many = configOf([BANDS], Array.from({ length: count }, (_, i) => tenant({ id: `tenant-${String(i).padStart(6, '0')}`, product: 'x' }))); return declarationsOf(many, samplerOf(many), AT); };
   const most = Array.from({ length: 4_000 }, (_, i) => i).findLast((i) => i % 10 === 0 && lengthOf(i)[0]!.definition !== undefined)!;
