@@ -63,6 +63,7 @@ import { Declaring } from './declaring.ts';
 import { Reviewing, type ReviewingOptions } from './reviewing.ts';
 import { ReviewContents } from './review/contents.ts';
 import { SqlAdminStore } from './store/admins.ts';
+import { SqlAnnotationStore } from './store/annotations.ts';
 import { SqlErasureStore } from './store/erasures.ts';
 import { HOLDS_CHANNEL } from './store/holds.ts';
 import { SqlReviewContents } from './store/review-contents.ts';
@@ -351,7 +352,7 @@ function retentionOf(house: RunningHouse, log: AuditLog, shipper: Shipper | unde
   return new Retention({
     config, log, dir: config().audit.dir, collector,
     ...(shipper === undefined ? {} : { shipped: () => shipper.shipped }),
-    ...(database === undefined ? {} : { usage: new SqlUsageStore(database), admins: new SqlAdminStore(database), contents: new SqlReviewContents(database) }),
+    ...(database === undefined ? {} : { usage: new SqlUsageStore(database), admins: new SqlAdminStore(database), contents: new SqlReviewContents(database), annotations: new SqlAnnotationStore(database) }),
     ...(decisions === undefined ? {} : { decisions: decisions.queries }),
   });
 }

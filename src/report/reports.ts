@@ -6,7 +6,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { setTimeout as pause } from 'node:timers/promises';
+import { setImmediate as breathe, setTimeout as pause } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { newestCheckpoint } from '../audit/checkpoint-file.ts';
 import type { Signer } from '../audit/checkpoint.ts';
@@ -48,8 +48,6 @@ export interface WrittenReport {
   readonly note: string;
 }
 
-/** Tasks that one statement reads: some milliseconds. */
-const PAGE_TASKS = 500;
 /** Reports that may wait for the one that is being made. */
 export const WAITING_MAX = 4;
 /** For a checkpoint that covers what was looked through; the log signs every second. */
@@ -148,9 +146,10 @@ export class Reports {
       const found = once(worker, 'message') as Promise<[ReportFindings]>;
       found.catch(() => undefined); // told below, where it is waited for
       for (let [more, after]: [boolean, TaskPlace | undefined] = [true, undefined]; more; ) {
-        const { tasks, next } = await store.page(campaign, period, after, PAGE_TASKS);
+        const { tasks, next } = await store.page(campaign, period, after, store.pageTasks);
         if (tasks.length > 0) tell({ tasks });
         [more, after] = [next !== undefined, next];
+        await breathe(); // a store in this thread never waits, and others do
       }
       const logs = await store.counts(campaign, period);
       const facts: ReportFacts = {
