@@ -11,6 +11,7 @@ import { answerAppeal } from './admin/appeals.ts';
 import { AccessChanges } from './admin/changes.ts';
 import type { ClassifierDesk } from './admin/classifiers.ts';
 import type { OriginDesk } from './admin/origins.ts';
+import type { LearnDesk } from './admin/learn.ts';
 import type { RiskDesk } from './admin/risk.ts';
 import { Door } from './admin/door.ts';
 import type { KeyDesk } from './admin/keys.ts';
@@ -47,6 +48,7 @@ import type { LateViolation } from './contract/notification.ts';
 import type { Policy } from './contract/policy.ts';
 import { Erasing } from './erasing.ts';
 import { Holding } from './holding.ts';
+import { Learning } from './learning.ts';
 import { RunningHouse, SharedRedis } from './house.ts';
 import { decisionPlace, openDatabase, PolicyDistribution, type DistributionOptions } from './distribution.ts';
 import type { ProxyDependencies } from './proxy/dependencies.ts';
@@ -58,7 +60,7 @@ import { SessionBars } from './screen/bars.ts';
 import { PseudonymVault } from './screen/pseudonyms.ts';
 import { answerScreening } from './screen/service.ts';
 import { Retention } from './retention.ts';
-import { Campaigning } from './campaigning.ts';
+import { Campaigning, type CampaigningOptions } from './campaigning.ts';
 import { Declaring } from './declaring.ts';
 import { Reviewing, type ReviewingOptions } from './reviewing.ts';
 import { ReviewContents } from './review/contents.ts';
@@ -141,8 +143,12 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
   const stored: ReadStored = async (config, written) => (distribution ??= await openDistribution(config, redis, pool, { onChange: () => void house.renew(), others: [{ channel: SHARED_KEYS.channel, onMessage: (text) => keyMessages?.heard(text) }, { channel: HOLDS_CHANNEL, onMessage: (text) => holding?.heard(text) }] })).follow(config, written);
   const first = await loadConfig(options.config, options.env, { classifiers, stored });
   const { config } = first;
-  const house = new RunningHouse(await compileRuntime(first, pool), { pool, redis, distribution: distribution! });
+  let running: RunningHouse | undefined;
+  const learning = openLearning(config, () => running, opened);
+  if (learning !== undefined) pool.models = await learning.first();
+  const house = running = new RunningHouse(await compileRuntime(first, pool), { pool, redis, distribution: distribution! });
   opened.defer(() => house.settled());
+  learning?.start();
 
   const metrics = startTelemetry(config, options, opened);
   redis.door?.announce(); // it was opened before anybody listened
@@ -156,7 +162,7 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
   const tenants = await openTenants(house, audit, redis, opened);
   keyMessages = tenants.watch;
   const collector = openCollector(config, audit, opened);
-  const erasing = await openErasing(house, content, collector, tenants.database, opened);
+  const erasing = await openErasing(house, audit, content, collector, tenants.database, opened);
   const shipper = shipLog(config, audit, tenants.database === undefined ? erasing : undefined, opened);
   const decisions = openDecisions(config, audit, collector, opened);
   const retention = retentionOf(house, audit, shipper, { collector, database: tenants.database, decisions });
@@ -165,16 +171,17 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
   const contents = openContents(house, content, erasing, tenants.database, opened);
   holding = openHolding(house, redis, { database: tenants.database, contents }, opened);
   const current: Pick<ContentVault, 'read'> = { read: async (...asked) => erasing.current().then(() => content.read(...asked)) };
-  const reviewing = openReviewing(house, { audit, content: current, contents, decided: (reviewId) => holding?.tell(reviewId), exchangeOf: exchangesOf(config, audit, decisions, collector) }, tenants.database);
+  const exchangeOf = exchangesOf(config, audit, decisions, collector);
+  const reviewing = openReviewing(house, { audit, content: current, contents, decided: (reviewId) => holding?.tell(reviewId), exchangeOf }, tenants.database);
   opened.defer(() => reviewing?.close());
   reviewing?.start();
-  const campaigning = openCampaigning(house, audit, current, { collector, database: tenants.database });
+  const campaigning = openCampaigning(house, audit, { content: current, contents, exchangeOf }, { collector, database: tenants.database });
   opened.defer(() => campaigning?.close());
   campaigning?.start();
   const replicas = new Replicas(() => redis.door);
   if (config.roles.includes('proxy')) replicas.start();
   opened.defer(() => replicas.close());
-  const adminUrl = await listenAdmin(house, { audit, erasing, reviews: reviewing?.desk, risk: campaigning?.desk, collector, decisions }, token, metrics, tenants.desk, opened);
+  const adminUrl = await listenAdmin(house, { audit, erasing, reviews: reviewing?.desk, risk: campaigning?.desk, learn: learning?.desk, collector, decisions }, token, metrics, tenants.desk, opened);
   const limits = new TenantLimits({ redis: () => redis.door, replicas: () => replicas.count });
   const pseudonyms = new PseudonymVault({ shared });
   const bars = new SessionBars({ shared });
@@ -233,12 +240,13 @@ async function appendAt(audit: AuditLog, record: AuditRecord): Promise<number> {
 }
 
 /** All that was asked for is carried out before anybody is let in. */
-async function openErasing(house: RunningHouse, vault: ContentVault, collector: Collector | undefined, database: StoreDatabase | undefined, opened: AsyncDisposableStack): Promise<Erasing> {
+async function openErasing(house: RunningHouse, audit: AuditLog, vault: ContentVault, collector: Collector | undefined, database: StoreDatabase | undefined, opened: AsyncDisposableStack): Promise<Erasing> {
   const { data_dir: dataDir, audit: { origin } } = house.runtime.snapshot.config;
   const erasing = new Erasing({
     vault, dir: contentFolder(dataDir), origin, store: database && new SqlErasureStore(database),
-    keeps: () => [...house.runtime.tenants.values()].some(({ data }) => data.content !== 'none'),
+    keeps: () => [...house.runtime.tenants.values()].some(({ data }) => data.content !== 'none' || data.campaigns),
     copied: async (log, before) => collector?.entries(log, { before }),
+    record: (record) => audit.append(record, 'strict'),
   });
   opened.defer(() => erasing.close());
   await erasing.start();
@@ -302,8 +310,9 @@ function openContents(house: RunningHouse, vault: ContentVault, erasing: Erasing
   if (database?.messages === undefined) return undefined;
   const contents = new ReviewContents({
     store: new SqlReviewContents(database), vault, mark: () => erasing.carriedOut,
-    keepDays: (tenantId) => {
+    keepDays: (tenantId, purpose) => {
       const data = house.runtime.tenants.get(tenantId)?.data;
+      if (purpose !== undefined) return data?.campaigns === true ? campaignDays(house.runtime.snapshot.config).get(tenantId) : undefined;
       return data === undefined || data.content === 'none' ? undefined : data.keep_days;
     },
   });
@@ -333,12 +342,27 @@ function policyNamed({ runtime }: RunningHouse, name: string): Policy | undefine
   return [...runtime.compiled.keys()].find(({ id, revision }) => `${id}@${revision}` === name);
 }
 
+/** Undefined where this process has no store: then what plugins ship works. */
+function openLearning(first: Config, running: () => RunningHouse | undefined, opened: AsyncDisposableStack): Learning | undefined {
+  const database = openDatabase(first);
+  if (database === undefined) return undefined;
+  opened.defer(() => database.close());
+  const learning = new Learning({
+    database,
+    config: () => running()?.runtime.snapshot.config ?? first,
+    policies: () => [...(running()?.runtime.compiled.keys() ?? [])],
+    use: async (models) => running()?.useModels(models),
+  });
+  opened.defer(() => learning.close());
+  return learning;
+}
+
 /** Undefined where this process has no store. */
-function openCampaigning(house: RunningHouse, audit: AuditLog, content: Pick<ContentVault, 'read'>, { collector, database }: Pick<Kept, 'collector' | 'database'>): Campaigning | undefined {
+function openCampaigning(house: RunningHouse, audit: AuditLog, reads: Pick<CampaigningOptions, 'content' | 'contents' | 'exchangeOf'>, { collector, database }: Pick<Kept, 'collector' | 'database'>): Campaigning | undefined {
   if (database === undefined) return undefined;
   const config = (): Config => house.runtime.snapshot.config;
   const logs = collector && { shipped: async () => (await collector.list()).map(({ log }) => log), dirOf: (log: string) => collector.dirOf(log) };
-  return new Campaigning({ database, config, audit, content, taxonomy: shippedTaxonomy(), master: readHashKey(config().data_dir), own: config().audit.dir, ...logs, report: { software: VERSION, page: reportPage, signer: () => readSigner(config().audit.key_file, config().audit.origin) } });
+  return new Campaigning({ database, config, audit, ...reads, taxonomy: shippedTaxonomy(), master: readHashKey(config().data_dir), own: config().audit.dir, ...logs, report: { software: VERSION, page: reportPage, signer: () => readSigner(config().audit.key_file, config().audit.origin) } });
 }
 
 interface Kept {
@@ -352,7 +376,7 @@ function retentionOf(house: RunningHouse, log: AuditLog, shipper: Shipper | unde
   return new Retention({
     config, log, dir: config().audit.dir, collector,
     ...(shipper === undefined ? {} : { shipped: () => shipper.shipped }),
-    ...(database === undefined ? {} : { usage: new SqlUsageStore(database), admins: new SqlAdminStore(database), contents: new SqlReviewContents(database), annotations: new SqlAnnotationStore(database) }),
+    ...(database === undefined ? {} : { usage: new SqlUsageStore(database), admins: new SqlAdminStore(database), contents: new SqlReviewContents(database), annotations: new SqlAnnotationStore(database), learning: new SqlReviewContents(database, 'learning_contents') }),
     ...(decisions === undefined ? {} : { decisions: decisions.queries }),
   });
 }
@@ -379,11 +403,12 @@ interface AdminParts {
   readonly erasing: Erasing;
   readonly reviews?: Reviewing['desk'] | undefined;
   readonly risk?: RiskDesk | undefined;
+  readonly learn?: LearnDesk | undefined;
   readonly collector?: Collector | undefined;
   readonly decisions?: DecisionIndex | undefined;
 }
 
-async function listenAdmin(house: RunningHouse, { audit, erasing, reviews, risk, collector, decisions }: AdminParts, token: AdminToken, metrics: Metrics, keys: KeyDesk | undefined, opened: AsyncDisposableStack): Promise<string> {
+async function listenAdmin(house: RunningHouse, { audit, erasing, reviews, risk, learn, collector, decisions }: AdminParts, token: AdminToken, metrics: Metrics, keys: KeyDesk | undefined, opened: AsyncDisposableStack): Promise<string> {
   const { admin, telemetry, audit: { dir } } = house.runtime.snapshot.config;
   const now = (): Date => new Date();
   const { door, people } = openDoor(house, audit, token, opened);
@@ -408,6 +433,7 @@ async function listenAdmin(house: RunningHouse, { audit, erasing, reviews, risk,
     ...(decisions === undefined ? {} : { decisions: { ...decisions.queries, ownLog: () => nameOfLog(audit.checkpoint()) } }),
     ...(reviews === undefined ? {} : { reviews }),
     ...(risk === undefined ? {} : { risk }),
+    ...(learn === undefined ? {} : { learn }),
     ...(collector === undefined ? {} : { origins: originsOf(collector, erasing) }),
     ...(people === undefined ? {} : { pages: createPages({ hasProvider: people.login !== undefined, keys: () => publishedKeys(dir) }) }),
     metricsText: telemetry.metrics.prometheus ? () => metrics.prometheusText() : undefined,

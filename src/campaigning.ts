@@ -1,7 +1,8 @@
 /**
  * Residual-risk campaigns in a running process: what was drawn comes out of the audit logs, the own one and those that are
  * shipped here, and becomes tasks that people label. The log is the source: how far it is looked through is kept with the
- * tasks, so a crash, a restart or a store that is away loses nothing and doubles nothing. Exchanges never wait for it.
+ * tasks, so a crash, a restart or a store that is away loses nothing and doubles nothing. Where others share the store, a
+ * task of the own log comes with a sealed copy of its text, so that people read it at any of them. Exchanges never wait for it.
  */
 import { randomUUID } from 'node:crypto';
 import { setImmediate as breathe } from 'node:timers/promises';
@@ -13,15 +14,21 @@ import type { ContentVault } from './audit/vault.ts';
 import type { Config } from './config/schema.ts';
 import type { Taxonomy } from './config/taxonomy.ts';
 import { CHANNELS, type AuditReceived, type ExchangeClosed } from './contract/channels.ts';
-import type { CampaignDeclaration } from './contract/risk.ts';
+import { WeirError } from './contract/errors.ts';
+import type { ExchangeRecord } from './contract/exchange.ts';
+import type { AnnotationTask, CampaignDeclaration } from './contract/risk.ts';
 import { Reports, type ReportsOptions } from './report/reports.ts';
 import { agreementOf } from './review/agreement.ts';
+import { textOf, type ContentItem, type ReviewContents } from './review/contents.ts';
 import { nearestOf, tasksOf } from './risk/intake.ts';
 import { ItemSeal } from './risk/items.ts';
-import { Labelling } from './risk/labelling.ts';
+import { Labelling, type TaskContent } from './risk/labelling.ts';
+import { CampaignLook } from './risk/look.ts';
 import { Overview } from './risk/overview.ts';
 import { isDeclaration, PopulationCounter } from './screen/population.ts';
 import { SqlAnnotationChecks } from './store/annotation-checks.ts';
+import { SqlAnnotationCourse } from './store/annotation-course.ts';
+import type { NewTask } from './store/annotation-tasks.ts';
 import { SqlAnnotationStore } from './store/annotations.ts';
 import { SqlRiskReports } from './store/risk-reports.ts';
 import { SteadyHealth } from './store/steady-health.ts';
@@ -32,9 +39,13 @@ export interface CampaigningOptions {
   readonly config: () => Config;
   readonly audit: { append(record: AnnotationRecord | CampaignRecord, durability: 'strict'): Promise<void> };
   readonly content: Pick<ContentVault, 'read'>;
+  /** Texts for other processes, and theirs; absent: no other process shares the store. */
+  readonly contents?: Pick<ReviewContents, 'lay' | 'read'> | undefined;
   readonly taxonomy: Taxonomy;
   /** A secret of the installation: decides what two people label, and seals what has a known answer. */
   readonly master: Buffer;
+  /** The closing entry of an exchange, of whatever log can be read here. */
+  exchangeOf(requestId: string): Promise<ExchangeRecord | undefined>;
   /** Folder of the own log. */
   readonly own: string;
   /** Logs that are shipped here, and the folder of each. */
@@ -56,6 +67,7 @@ export class Campaigning {
   readonly #options: CampaigningOptions;
   readonly #store: SqlAnnotationStore;
   readonly #health = new SteadyHealth('campaigns');
+  readonly #keys = new SteadyHealth('campaign texts');
   readonly #followers = new Map<string, LogFollower>();
   readonly #stop = new AbortController();
   readonly #onExchange = (message: unknown): void => { if (((message as ExchangeClosed).record.samples?.length ?? 0) > 0) this.#soon(); };
@@ -64,7 +76,7 @@ export class Campaigning {
   #looking: Promise<void> | undefined;
 
   constructor(options: CampaigningOptions) {
-    const { database, config, audit, content, master, taxonomy } = options;
+    const { database, config, audit, master, taxonomy } = options;
     this.#options = options;
     const [store, checks, seal, now] = [new SqlAnnotationStore(database), new SqlAnnotationChecks(database), new ItemSeal(master), () => new Date()];
     this.#store = store;
@@ -72,10 +84,12 @@ export class Campaigning {
     const labelling = new Labelling({
       store, checks, now, random: Math.random, newId: () => `ann_${randomUUID()}`, openItem: (item) => seal.open(item),
       settings: () => labellingSettings(config()),
-      content: ({ tenant_id: tenantId, request_id: requestId, started_at: startedAt, direction }) => content.read({ tenantId, requestId, startedAt, purpose: 'campaigns' }, direction).then((found) => (found.state === 'locked' ? { state: 'damaged' as const } : found)), // only copies in the store are under other keys
+      content: (task) => this.#textOf(task),
       paused: (annotator, { agreement, n }, { flagged, requeued }) => write({ kind: 'annotation', change: 'paused', author: 'calibration', annotator_id: annotator, agreement, answers: n, flagged, requeued }),
     });
-    const overview = new Overview({ store, checks, now, agreement: (ratings) => {
+    const course = new SqlAnnotationCourse(database);
+    const look = new CampaignLook({ course, exchangeOf: options.exchangeOf, now });
+    const overview = new Overview({ store, checks, course, now, agreement: (ratings) => {
       const found = agreementOf(ratings, Math.random, 0);
       return found && { items: found.items, raters: found.raters, raw: found.raw, alpha: found.alpha ?? null };
     } });
@@ -84,7 +98,7 @@ export class Campaigning {
       configured: (id) => config().risk.campaigns.find((campaign) => campaign.id === id),
       logs: async () => [options.own, ...((await options.shipped?.()) ?? []).map((log) => options.dirOf!(log))],
     });
-    this.desk = { reports, store, checks, labelling, overview, taxonomy, seal: (item) => seal.seal(item), risk: () => config().risk, audit: write, now };
+    this.desk = { reports, store, checks, labelling, overview, look, taxonomy, seal: (item) => seal.seal(item), risk: () => config().risk, audit: write, now };
   }
 
   start(): void {
@@ -102,6 +116,7 @@ export class Campaigning {
     this.#stop.abort();
     if (this.#isNeeded()) await this.#own().catch(() => undefined);
     this.#health.close();
+    this.#keys.close();
   }
 
   #soon(ms = this.#options.lookMs ?? LOOK_MS): void {
@@ -136,15 +151,28 @@ export class Campaigning {
     return this.#follow('', this.#options.own);
   }
 
+  /** Nobody reads what is of a tenant that takes no part any more, whether it is erased everywhere yet or not. */
+  async #textOf(task: AnnotationTask): Promise<TaskContent> {
+    const { config, content, contents } = this.#options;
+    if (config().tenants.some(({ id, data }) => id === task.tenant_id && !data.campaigns)) return { state: 'erased' };
+    const found = await textOf(content, contents, itemOf(task));
+    if (found.state === 'there') this.#keys.well(() => 'texts that were drawn are read again');
+    if (found.state !== 'locked') return found;
+    this.#keys.ill(`texts that were drawn cannot be read here: ${found.detail}`, ['key']);
+    return { state: 'locked' };
+  }
+
   /** All that is on disk of a log. Begins anew where the log is not the one that was looked through: what comes twice is one. */
   async #follow(name: string, dir: string): Promise<void> {
     const [key] = await publishedKeys(dir);
     if (key === undefined) return; // it has no entry yet
-    const log = `${key.name}+${key.id}`;
+    const isOwn = name === '';
+    // Its own process may share the store, and lays the texts as it goes.
+    const log = `${isOwn ? '' : 'shipped '}${key.name}+${key.id}`;
     let follower = this.#followers.get(log);
     if (follower === undefined) this.#followers.set(log, (follower = new LogFollower(dir)));
     let { next, head } = (await this.#store.cursor(log)) ?? { next: 0, head: '' };
-    if (next > 0 && !(await isThere(follower, next - 1, head, name !== ''))) [next, head] = [0, ''];
+    if (next > 0 && !(await isThere(follower, next - 1, head, !isOwn))) [next, head] = [0, ''];
     const before = next === 0 ? [] : await this.#store.declarations(log);
     const population = new PopulationCounter(before.map(({ declared }) => ({ kind: 'campaign', change: declared.sha256 === '' ? 'withdrawn' : 'in_force', ...declared })));
     for (let more = true; more; ) {
@@ -158,9 +186,26 @@ export class Campaigning {
         declarations: read.entries.filter(isDeclaration).map((entry) => ({ position: entry.index, declared: declarationOf(entry) })),
       };
       [next, head] = [read.next, read.entries.at(-1)?.hash ?? head];
-      await this.#store.add(taken.flatMap(({ tasks }) => tasks), { log, next, head }, counted);
+      const tasks = taken.flatMap((one) => one.tasks);
+      await this.#store.add(tasks, { log, next, head }, counted, isOwn ? await this.#laid(tasks) : []);
       await breathe();
     }
+  }
+
+  /** Of these the tasks whose text lies in the store now. A text that cannot be read here is lost to the others, and told. */
+  async #laid(tasks: readonly NewTask[]): Promise<readonly string[]> {
+    const { contents } = this.#options;
+    const laid: string[] = [];
+    for (const task of contents === undefined ? [] : tasks) {
+      if (task.modality !== 'text') continue;
+      try {
+        if (await contents!.lay(itemOf(task))) laid.push(task.task_id);
+      } catch (error) {
+        if (error instanceof WeirError) throw error;
+        CHANNELS.contentLost.publish({ count: 1, reason: 'copy' });
+      }
+    }
+    return laid;
   }
 
   #intake(): Parameters<typeof tasksOf>[1] {
@@ -171,6 +216,11 @@ export class Campaigning {
       doubleBlindShare: (id) => (risk.campaigns.find((campaign) => campaign.id === id)?.double_blind_percent ?? 0) / 100,
     };
   }
+}
+
+/** Its text, by the task. */
+function itemOf({ task_id, request_id, tenant_id, direction, started_at }: NewTask): ContentItem {
+  return { review_id: task_id, request_id, tenant_id, direction, started_at, purpose: 'campaigns' };
 }
 
 /** What passed its retention cannot be asked any more, and a copy may be behind; both count as there. */

@@ -1,12 +1,13 @@
 /**
  * Removes what passed its retention, slowly, beside the traffic: entries of this process's audit log; in the role
- * control also those of copies of other logs, usage, decisions and their counts, texts of the review queue, labels of
- * campaigns that ended, ended sessions and finished logins of the store. Revisions of policies, keys, tokens and their changes stay: histories name them. Guarantees: nothing goes
+ * control also those of copies of other logs, usage, decisions and their counts, texts of the review queue and those that
+ * models learn from, labels of campaigns that ended, ended sessions and finished logins of the store. Revisions of policies, keys, tokens and their changes stay: histories name them. Guarantees: nothing goes
  * before its time, by the configuration that runs at that moment; what is removed is counted and told; a part that fails
  * is told, does not keep the others from theirs, and is tried again in the next round.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Collector } from './audit/collector.ts';
+import { campaignDays } from './audit/content-retention.ts';
 import { pruneCopies } from './audit/copy-retention.ts';
 import type { DecisionQueries } from './audit/decision-index.ts';
 import type { AuditLog } from './audit/log.ts';
@@ -33,10 +34,12 @@ export interface RetentionOptions {
   /** Absent where the store is that of another process. */
   readonly usage?: UsageStore | undefined;
   readonly admins?: AdminStore | undefined;
-  /** Texts of items of the review queue that lie in the store. */
+  /** Texts of items of the review queue, and of tasks of campaigns, that lie in the store. */
   readonly contents?: SqlReviewContents | undefined;
   /** What was drawn for campaigns, with its labels. */
   readonly annotations?: Pick<SqlAnnotationStore, 'campaignAfter' | 'drop'> | undefined;
+  /** Texts that models learn from. */
+  readonly learning?: SqlReviewContents | undefined;
   readonly decisions?: Pick<DecisionQueries, 'tenantAfter' | 'drop' | 'dropCounts'> | undefined;
   readonly now?: () => Date;
   /** Time until the first round, and between rounds. */
@@ -76,7 +79,7 @@ export class Retention {
   /** One round. Never rejects. */
   async run(): Promise<void> {
     const failed: string[] = [];
-    const parts = { 'the audit log': () => this.#audit(), 'copies of audit logs': () => this.#copies(), usage: () => this.#usage(), decisions: () => this.#decisions(), 'texts of the review queue': () => this.#contents(), 'labels of campaigns': () => this.#labels(), sessions: () => this.#sessions() };
+    const parts = { 'the audit log': () => this.#audit(), 'copies of audit logs': () => this.#copies(), usage: () => this.#usage(), decisions: () => this.#decisions(), 'texts of the review queue': () => this.#contents(), 'texts that models learn from': () => this.#learning(), 'labels of campaigns': () => this.#labels(), sessions: () => this.#sessions() };
     for (const [name, part] of Object.entries(parts)) {
       if (this.#stop.signal.aborted) return;
       await part().catch((error: unknown) => failed.push(`${name} (${reasonOf(error)})`));
@@ -173,6 +176,21 @@ export class Retention {
     for (const { id, data } of config().tenants) {
       if (!(await this.#drop('review_content', id, (limit) => contents.dropBefore(id, dayOf(this.#daysAgoMs(data.keep_days)), limit), TEXTS_MAX))) return;
     }
+    for (const [id, days] of campaignDays(config())) {
+      if (!(await this.#drop('review_content', id, (limit) => contents.dropBefore(id, dayOf(this.#daysAgoMs(days)), limit, 'campaigns'), TEXTS_MAX))) return;
+    }
+  }
+
+  /** Also those of who no longer agrees. */
+  async #learning(): Promise<void> {
+    const { learning, config } = this.#options;
+    if (learning === undefined || !config().roles.includes('control')) return;
+    if (!(await this.#drop('learning_content', '', (limit) => learning.dropEnded(dayOf(this.#now().getTime()), limit), TEXTS_MAX))) return;
+    const agreeing = (): readonly string[] => config().tenants.filter(({ data }) => data.learning).map(({ id }) => id);
+    if (!(await this.#drop('learning_content', '', (limit) => learning.dropOthers(agreeing(), limit), TEXTS_MAX))) return;
+    for (const tenant of agreeing()) {
+      if (!(await this.#drop('learning_content', tenant, (limit) => learning.dropBefore(tenant, dayOf(this.#daysAgoMs(config().learn.keep_days)), limit), TEXTS_MAX))) return;
+    }
   }
 
   /** Of campaigns that ended: of one that is not configured any more, with what was drawn last. */
@@ -207,7 +225,7 @@ export class Retention {
   }
 }
 
-const NAMES = { decisions: 'decisions', counts: 'counts of decisions', review_content: 'texts of the review queue', labels: 'drawn texts with their labels' } as const;
+const NAMES = { decisions: 'decisions', counts: 'counts of decisions', review_content: 'texts of the review queue and of campaigns', learning_content: 'texts that models learn from', labels: 'drawn texts with their labels' } as const;
 
 function dayOf(ms: number): string {
   return new Date(ms).toISOString().slice(0, 10);

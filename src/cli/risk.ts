@@ -20,10 +20,12 @@ import { ensureHashKey, readHashKey } from '../runtime.ts';
 import { probabilityOf } from '../screen/sampler.ts';
 import { SqlAdminStore } from '../store/admins.ts';
 import { SqlAnnotationChecks } from '../store/annotation-checks.ts';
+import { SqlAnnotationCourse } from '../store/annotation-course.ts';
 import { SqlAnnotationStore } from '../store/annotations.ts';
 import type { StoreDatabase } from '../store/sql.ts';
 import { author, readConfig, tableText, withStore } from './beside.ts';
 import { correctRisk, reportRisk } from './risk/report.ts';
+import { verifyDraws } from './risk/verify.ts';
 import { didYouMean, parseCall, UsageError, type CliCommand, type Io } from './command.ts';
 
 export const risk: CliCommand = {
@@ -31,6 +33,7 @@ export const risk: CliCommand = {
   summary: 'measure what got through: plans, samples, labels and estimates',
   help: `usage: weir risk plan [--below PERCENT] [--confidence PERCENT] [--errors N] [--precision PERCENT] [--json]
        weir risk sample CAMPAIGN [--limit N] [--json] [--config FILE]
+       weir risk verify [CAMPAIGN] [--since TIME] [--until TIME] [--dir FOLDER] [--json] [--config FILE]
        weir risk status [CAMPAIGN] [--json] [--config FILE]
        weir risk report CAMPAIGN [--from DAY] [--until DAY] [--out DIR|FILE] [--format WORDS] [--draft] [--json] [--config FILE]
        weir risk report --verify FILE [--key KEY] [--dir DIR] [--json] [--config FILE]
@@ -46,6 +49,11 @@ chance that the claim comes out; with --precision, how many to know a rate near 
 
 sample shows the newest that was drawn, and the probabilities of the campaign's strata. status tells the rate with its
 intervals: one for a plan that was fixed before, one that holds however often it is looked at.
+
+verify repeats the draw for every entry of the audit log, with the seed of each campaign: every draw must be there with its
+probability, and no other. Give the configuration that was in force, and by --since and --until (a time, or an age such as
+30d) the time for which it was; --dir for the folder of another log. Of each stratum it counts the texts, drawn or not. That
+the log is whole says weir audit verify.
 
 report tells what a campaign has found, as a document that an auditor can keep: with --out it is issued under a number,
 signed with the key of the audit log, and written as JSON, a page to print, and a note with the signature; without, it is
@@ -73,7 +81,7 @@ training.
   --json         print one JSON object
   --config FILE  default: config/weir.yaml in the working directory, else the one that comes with weir
 
-exit code: 0 done, 1 the store does not answer, or there is no such thing, 2 wrong call
+exit code: 0 done, 1 the store does not answer, there is no such thing, or a draw is not as the seed says, 2 wrong call
 `,
   async run(args, io) {
     const [verb, ...rest] = args;
@@ -84,7 +92,7 @@ exit code: 0 done, 1 the store does not answer, or there is no such thing, 2 wro
   },
 };
 
-const VERBS = { plan, sample, status, report: reportRisk, correct: correctRisk, label: takeLabels, calibration, export: giveLabels, import: takeLabels, annotators } as const;
+const VERBS = { plan, sample, verify: verifyDraws, status, report: reportRisk, correct: correctRisk, label: takeLabels, calibration, export: giveLabels, import: takeLabels, annotators } as const;
 const EXPORT_ROWS = 5_000;
 const ANSWERS_MAX = 500;
 
@@ -130,7 +138,7 @@ async function sample(args: readonly string[], io: Io): Promise<number> {
 async function status(args: readonly string[], io: Io): Promise<number> {
   const { options, operands: [id] } = parseCall(args, { json: 'flag', config: 'value' }, 1);
   return onStore(options.config, io, async (database, config) => {
-    const overview = new Overview({ store: new SqlAnnotationStore(database), checks: new SqlAnnotationChecks(database), now: () => new Date(), agreement: (ratings) => {
+    const overview = new Overview({ store: new SqlAnnotationStore(database), checks: new SqlAnnotationChecks(database), course: new SqlAnnotationCourse(database), now: () => new Date(), agreement: (ratings) => {
       const found = agreementOf(ratings, Math.random, 0);
       return found && { items: found.items, raters: found.raters, raw: found.raw, alpha: found.alpha ?? null };
     } });

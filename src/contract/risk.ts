@@ -4,6 +4,9 @@
  */
 import type { ContentType, Direction } from './screening.ts';
 
+/** With which a text is drawn at least: a label counts one over it, and what is rarer is worth none. */
+export const INCLUSION_PROBABILITY_MIN = 1e-6;
+
 export const SAMPLED_DECISIONS = ['passed', 'redacted', 'blocked'] as const;
 /** What became of a text: it went on as it was; it went on changed; it did not go on, or something else did in its place. */
 export type SampledDecision = (typeof SAMPLED_DECISIONS)[number];
@@ -33,6 +36,22 @@ export interface CampaignDeclaration {
   readonly tenants?: readonly { readonly id: string; readonly product: string }[];
 }
 
+/** `removed`: it is not configured any more; what was drawn for it is still there. */
+export const CAMPAIGN_STATES = ['planned', 'running', 'ended', 'removed'] as const;
+export type CampaignState = (typeof CAMPAIGN_STATES)[number];
+
+/** A campaign as it is told. */
+export interface CampaignDefinition {
+  readonly id: string;
+  readonly state: CampaignState;
+  readonly from: string | null;
+  readonly until: string | null;
+  readonly directions: readonly Direction[];
+  /** What became of the texts that it draws. */
+  readonly decisions: readonly SampledDecision[];
+  readonly strata: readonly { readonly id: string; readonly probability: number }[];
+}
+
 export const HUMAN_LABELS = ['safe', 'violation'] as const;
 export type HumanLabel = (typeof HUMAN_LABELS)[number];
 
@@ -46,6 +65,10 @@ export type TaskState = (typeof TASK_STATES)[number];
 export const MISSING_REASONS = ['absent', 'erased', 'damaged', 'unreadable'] as const;
 /** Why a drawn text cannot be labelled: nothing was kept, or it was erased; it does not open; a person could not tell. */
 export type MissingReason = (typeof MISSING_REASONS)[number];
+
+export const SKIP_REASONS = ['unreadable', 'language', 'unwilling'] as const;
+/** Why a person gives a text back: nobody could tell what it is; they do not read its language; they would rather not. */
+export type SkipReason = (typeof SKIP_REASONS)[number];
 
 /** A drawn text that people are to label. */
 export interface AnnotationTask {

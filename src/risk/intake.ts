@@ -4,7 +4,7 @@
  * another version: what is no sample is left out. Pure.
  */
 import { createHmac } from 'node:crypto';
-import { SAMPLED_DECISIONS, type SampleRecord } from '../contract/risk.ts';
+import { INCLUSION_PROBABILITY_MIN, SAMPLED_DECISIONS, type SampleRecord } from '../contract/risk.ts';
 import { CONTENT_TYPES, DIRECTIONS } from '../contract/screening.ts';
 import { taskIdOf, type NewTask } from '../store/annotation-tasks.ts';
 import type { NearestScore } from '../store/risk-counts.ts';
@@ -52,7 +52,7 @@ function isScore(value: unknown): value is Omit<NearestScore, 'task_id'> {
 
 function isSample(value: unknown): value is SampleRecord {
   const { campaign, direction, stratum, probability, decision, modality } = (typeof value === 'object' && value !== null ? value : {}) as Readonly<Record<string, unknown>>;
-  return isName(campaign) && isName(stratum) && typeof probability === 'number' && probability > 0 && probability <= 1 && isOne(DIRECTIONS, direction) && isOne(SAMPLED_DECISIONS, decision) && isOne(CONTENT_TYPES, modality);
+  return isName(campaign) && isName(stratum) && typeof probability === 'number' && probability >= INCLUSION_PROBABILITY_MIN && probability <= 1 && isOne(DIRECTIONS, direction) && isOne(SAMPLED_DECISIONS, decision) && isOne(CONTENT_TYPES, modality);
 }
 
 function isName(value: unknown): boolean {

@@ -73,7 +73,7 @@ export class PopulationCounter {
         const inForce = declared.findLast(({ fromMs }) => fromMs <= ms);
         const product = inForce?.products.get(tenantId);
         if (inForce?.sampler === undefined || product === undefined) continue;
-        for (const unit of inForce.sampler.units({ id: tenantId, product, data: { campaigns: true } } as never, entry as unknown as SampledExchange)) {
+        for (const { sample: unit } of inForce.sampler.population({ id: tenantId, product, data: { campaigns: true } } as never, entry as unknown as SampledExchange)) {
           const sample = samples.find(({ campaign, direction }) => campaign === unit.campaign && direction === unit.direction);
           if (sample !== undefined) counted.add(sample);
           this.#add(sample ?? unit, inForce.sha256, day, 1, sample === undefined ? 0 : 1);

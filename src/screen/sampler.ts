@@ -73,14 +73,13 @@ export class Sampler {
   /** What is drawn of an exchange that has ended, in order of the campaigns. */
   draw(tenant: TenantConfig, exchange: SampledExchange): readonly SampleRecord[] {
     if (this.#campaigns.length === 0) return [];
-    const startedAtMs = Date.parse(exchange.started_at);
-    return this.#campaigns.filter((one) => isOn(one, tenant, startedAtMs)).flatMap((one) => DIRECTIONS.flatMap((direction) => drawOne(one, unitOf(tenant, exchange, direction), exchange.request_id, direction) ?? []));
+    return this.population(tenant, exchange).flatMap(({ sample, isDrawn }) => (isDrawn() ? [sample] : []));
   }
 
-  /** All that could have been drawn of it, with the probability of each: the population. */
-  units(tenant: Pick<TenantConfig, 'id' | 'product' | 'data'>, exchange: SampledExchange): readonly SampleRecord[] {
+  /** What of it could be drawn, with the probability of each, and whether it is: the population. */
+  population(tenant: Pick<TenantConfig, 'id' | 'product' | 'data'>, exchange: SampledExchange): readonly Place[] {
     const startedAtMs = Date.parse(exchange.started_at);
-    return this.#campaigns.filter((one) => isOn(one, tenant, startedAtMs)).flatMap((one) => DIRECTIONS.flatMap((direction) => placeOne(one, unitOf(tenant, exchange, direction), direction) ?? []));
+    return this.#campaigns.filter((one) => isOn(one, tenant, startedAtMs)).flatMap((one) => DIRECTIONS.flatMap((direction) => placeOf(one, unitOf(tenant, exchange, direction), exchange.request_id, direction) ?? []));
   }
 
   /** Of a campaign: whoever is shown the seed later can tell that it was the one. Throws RangeError where there is no such campaign. */
@@ -89,6 +88,13 @@ export class Sampler {
     if (found === undefined) throw new RangeError(`there is no campaign ${id}`);
     return createHash('sha256').update(found.seed).digest('hex');
   }
+}
+
+/** One direction of an exchange in a stratum. */
+export interface Place {
+  /** What the entry says where it is drawn. */
+  readonly sample: SampleRecord;
+  isDrawn(): boolean;
 }
 
 /** With which a text of it is drawn: above 0, at most 1. */
@@ -105,15 +111,14 @@ function isOn({ config, fromMs, untilMs }: Campaign, tenant: Pick<TenantConfig, 
   return tenant.data.campaigns && ms >= fromMs && ms < untilMs && (config.tenants?.includes(tenant.id) ?? true) && (config.products?.includes(tenant.product ?? '') ?? true);
 }
 
-function drawOne(campaign: Campaign, unit: Unit | undefined, requestId: string, direction: Direction): SampleRecord | undefined {
-  const place = placeOne(campaign, unit, direction);
-  return place === undefined || chanceOf(campaign.seed, requestId, direction) >= place.probability ? undefined : place;
-}
-
-function placeOne({ config, strata }: Campaign, unit: Unit | undefined, direction: Direction): SampleRecord | undefined {
+function placeOf({ config, seed, strata }: Campaign, unit: Unit | undefined, requestId: string, direction: Direction): Place | undefined {
   if (unit === undefined || !config.directions.includes(direction) || !(config.decisions ?? SERVED).includes(unit.decision) || config.modalities?.includes(unit.modality) === false) return undefined;
   const stratum = strata.find((one) => fits(one.config, unit));
-  return stratum && { campaign: config.id, direction, stratum: stratum.config.id, probability: stratum.probability, decision: unit.decision, modality: unit.modality };
+  if (stratum === undefined) return undefined;
+  return {
+    sample: { campaign: config.id, direction, stratum: stratum.config.id, probability: stratum.probability, decision: unit.decision, modality: unit.modality },
+    isDrawn: () => chanceOf(seed, requestId, direction) < stratum.probability,
+  };
 }
 
 /** Undefined where nothing was decided, or there was nothing to decide on. */

@@ -9,6 +9,8 @@ import { Door } from '../../src/admin/door.ts';
 import { createAdminServer, ADMIN_ROUTES, type AdminDependencies } from '../../src/admin/server.ts';
 import { templateOf } from '../../src/admin/openapi.ts';
 import { blocking, openHouse, watching, until } from '../helpers/house.ts';
+import { meetKeeper } from '../helpers/keepers.ts';
+import { trainedModels } from '../helpers/models.ts';
 
 t.setTimeout(300_000);
 
@@ -121,7 +123,7 @@ t.test('what is answered is what it says', async (t) => {
   const reviews = async () => (await ask('GET', '/api/v1/reviews?limit=2')).items as readonly { readonly review_id: string; readonly created_at: string }[];
   await until(async () => (await reviews()).length === 2, 'the reviews');
   const [newer, older] = await reviews() as [{ review_id: string; created_at: string }, { review_id: string }];
-  for (const path of ['', '?since=2020-01-01T00:00:00Z', '?since=x']) for (const name of ['queue', 'overrides']) await ask('GET', `/api/v1/${name}${path}`);
+  for (const path of ['', '?since=2020-01-01T00:00:00Z', '?since=x']) for (const name of ['queue', 'queue/pace', 'overrides']) await ask('GET', `/api/v1/${name}${path}`);
   await ask('GET', '/api/v1/classifiers');
   for (const body of ['{}', '{"text":"x","left":{"policy":"acme"}}', '{"text":"x","left":{"policy":"none"},"right":{"policy":"acme"}}', '{"text":"write to ana@example.com","direction":"output","left":{"policy":"acme"},"right":{"policy":"acme","source":"policy: acme\\nrules: [7]"}}', '{"text":"write to ana@example.com","direction":"output","left":{"policy":"acme"},"right":{"policy":"acme"}}']) await ask('POST', '/api/v1/screen-beside', { body });
   for (const path of ['/acme/beside', '/acme/beside?limit=1&since=2030-01-01T00:00:00Z', '/none/beside', '/acme/beside?limit=0']) await ask('GET', `/api/v1/policies${path}`);
@@ -143,8 +145,18 @@ t.test('what is answered is what it says', async (t) => {
   for (const path of ['', '?since=2030-01-01', '?since=then']) await ask('GET', `/api/v1/agreement${path}`);
   await ask('POST', '/api/v1/reviews/none/claim');
   for (const text of ['one', 'two', 'three']) await house.chat(text);
+  const trained = trainedModels(house.dir);
+  t.teardown(() => trained.close());
+  const model = await trained.fresh();
+  for (const path of ['models', `models/${model}`, 'models/none', `models/${model}/gate`, 'models/none/gate', 'plugins/toxicity/switches']) await ask('GET', `/api/v1/learn/${path}`);
+  for (const body of ['{"override":7}', '{"override":true}', '{}', '{}']) await ask('POST', `/api/v1/learn/models/${model}/promote`, { body });
+  for (const path of [`models/${model}/retire`, 'models/none/retire', 'models/none/promote']) await ask('POST', `/api/v1/learn/${path}`);
+  await ask('GET', '/api/v1/learn/plugins/prompt-injection/switches');
+  await ask('GET', '/api/v1/learn/models');
+  for (const body of ['{"to":1}', '{"reason":"a try"}', '{}']) await ask('POST', '/api/v1/learn/plugins/prompt-injection/rollback', { body });
+  await ask('POST', `/api/v1/learn/models/${model}/retire`);
   await until(async () => (await ask('GET', '/api/v1/risk/campaigns/q')).total.drawn >= 3, 'what is drawn');
-  for (const path of ['campaigns', 'campaigns/none', 'campaigns/narrow', 'plan', 'plan?below_percent=5&confidence_percent=90&errors=0', 'plan?below_percent=0.000000001', 'guide', 'me', 'labels?after=x', 'calibration']) await ask('GET', `/api/v1/risk/${path}`);
+  for (const path of ['campaigns', 'campaigns/none', 'campaigns/narrow', 'campaigns/none/course', 'campaigns/narrow/course', 'campaigns/none/near-misses', 'campaigns/narrow/near-misses', 'campaigns/none/needs', 'campaigns/narrow/needs', 'campaigns/q/needs?below_percent=1&confidence_percent=99', 'campaigns/q/needs?below_percent=0.0000001', 'plan', 'plan?below_percent=5&confidence_percent=90&errors=0', 'plan?below_percent=0.000000001', 'guide', 'me', 'labels?after=x', 'calibration']) await ask('GET', `/api/v1/risk/${path}`);
   await ask('POST', '/api/v1/risk/calibration', { body: JSON.stringify({ items: [{ text: 'a known text', label: 'safe' }] }) });
   await ask('POST', '/api/v1/risk/calibration', { body: '{"items":[]}' });
   await ask('POST', '/api/v1/risk/renew');
@@ -162,6 +174,7 @@ t.test('what is answered is what it says', async (t) => {
   for (const path of ['q/report', 'q/report?version=1', 'none/report', 'q/report?from=2030-02-31', 'q/reports', 'none/reports']) await ask('GET', `/api/v1/risk/campaigns/${path}`);
   for (const [path, body] of [['q/report', '{}'], ['q/report', '{"from":1}'], ['none/report', '{}'], ['q/corrections', '{"reason":"it was misread"}'], ['q/corrections', '{}'], ['none/corrections', '{"reason":"x"}']]) await ask('POST', `/api/v1/risk/campaigns/${path}`, { body });
   await ask('GET', '/api/v1/risk/campaigns/q/reports');
+  for (const path of ['', '/course', '/course?by=week', '/near-misses']) await ask('GET', `/api/v1/risk/campaigns/q${path}`);
   const { annotators: [{ annotator_id: annotator }] } = await ask('GET', '/api/v1/risk/annotators');
   for (const what of ['pause', 'resume']) for (const [who, body] of [[annotator, '{"reason":"training"}'], [annotator, '{}'], ['nobody', '{"reason":"training"}']] as const) await ask('POST', `/api/v1/risk/annotators/${who}/${what}`, { body });
   const { data } = await ask('GET', '/api/v1/risk/labels?format=csv&campaign=q&limit=1');
@@ -205,6 +218,8 @@ t.test('what is answered is what it says', async (t) => {
   for (const _ of ['first', 'again']) await ask('DELETE', `/api/v1/tenants/default/keys/${made.key_id}`);
   for (const body of ['{"session_id":"s"}', '{"before":"then"}', '{"before":1}', '{}', '{"all":true}']) await ask('POST', '/api/v1/tenants/default/erasures', { body });
   await ask('GET', '/api/v1/tenants/default/erasures');
+  await meetKeeper(house.dir, 'folder-1', 'eu/gone');
+  for (const body of ['{"keeper":"folder-1","reason":"none"}', '{"keeper":"none","reason":"none"}', '{"keeper":"none"}', '{}']) await ask('POST', '/api/v1/erasures/gone', { body });
   const expiring = { name: 'short', roles: ['tenant-viewer'], tenants: ['default'], expires_at: '2100-01-01T00:00:00Z' };
   const { token_id: id, token } = await ask('POST', '/api/v1/tokens', { body: JSON.stringify(expiring) });
   await ask('POST', '/api/v1/tokens', { body: JSON.stringify(expiring) });

@@ -9,6 +9,8 @@ import { PEOPLE_ROLES, ROLE_MEANINGS, ROLES, type Role } from '../../src/contrac
 import { generateKey } from '../../src/tenant/keys.ts';
 import { ask, cookiesOf, tokenFor, type Asked } from '../helpers/admin.ts';
 import { blocking, openHouse, until, watching, type House } from '../helpers/house.ts';
+import { meetKeeper } from '../helpers/keepers.ts';
+import { trainedModels, type TrainedModels } from '../helpers/models.ts';
 
 t.setTimeout(300_000);
 
@@ -52,6 +54,7 @@ const CALLS: Readonly<Record<string, (house: House, round: number, token: string
   revokeKey: async (house, round) => ({ path: `/api/v1/tenants/default/keys/${(await ask(house.adminUrl, '/api/v1/tenants/default/keys', { method: 'POST', token: house.token, body: { name: `spent-${round}` } })).body.key_id}` }),
   listErasures: async () => ({ path: '/api/v1/tenants/default/erasures' }),
   eraseContent: async () => ({ path: '/api/v1/tenants/default/erasures', body: { session_id: 'none' } }),
+  partKeeper: async (house, round) => ({ path: '/api/v1/erasures/gone', body: { keeper: await meetKeeper(house.dir, `folder-${round}`, 'eu/gone'), reason: 'none' } }),
   readUsage: async () => ({ path: '/api/v1/usage' }),
   listReviews: async () => ({ path: '/api/v1/reviews' }),
   nextReview: async () => ({ path: '/api/v1/reviews/next' }),
@@ -69,6 +72,7 @@ const CALLS: Readonly<Record<string, (house: House, round: number, token: string
   resolveReviews: async (house) => ({ path: '/api/v1/reviews/resolve', body: { ids: [await review(house)], resolution: 'allow' } }),
   appealRequest: async (house) => ({ path: '/api/v1/appeals', body: { request_id: (await review(house)).slice('rev_'.length, -'.input'.length), reason: 'it was meant otherwise' } }),
   readQueue: async () => ({ path: '/api/v1/queue' }),
+  readQueuePace: async () => ({ path: '/api/v1/queue/pace' }),
   readOverrides: async () => ({ path: '/api/v1/overrides' }),
   readWellness: async () => ({ path: '/api/v1/me/wellness' }),
   saveWellness: async () => ({ path: '/api/v1/me/wellness', body: { cover: true } }),
@@ -83,6 +87,9 @@ const CALLS: Readonly<Record<string, (house: House, round: number, token: string
   issueRiskReport: async () => ({ path: '/api/v1/risk/campaigns/q/report', body: {} }),
   listRiskReports: async () => ({ path: '/api/v1/risk/campaigns/q/reports' }),
   correctRiskReport: async () => ({ path: '/api/v1/risk/campaigns/q/corrections', body: { reason: 'it was misread' } }),
+  readRiskCourse: async () => ({ path: '/api/v1/risk/campaigns/q/course' }),
+  readRiskMisses: async () => ({ path: '/api/v1/risk/campaigns/q/near-misses' }),
+  readRiskNeeds: async () => ({ path: '/api/v1/risk/campaigns/q/needs' }),
   planRisk: async () => ({ path: '/api/v1/risk/plan?below_percent=2' }),
   readRiskGuide: async () => ({ path: '/api/v1/risk/guide' }),
   nextAnnotation: async () => ({ path: '/api/v1/risk/next' }),
@@ -91,6 +98,13 @@ const CALLS: Readonly<Record<string, (house: House, round: number, token: string
   renewAnnotations: async (house, _, token) => annotation(house, token).then(() => ({ path: '/api/v1/risk/renew' })),
   releaseAnnotations: async () => ({ path: '/api/v1/risk/release' }),
   readAnnotator: async () => ({ path: '/api/v1/risk/me' }),
+  listModels: async () => ({ path: '/api/v1/learn/models' }),
+  readModel: async (house) => ({ path: `/api/v1/learn/models/${await trained(house, 'fresh')}` }),
+  readModelGate: async (house) => ({ path: `/api/v1/learn/models/${await trained(house, 'fresh')}/gate` }),
+  promoteModel: async (house) => ({ path: `/api/v1/learn/models/${await trained(house, 'fresh')}/promote`, body: {} }),
+  retireModel: async (house) => ({ path: `/api/v1/learn/models/${await trained(house, 'fresh')}/retire` }),
+  rollbackModel: async (house) => trained(house, 'working').then(() => ({ path: '/api/v1/learn/plugins/prompt-injection/rollback', body: {} })),
+  listModelSwitches: async () => ({ path: '/api/v1/learn/plugins/prompt-injection/switches' }),
   listAnnotators: async () => ({ path: '/api/v1/risk/annotators' }),
   pauseAnnotator: async (house) => ({ path: `/api/v1/risk/annotators/${await annotator(house)}/pause`, body: { reason: 'ill' } }),
   resumeAnnotator: async (house) => ({ path: `/api/v1/risk/annotators/${await annotator(house)}/resume`, body: { reason: 'well' } }),
@@ -137,6 +151,16 @@ async function annotator(house: House): Promise<string> {
 
 const newest = async (house: House): Promise<number> => (await house.api('GET', '/acme')).body.number as number;
 const exchangeIndex = async (house: House): Promise<number> => (await ask(house.adminUrl, '/api/v1/audit?kind=exchange', { token: house.token })).body.entries[0].index as number;
+const models = new Map<string, TrainedModels>();
+
+async function trained({ dir }: House, which: 'fresh' | 'working'): Promise<string> {
+  const known = models.get(dir) ?? trainedModels(dir);
+  models.set(dir, known);
+  return known[which]();
+}
+
+t.teardown(() => Promise.all([...models.values()].map((one) => one.close())));
+
 let spares = 0;
 
 /** A stored policy that nobody is under. */

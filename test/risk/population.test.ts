@@ -30,7 +30,7 @@ t.test('what is counted is what was drawn from', async (t) => {
     const one = exchange(`r${i}`, { input: random() < 0.1 ? record('block') : scored(random()), output: random() < 0.2 ? undefined : record('redact') });
     const entry = entryOf(one, sampler, of);
     // A tenant that does not take part is not declared.
-    if (of.id === 'acme' && of.data.campaigns) for (const unit of sampler.units(of, one)) expected.set(`${unit.stratum}`, (expected.get(unit.stratum) ?? 0) + 1);
+    if (of.id === 'acme' && of.data.campaigns) for (const { sample: unit } of sampler.population(of, one)) expected.set(`${unit.stratum}`, (expected.get(unit.stratum) ?? 0) + 1);
     if (of.id === 'acme' && of.data.campaigns) { drawn += (entry['samples'] as unknown[]).length; counter.take(entry); }
   }
   const cells = counter.drain();

@@ -6,7 +6,8 @@ import { createHmac } from 'node:crypto';
 import t from 'tap';
 import { RISK, type CampaignConfig } from '../../src/config/risk.ts';
 import { readShape } from '../../src/config/shape.ts';
-import { Sampler, type SampledExchange } from '../../src/screen/sampler.ts';
+import { estimateRate } from '../../src/risk/estimate.ts';
+import { probabilityOf, Sampler, type SampledExchange } from '../../src/screen/sampler.ts';
 import { campaigns, exchange, record, scored, tenant } from '../helpers/campaigns.ts';
 
 t.setTimeout(300_000);
@@ -75,7 +76,7 @@ t.test('nothing outside of the population is drawn', async (t) => {
   t.same(drawn({}, exchange('x', { output: undefined })), [], 'no answer');
   t.same(drawn({}, exchange('x', { output: record('allow', { coverage: { screened: [], exempt: [], opaque: [], nothing_to_screen: true } }) })), [], 'nothing to decide on');
   t.same(drawn({ decisions: ['blocked'] }, exchange('x', { late: { direction: 'output', action: 'block', triggered_rules: [], classifier_results: [], degraded: [], acted: ['cut'], latency_ms: 1 } })), ['output blocked text'], 'cut late');
-  t.same(drawn({}, exchange('x'), tenant({ data: { content: 'original', keep_days: 30, campaigns: false } })), [], 'the tenant takes no part');
+  t.same(drawn({}, exchange('x'), tenant({ data: { content: 'original', keep_days: 30, campaigns: false, learning: false } })), [], 'the tenant takes no part');
   t.same(drawn({ tenants: ['other'] }), []);
   t.same(drawn({ products: ['Shop'] }), []);
   t.same(drawn({ products: ['Help centre'] }).length, 1);
@@ -97,7 +98,7 @@ t.test('where nothing can be drawn nothing is gathered', async (t) => {
   t.equal(may([]), undefined);
   t.equal(may([{ id: 'q', strata: [certain] }]), 'redacted');
   t.equal(may([{ id: 'q', decisions: ['passed', 'blocked'], strata: [certain] }]), 'original', 'what was blocked never went on');
-  t.equal(may([{ id: 'q', strata: [certain] }], tenant({ data: { content: 'original', keep_days: 1, campaigns: false } })), undefined);
+  t.equal(may([{ id: 'q', strata: [certain] }], tenant({ data: { content: 'original', keep_days: 1, campaigns: false, learning: false } })), undefined);
   t.equal(may([{ id: 'q', until: '2029-01-01T00:00:00Z', strata: [certain] }]), undefined);
 });
 
@@ -112,8 +113,14 @@ t.test('a campaign that cannot be meant is refused with its place', async (t) =>
   t.match(refused({ strata: [{ id: 'a', probability_percent: 1, score_from: 0.5, score_below: 0.5 }] }), /not below/);
   t.match(refused({ strata: [all, all] }), /a second stratum rest/);
   t.match(refused({ from: '2030-01-02T00:00:00Z', until: '2030-01-02T00:00:00Z' }), /ends before it begins/);
-  t.match(refused({ strata: [{ id: 'a', probability_percent: 0 }] }), /from 0.000001 to 100/);
-  t.equal(refused({ strata: [{ id: 'a', probability_percent: 0.000001 }] }), '');
+  t.match(refused({ strata: [{ id: 'a', probability_percent: 0 }] }), /from 0.0001 to 100/);
+  t.match(refused({ strata: [{ id: 'a', probability_percent: 0.000_099 }] }), /from 0.0001 to 100/);
+  t.equal(refused({ strata: [{ id: 'a', probability_percent: 0.0001 }] }), '');
+  t.match(refused({ strata: [{ id: 'a', total: 2, expected: 2_000_001 }] }), /strata\[0\]: total of expected is a probability of 9\.9\d*e-7, and the least is 0\.000001: 3 or more of 2000001/);
+  t.equal(refused({ strata: [{ id: 'a', total: 2, expected: 2_000_000 }] }), '');
+  for (const least of [{ probability_percent: 0.0001 }, { total: 2, expected: 2_000_000 }]) {
+    t.doesNotThrow(() => estimateRate([{ stratum: 'a', inclusion_probability: probabilityOf(campaigns({ id: 'q', strata: [{ id: 'a', ...least }] })[0]!.strata[0]!), label: 'safe' }]), 'what is let in can be estimated');
+  }
   t.equal(refused({ strata: [{ id: 'a', probability_percent: 100 }] }), '');
   t.match(refused({ strata: [{ id: 'a', probability_percent: 100.1 }] }), /100/);
 });
