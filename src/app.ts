@@ -27,6 +27,7 @@ import { newestEntries } from './audit/entries.ts';
 import type { AuditRecord } from './audit/entry.ts';
 import { newestExchanges } from './audit/exchanges.ts';
 import { campaignDays, keepWithin } from './audit/content-retention.ts';
+import { readSigner } from './audit/key.ts';
 import { openAuditLog, type AuditLog } from './audit/log.ts';
 import { publishedKeys } from './audit/recovery.ts';
 import { proveEntryApart } from './audit/proof.ts';
@@ -40,6 +41,7 @@ import type { PlannedCampaign } from './config/risk.ts';
 import type { Config } from './config/schema.ts';
 import type { Snapshot } from './config/snapshot.ts';
 import { createPages } from './console/pages.ts';
+import { reportPage } from './console/risk-report.ts';
 import { watchConfig } from './config/watch.ts';
 import { CHANNELS } from './contract/channels.ts';
 import type { Classifier } from './contract/classifier.ts';
@@ -66,6 +68,7 @@ import { Declaring } from './declaring.ts';
 import { Reviewing, type ReviewingOptions } from './reviewing.ts';
 import { ReviewContents } from './review/contents.ts';
 import { SqlAdminStore } from './store/admins.ts';
+import { SqlAnnotationStore } from './store/annotations.ts';
 import { SqlErasureStore } from './store/erasures.ts';
 import { HOLDS_CHANNEL } from './store/holds.ts';
 import { SqlReviewContents } from './store/review-contents.ts';
@@ -362,7 +365,11 @@ function openCampaigning(house: RunningHouse, audit: AuditLog, reads: Pick<Campa
   if (database === undefined) return undefined;
   const config = (): Config => house.runtime.snapshot.config;
   const logs = collector && { shipped: async () => (await collector.list()).map(({ log }) => log), dirOf: (log: string) => collector.dirOf(log) };
-  return new Campaigning({ database, config, audit, ...reads, taxonomy: shippedTaxonomy(), master: readHashKey(config().data_dir), own: config().audit.dir, population: (campaign) => recentPopulation(campaign, config(), { collector, decisions }), ...logs });
+  return new Campaigning({
+    database, config, audit, ...reads, taxonomy: shippedTaxonomy(), master: readHashKey(config().data_dir), own: config().audit.dir, ...logs,
+    population: (campaign) => recentPopulation(campaign, config(), { collector, decisions }),
+    report: { software: VERSION, page: reportPage, signer: () => readSigner(config().audit.key_file, config().audit.origin) },
+  });
 }
 
 /** Of all logs that lie here. */
@@ -387,7 +394,7 @@ function retentionOf(house: RunningHouse, log: AuditLog, shipper: Shipper | unde
   return new Retention({
     config, log, dir: config().audit.dir, collector,
     ...(shipper === undefined ? {} : { shipped: () => shipper.shipped }),
-    ...(database === undefined ? {} : { usage: new SqlUsageStore(database), admins: new SqlAdminStore(database), contents: new SqlReviewContents(database), learning: new SqlReviewContents(database, 'learning_contents') }),
+    ...(database === undefined ? {} : { usage: new SqlUsageStore(database), admins: new SqlAdminStore(database), contents: new SqlReviewContents(database), annotations: new SqlAnnotationStore(database), learning: new SqlReviewContents(database, 'learning_contents') }),
     ...(decisions === undefined ? {} : { decisions: decisions.queries }),
   });
 }

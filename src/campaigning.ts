@@ -7,7 +7,7 @@
 import { randomUUID } from 'node:crypto';
 import { setImmediate as breathe } from 'node:timers/promises';
 import type { RiskDesk } from './admin/risk.ts';
-import type { AnnotationRecord } from './audit/entry.ts';
+import type { AnnotationRecord, CampaignRecord } from './audit/entry.ts';
 import { LogFollower, type PlacedEntry } from './audit/follow.ts';
 import { publishedKeys } from './audit/recovery.ts';
 import type { ContentVault, ReadContent } from './audit/vault.ts';
@@ -16,6 +16,7 @@ import type { Taxonomy } from './config/taxonomy.ts';
 import { CHANNELS, type AuditReceived, type ExchangeClosed } from './contract/channels.ts';
 import type { ExchangeRecord } from './contract/exchange.ts';
 import type { AnnotationTask, CampaignDeclaration } from './contract/risk.ts';
+import { Reports, type ReportsOptions } from './report/reports.ts';
 import { agreementOf } from './review/agreement.ts';
 import { textOf, type ContentItem, type ReviewContents } from './review/contents.ts';
 import { nearestOf, tasksOf } from './risk/intake.ts';
@@ -28,13 +29,14 @@ import { SqlAnnotationChecks } from './store/annotation-checks.ts';
 import { SqlAnnotationCourse } from './store/annotation-course.ts';
 import type { NewTask } from './store/annotation-tasks.ts';
 import { SqlAnnotationStore } from './store/annotations.ts';
+import { SqlRiskReports } from './store/risk-reports.ts';
 import { SteadyHealth } from './store/steady-health.ts';
 import type { StoreDatabase } from './store/sql.ts';
 
 export interface CampaigningOptions {
   readonly database: StoreDatabase;
   readonly config: () => Config;
-  readonly audit: { append(record: AnnotationRecord, durability: 'strict'): Promise<void> };
+  readonly audit: { append(record: AnnotationRecord | CampaignRecord, durability: 'strict'): Promise<void> };
   readonly content: Pick<ContentVault, 'read'>;
   /** Texts for other processes, and theirs; absent: no other process shares the store. */
   readonly contents?: Pick<ReviewContents, 'lay' | 'read'> | undefined;
@@ -49,6 +51,7 @@ export interface CampaigningOptions {
   shipped?(): Promise<readonly string[]>;
   dirOf?(log: string): string;
   readonly population: RiskDesk['population'];
+  readonly report: Pick<ReportsOptions, 'signer' | 'software' | 'page'>;
   readonly lookMs?: number;
 }
 
@@ -87,7 +90,12 @@ export class Campaigning {
       const found = agreementOf(ratings, Math.random, 0);
       return found && { items: found.items, raters: found.raters, raw: found.raw, alpha: found.alpha ?? null };
     } });
-    this.desk = { store, checks, labelling, overview, look, taxonomy, seal: (item) => seal.seal(item), risk: () => config().risk, population: options.population, audit: write, now };
+    const reports = new Reports({
+      ...options.report, store: new SqlRiskReports(database), annotations: store, taxonomy, key: master, now, audit: (record) => audit.append(record, 'strict'),
+      configured: (id) => config().risk.campaigns.find((campaign) => campaign.id === id),
+      logs: async () => [options.own, ...((await options.shipped?.()) ?? []).map((log) => options.dirOf!(log))],
+    });
+    this.desk = { reports, store, checks, labelling, overview, look, taxonomy, seal: (item) => seal.seal(item), risk: () => config().risk, population: options.population, audit: write, now };
   }
 
   start(): void {

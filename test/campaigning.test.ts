@@ -55,6 +55,17 @@ t.test('drawn, kept apart, labelled, estimated, and there again after a restart'
   const changes = (await call('GET', 'audit?kind=campaign')).body.entries;
   t.match(changes, [{ change: 'in_force', author: 'weir', campaign: 'q', definition: { strata: [ALL] }, tenants: [{ id: 'default', product: 'Help centre' }], seed_commitment: /^[0-9a-f]{64}$/ }]);
 
+  const report = (await call('GET', 'risk/campaigns/q/report')).body;
+  t.match(report, { format: 'weir-risk-report/1', campaign: 'q', version: null, findings: {
+    population: { counted: 4, uncounted_drawn: 0 }, design: [{ stratum: 'all', probability: 1, population: 4, drawn: 4 }], sample: { drawn: 4, labelled: 2, waiting: 1, missing: { unreadable: 1 } }, estimates: { total: { rate: 0.5 } }, deviations: [],
+  }, basis: [{ checkpoint: /\n4|\n5|\n\d/ }] });
+  t.notMatch(JSON.stringify(report), /fine|hello|\bana\b/, 'no text and no name of a person');
+  t.match(await call('POST', 'risk/campaigns/q/report', {}), { status: 200, body: { version: 1, author: 'admin', from: null } });
+  t.match(await call('GET', 'risk/campaigns/q/reports'), { body: { reports: [{ version: 1 }], corrections: [] } });
+  t.match((await call('GET', 'audit?kind=campaign')).body.entries[0], { change: 'reported', version: 1 });
+  for (const [method, path, body, status] of [['GET', 'risk/campaigns/q/report?version=2', undefined, 404], ['GET', 'risk/campaigns/none/report', undefined, 404], ['GET', 'risk/campaigns/q/report?from=2030-02-31', undefined, 400], ['GET', 'risk/campaigns/q/report?from=2030-02-02&until=2030-02-02', undefined, 400], ['GET', 'risk/campaigns/q/report?format=note', undefined, 400], ['POST', 'risk/campaigns/q/report', { to: 'x' }, 400], ['POST', 'risk/campaigns/none/report', {}, 404], ['POST', 'risk/campaigns/q/corrections', { reason: ' ' }, 400], ['POST', 'risk/campaigns/q/corrections', { reason: 'x'.repeat(1_001) }, 400], ['POST', 'risk/campaigns/q/corrections', { reason: 'x'.repeat(1_000) }, 200], ['POST', 'risk/campaigns/none/corrections', { reason: 'x' }, 404]] as const) t.equal((await call(method, path, body)).status, status, `${method} ${path}`);
+  t.equal((await call('POST', 'risk/campaigns/q/report', {}, ana)).status, 403, 'not for who labels');
+
   await house.app.close();
   const again = await openHouse(t, { dir: house.dir, config: config(risk) });
   t.equal(await again.chat('hello again'), 200);

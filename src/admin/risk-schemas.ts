@@ -40,6 +40,7 @@ const day: JsonSchema = { type: 'string', format: 'date' };
 const between: JsonSchema = { oneOf: [{ type: 'null' }, object({ from: time, until: time })], description: 'When the first and the last text were drawn.' };
 const probability: JsonSchema = { type: 'number', exclusiveMinimum: 0, maximum: 1 };
 
+const issued: JsonSchema = object({ version: whole, from: orNull('string'), until: orNull('string'), issued_at: time, author: text, sha256: { ...text, description: 'Of the JSON.' }, findings_sha256: { ...text, description: 'Of what it found, without when and on which checkpoints.' } });
 const confidence: JsonSchema = { ...number, description: 'Of all intervals.' };
 const definition = {
   id: text, state: { enum: CAMPAIGN_STATES, description: 'removed: it is not configured any more.' }, from: { ...orNull('string'), format: 'date-time' }, until: { ...orNull('string'), format: 'date-time' },
@@ -106,6 +107,10 @@ export const RISK_SCHEMAS = {
     drift: object({ is_drift: flag, cusum: number, limit: number }), pace: object({ n: whole, median_ms: orNull('number'), too_fast_share: number, is_too_fast: flag, slowing: orNull('number'), is_slowing: flag }),
     labels_today: whole, violations_today: whole, flagged: { ...whole, description: 'Labels that count no more.' }, relabelled: { ...whole, description: 'Of them those whose texts others have labelled since.' }, skipped: object(Object.fromEntries(SKIP_REASONS.map((reason) => [reason, whole]))),
   })) }),
+  RiskReport: { type: 'object', required: ['format', 'campaign', 'version', 'made_at', 'software', 'findings_sha256', 'findings', 'changes', 'basis', 'methods', 'mapping'], properties: { format: text, campaign: text, version: { ...orNull('integer'), description: 'Null: it was not issued.' }, made_at: time, findings_sha256: text, findings: { type: 'object' }, basis: listOf({ type: 'object' }) }, description: 'Every rate with the number it is of, its interval and dates; canonical JSON, byte for byte as it is signed.' },
+  NewRiskReport: object({}, { from: { ...orNull('string'), description: 'A day in UTC.' }, until: { ...orNull('string'), description: 'The first day that is not in it.' } }),
+  RiskReportIssued: issued,
+  RiskReportList: object({ reports: listOf(issued), corrections: listOf(object({ made_at: time, author: text, reason: text })) }),
   RiskReason: object({ reason: { ...text, minLength: 1, maxLength: 1_000 } }),
   RiskAnnotator: object({ annotator_id: text, state: { enum: ANNOTATOR_STATES } }),
   RiskItems: object({ items: listOf(object({ campaign: { ...text, description: 'Empty: for any.' }, label: { enum: HUMAN_LABELS }, total: whole })), coverage: listOf(object({ label: { enum: HUMAN_LABELS }, category: orNull('string'), total: whole })) }),

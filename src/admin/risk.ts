@@ -7,6 +7,7 @@ import type { CampaignConfig, PlannedCampaign, RiskConfig } from '../config/risk
 import type { Taxonomy } from '../config/taxonomy.ts';
 import { seesAll, type Actor } from '../contract/people.ts';
 import type { CalibrationItem, CampaignDefinition } from '../contract/risk.ts';
+import type { Reports } from '../report/reports.ts';
 import type { SealedItem } from '../risk/items.ts';
 import type { Labelling } from '../risk/labelling.ts';
 import type { CampaignLook } from '../risk/look.ts';
@@ -25,6 +26,7 @@ export interface RiskDesk {
   readonly checks: SqlAnnotationChecks;
   readonly labelling: Labelling;
   readonly overview: Overview;
+  readonly reports: Reports;
   readonly look: CampaignLook;
   readonly taxonomy: Taxonomy;
   seal(item: CalibrationItem): SealedItem;

@@ -27,6 +27,7 @@ import { didYouMean, parseCall, UsageError, type CliCommand, type Io } from './c
 import { Keyboard } from './keyboard.ts';
 import { labelByKeys } from './risk/label.ts';
 import { planCampaign } from './risk/plan.ts';
+import { correctRisk, reportRisk } from './risk/report.ts';
 import { verifyDraws } from './risk/verify.ts';
 
 export const risk: CliCommand = {
@@ -37,6 +38,9 @@ export const risk: CliCommand = {
        weir risk sample CAMPAIGN [--limit N] [--json] [--config FILE]
        weir risk verify [CAMPAIGN] [--since TIME] [--until TIME] [--dir FOLDER] [--json] [--config FILE]
        weir risk status [CAMPAIGN] [--json] [--config FILE]
+       weir risk report CAMPAIGN [--from DAY] [--until DAY] [--out DIR|FILE] [--format WORDS] [--draft] [--json] [--config FILE]
+       weir risk report --verify FILE [--key KEY] [--dir DIR] [--json] [--config FILE]
+       weir risk correct CAMPAIGN --reason TEXT [--json] [--config FILE]
        weir risk label [--config FILE]
        weir risk label FILE [--format WORD] [--json] [--config FILE]
        weir risk calibration [FILE] [--json] [--config FILE]
@@ -60,6 +64,20 @@ probability, and no other. What was in force the log declares itself; before its
 seed must be the one that was declared. --since and --until take a time, or an age such as 30d, --dir the folder of another log.
 Of each stratum it counts the texts, drawn or not. That
 the log is whole says weir audit verify.
+
+report tells what a campaign has found, as a document that an auditor can keep: with --out it is issued under a number,
+signed with the key of the audit log, and written as JSON, a page to print, and a note with the signature; without, it is
+told as it stands. As long as nothing has changed, the same report is given again; the next says what has. correct records
+what was wrong with earlier ones, and why; every later one says so.
+
+  --from DAY, --until DAY
+                 days in UTC such as 2030-01-31, the second not in it; default: the whole campaign
+  --out          a folder, or the name of the files without their endings
+  --format WORDS json, html; default both. The note is always written
+  --draft        written, and not issued
+  --verify FILE  hold a report against its note, and, where the logs are, its checkpoints and counts against them
+  --key KEY      the public key, or a file of keys, that you trust; default: key.pub beside the log
+  --dir DIR      the folder of the audit log, or a copy of it; default: as configured
 
 label without a file gives you texts to label in this terminal, by keys, with the guide on ?. Each label is kept at once,
 under your user name (cli:NAME); a batch that you leave is yours until its claim runs out. The texts have to be in data_dir.
@@ -87,7 +105,7 @@ exit code: 0 done, 1 the store does not answer, there is no such thing, or a dra
   },
 };
 
-const VERBS = { plan: planCampaign, sample, verify: verifyDraws, status, label, calibration, export: giveLabels, import: takeLabels, annotators } as const;
+const VERBS = { plan: planCampaign, sample, verify: verifyDraws, status, report: reportRisk, correct: correctRisk, label, calibration, export: giveLabels, import: takeLabels, annotators } as const;
 const EXPORT_ROWS = 5_000;
 const ANSWERS_MAX = 500;
 

@@ -176,6 +176,10 @@ t.test('what is answered is what it says', async (t) => {
   await ask('POST', '/api/v1/risk/disputes/next');
   await ask('POST', '/api/v1/risk/annotations/none/label', { body: '{"label":"safe"}' });
   for (const path of ['release', 'next']) await ask('POST', `/api/v1/risk/${path}`);
+  await ask('GET', '/api/v1/risk/campaigns/q');
+  for (const path of ['q/report', 'q/report?version=1', 'none/report', 'q/report?from=2030-02-31', 'q/reports', 'none/reports']) await ask('GET', `/api/v1/risk/campaigns/${path}`);
+  for (const [path, body] of [['q/report', '{}'], ['q/report', '{"from":1}'], ['none/report', '{}'], ['q/corrections', '{"reason":"it was misread"}'], ['q/corrections', '{}'], ['none/corrections', '{"reason":"x"}']]) await ask('POST', `/api/v1/risk/campaigns/${path}`, { body });
+  await ask('GET', '/api/v1/risk/campaigns/q/reports');
   for (const path of ['', '/course', '/course?by=week', '/near-misses']) await ask('GET', `/api/v1/risk/campaigns/q${path}`);
   const told = await ask('GET', '/api/v1/risk/labels?campaign=q');
   for (const task of ['none', /task_[0-9a-f]{32}/.exec(told.data as string)?.[0]]) await ask('POST', `/api/v1/risk/calibration/candidates/${task}`);
@@ -215,7 +219,7 @@ t.test('what is answered is what it says', async (t) => {
   for (const path of ['/api/v1/tenants', '/api/v1/usage', '/api/v1/usage?from=then', '/api/v1/tenants/default/keys', '/api/v1/tenants/nobody/keys', '/api/v1/decisions', '/api/v1/decisions?request_id=abc', '/api/v1/decisions?limit=0', '/api/v1/decisions?before=x', '/api/v1/decisions/counts', '/api/v1/decisions/counts?span=minute&since=2020-01-01T00:00:00Z', '/api/v1/decisions/counts?since=then', '/api/v1/audit?limit=3', '/api/v1/audit?limit=0', '/api/v1/audit?since=then', '/api/v1/audit/0', '/api/v1/audit/999999', '/api/v1/audit/x', '/api/v1/audit/checkpoint', '/api/v1/audit/999999/proof', '/api/v1/session', '/api/v1/sessions', '/api/v1/login/callback?code=x']) await ask('GET', path);
   await until(async () => (await fetch(`${house.adminUrl}/api/v1/audit/0/proof`, { headers: { authorization: `Bearer ${house.token}` } })).status === 200, 'a checkpoint');
   await ask('GET', '/api/v1/audit/0/proof');
-  for (const index of [0, 2, 999_999]) await ask('GET', `/api/v1/audit/${index}/explain`);
+  for (const index of [0, 1, 2, 3, 999_999]) await ask('GET', `/api/v1/audit/${index}/explain`);
   const made = await ask('POST', '/api/v1/tenants/default/keys', { body: '{"name":"one"}' });
   await ask('POST', '/api/v1/tenants/default/keys', { body: '{"nam":"one"}' });
   await ask('GET', '/api/v1/tenants/default/keys');

@@ -1,13 +1,18 @@
 /**
- * How long a campaign's estimates take where it has 241,000 annotations, over SQLite and Postgres: `node
- * test/bench/annotations.ts [count]`. Fills a store of its own, asks fifty times, and prints one JSON record. The store is
- * removed again.
+ * How long a campaign's estimates and its report take where it has 241,000 annotations, over SQLite and Postgres: `node
+ * test/bench/annotations.ts [count]`. Fills a store of its own, asks for estimates fifty times and for the report three
+ * times, with the longest pause of the event loop meanwhile, and prints one JSON record. The store is removed again.
  */
-import { randomBytes } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Client } from 'pg';
+import { noteKey, type Signer } from '../../src/audit/checkpoint.ts';
+import { shippedTaxonomy } from '../../src/config/taxonomy.ts';
+import { reportPage } from '../../src/console/risk-report.ts';
+import { Reports } from '../../src/report/reports.ts';
 import { agreementOf } from '../../src/review/agreement.ts';
 import { Overview } from '../../src/risk/overview.ts';
 import { SqlAnnotationChecks } from '../../src/store/annotation-checks.ts';
@@ -15,6 +20,7 @@ import { SqlAnnotationCourse } from '../../src/store/annotation-course.ts';
 import { TASK_COLUMNS } from '../../src/store/annotation-tasks.ts';
 import { SqlAnnotationStore } from '../../src/store/annotations.ts';
 import { insertMany } from '../../src/store/insert-many.ts';
+import { SqlRiskReports } from '../../src/store/risk-reports.ts';
 import { PostgresDatabase } from '../../src/store/postgres.ts';
 import type { SqlValue, StoreDatabase } from '../../src/store/sql.ts';
 import { openSqliteDatabase } from '../../src/store/sqlite.ts';
@@ -22,6 +28,7 @@ import { randomOf } from '../helpers/runs.ts';
 
 const COUNT = Number(process.argv[2] ?? 241_000);
 const ASKED = 50;
+const REPORTS = 3;
 const SERVER = process.env['WEIR_TEST_POSTGRES'] ?? 'postgres://postgres@127.0.0.1:5432/test';
 const ANNOTATION_COLUMNS = ['annotation_id', 'task_id', 'item_id', 'annotator_id', 'batch_id', 'position', 'status', 'claimed_until', 'human_label', 'violation_category', 'confidence_tier', 'labelled_at'];
 const CELL_COLUMNS = ['campaign', 'tenant_id', 'product', 'direction', 'modality', 'stratum', 'inclusion_probability', 'automated_filter_result', 'outcome', 'category', 'total'];
@@ -72,8 +79,32 @@ async function measure(name: string, database: StoreDatabase): Promise<object> {
   }
   const [first] = times;
   times.sort((a, b) => a - b);
+  if (name === 'postgres') await database.query('analyze'); // as the server does by itself within a minute
+  const report = await measureReport(database);
   const quantile = (share: number): number => Math.round(times[Math.min(times.length - 1, Math.floor(share * times.length))]! * 10) / 10;
-  return { store: name, annotations: COUNT, kinds, asked: ASKED, first_ms: Math.round(first! * 10) / 10, p50_ms: quantile(0.5), p95_ms: quantile(0.95), most_ms: quantile(1), fill_s: Math.round(fillMs / 1000) };
+  return { store: name, annotations: COUNT, kinds, asked: ASKED, first_ms: Math.round(first! * 10) / 10, p50_ms: quantile(0.5), p95_ms: quantile(0.95), most_ms: quantile(1), report, fill_s: Math.round(fillMs / 1000) };
+}
+
+/** Without logs: what they add is one statement and a checkpoint. */
+async function measureReport(database: StoreDatabase): Promise<object> {
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+  const signer: Signer = { private: privateKey, public: noteKey('bench', Buffer.from(publicKey.export({ format: 'jwk' }).x!, 'base64url')) };
+  const reports = new Reports({
+    store: new SqlRiskReports(database), annotations: new SqlAnnotationStore(database), logs: async () => [], signer: async () => signer, configured: () => undefined, taxonomy: shippedTaxonomy(), key: randomBytes(32), software: 'bench', page: reportPage, audit: async () => undefined, now: () => new Date(Date.UTC(2031, 0, 1)),
+  });
+  const times: number[] = [];
+  const pauses = monitorEventLoopDelay({ resolution: 1 });
+  let bytes = 0;
+  for (let i = 0; i < REPORTS; i++) {
+    pauses.enable();
+    const startMs = performance.now();
+    const made = await reports.draft('q', { from: null, until: null });
+    times.push(Math.round(performance.now() - startMs));
+    pauses.disable();
+    if (made?.document.findings.sample.labelled !== COUNT) throw new Error('not all is in the report');
+    bytes = made.json.length;
+  }
+  return { made: REPORTS, ms: times, worst_pause_ms: Math.round(pauses.max / 1e5) / 10, p99_pause_ms: Math.round(pauses.percentile(99) / 1e5) / 10, json_bytes: bytes };
 }
 
 const dir = mkdtempSync(join(tmpdir(), 'weir-bench-'));
