@@ -41,7 +41,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   reviewing: ['contract', 'admin', 'audit', 'notify', 'review', 'store'],
   holding: ['contract', 'review', 'reviewing', 'store'],
   campaigning: ['contract', 'admin', 'audit', 'review', 'risk', 'store'],
-  learning: ['contract', 'admin', 'config', 'learn', 'proving', 'store'],
+  learning: ['contract', 'admin', 'config', 'learn', 'proving', 'shadowing', 'store'],
+  shadowing: ['contract', 'config', 'learn', 'store'],
+  'shadow-worker': ['contract', 'config', 'screen'],
   proving: ['contract', 'config', 'policy', 'rehearsal', 'runtime', 'screen'],
   house: ['contract', 'admin', 'config', 'distribution', 'policy', 'rehearsal', 'runtime', 'store'],
   app: ['*'],
@@ -50,7 +52,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** What `*` does not include: the entrances, which only the one outside them may use. */
-const ENTRANCES: Readonly<Record<string, readonly string[]>> = { runtime: ['house', 'proving', 'app', 'cli'], distribution: ['house', 'app', 'cli'], rehearsal: ['house', 'proving', 'app', 'cli'], house: ['app'], retention: ['app'], erasing: ['app', 'cli'], reviewing: ['app', 'holding'], holding: ['app'], campaigning: ['app', 'cli'], learning: ['app', 'cli'], proving: ['learning', 'cli'], app: ['cli'], cli: ['main'], main: [] };
+const ENTRANCES: Readonly<Record<string, readonly string[]>> = { runtime: ['house', 'proving', 'app', 'cli'], distribution: ['house', 'app', 'cli'], rehearsal: ['house', 'proving', 'app', 'cli'], house: ['app'], retention: ['app'], erasing: ['app', 'cli'], reviewing: ['app', 'holding'], holding: ['app'], campaigning: ['app', 'cli'], learning: ['app', 'cli'], proving: ['learning', 'cli'], shadowing: ['learning'], 'shadow-worker': [], app: ['cli'], cli: ['main'], main: [] };
 
 /** Folders and files without I/O, clock or chance: they take these as arguments. `hash` computes, so node:crypto is allowed there. */
 const PURE: readonly RegExp[] = [
