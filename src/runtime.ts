@@ -86,7 +86,7 @@ export async function compileRuntime(snapshot: Snapshot, pool: ClassifierPool, f
 }
 
 /** Throws ConfigError where a seed cannot be read, or is too short to be one. */
-function samplerOf({ config, file }: Snapshot, master: Buffer): Sampler {
+export function samplerOf({ config, file }: Pick<Snapshot, 'config' | 'file'>, master: Buffer): Sampler {
   const issues: ConfigIssue[] = [];
   const sampler = new Sampler(config.risk.campaigns, ({ id, seed_file: seedFile }) => {
     if (seedFile === undefined) return createHmac('sha256', master).update(`campaign ${id}`).digest();

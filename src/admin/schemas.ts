@@ -170,7 +170,9 @@ export const SCHEMAS = {
   Usage: object({ rows: listOf(object({ tenant_id: text, key_id: { ...text, description: 'Empty: the tenant was known without a key.' }, hour: time, ...usageCounts })), total: object(usageCounts), truncated: { ...flag, description: 'There may be more rows than `?limit=`.' } }),
   NewErasure: object({}, { before: { ...text, format: 'date', description: 'A day in UTC: exchanges that began before it.' }, request_id: text, session_id: text, all: { const: true, description: 'All of the tenant.' } }),
   Erasure: object({ destroyed: { ...whole, description: 'Exchanges whose key was destroyed in this process.' }, gone: { ...whole, description: 'Those found without, destroyed before.' } }, { number: { ...whole, description: 'Of the erasure in the fleet; absent where there is no store, and no other process hears of it.' } }),
-  ErasureList: object({ erasures: listOf(object({ number: whole, erasure_id: text, before: textOrNone, request_id: textOrNone, session_id: textOrNone, author: text, created_at: time, confirmed: listOf(component('ErasureKeeper')), waiting: listOf(component('ErasureKeeper')) })) }),
+  ErasureList: object({ erasures: listOf(object({ number: whole, erasure_id: text, before: textOrNone, request_id: textOrNone, session_id: textOrNone, author: text, created_at: time, confirmed: listOf(component('ErasureKeeper')), waiting: listOf(component('ErasureKeeper')), gone: listOf(component('ErasureKeeper')) })) }),
+  GoneKeeper: object({ keeper: { ...text, minLength: 1, maxLength: 300 }, reason: { ...text, minLength: 1, maxLength: 1_000, description: 'It stands in the audit log.' } }),
+  Parted: object({ keeper: text, gone: { const: true } }),
   ErasureKeeper: object({ keeper: { ...text, description: 'Names a folder of content, or the log of a process that ships here.' }, origin: { ...text, description: 'The log of the process.' }, seen_at: time }),
   ErasureNews: object({ claimed: { oneOf: [{ type: 'null' }, object({ number: whole, id: text })], description: 'What the batch named.' }, from: { ...whole, description: 'The erasure that these follow.' }, id: text, erasures: listOf(object({ number: whole, erasure_id: text, tenant_id: text, before: textOrNone, request: erasedName, session: erasedName, author: text })) }),
   AuditEntry: { type: 'object', required: ['index', 'time', 'origin', 'prev', 'hash', 'kind'], properties: { index: whole, time, origin: text, prev: text, hash: text, kind: text }, description: 'An entry as it is written: decisions and commitments, no content. The other properties are those of its kind.' },
@@ -180,6 +182,10 @@ export const SCHEMAS = {
   ReviewItem: object(reviewItem),
   Overrides: object({
     since: time, rules: listOf(object({ policy: text, rule: text, false_positives: component('RateOrNone'), near_misses: component('RateOrNone') })), all: component('RateOrNone'), sample: object({ withdraw: component('RateOrNone'), reinstate: component('RateOrNone') }), truncated: flag,
+  }),
+  QueuePace: object({
+    since: time, until: time, waiting: object(Object.fromEntries(SEVERITIES.map((severity) => [severity, whole]))), overdue: whole, decided: whole, late: whole, median_minutes: { type: ['number', 'null'], description: 'From the exchange to the verdict.' },
+    allowed: component('RateOrNone'), truncated: { ...flag, description: 'More were decided than are told of.' },
   }),
   RateOrNone: { oneOf: [{ type: 'null' }, object({ judged: whole, of: whole, rate: number, low: number, high: number })], description: 'Of so many that were judged, so many; with the interval at 95 %. Null: nothing was judged.' },
   Queue: object({

@@ -7,6 +7,7 @@
 import { hash } from 'node:crypto';
 import type { ExchangeRecord } from '../contract/exchange.ts';
 import type { LEARNING_CHANGES } from '../contract/learning.ts';
+import type { CampaignDeclaration } from '../contract/risk.ts';
 import type { Resolution } from '../contract/review.ts';
 import type { Direction } from '../contract/screening.ts';
 
@@ -107,6 +108,39 @@ export interface AnnotationRecord {
   readonly reason?: string;
 }
 
+/** Of what models learn from a version was made, or given out; a model was trained on it; texts were offered to the review queue. No text is here. */
+export interface LearningRecord {
+  readonly kind: 'learning';
+  readonly change: (typeof LEARNING_CHANGES)[number];
+  readonly author: string;
+  /** The version, and its hash. */
+  readonly dataset?: string;
+  readonly sha256?: string;
+  readonly tenants?: readonly string[];
+  /** Rows, or texts. */
+  readonly count: number;
+  /** Of a model that was trained. */
+  readonly model_id?: string;
+}
+
+export const CAMPAIGN_CHANGES = ['in_force', 'withdrawn', 'corrected', 'reported'] as const;
+
+/** A campaign draws by this from now on, or no more; a report of it was issued; somebody says what was wrong with one. */
+export interface CampaignRecord extends Partial<Omit<CampaignDeclaration, 'campaign'>> {
+  readonly kind: 'campaign';
+  readonly change: (typeof CAMPAIGN_CHANGES)[number];
+  /** Who did it; `weir`: its configuration. */
+  readonly author: string;
+  readonly campaign: string;
+  /** Of a report: its number, its days, the SHA-256 of its JSON. */
+  readonly version?: number;
+  readonly from?: string | null;
+  readonly until?: string | null;
+  readonly report_sha256?: string;
+  /** Of a correction, in a person's words. */
+  readonly reason?: string;
+}
+
 export const MODEL_RECORD_CHANGES = ['promote', 'rollback', 'retire', 'shadow'] as const;
 
 /** Another model works from now on in place of what a plugin ships, or of another; or one is retired, or runs beside. */
@@ -133,21 +167,6 @@ export interface ModelChangeRecord {
   readonly reason?: string;
   /** Of texts that are scored beside. */
   readonly share?: number;
-}
-
-/** Of what models learn from a version was made, or given out; a model was trained on it; texts were offered to the review queue. No text is here. */
-export interface LearningRecord {
-  readonly kind: 'learning';
-  readonly change: (typeof LEARNING_CHANGES)[number];
-  readonly author: string;
-  /** The version, and its hash. */
-  readonly dataset?: string;
-  readonly sha256?: string;
-  readonly tenants?: readonly string[];
-  /** Rows, or texts. */
-  readonly count: number;
-  /** Of a model that was trained. */
-  readonly model_id?: string;
 }
 
 /** The log is signed with another key from this entry on. */
@@ -185,6 +204,19 @@ export interface ErasureRecord {
   /** Exchanges whose key was destroyed now, and those found without: destroyed before, perhaps by an erasure that a crash cut short. */
   readonly destroyed: number;
   readonly gone: number;
+}
+
+/** A process is gone with the content that it kept, on an operator's word: what it had not erased is erased nowhere else. */
+export interface KeeperGoneRecord {
+  readonly kind: 'keeper_gone';
+  readonly author: string;
+  readonly keeper: string;
+  /** The log of the process. */
+  readonly log: string;
+  readonly seen_at: string;
+  /** Erasures that were asked for and that it had not carried out. */
+  readonly waiting: number;
+  readonly reason: string;
 }
 
 /** Kept content has another master key from here on; keys by their ids, which open nothing. */
@@ -239,7 +271,7 @@ export interface ShippedLogRecord {
   readonly reason?: string;
 }
 
-export type AuditRecord = ExchangeRecord | PolicyChangeRecord | AccessChangeRecord | KeyChangeRecord | KeyRotationRecord | LossAcceptedRecord | ErasureRecord | ContentKeyRotationRecord | PrunedRecord | PrunedCopyRecord | ReviewRecord | AnnotationRecord | LearningRecord | ModelChangeRecord | ShippedLogRecord | RecoveredRecord | LostRecord;
+export type AuditRecord = ExchangeRecord | PolicyChangeRecord | AccessChangeRecord | KeyChangeRecord | KeyRotationRecord | LossAcceptedRecord | ErasureRecord | KeeperGoneRecord | ContentKeyRotationRecord | PrunedRecord | PrunedCopyRecord | ReviewRecord | AnnotationRecord | CampaignRecord | LearningRecord | ModelChangeRecord | ShippedLogRecord | RecoveredRecord | LostRecord;
 
 /** Where an entry stands. `prev` is the hash of the entry before it, `GENESIS` for the first. */
 export interface Link {

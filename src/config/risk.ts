@@ -3,10 +3,12 @@
  * label it. Declared here as in schema; what a campaign means is for screen/sampler, and whether it suffices for risk/.
  */
 import { CONTENT_TYPES, DIRECTIONS } from '../contract/screening.ts';
-import { SAMPLED_DECISIONS } from '../contract/risk.ts';
+import { INCLUSION_PROBABILITY_MIN, SAMPLED_DECISIONS } from '../contract/risk.ts';
 import { choice, flag, list, mapping, name, number, text, whole, type Shape, type TypeOf } from './shape.ts';
 
 const DAY_MS = 86_400_000;
+/** INCLUSION_PROBABILITY_MIN. */
+const PERCENT_MIN = 0.0001;
 const time = (description: string, example: string) => text(description, { pattern: /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?(?:Z|[+-]\d\d:\d\d)$/, patternMeaning: 'a time such as 2030-01-31T00:00:00Z', example });
 const names = (description: string) => list(description, name('A name.'), { countMax: 1000, countMin: 1, example: ['default'] });
 const products = (description: string) => list(description, text('As under tenants[].product.', { lengthMax: 200 }), { countMax: 1000, countMin: 1, example: ['Help centre'] });
@@ -23,7 +25,7 @@ const stratum = mapping('A part of the population; a text belongs to the first t
   score_from: number('Only where the highest score is at least this.', { min: 0, max: 1, example: 0.3 }),
   score_below: number('Only where the highest score is below this.', { min: 0, max: 1, example: 0.8 }),
   unknown: flag('Only where a score was missing (true), or none was (false); absent: either.', { example: true }),
-  probability_percent: number('With which a text of it is drawn.', { min: 0.000_001, max: 100, example: 1 }),
+  probability_percent: number('With which a text of it is drawn.', { min: PERCENT_MIN, max: 100, example: 1 }),
   total: whole('How many are to be drawn of the number below; probability_percent, where it is given too, is the most that this can make.', { min: 1, max: 1e9, example: 1000 }),
   expected: whole('How many texts the stratum is expected to have within the dates.', { min: 1, max: 1e12, example: 100_000 }),
 });
@@ -71,6 +73,7 @@ const campaign: Shape<CampaignConfig | undefined> = {
 function stratumProblem({ probability_percent: probability, total, expected, score_from: from, score_below: below }: StratumConfig): string | undefined {
   if (probability === undefined && total === undefined) return 'a stratum needs probability_percent, or total with expected';
   if ((total === undefined) !== (expected === undefined)) return 'total and expected go together';
+  if (total !== undefined && total / expected! < INCLUSION_PROBABILITY_MIN) return `total of expected is a probability of ${total / expected!}, and the least is ${INCLUSION_PROBABILITY_MIN}: ${Math.ceil(expected! * INCLUSION_PROBABILITY_MIN)} or more of ${expected}`;
   return from !== undefined && below !== undefined && from >= below ? 'score_from is not below score_below' : undefined;
 }
 

@@ -4,13 +4,10 @@
  */
 import type { ClassifierSummary } from '../admin/classifiers.ts';
 import type { Api, PageRequest } from '../admin/pages.ts';
-import type { ReviewItem } from '../contract/review.ts';
 import { SEVERITIES, type Severity } from '../contract/screening.ts';
-import { shareOf } from '../policy/beside.ts';
 import type { Overrides, Rate } from '../review/overrides.ts';
 import { html, type Piece } from './html.ts';
 import { count, share } from './parts.ts';
-import { medianOf } from './spikes.ts';
 
 /** Decisions in which scores of a classifier did not arrive; what it does not judge is not counted. */
 export interface Missing {
@@ -43,34 +40,27 @@ export async function classifierHealth(api: Api, request: PageRequest, { missing
 
 // People.
 
-type Listed = Pick<ReviewItem, 'severity' | 'status' | 'resolution' | 'created_at' | 'due_at' | 'resolved_at'>;
-
-const ITEMS_MAX = 500;
-
-export async function reviewHealth(api: Api, request: PageRequest, { tenant, since, until }: HealthQuestion): Promise<Piece> {
-  if (!api.may(request.actor, 'listReviews')) return '';
-  const listed = async (status: string): Promise<{ readonly items: readonly Listed[]; readonly waiting: Readonly<Record<Severity, number>> | null } | undefined> => {
-    const answer = await api.call('listReviews', request, { query: { status, tenant, limit: ITEMS_MAX } });
-    return answer.status === 200 ? (answer.body as { readonly items: readonly Listed[]; readonly waiting: Readonly<Record<Severity, number>> | null }) : undefined;
-  };
-  const [pending, held, resolved] = [await listed('pending'), await listed('in_review'), await listed('resolved')];
-  if (pending === undefined || held === undefined || resolved === undefined) return '';
-  const waiting = [...pending.items, ...held.items];
-  const now = new Date().toISOString();
-  const decided = resolved.items.filter(({ resolved_at: at }) => at !== null && at >= since && at < until);
-  const minutes = decided.map(({ created_at: from, resolved_at: to }) => (Date.parse(to!) - Date.parse(from)) / 60_000);
-  const letThrough = shareOf(decided.filter(({ resolution }) => resolution === 'allow').length, decided.length);
-  const late = decided.filter(({ due_at: due, resolved_at: at }) => at! > due).length;
-  const bySeverity = [...SEVERITIES].reverse().map((severity) => [severity, waiting.filter((item) => item.severity === severity).length] as const).filter(([, many]) => many > 0);
-  return html`<h2>Review</h2><dl class="tiles">
-<div><dt>Waiting for people</dt><dd><strong>${atLeast(waiting.length, pending.items.length === ITEMS_MAX)}</strong> <span class="quiet">${bySeverity.map(([severity, many]) => `${many} ${severity}`).join(', ')}</span></dd></div>
-<div><dt>Overdue</dt><dd><strong>${count(waiting.filter(({ due_at: due }) => due < now).length)}</strong> <span class="quiet">${late === 0 ? '' : `${late} decided late`}</span></dd></div>
-<div><dt>Decided in this time</dt><dd><strong>${atLeast(decided.length, decided.length === ITEMS_MAX)}</strong> <span class="quiet">${minutes.length === 0 ? '' : `half within ${minutesTold(medianOf(minutes))}`}</span></dd></div>
-<div><dt>Overridden: people let it through</dt><dd><strong>${decided.length === 0 ? '–' : `${(100 * letThrough.share).toFixed(0)} %`}</strong> <span class="quiet">${decided.length === 0 ? '' : `${letThrough.count} of ${decided.length} (${(100 * letThrough.low).toFixed(0)}–${(100 * letThrough.high).toFixed(0)} %)`}</span></dd></div></dl>`;
+interface QueuePace {
+  readonly waiting: Readonly<Record<Severity, number>>;
+  readonly overdue: number;
+  readonly decided: number;
+  readonly late: number;
+  readonly median_minutes: number | null;
+  readonly allowed: Rate | null;
+  readonly truncated: boolean;
 }
 
-function atLeast(value: number, isCut: boolean): string {
-  return `${count(value)}${isCut ? '+' : ''}`;
+export async function reviewHealth(api: Api, request: PageRequest, { tenant, since, until }: HealthQuestion): Promise<Piece> {
+  const answer = api.may(request.actor, 'readQueuePace') ? await api.call('readQueuePace', request, { query: { tenant, since, until } }) : NOTHING;
+  if (answer.status !== 200) return '';
+  const { waiting, overdue, decided, late, median_minutes: minutes, allowed, truncated } = answer.body as QueuePace;
+  const bySeverity = [...SEVERITIES].reverse().map((severity) => [severity, waiting[severity]] as const).filter(([, many]) => many > 0);
+  const percent = (value: number): string => (100 * value).toFixed(0);
+  return html`<h2>Review</h2><dl class="tiles">
+<div><dt>Waiting for people</dt><dd><strong>${count(bySeverity.reduce((sum, [, many]) => sum + many, 0))}</strong> <span class="quiet">${bySeverity.map(([severity, many]) => `${count(many)} ${severity}`).join(', ')}</span></dd></div>
+<div><dt>Overdue</dt><dd><strong>${count(overdue)}</strong> <span class="quiet">${late === 0 ? '' : `${count(late)} decided late`}</span></dd></div>
+<div><dt>Decided in this time</dt><dd><strong>${count(decided)}${truncated ? '+' : ''}</strong> <span class="quiet">${minutes === null ? '' : `half within ${minutesTold(minutes)}`}</span></dd></div>
+<div><dt>Overridden: people let it through</dt><dd><strong>${allowed === null ? '–' : `${percent(allowed.rate)} %`}</strong> <span class="quiet">${allowed === null ? '' : `${count(allowed.of)} of ${count(allowed.judged)} (${percent(allowed.low)}–${percent(allowed.high)} %)`}</span></dd></div></dl>`;
 }
 
 function minutesTold(minutes: number): string {

@@ -81,8 +81,8 @@ function rulesOf(judged: readonly Outcome[]): readonly RuleOverrides[] {
 }
 
 /** Null of nothing. */
-function rateOf(outcomes: readonly Outcome[], isSo: (outcome: Outcome) => boolean): Rate | null {
-  const sum = (all: readonly Outcome[]): number => all.reduce((total, { count }) => total + count, 0);
+export function rateOf<One extends { readonly count: number }>(outcomes: readonly One[], isSo: (outcome: One) => boolean): Rate | null {
+  const sum = (all: readonly One[]): number => all.reduce((total, { count }) => total + count, 0);
   const [judged, of] = [sum(outcomes), sum(outcomes.filter(isSo))];
   return judged === 0 ? null : { judged, of, rate: of / judged, ...wilson(of, judged) };
 }

@@ -9,11 +9,9 @@
  * (1997), with a beta in place of their gamma distribution as in Korn and Graubard (1998); Fay and Kim (2017) for its mid-P
  * form; Manski (2003) for the bounds. README.md has the formulae.
  */
+import { INCLUSION_PROBABILITY_MIN } from '../contract/risk.ts';
 import { CONFIDENCE, type Confidence, exactUpper, type Interval, midPInterval, noCrumb } from './intervals.ts';
 import { need } from './special.ts';
-
-/** A weight is one over it: what is rarer than this is worth no label. */
-export const INCLUSION_PROBABILITY_MIN = 1e-6;
 
 export const HUMAN_LABELS = ['safe', 'violation'] as const;
 export type HumanLabel = (typeof HUMAN_LABELS)[number];

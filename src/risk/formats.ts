@@ -3,7 +3,7 @@
  * gives them. What is written is read back the same; what cannot be a label is refused with its place, and then nothing of
  * the text counts. No content, unless a text is given. Pure.
  */
-import { ANNOTATION_STATUSES, CONFIDENCE_TIERS, HUMAN_LABELS, SAMPLED_DECISIONS } from '../contract/risk.ts';
+import { ANNOTATION_STATUSES, CONFIDENCE_TIERS, HUMAN_LABELS, INCLUSION_PROBABILITY_MIN, SAMPLED_DECISIONS } from '../contract/risk.ts';
 import { CONTENT_TYPES, DIRECTIONS } from '../contract/screening.ts';
 import type { LabelRow } from '../store/annotation-checks.ts';
 
@@ -171,7 +171,7 @@ function rowOf(value: Readonly<Record<string, unknown>>, row: number): LabelRow 
     if (!isKind(COLUMNS[name].kind, given)) throw new LabelsFault(row, `${name} ${given === null ? 'is missing' : 'is not what it can be'}`);
     return [name, given];
   })) as unknown as LabelRow;
-  if (!(found.inclusion_probability > 0 && found.inclusion_probability <= 1)) throw new LabelsFault(row, 'inclusion_probability lies above 0 and at most at 1');
+  if (!(found.inclusion_probability >= INCLUSION_PROBABILITY_MIN && found.inclusion_probability <= 1)) throw new LabelsFault(row, `inclusion_probability lies between ${INCLUSION_PROBABILITY_MIN} and 1`);
   if ((found.human_label === 'violation') !== (found.violation_category !== null)) throw new LabelsFault(row, 'a violation has a category, and what is safe has none');
   if (found.calibration_seed || found.status === 'open' || found.status === 'lost' || found.wanted < 1 || found.wanted > 99) throw new LabelsFault(row, 'it is no label of a drawn text');
   return found;

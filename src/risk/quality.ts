@@ -135,7 +135,7 @@ function slowerChance(first: readonly number[], last: readonly number[]): number
   return variance <= 0 ? 1 : normalCdf(-(larger - (n * m) / 2 - 0.5) / Math.sqrt(variance));
 }
 
-function medianOf(values: readonly number[]): number | undefined {
+export function medianOf(values: readonly number[]): number | undefined {
   if (values.length === 0) return undefined;
   const rising = [...values].sort((a, b) => a - b);
   return (rising[Math.floor((rising.length - 1) / 2)] + rising[Math.ceil((rising.length - 1) / 2)]) / 2;

@@ -1,12 +1,13 @@
 /**
- * The port to texts that lie in the store: those of items of the review queue, for other processes, and those of rows that
- * models learn from. Sealed, with their wrapped keys; the store opens nothing.
+ * The port to texts that lie in the store: those of items of the review queue and of tasks of campaigns, for other
+ * processes, and those of rows that models learn from. Sealed, with their wrapped keys; the store opens nothing. What is of
+ * a campaign is told by its day.
  *
  * Guarantees: what an erasure covers is not read from the moment the erasure stands, whoever lays a copy of it there
  * later; `emptyErased` takes it out. A copy is laid only by who has carried out an erasure that this store holds, or none. Both are
  * told by numbers of erasures, so no clock counts. Rejects with WeirError store_unavailable. Days are in UTC.
  */
-import type { SealedCopy } from '../contract/content.ts';
+import type { ContentPurpose, SealedCopy } from '../contract/content.ts';
 import type { SqlQuery, SqlValue, StoreDatabase } from './sql.ts';
 import { Where } from './where.ts';
 
@@ -92,9 +93,9 @@ export class SqlReviewContents {
     return this.#drop('keep_until < $1', limit, today);
   }
 
-  /** Of a tenant, from before a day. */
-  async dropBefore(tenantId: string, day: string, limit: number): Promise<number> {
-    return this.#drop('tenant_id = $1 and day < $2', limit, tenantId, day);
+  /** Of a tenant, of one purpose, from before a day. */
+  async dropBefore(tenantId: string, day: string, limit: number, purpose?: ContentPurpose): Promise<number> {
+    return this.#drop(`tenant_id = $1 and day < $2 and day ${purpose === undefined ? 'not like' : 'like'} $3`, limit, tenantId, day, `%+${purpose ?? '%'}`);
   }
 
   /** Of tenants other than these. */

@@ -12,6 +12,7 @@ import { RESOLUTIONS, type Resolution, type ReviewItem, type ReviewStatus, type 
 import { SEVERITIES, type Severity } from '../contract/screening.ts';
 import { subjectsOf, type Subject } from '../contract/wellness.ts';
 import { endPages, insertPages, type NewPage } from './pages.ts';
+import { countOpen, type Depth } from './review-depth.ts';
 import { noteResolved } from './review-notices.ts';
 import { insertSubjects } from './wellness.ts';
 import { isTaken, type SqlQuery, type SqlValue, type StoreDatabase } from './sql.ts';
@@ -74,13 +75,10 @@ export interface ReviewStore {
   /** Another round, decided by others than before. False where it is not resolved. */
   reopen(reviewId: string, dueAt: string): Promise<boolean>;
   /** How many wait, by severity. */
-  depth(): Promise<Readonly<Record<Severity, number>>>;
+  depth(): Promise<Depth>;
 }
 
 const COLUMNS = 'review_id, request_id, tenant_id, direction, origin, severity, policy, triggered_rules, near_rules, inclusion_probability, batched, classifier_results, action, status, double_blind, round, fence, reviewer_id, claimed_until, resolution, resolved_at, created_at, due_at, hold_until, hold_then, hold_outcome';
-const OPEN = ['pending', 'in_review'] as const satisfies readonly ReviewStatus[];
-/** Each count is one stretch of an index: a fifth of what grouping them costs, and a long queue is counted while exchanges wait. */
-const DEPTH = `select ${SEVERITIES.flatMap((severity) => OPEN.map((status) => `(select count(*) from review_items where status = '${status}' and severity = '${severity}') as ${severity}_${status}`)).join(', ')}`;
 /** How often another item is tried where somebody else was quicker. */
 const TRIES = 20;
 
@@ -177,10 +175,8 @@ export class SqlReviewStore implements ReviewStore {
     return reopenItem(this.#database.query, reviewId, dueAt);
   }
 
-  async depth(): Promise<Readonly<Record<Severity, number>>> {
-    const [row] = await this.#database.query<Readonly<Record<string, SqlValue>>>(DEPTH);
-    const of = (severity: Severity): number => OPEN.reduce((sum, status) => sum + Number(row![`${severity}_${status}`]), 0);
-    return { low: of('low'), medium: of('medium'), high: of('high'), critical: of('critical') };
+  depth(): Promise<Depth> {
+    return countOpen(this.#database.query);
   }
 
   async #takeFirst({ sql, values }: ReturnType<typeof nextStatement>, reviewer: Reviewer, until: string): Promise<Claim | undefined> {

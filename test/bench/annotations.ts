@@ -39,7 +39,7 @@ async function fill(database: StoreDatabase): Promise<number> {
       const label = random() < 0.01 ? 'violation' : 'safe';
       const category = label === 'violation' ? pick(CATEGORIES) : null;
       const [tenant, modality, decision, isDouble] = [`tenant-${Math.floor(random() * 20)}`, pick(['text', 'text', 'image']), pick(['passed', 'passed', 'redacted']), random() < 0.1];
-      const row = { task_id: `task_${i}`, campaign: 'q', tenant_id: tenant, product: `${tenant} product`, request_id: `r${i}`, started_at: at, direction: 'output', stratum, inclusion_probability: p, automated_filter_result: decision, modality, wanted: isDouble ? 2 : 1, given: isDouble ? 2 : 1, status: 'labelled', human_label: label, violation_category: category, missing_reason: null, created_at: at, settled_at: at };
+      const row = { task_id: `task_${i}`, campaign: 'q', tenant_id: tenant, product: `${tenant} product`, request_id: `r${i}`, started_at: at, direction: 'output', stratum, inclusion_probability: p, automated_filter_result: decision, modality, wanted: isDouble ? 2 : 1, given: isDouble ? 2 : 1, disputed: 0, status: 'labelled', human_label: label, violation_category: category, missing_reason: null, created_at: at, settled_at: at };
       tasks.push(TASK_COLUMNS.map((name) => row[name]));
       for (let k = 0; k < (isDouble ? 2 : 1); k++) labels.push([`ann_${i}_${k}`, `task_${i}`, null, `p${(i + k) % 25}`, `b${i}`, 0, 'labelled', at, label, category, 'high', at]);
       const key = JSON.stringify(['q', tenant, `${tenant} product`, 'output', modality, stratum, p, decision, label, category ?? '']);

@@ -4,7 +4,8 @@
  */
 import fc from 'fast-check';
 import t from 'tap';
-import { estimateByCategory, estimateByDomain, estimateRate, type PooledEstimate, type SampledItem, INCLUSION_PROBABILITY_MIN } from '../../src/risk/estimate.ts';
+import { estimateByCategory, estimateByDomain, estimateRate, type PooledEstimate, type SampledItem } from '../../src/risk/estimate.ts';
+import { INCLUSION_PROBABILITY_MIN } from '../../src/contract/risk.ts';
 import { clopperPearson, clopperPearsonUpper, exactInterval, midP } from '../../src/risk/intervals.ts';
 import { runs, seed } from '../helpers/runs.ts';
 

@@ -6,7 +6,8 @@ import { createHmac } from 'node:crypto';
 import t from 'tap';
 import { RISK, type CampaignConfig } from '../../src/config/risk.ts';
 import { readShape } from '../../src/config/shape.ts';
-import { Sampler, type SampledExchange } from '../../src/screen/sampler.ts';
+import { estimateRate } from '../../src/risk/estimate.ts';
+import { probabilityOf, Sampler, type SampledExchange } from '../../src/screen/sampler.ts';
 import { campaigns, exchange, record, scored, tenant } from '../helpers/campaigns.ts';
 
 t.setTimeout(300_000);
@@ -112,8 +113,14 @@ t.test('a campaign that cannot be meant is refused with its place', async (t) =>
   t.match(refused({ strata: [{ id: 'a', probability_percent: 1, score_from: 0.5, score_below: 0.5 }] }), /not below/);
   t.match(refused({ strata: [all, all] }), /a second stratum rest/);
   t.match(refused({ from: '2030-01-02T00:00:00Z', until: '2030-01-02T00:00:00Z' }), /ends before it begins/);
-  t.match(refused({ strata: [{ id: 'a', probability_percent: 0 }] }), /from 0.000001 to 100/);
-  t.equal(refused({ strata: [{ id: 'a', probability_percent: 0.000001 }] }), '');
+  t.match(refused({ strata: [{ id: 'a', probability_percent: 0 }] }), /from 0.0001 to 100/);
+  t.match(refused({ strata: [{ id: 'a', probability_percent: 0.000_099 }] }), /from 0.0001 to 100/);
+  t.equal(refused({ strata: [{ id: 'a', probability_percent: 0.0001 }] }), '');
+  t.match(refused({ strata: [{ id: 'a', total: 2, expected: 2_000_001 }] }), /strata\[0\]: total of expected is a probability of 9\.9\d*e-7, and the least is 0\.000001: 3 or more of 2000001/);
+  t.equal(refused({ strata: [{ id: 'a', total: 2, expected: 2_000_000 }] }), '');
+  for (const least of [{ probability_percent: 0.0001 }, { total: 2, expected: 2_000_000 }]) {
+    t.doesNotThrow(() => estimateRate([{ stratum: 'a', inclusion_probability: probabilityOf(campaigns({ id: 'q', strata: [{ id: 'a', ...least }] })[0]!.strata[0]!), label: 'safe' }]), 'what is let in can be estimated');
+  }
   t.equal(refused({ strata: [{ id: 'a', probability_percent: 100 }] }), '');
   t.match(refused({ strata: [{ id: 'a', probability_percent: 100.1 }] }), /100/);
 });

@@ -127,5 +127,12 @@ for (const { name, skip, place } of STORE_DRIVERS.filter((driver) => driver.name
     ]);
     t.equal((await outcomes.outcomes(at(0), ['other'], 10)).length, 1);
     t.same([await outcomes.outcomes(at(0), [], 10), await outcomes.outcomes(at(11), undefined, 10)], [[], []]);
+    const pace = (more: object = {}) => outcomes.pace({ tenants: undefined, since: at(0), until: at(60), now: at(1), limit: 10, ...more });
+    const { waiting, overdue, decided } = await pace();
+    t.same([Object.values(waiting), overdue, decided.map(({ resolution }) => resolution).sort()], [Object.values(await store.depth()), 0, ['allow', 'allow', 'block']]);
+    t.equal((await pace({ now: '2999-01-01T00:00:00.000Z' })).overdue, 1);
+    t.same([(await pace({ until: at(10) })).decided, (await pace({ since: at(11) })).decided, (await pace({ limit: 2 })).decided.length], [[], [], 2], 'from since up to until, the newest');
+    t.match(await pace({ tenants: ['other'], now: '2999-01-01T00:00:00.000Z' }), { waiting: { low: 0, medium: 0, high: 0, critical: 0 }, overdue: 0, decided: [{ resolution: 'block' }] });
+    t.match(await pace({ tenants: [] }), { overdue: 0, decided: [] });
   });
 }
