@@ -376,7 +376,7 @@ function retentionOf(house: RunningHouse, log: AuditLog, shipper: Shipper | unde
   return new Retention({
     config, log, dir: config().audit.dir, collector,
     ...(shipper === undefined ? {} : { shipped: () => shipper.shipped }),
-    ...(database === undefined ? {} : { usage: new SqlUsageStore(database), admins: new SqlAdminStore(database), contents: new SqlReviewContents(database) }),
+    ...(database === undefined ? {} : { usage: new SqlUsageStore(database), admins: new SqlAdminStore(database), contents: new SqlReviewContents(database), learning: new SqlReviewContents(database, 'learning_contents') }),
     ...(decisions === undefined ? {} : { decisions: decisions.queries }),
   });
 }

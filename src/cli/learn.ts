@@ -19,7 +19,7 @@ import { nextToLabel } from './learn/next.ts';
 import { namedPlugin, PLUGINS, recipeOf, type AnyRecipe } from './learn/place.ts';
 import { bars } from './learn/progress.ts';
 
-const OPTIONS = { data: 'value', dataset: 'value', candidate: 'value', part: 'value', model: 'value', out: 'value', html: 'value', seed: 'value', fpr: 'value', threshold: 'value', json: 'flag', config: 'value' } as const;
+const OPTIONS = { data: 'value', dataset: 'value', candidate: 'value', part: 'value', model: 'value', out: 'value', without: 'value', html: 'value', seed: 'value', fpr: 'value', threshold: 'value', json: 'flag', config: 'value' } as const;
 const DEFAULTS = { part: 'dev', seed: 1, fpr: 0.01 } as const;
 const VERBS = { collect: collectRows, datasets: listDatasets, export: exportRows, train: trainOrMeasure, evaluate: trainOrMeasure, next: nextToLabel, models: listModels, register: registerModel, gate: gateModel, shadow: shadowModels, promote: promoteModel, rollback: rollbackModel, retire: retireModel } as const;
 
@@ -29,7 +29,7 @@ export const learn: CliCommand = {
   help: `usage: weir learn collect [--since TIME] [--json] [--config FILE]
        weir learn datasets [--json] [--config FILE]
        weir learn export [--dataset ID] [--out FILE] [--config FILE]
-       weir learn train PLUGIN --dataset ID [--model FILE] [--out DIR] [--seed N] [--json] [--config FILE]
+       weir learn train PLUGIN --dataset ID [--without NAMES] [--model FILE] [--out DIR] [--seed N] [--json] [--config FILE]
        weir learn train PLUGIN [--data DIR] [--out FILE] [--seed N] [--json]
        weir learn evaluate PLUGIN --candidate ID|DIR --dataset ID [--model FILE] [--threshold N] [--html FILE] [--seed N] [--json] [--config FILE]
        weir learn evaluate PLUGIN [--data DIR] [--part PART] [--model FILE] [--fpr RATE] [--seed N] [--html FILE] [--json]
@@ -66,6 +66,7 @@ The audit log says who did what.
 
   --dataset ID    a version, or latest, which export takes by itself
   --since TIME    only what was decided from then on
+  --without NAMES leave out what these people alone decided, separated by commas
   --candidate ID  of data_dir/candidates, or a folder
   --threshold N   the score from which a text counts as found; default 0.5
   --limit N       default 20, at most 200
@@ -106,7 +107,7 @@ async function trainOrMeasure(args: readonly string[], io: Io, verb: string): Pr
     const threshold = options.threshold === undefined ? undefined : numberOf('threshold', options.threshold, (value) => value > 0 && value < 1, 'a number between 0 and 1');
     return evaluateCandidate({ plugin, candidate, dataset: dataset ?? 'latest', model, threshold, html, seed, json, config }, io);
   }
-  if (dataset !== undefined && verb === 'train') return trainOnVerdicts({ plugin, dataset, model, out, seed, json, config }, io);
+  if (dataset !== undefined && verb === 'train') return trainOnVerdicts({ plugin, dataset, without: options.without?.split(',') ?? [], model, out, seed, json, config }, io);
   const data = options.data ?? (io.env.WEIR_TEST_DATA === undefined ? undefined : join(io.env.WEIR_TEST_DATA, 'data'));
   if (data === undefined) throw new UsageError(`give the folder of the rows with --data, or ${verb === 'train' ? 'a version of the data set with --dataset' : 'a candidate with --candidate'}`);
   const rate = numberOf('fpr', options.fpr ?? String(DEFAULTS.fpr), (value) => value > 0 && value < 1, 'a number between 0 and 1');

@@ -19,6 +19,8 @@ import { bars } from './progress.ts';
 export interface TrainCall {
   readonly plugin: string;
   readonly dataset: string;
+  /** People whose verdicts do not count. */
+  readonly without: readonly string[];
   readonly model: string | undefined;
   readonly out: string | undefined;
   readonly seed: number;
@@ -26,11 +28,12 @@ export interface TrainCall {
   readonly config: string | undefined;
 }
 
-export function trainOnVerdicts({ plugin, dataset: id, model, out, seed, json, config: file }: TrainCall, io: Io): Promise<number> {
+export function trainOnVerdicts({ plugin, dataset: id, without, model, out, seed, json, config: file }: TrainCall, io: Io): Promise<number> {
   return onPlace(file, io, async (place) => {
     const recipe = textsRecipe(plugin, await recipeOf(plugin));
     const base = await readFile(model ?? join(PLUGINS, plugin, 'model.bin'));
-    const { dataset, rows, gone } = await rowsOfVersion(place, id);
+    const { dataset, rows: all, gone } = await rowsOfVersion(place, id);
+    const rows = all.filter(({ people }) => !people.every((person) => without.includes(person)));
     const candidate = trainCandidate({ plugin, recipe, base, dataset: dataset.dataset_id, rows, seed, trainedAt: new Date().toISOString(), progress: bars(io) });
     const folder = out ?? join(place.config.data_dir, 'candidates', candidate.model_id);
     await writeCandidate(folder, candidate);
@@ -41,7 +44,7 @@ export function trainOnVerdicts({ plugin, dataset: id, model, out, seed, json, c
   });
 }
 
-export interface CompareCall extends Omit<TrainCall, 'out'> {
+export interface CompareCall extends Omit<TrainCall, 'out' | 'without'> {
   readonly candidate: string;
   readonly threshold: number | undefined;
   readonly html: string | undefined;
