@@ -171,10 +171,11 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
   const contents = openContents(house, content, erasing, tenants.database, opened);
   holding = openHolding(house, redis, { database: tenants.database, contents }, opened);
   const current: Pick<ContentVault, 'read'> = { read: async (...asked) => erasing.current().then(() => content.read(...asked)) };
-  const reviewing = openReviewing(house, { audit, content: current, contents, decided: (reviewId) => holding?.tell(reviewId), exchangeOf: exchangesOf(config, audit, decisions, collector) }, tenants.database);
+  const exchangeOf = exchangesOf(config, audit, decisions, collector);
+  const reviewing = openReviewing(house, { audit, content: current, contents, decided: (reviewId) => holding?.tell(reviewId), exchangeOf }, tenants.database);
   opened.defer(() => reviewing?.close());
   reviewing?.start();
-  const campaigning = openCampaigning(house, audit, { content: current, contents }, { collector, database: tenants.database });
+  const campaigning = openCampaigning(house, audit, { content: current, contents, exchangeOf }, { collector, database: tenants.database });
   opened.defer(() => campaigning?.close());
   campaigning?.start();
   const replicas = new Replicas(() => redis.door);
@@ -358,11 +359,11 @@ function openLearning(first: Config, running: () => RunningHouse | undefined, op
 }
 
 /** Undefined where this process has no store. */
-function openCampaigning(house: RunningHouse, audit: AuditLog, texts: Pick<CampaigningOptions, 'content' | 'contents'>, { collector, database }: Pick<Kept, 'collector' | 'database'>): Campaigning | undefined {
+function openCampaigning(house: RunningHouse, audit: AuditLog, reads: Pick<CampaigningOptions, 'content' | 'contents' | 'exchangeOf'>, { collector, database }: Pick<Kept, 'collector' | 'database'>): Campaigning | undefined {
   if (database === undefined) return undefined;
   const config = (): Config => house.runtime.snapshot.config;
   const logs = collector && { shipped: async () => (await collector.list()).map(({ log }) => log), dirOf: (log: string) => collector.dirOf(log) };
-  return new Campaigning({ database, config, audit, ...texts, taxonomy: shippedTaxonomy(), master: readHashKey(config().data_dir), own: config().audit.dir, ...logs });
+  return new Campaigning({ database, config, audit, ...reads, taxonomy: shippedTaxonomy(), master: readHashKey(config().data_dir), own: config().audit.dir, ...logs });
 }
 
 interface Kept {

@@ -15,15 +15,18 @@ import type { Config } from './config/schema.ts';
 import type { Taxonomy } from './config/taxonomy.ts';
 import { CHANNELS, type AuditReceived, type ExchangeClosed } from './contract/channels.ts';
 import { WeirError } from './contract/errors.ts';
+import type { ExchangeRecord } from './contract/exchange.ts';
 import type { AnnotationTask, CampaignDeclaration } from './contract/risk.ts';
 import { agreementOf } from './review/agreement.ts';
 import { textOf, type ContentItem, type ReviewContents } from './review/contents.ts';
 import { nearestOf, tasksOf } from './risk/intake.ts';
 import { ItemSeal } from './risk/items.ts';
 import { Labelling, type TaskContent } from './risk/labelling.ts';
+import { CampaignLook } from './risk/look.ts';
 import { Overview } from './risk/overview.ts';
 import { isDeclaration, PopulationCounter } from './screen/population.ts';
 import { SqlAnnotationChecks } from './store/annotation-checks.ts';
+import { SqlAnnotationCourse } from './store/annotation-course.ts';
 import type { NewTask } from './store/annotation-tasks.ts';
 import { SqlAnnotationStore } from './store/annotations.ts';
 import { SteadyHealth } from './store/steady-health.ts';
@@ -39,6 +42,8 @@ export interface CampaigningOptions {
   readonly taxonomy: Taxonomy;
   /** A secret of the installation: decides what two people label, and seals what has a known answer. */
   readonly master: Buffer;
+  /** The closing entry of an exchange, of whatever log can be read here. */
+  exchangeOf(requestId: string): Promise<ExchangeRecord | undefined>;
   /** Folder of the own log. */
   readonly own: string;
   /** Logs that are shipped here, and the folder of each. */
@@ -79,11 +84,13 @@ export class Campaigning {
       content: (task) => this.#textOf(task),
       paused: (annotator, { agreement, n }, { flagged, requeued }) => write({ kind: 'annotation', change: 'paused', author: 'calibration', annotator_id: annotator, agreement, answers: n, flagged, requeued }),
     });
-    const overview = new Overview({ store, checks, now, agreement: (ratings) => {
+    const course = new SqlAnnotationCourse(database);
+    const look = new CampaignLook({ course, exchangeOf: options.exchangeOf, now });
+    const overview = new Overview({ store, checks, course, now, agreement: (ratings) => {
       const found = agreementOf(ratings, Math.random, 0);
       return found && { items: found.items, raters: found.raters, raw: found.raw, alpha: found.alpha ?? null };
     } });
-    this.desk = { store, checks, labelling, overview, taxonomy, seal: (item) => seal.seal(item), risk: () => config().risk, audit: write, now };
+    this.desk = { store, checks, labelling, overview, look, taxonomy, seal: (item) => seal.seal(item), risk: () => config().risk, audit: write, now };
   }
 
   start(): void {

@@ -53,7 +53,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** What `*` does not include: the entrances, which only the one outside them may use. */
-const ENTRANCES: Readonly<Record<string, readonly string[]>> = { runtime: ['house', 'proving', 'app', 'cli'], distribution: ['house', 'app', 'cli'], rehearsal: ['house', 'proving', 'app', 'cli'], house: ['app'], retention: ['app'], erasing: ['app', 'cli'], reviewing: ['app', 'holding'], holding: ['app'], campaigning: ['app', 'cli'], declaring: ['app'], learning: ['app', 'cli'], proving: ['learning', 'cli'], shadowing: ['learning'], 'shadow-worker': [], app: ['cli'], cli: ['main'], main: [] };
+const ENTRANCES: Readonly<Record<string, readonly string[]>> = {
+  runtime: ['house', 'proving', 'app', 'cli'], distribution: ['house', 'app', 'cli'], rehearsal: ['house', 'proving', 'app', 'cli'], house: ['app'],
+  retention: ['app'], erasing: ['app', 'cli'], reviewing: ['app', 'holding'], holding: ['app'], campaigning: ['app', 'cli'], declaring: ['app'],
+  learning: ['app', 'cli'], proving: ['learning', 'cli'], shadowing: ['learning'], 'shadow-worker': [], app: ['cli'], cli: ['main'], main: [],
+};
 
 /** Folders and files without I/O, clock or chance: they take these as arguments. `hash` computes, so node:crypto is allowed there. */
 const PURE: readonly RegExp[] = [

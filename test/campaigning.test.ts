@@ -59,6 +59,7 @@ t.test('drawn, kept apart, labelled, estimated, and there again after a restart'
   t.equal(await again.chat('hello again'), 200);
   await until(async () => (await drawn(again)) === 5, 'five tasks, and none twice');
   t.match((await callOf(again)('GET', 'risk/campaigns/q')).body.total, { drawn: 5, labelled: 2 });
+  await until(async () => (await checkContent(join(house.dir, 'data/audit'), join(house.dir, 'data/content'))).missing === 0, 'content that is written after its entry');
   t.match(await checkContent(join(house.dir, 'data/audit'), join(house.dir, 'data/content')), { sound: 5, missing: 0, altered: 0 });
 
   t.match((await callOf(again)('POST', 'tenants/default/erasures', { all: true })).body, { destroyed: 5 }, 'an erasure takes it too');

@@ -1,9 +1,12 @@
 /** What the routes about residual risk answer and take, as JSON Schema; part of the document's components. */
 import type { JsonSchema } from '../config/shape.ts';
-import { ANNOTATOR_STATES, CONFIDENCE_TIERS, HUMAN_LABELS, SAMPLED_DECISIONS } from '../contract/risk.ts';
+import { ANNOTATOR_STATES, CAMPAIGN_STATES, CONFIDENCE_TIERS, HUMAN_LABELS, SAMPLED_DECISIONS } from '../contract/risk.ts';
 import { CONTENT_TYPES, DIRECTIONS } from '../contract/screening.ts';
 import { CORRECTIONS } from '../risk/calibrate.ts';
 import { NOTHING_NEXT } from '../risk/labelling.ts';
+import { COURSE_STEPS } from '../risk/course.ts';
+import { MISS_DIMENSIONS } from '../risk/nearest.ts';
+import { SPRT_DECISIONS } from '../risk/sprt.ts';
 import { CLAIM_STATES } from '../risk/status.ts';
 
 const text: JsonSchema = { type: 'string' };
@@ -26,19 +29,48 @@ const estimate: JsonSchema = object({
   bounds: interval('The rate if all without a label were safe, and if it were violations.'),
 });
 const estimates = listOf(component('RiskEstimate'));
+const day: JsonSchema = { type: 'string', format: 'date' };
+const between: JsonSchema = { oneOf: [{ type: 'null' }, object({ from: time, until: time })], description: 'When the first and the last text were drawn.' };
 const probability: JsonSchema = { type: 'number', exclusiveMinimum: 0, maximum: 1 };
+
+const confidence: JsonSchema = { ...number, description: 'Of all intervals.' };
+const definition = {
+  id: text, state: { enum: CAMPAIGN_STATES, description: 'removed: it is not configured any more.' }, from: { ...orNull('string'), format: 'date-time' }, until: { ...orNull('string'), format: 'date-time' },
+  directions: listOf({ enum: DIRECTIONS }), decisions: listOf({ enum: SAMPLED_DECISIONS }), strata: listOf(object({ id: text, probability })),
+};
+const period = { from: day, until: { ...day, description: 'The first day after it.' }, drawn: whole, labelled: whole, violations: whole, rate: orNull('number'), interval: interval('Two-sided.') };
+const missShare = object({ of: whole, share: number, interval: interval('Of the share.') });
 
 export const RISK_SCHEMAS = {
   RiskEstimate: estimate,
+  RiskClaim: { oneOf: [{ type: 'null' }, object({
+    below: number, confidence: number, state: { enum: CLAIM_STATES }, met_under_peeking: flag, met_at_worst: { ...flag, description: 'Also if all that nobody labelled were violations.' }, labels_needed: orNull('integer'), labels_needed_with_one_more: orNull('integer'),
+    sequential: { oneOf: [{ type: 'null' }, object({ good: number, decision: { enum: SPRT_DECISIONS }, evidence: number, limit: number, labels_if_good: whole, labels_if_bad: whole })], description: 'Wald’s test, valid at any time; null where texts were drawn with several probabilities.' },
+  })], description: 'Null where the campaign is for a precision, or is not configured any more.' },
+  RiskPrecision: { oneOf: [{ type: 'null' }, object({ half_width: number, reached: flag, labels_needed: whole })] },
+  RiskNeeds: object({
+    campaign: text, below: number, confidence: number, state: { enum: CLAIM_STATES }, labelled: whole, upper: number, pace: { oneOf: [{ type: 'null' }, object({ since: time, labels: whole, labels_a_day: number })] },
+    rows: listOf(object({ violations: { ...whole, description: 'In the end: as many as there are, and some more.' }, labels: { ...orNull('integer'), description: 'In all. Null: it is far from met.' }, more: orNull('integer'), days: { ...orNull('number'), description: 'At the pace of late.' } })),
+  }),
+  RiskCourse: object({
+    campaign: text, as_of: { ...orNull('string'), format: 'date-time', description: 'Null: it is being counted; ask again in a moment.' }, by: { enum: COURSE_STEPS }, periods: listOf(object(period)),
+    change: { oneOf: [{ type: 'null' }, object({ before: object(period), after: object(period), ratio: orNull('number'), ratio_interval: object({ low: number, high: orNull('number') }), p: number, is_change: flag })], description: 'The older half of the periods with labels, and the newer.' },
+    looked_at: { ...orNull('string'), description: 'First day of the last period with a label, which series are about.' },
+    series: listOf(object({ kind: { enum: ['all', 'tenant', 'category'] }, name: text, rate: orNull('number'), baseline: orNull('number'), baseline_periods: whole, unrest: number, p: { ...orNull('number'), description: 'Of all series together. Null: there is too little history.' }, is_spike: flag })),
+  }),
+  RiskMisses: object({
+    campaign: text, as_of: { ...orNull('string'), format: 'date-time', description: 'Null: it is being looked up; ask again in a moment.' }, violations: whole, safe: whole, not_found: { ...whole, description: 'Labelled texts whose entry cannot be found.' }, from: orNull('string'), until: orNull('string'),
+    groups: listOf(object({ dimension: { enum: MISS_DIMENSIONS }, name: text, violations: missShare, safe: missShare, ratio: orNull('number'), p: { ...number, description: 'Of all groups together.' }, stands_out: flag })),
+    categories: listOf(object({ category: text, violations: whole, nearest: listOf(object({ name: text, texts: whole, median_score: number })) })),
+  }),
+  RiskDefinition: object(definition),
   RiskCampaignList: object({ campaigns: listOf(object({
-    id: text, state: { enum: ['planned', 'running', 'ended', 'removed'], description: 'removed: it is not configured any more.' }, from: { ...orNull('string'), format: 'date-time' }, until: { ...orNull('string'), format: 'date-time' },
-    directions: listOf({ enum: DIRECTIONS }), decisions: listOf({ enum: SAMPLED_DECISIONS }), strata: listOf(object({ id: text, probability })), claim: { oneOf: [{ type: 'null' }, object({ below: number, confidence: number })] }, ...counts,
+    ...definition, ...counts, confidence, total: component('RiskEstimate'), claim: component('RiskClaim'), precision: component('RiskPrecision'), drawn_between: between,
   })) }),
   RiskStatus: object({
-    campaign: text, as_of: time, total: component('RiskEstimate'), strata: estimates, tenants: estimates, products: estimates, modalities: estimates, directions: estimates, decisions: estimates, categories: { ...estimates, description: 'Violations of a category among everything.' },
+    campaign: text, as_of: time, definition: { oneOf: [{ type: 'null' }, component('RiskDefinition')], description: 'Null: it is not configured any more.' }, confidence, total: component('RiskEstimate'), strata: estimates, tenants: estimates, products: estimates, modalities: estimates, directions: estimates, decisions: estimates, categories: { ...estimates, description: 'Violations of a category among everything.' },
     corrected: { ...object({ correction: { enum: CORRECTIONS }, observed: orNull('number'), rate: orNull('number'), formula: orNull('number'), interval: interval('Of the corrected rate.'), sensitivity: share, specificity: share }), description: 'For the errors of those who label, as items with known answers show them.' },
-    claim: { oneOf: [{ type: 'null' }, object({ below: number, confidence: number, state: { enum: CLAIM_STATES }, met_under_peeking: flag, met_at_worst: { ...flag, description: 'Also if all that nobody labelled were violations.' }, labels_needed: orNull('integer'), labels_needed_with_one_more: orNull('integer') })] },
-    precision: { oneOf: [{ type: 'null' }, object({ half_width: number, reached: flag, labels_needed: whole })] },
+    claim: component('RiskClaim'), precision: component('RiskPrecision'), drawn_between: between, pace: { oneOf: [{ type: 'null' }, object({ since: time, labels: whole, labels_a_day: number })], description: 'Labels of late; null to a tenant-viewer.' },
     agreement: { oneOf: [{ type: 'null' }, object({ items: whole, raters: whole, raw: number, alpha: orNull('number') })], description: 'Of those who labelled the same without seeing each other.' },
   }),
   RiskPlan: object({ below: number, confidence: number, plans: listOf(object({ errors: whole, n: whole, power: listOf(object({ rate: number, chance: number })) })) }),

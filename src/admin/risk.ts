@@ -7,9 +7,10 @@ import type { AnnotationRecord } from '../audit/entry.ts';
 import type { CampaignConfig, RiskConfig } from '../config/risk.ts';
 import type { Taxonomy } from '../config/taxonomy.ts';
 import { seesAll, type Actor } from '../contract/people.ts';
-import { CONFIDENCE_TIERS, HUMAN_LABELS, type CalibrationItem, type ConfidenceTier, type HumanLabel } from '../contract/risk.ts';
+import { CONFIDENCE_TIERS, HUMAN_LABELS, type CalibrationItem, type CampaignDefinition, type ConfidenceTier, type HumanLabel } from '../contract/risk.ts';
 import type { SealedItem } from '../risk/items.ts';
 import type { Labelling } from '../risk/labelling.ts';
+import type { CampaignLook } from '../risk/look.ts';
 import type { Overview } from '../risk/overview.ts';
 import { claimPlans } from '../risk/plan.ts';
 import type { SqlAnnotationChecks } from '../store/annotation-checks.ts';
@@ -23,6 +24,7 @@ export interface RiskDesk {
   readonly checks: SqlAnnotationChecks;
   readonly labelling: Labelling;
   readonly overview: Overview;
+  readonly look: CampaignLook;
   readonly taxonomy: Taxonomy;
   seal(item: CalibrationItem): SealedItem;
   risk(): RiskConfig;
@@ -31,10 +33,10 @@ export interface RiskDesk {
   now(): Date;
 }
 
-const ESTIMATES = ['admin', 'policy', 'auditor', 'tenant-viewer'] as const;
+export const ESTIMATES = ['admin', 'policy', 'auditor', 'tenant-viewer'] as const;
 const LABELLERS = ['admin', 'reviewer'] as const;
 
-const NO_CAMPAIGN = { 404: { meaning: 'nothing was ever drawn for such a campaign, and none is configured, or not for the caller' } } as const;
+export const NO_CAMPAIGN = { 404: { meaning: 'nothing was ever drawn for such a campaign, and none is configured, or not for the caller' } } as const;
 const BAD = { 400: { meaning: 'the query or the body cannot be used, and why' } } as const;
 const LOST = { 404: { meaning: 'the caller has no such annotation' }, 409: { meaning: 'the annotation is somebody else’s by now, or has its label' } } as const;
 const percent = { type: 'number', exclusiveMinimum: 0, exclusiveMaximum: 100 } as const;
@@ -43,7 +45,7 @@ const DONE: DeskAnswer = { status: 200, body: { done: true } };
 const PLAN_ERRORS = { default: 7, max: 50 } as const;
 
 export const RISK_ROUTES: readonly Route<RiskDesk>[] = [
-  { method: 'GET', path: '/api/v1/risk/campaigns', name: 'listRiskCampaigns', access: ESTIMATES, meaning: 'residual-risk campaigns, with how much of each is drawn and labelled; to a tenant-viewer those of its tenants', answers: { 200: { meaning: 'the campaigns', schema: ref('RiskCampaignList') } }, run: list },
+  { method: 'GET', path: '/api/v1/risk/campaigns', name: 'listRiskCampaigns', access: ESTIMATES, meaning: 'residual-risk campaigns: how much of each is drawn and labelled, the rate with its intervals and whether the claim is met; to a tenant-viewer those of its tenants', answers: { 200: { meaning: 'the campaigns', schema: ref('RiskCampaignList') } }, run: list },
   { method: 'GET', path: '/api/v1/risk/campaigns/:id', name: 'readRiskCampaign', access: ESTIMATES, meaning: 'where a campaign stands: the rate of violations with its intervals, as a whole and by stratum, product, modality and category, and whether its claim is met; to a tenant-viewer of its tenants alone', answers: { 200: { meaning: 'the estimates', schema: ref('RiskStatus') }, ...NO_CAMPAIGN }, run: status },
   {
     method: 'GET', path: '/api/v1/risk/plan', name: 'planRisk', access: ['admin', 'policy', 'auditor', 'reviewer'], meaning: 'how many labels a claim takes; `?below_percent=` (default 2), `?confidence_percent=` (default 95), `?errors=` (default 7)',
@@ -62,12 +64,12 @@ export const RISK_ROUTES: readonly Route<RiskDesk>[] = [
 
 async function list(desk: RiskDesk, { actor }: DeskRequest): Promise<DeskAnswer> {
   const cells = await desk.overview.cells(tenantsOf(actor));
-  const configured = desk.risk().campaigns.filter((one) => isShown(one, actor));
-  const removed = [...cells.keys()].filter((id) => !desk.risk().campaigns.some((one) => one.id === id));
-  const countsOf = (id: string): object => desk.overview.countsOf(cells.get(id) ?? []);
+  const { campaigns } = desk.risk();
+  const removed = [...cells.keys()].filter((id) => !campaigns.some((one) => one.id === id));
+  const told = async (id: string, own: CampaignDefinition, campaign?: CampaignConfig): Promise<object> => ({ ...own, ...desk.overview.countsOf(cells.get(id) ?? []), ...(await desk.overview.summary(id, cells.get(id) ?? [], campaign)) });
   return { status: 200, body: { campaigns: [
-    ...configured.map((one) => ({ ...campaignBody(one, desk.now()), ...countsOf(one.id) })),
-    ...removed.map((id) => ({ id, state: 'removed', from: null, until: null, directions: [], decisions: [], strata: [], claim: null, ...countsOf(id) })),
+    ...(await Promise.all(campaigns.filter((one) => isShown(one, actor)).map((one) => told(one.id, campaignBody(one, desk.now()), one)))),
+    ...(await Promise.all(removed.map((id) => told(id, { id, state: 'removed', from: null, until: null, directions: [], decisions: [], strata: [] })))),
   ] } };
 }
 
@@ -75,7 +77,7 @@ async function status(desk: RiskDesk, { id, actor }: DeskRequest): Promise<DeskA
   const campaign = desk.risk().campaigns.find((one) => one.id === id);
   const found = await desk.overview.status(id, campaign, tenantsOf(actor));
   if (found === undefined && (campaign === undefined || !isShown(campaign, actor))) return missing(`there is no campaign ${id} for you to see`);
-  return { status: 200, body: found ?? (await desk.overview.empty(id, campaign)) };
+  return { status: 200, body: { ...(found ?? (await desk.overview.empty(id, campaign))), definition: campaign === undefined ? null : campaignBody(campaign, desk.now()) } };
 }
 
 async function plan(_desk: RiskDesk, { query }: DeskRequest): Promise<DeskAnswer> {
@@ -89,20 +91,19 @@ async function plan(_desk: RiskDesk, { query }: DeskRequest): Promise<DeskAnswer
 }
 
 /** Undefined: all. */
-function tenantsOf(actor: Actor): readonly string[] | undefined {
+export function tenantsOf(actor: Actor): readonly string[] | undefined {
   return seesAll(actor) ? undefined : actor.tenants;
 }
 
-function isShown({ tenants }: CampaignConfig, actor: Actor): boolean {
+export function isShown({ tenants }: CampaignConfig, actor: Actor): boolean {
   return seesAll(actor) || tenants === undefined || tenants.some((id) => actor.tenants.includes(id));
 }
 
-function campaignBody({ id, from, until, directions, decisions, strata, claim, precision_percent: precision }: CampaignConfig, now: Date): object {
+function campaignBody({ id, from, until, directions, decisions, strata }: CampaignConfig, now: Date): CampaignDefinition {
   const state = from !== undefined && Date.parse(from) > now.getTime() ? 'planned' : until !== undefined && Date.parse(until) <= now.getTime() ? 'ended' : 'running';
   return {
     id, state, from: from ?? null, until: until ?? null, directions, decisions: decisions ?? ['passed', 'redacted'],
     strata: strata.map((one) => ({ id: one.id, probability: Math.min((one.probability_percent ?? 100) / 100, one.total === undefined ? 1 : one.total / one.expected!) })),
-    claim: precision === undefined ? { below: claim.below_percent / 100, confidence: claim.confidence_percent / 100 } : null,
   };
 }
 

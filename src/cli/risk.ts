@@ -20,6 +20,7 @@ import { ensureHashKey, readHashKey } from '../runtime.ts';
 import { probabilityOf } from '../screen/sampler.ts';
 import { SqlAdminStore } from '../store/admins.ts';
 import { SqlAnnotationChecks } from '../store/annotation-checks.ts';
+import { SqlAnnotationCourse } from '../store/annotation-course.ts';
 import { SqlAnnotationStore } from '../store/annotations.ts';
 import type { StoreDatabase } from '../store/sql.ts';
 import { author, readConfig, tableText, withStore } from './beside.ts';
@@ -119,7 +120,7 @@ async function sample(args: readonly string[], io: Io): Promise<number> {
 async function status(args: readonly string[], io: Io): Promise<number> {
   const { options, operands: [id] } = parseCall(args, { json: 'flag', config: 'value' }, 1);
   return onStore(options.config, io, async (database, config) => {
-    const overview = new Overview({ store: new SqlAnnotationStore(database), checks: new SqlAnnotationChecks(database), now: () => new Date(), agreement: (ratings) => {
+    const overview = new Overview({ store: new SqlAnnotationStore(database), checks: new SqlAnnotationChecks(database), course: new SqlAnnotationCourse(database), now: () => new Date(), agreement: (ratings) => {
       const found = agreementOf(ratings, Math.random, 0);
       return found && { items: found.items, raters: found.raters, raw: found.raw, alpha: found.alpha ?? null };
     } });

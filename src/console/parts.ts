@@ -19,6 +19,15 @@ export function share(part: number, whole: number): string {
   return whole === 0 ? '–' : `${((100 * part) / whole).toFixed(1)} %`;
 }
 
+/** With three digits, so that what is just below a threshold does not look like it. */
+export function percent(share: number): string {
+  return `${Number((100 * share).toPrecision(3))} %`;
+}
+
+export function rangeOf(low: number, high: number): string {
+  return `${Number((100 * low).toPrecision(3))}–${percent(high)}`;
+}
+
 /** Colour never says it alone: the word stands in it. */
 export function actionBadge(action: string): Html {
   return html`<span class="badge a-${(ACTIONS as readonly string[]).includes(action) ? action : 'other'}">${action}</span>`;

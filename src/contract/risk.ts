@@ -36,6 +36,22 @@ export interface CampaignDeclaration {
   readonly tenants?: readonly { readonly id: string; readonly product: string }[];
 }
 
+/** `removed`: it is not configured any more; what was drawn for it is still there. */
+export const CAMPAIGN_STATES = ['planned', 'running', 'ended', 'removed'] as const;
+export type CampaignState = (typeof CAMPAIGN_STATES)[number];
+
+/** A campaign as it is told. */
+export interface CampaignDefinition {
+  readonly id: string;
+  readonly state: CampaignState;
+  readonly from: string | null;
+  readonly until: string | null;
+  readonly directions: readonly Direction[];
+  /** What became of the texts that it draws. */
+  readonly decisions: readonly SampledDecision[];
+  readonly strata: readonly { readonly id: string; readonly probability: number }[];
+}
+
 export const HUMAN_LABELS = ['safe', 'violation'] as const;
 export type HumanLabel = (typeof HUMAN_LABELS)[number];
 

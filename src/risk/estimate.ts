@@ -84,12 +84,18 @@ export interface EstimateOptions {
 
 /** All that was drawn in a period, labelled or not. */
 export function estimateRate(items: readonly SampledItem[], { population, confidence = CONFIDENCE, category }: EstimateOptions = {}): PooledEstimate {
-  const strata = summed(items, population, (item) => item.label === 'violation' && (category === undefined || item.category === category));
+  const strata = summed(items, population, violates(category));
   const size = total(strata, (stratum) => stratum.size);
   return {
     ...rateOf(strata, confidence), population: size, total: totalOf(strata),
     strata: new Map(strata.map((stratum) => [stratum.name, rateOf([stratum], confidence)])),
   };
+}
+
+/** What an interval comes from, without the interval: for many small parts, as `trend` reads them. */
+export function evidenceOf(items: readonly SampledItem[], { population, category }: Omit<EstimateOptions, 'confidence'> = {}): Pick<RateEstimate, 'rate' | 'confidence' | 'effectiveSize'> {
+  const covered = summed(items, population, violates(category)).filter(({ labelled }) => labelled.length > 0);
+  return evidenceIn(weigh(covered));
 }
 
 /** Of each category that a label names: its violations among everything. */
@@ -112,6 +118,10 @@ export function estimateByDomain<Item extends SampledItem>(items: readonly Item[
   }));
 }
 
+function violates(category: string | undefined): (item: SampledItem) => boolean {
+  return (item) => item.label === 'violation' && (category === undefined || item.category === category);
+}
+
 function summed(items: readonly SampledItem[], population: Population | undefined, isViolation: (item: SampledItem) => boolean): readonly Stratum[] {
   for (const { inclusion_probability: p } of items) need(p >= INCLUSION_PROBABILITY_MIN && p <= 1, `what was drawn has an inclusion probability between ${INCLUSION_PROBABILITY_MIN} and 1, not ${p}`);
   for (const size of population?.values() ?? []) need(size >= 0 && Number.isFinite(size), `a stratum has a population from 0, not ${size}`);
@@ -131,17 +141,26 @@ function summed(items: readonly SampledItem[], population: Population | undefine
 function rateOf(strata: readonly Stratum[], confidence: number): RateEstimate {
   const covered = strata.filter(({ labelled }) => labelled.length > 0);
   const [size, coveredSize] = [total(strata, (stratum) => stratum.size), total(covered, (stratum) => stratum.size)];
-  const weighted = covered.flatMap((stratum) => weightedIn(stratum, coveredSize));
-  const rate = weighted.length === 0 ? undefined : clipped(each(weighted, ({ isViolation, weight }) => (isViolation ? weight : 0)));
-  const given = confidenceIn(weighted, rate ?? 0);
+  const weighted = weigh(covered);
+  const { rate, confidence: given, effectiveSize } = evidenceIn(weighted);
   return {
     sampled: total(strata, ({ sampled }) => sampled), labelled: each(weighted, () => 1), violations: each(weighted, ({ isViolation }) => (isViolation ? 1 : 0)), rate,
     standardError: rate === undefined ? undefined : errorOf(covered, coveredSize),
     interval: midPInterval(given, confidence), upper: exactUpper(given, confidence), confidence: given,
-    effectiveSize: weighted.length === 0 ? 0 : 1 / each(weighted, ({ weight }) => weight * weight),
+    effectiveSize,
     responseShare: size === 0 ? 1 : total(strata, (stratum) => (stratum.drawnWeight === 0 ? 0 : (stratum.size / size) * (stratum.labelledWeight / stratum.drawnWeight))),
     bounds: boundsOf(strata, size), uncovered: size === 0 ? 0 : 1 - coveredSize / size,
   };
+}
+
+function weigh(covered: readonly Stratum[]): readonly Weighted[] {
+  const size = total(covered, (stratum) => stratum.size);
+  return covered.flatMap((stratum) => weightedIn(stratum, size));
+}
+
+function evidenceIn(weighted: readonly Weighted[]): Pick<RateEstimate, 'rate' | 'confidence' | 'effectiveSize'> {
+  const rate = weighted.length === 0 ? undefined : clipped(each(weighted, ({ isViolation, weight }) => (isViolation ? weight : 0)));
+  return { rate, confidence: confidenceIn(weighted, rate ?? 0), effectiveSize: weighted.length === 0 ? 0 : 1 / each(weighted, ({ weight }) => weight * weight) };
 }
 
 /** A label and what it counts of the whole. */

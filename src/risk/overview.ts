@@ -4,11 +4,26 @@
  */
 import type { CampaignConfig } from '../config/risk.ts';
 import type { SqlAnnotationChecks } from '../store/annotation-checks.ts';
+import type { SqlAnnotationCourse } from '../store/annotation-course.ts';
 import type { TaskCell } from '../store/annotation-tasks.ts';
 import type { SqlAnnotationStore } from '../store/annotations.ts';
-import { statusOf, type CampaignStatus, type Estimate } from './status.ts';
+import { statusOf, summaryOf, type CampaignStatus, type CampaignSummary, type Estimate } from './status.ts';
 
-export type CampaignOverview = CampaignStatus & { readonly as_of: string; readonly agreement: AgreementTold | null };
+export type CampaignOverview = CampaignStatus & { readonly as_of: string; readonly agreement: AgreementTold | null; readonly drawn_between: DrawnBetween | null; readonly pace: LabellingPace | null };
+export type SummaryTold = CampaignSummary & { readonly drawn_between: DrawnBetween | null };
+
+/** When the first and the last of its texts were drawn. */
+export interface DrawnBetween {
+  readonly from: string;
+  readonly until: string;
+}
+
+/** Labels of late, of all tenants. */
+export interface LabellingPace {
+  readonly since: string;
+  readonly labels: number;
+  readonly labels_a_day: number;
+}
 
 export interface AgreementTold {
   readonly items: number;
@@ -20,6 +35,7 @@ export interface AgreementTold {
 export interface OverviewOptions {
   readonly store: SqlAnnotationStore;
   readonly checks: SqlAnnotationChecks;
+  readonly course: SqlAnnotationCourse;
   /** Of pairs of labels of the same tasks. */
   agreement(ratings: readonly { readonly item: string; readonly rater: string; readonly label: string }[]): AgreementTold | undefined;
   now(): Date;
@@ -27,6 +43,9 @@ export interface OverviewOptions {
 
 /** Answers to items with known answers that the correction rests on, the newest. */
 const ANSWERS_MAX = 20_000;
+/** What the pace is told from: so many of the newest, of so many days. */
+const [PACE_TASKS_MAX, PACE_DAYS] = [2_000, 7];
+const DAY_MS = 86_400_000;
 
 export class Overview {
   readonly #options: OverviewOptions;
@@ -60,15 +79,32 @@ export class Overview {
 
   /** Of a campaign of which nothing is drawn. */
   async empty(id: string, campaign: CampaignConfig | undefined): Promise<CampaignOverview> {
-    return { ...statusOf(id, [], [], campaign, steady()), as_of: this.#options.now().toISOString(), agreement: null };
+    return { ...statusOf(id, [], [], campaign, steady()), as_of: this.#options.now().toISOString(), agreement: null, drawn_between: null, pace: null };
+  }
+
+  /** The rate and the claim alone. */
+  async summary(id: string, cells: readonly TaskCell[], campaign: CampaignConfig | undefined): Promise<SummaryTold> {
+    return { ...summaryOf(cells, campaign), drawn_between: cells.length === 0 ? null : ((await this.#options.course.drawnBetween(id)) ?? null) };
+  }
+
+  async pace(id: string): Promise<LabellingPace> {
+    const nowMs = this.#options.now().getTime();
+    const settled = await this.#options.course.settled(id, PACE_TASKS_MAX);
+    const from = new Date(nowMs - PACE_DAYS * DAY_MS).toISOString();
+    const recent = settled.filter(({ at }) => at >= from);
+    const oldest = recent.at(-1)?.at ?? from;
+    // A day at least: an hour of labelling says little of the day.
+    const days = Math.min(PACE_DAYS, Math.max(1, (nowMs - Date.parse(oldest)) / DAY_MS));
+    const labels = recent.filter(({ isLabelled }) => isLabelled).length;
+    return { since: oldest, labels, labels_a_day: labels / days };
   }
 
   async #read(id: string, campaign: CampaignConfig | undefined, tenants: readonly string[] | undefined): Promise<CampaignOverview | undefined> {
-    const { checks, store, agreement, now } = this.#options;
+    const { checks, store, course, agreement, now } = this.#options;
     const cells = (await this.cells(tenants, id)).get(id);
     if (cells === undefined) return undefined;
-    const [answers, ratings] = await Promise.all([checks.answers({ limit: ANSWERS_MAX }), tenants === undefined ? store.ratings(id) : []]);
-    return { ...statusOf(id, cells, answers, campaign, steady()), as_of: now().toISOString(), agreement: agreement(ratings) ?? null };
+    const [answers, ratings, between, pace] = await Promise.all([checks.answers({ limit: ANSWERS_MAX }), tenants === undefined ? store.ratings(id) : [], course.drawnBetween(id), tenants === undefined ? this.pace(id) : null]);
+    return { ...statusOf(id, cells, answers, campaign, steady()), as_of: now().toISOString(), agreement: agreement(ratings) ?? null, drawn_between: between ?? null, pace };
   }
 }
 

@@ -37,10 +37,25 @@ export const SPRT_START: SprtState = { n: 0, violations: 0, evidence: 0, decisio
 export function advanceSprt(plan: SprtPlan, state: SprtState, isViolation: boolean): SprtState {
   check(plan);
   if (state.decision !== 'open') return state;
-  const { good, bad, alpha, beta } = plan;
+  const { good, bad } = plan;
   const evidence = state.evidence + (isViolation ? Math.log(bad / good) : Math.log((1 - bad) / (1 - good)));
-  const decision = evidence >= -Math.log(alpha) ? 'bad' : evidence <= Math.log(beta) ? 'good' : 'open';
-  return { n: state.n + 1, violations: state.violations + (isViolation ? 1 : 0), evidence, decision };
+  return { n: state.n + 1, violations: state.violations + (isViolation ? 1 : 0), evidence, decision: decisionOf(plan, evidence) };
+}
+
+function decisionOf({ alpha, beta }: SprtPlan, evidence: number): SprtDecision {
+  return evidence >= -Math.log(alpha) ? 'bad' : evidence <= Math.log(beta) ? 'good' : 'open';
+}
+
+/**
+ * The same from counts alone: of labels of one probability the evidence does not depend on their order. It has spoken for good
+ * once it has spoken; who has only the counts of now sees that it speaks now, and errs no more often for that.
+ */
+export function sprtOf(plan: SprtPlan, n: number, violations: number): SprtState {
+  check(plan);
+  need(violations >= 0 && violations <= n && Number.isFinite(n), `${n} labels cannot hold ${violations} violations`);
+  const { good, bad } = plan;
+  const evidence = violations * Math.log(bad / good) + (n - violations) * Math.log((1 - bad) / (1 - good));
+  return { n, violations, evidence, decision: decisionOf(plan, evidence) };
 }
 
 /** Labels that the test takes on average, by Wald's approximation, and what a fixed sample of the same errors takes. */

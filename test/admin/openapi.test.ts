@@ -9,8 +9,8 @@ import { Door } from '../../src/admin/door.ts';
 import { createAdminServer, ADMIN_ROUTES, type AdminDependencies } from '../../src/admin/server.ts';
 import { templateOf } from '../../src/admin/openapi.ts';
 import { blocking, openHouse, watching, until } from '../helpers/house.ts';
-import { trainedModels } from '../helpers/models.ts';
 import { meetKeeper } from '../helpers/keepers.ts';
+import { trainedModels } from '../helpers/models.ts';
 
 t.setTimeout(300_000);
 
@@ -161,7 +161,7 @@ t.test('what is answered is what it says', async (t) => {
   for (const body of ['{"to":1}', '{"reason":"a try"}', '{}']) await ask('POST', '/api/v1/learn/plugins/prompt-injection/rollback', { body });
   await ask('POST', `/api/v1/learn/models/${model}/retire`);
   await until(async () => (await ask('GET', '/api/v1/risk/campaigns/q')).total.drawn >= 3, 'what is drawn');
-  for (const path of ['campaigns', 'campaigns/none', 'campaigns/narrow', 'plan', 'plan?below_percent=5&confidence_percent=90&errors=0', 'plan?below_percent=0.000000001', 'guide', 'me', 'labels?after=x', 'calibration']) await ask('GET', `/api/v1/risk/${path}`);
+  for (const path of ['campaigns', 'campaigns/none', 'campaigns/narrow', 'campaigns/none/course', 'campaigns/narrow/course', 'campaigns/none/near-misses', 'campaigns/narrow/near-misses', 'campaigns/none/needs', 'campaigns/narrow/needs', 'campaigns/q/needs?below_percent=1&confidence_percent=99', 'campaigns/q/needs?below_percent=0.0000001', 'plan', 'plan?below_percent=5&confidence_percent=90&errors=0', 'plan?below_percent=0.000000001', 'guide', 'me', 'labels?after=x', 'calibration']) await ask('GET', `/api/v1/risk/${path}`);
   await ask('POST', '/api/v1/risk/calibration', { body: JSON.stringify({ items: [{ text: 'a known text', label: 'safe' }] }) });
   await ask('POST', '/api/v1/risk/calibration', { body: '{"items":[]}' });
   await ask('POST', '/api/v1/risk/renew');
@@ -175,7 +175,7 @@ t.test('what is answered is what it says', async (t) => {
   for (const _ of ['first', 'again']) await ask('POST', `/api/v1/risk/annotations/${left}/unreadable`);
   await ask('POST', '/api/v1/risk/annotations/none/label', { body: '{"label":"safe"}' });
   for (const path of ['release', 'next']) await ask('POST', `/api/v1/risk/${path}`);
-  await ask('GET', '/api/v1/risk/campaigns/q');
+  for (const path of ['', '/course', '/course?by=week', '/near-misses']) await ask('GET', `/api/v1/risk/campaigns/q${path}`);
   const { annotators: [{ annotator_id: annotator }] } = await ask('GET', '/api/v1/risk/annotators');
   for (const what of ['pause', 'resume']) for (const [who, body] of [[annotator, '{"reason":"training"}'], [annotator, '{}'], ['nobody', '{"reason":"training"}']] as const) await ask('POST', `/api/v1/risk/annotators/${who}/${what}`, { body });
   const { data } = await ask('GET', '/api/v1/risk/labels?format=csv&campaign=q&limit=1');

@@ -9,8 +9,8 @@ import { PEOPLE_ROLES, ROLE_MEANINGS, ROLES, type Role } from '../../src/contrac
 import { generateKey } from '../../src/tenant/keys.ts';
 import { ask, cookiesOf, tokenFor, type Asked } from '../helpers/admin.ts';
 import { blocking, openHouse, until, watching, type House } from '../helpers/house.ts';
-import { trainedModels, type TrainedModels } from '../helpers/models.ts';
 import { meetKeeper } from '../helpers/keepers.ts';
+import { trainedModels, type TrainedModels } from '../helpers/models.ts';
 
 t.setTimeout(300_000);
 
@@ -83,6 +83,9 @@ const CALLS: Readonly<Record<string, (house: House, round: number, token: string
   readAgreement: async () => ({ path: '/api/v1/agreement' }),
   listRiskCampaigns: async () => ({ path: '/api/v1/risk/campaigns' }),
   readRiskCampaign: async () => ({ path: '/api/v1/risk/campaigns/q' }),
+  readRiskCourse: async () => ({ path: '/api/v1/risk/campaigns/q/course' }),
+  readRiskMisses: async () => ({ path: '/api/v1/risk/campaigns/q/near-misses' }),
+  readRiskNeeds: async () => ({ path: '/api/v1/risk/campaigns/q/needs' }),
   planRisk: async () => ({ path: '/api/v1/risk/plan?below_percent=2' }),
   readRiskGuide: async () => ({ path: '/api/v1/risk/guide' }),
   nextAnnotation: async () => ({ path: '/api/v1/risk/next' }),

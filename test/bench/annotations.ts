@@ -11,6 +11,7 @@ import { Client } from 'pg';
 import { agreementOf } from '../../src/review/agreement.ts';
 import { Overview } from '../../src/risk/overview.ts';
 import { SqlAnnotationChecks } from '../../src/store/annotation-checks.ts';
+import { SqlAnnotationCourse } from '../../src/store/annotation-course.ts';
 import { TASK_COLUMNS } from '../../src/store/annotation-tasks.ts';
 import { SqlAnnotationStore } from '../../src/store/annotations.ts';
 import { insertMany } from '../../src/store/insert-many.ts';
@@ -58,7 +59,7 @@ async function measure(name: string, database: StoreDatabase): Promise<object> {
   const filledAt = performance.now();
   const kinds = await fill(database);
   const fillMs = performance.now() - filledAt;
-  const overview = new Overview({ store: new SqlAnnotationStore(database), checks: new SqlAnnotationChecks(database), now: () => new Date(), agreement: (ratings) => {
+  const overview = new Overview({ store: new SqlAnnotationStore(database), checks: new SqlAnnotationChecks(database), course: new SqlAnnotationCourse(database), now: () => new Date(), agreement: (ratings) => {
     const found = agreementOf(ratings, Math.random, 0);
     return found && { items: found.items, raters: found.raters, raw: found.raw, alpha: found.alpha ?? null };
   } });
