@@ -24,6 +24,11 @@ export interface LearnDesk extends PromotionParts {
   shadowed(): Promise<void>;
 }
 
+/** As the API tells it. */
+export interface FollowerTold extends ModelFollower {
+  readonly lags: boolean;
+}
+
 const SEES = ['admin', 'policy', 'auditor'] as const;
 const SWITCHES = ['admin', 'policy'] as const;
 const json = ['application/json'] as const;
@@ -54,7 +59,7 @@ async function list({ registry, shipped, followers }: LearnDesk): Promise<DeskAn
       return { plugin, working: head?.model_id ?? null, sha256: head?.sha256 ?? (await shipped(plugin)), switch: head?.number ?? 0, before: before?.model_id ?? null, can_roll_back: before !== undefined };
     })),
     models: models.map((model) => modelBody(model, heads)),
-    processes: seen.map((one) => ({ ...one, lags: one.number !== (heads.get(one.plugin)?.number ?? 0) })),
+    processes: seen.map((one): FollowerTold => ({ ...one, lags: one.number !== (heads.get(one.plugin)?.number ?? 0) })),
   } };
 }
 
@@ -139,7 +144,10 @@ function modelBody(model: RegisteredModel, heads: ReadonlyMap<string, ModelSwitc
   return { ...model, works: heads.get(model.plugin)?.model_id === model.model_id };
 }
 
-function switchBody({ back: _, ...made }: ModelSwitch): object {
+/** As the API tells it. */
+export type SwitchTold = Omit<ModelSwitch, 'back'>;
+
+function switchBody({ back: _, ...made }: ModelSwitch): SwitchTold {
   return made;
 }
 
