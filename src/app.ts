@@ -148,7 +148,10 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
   const { config } = first;
   let running: RunningHouse | undefined;
   const learning = openLearning(config, () => running, opened);
-  if (learning !== undefined) pool.models = await learning.first();
+  if (learning !== undefined) {
+    pool.models = await learning.first();
+    pool.told = (request, results) => learning.hear(request, results);
+  }
   const house = running = new RunningHouse(await compileRuntime(first, pool), { pool, redis, distribution: distribution! });
   opened.defer(() => house.settled());
   learning?.start();
@@ -355,6 +358,7 @@ function openLearning(first: Config, running: () => RunningHouse | undefined, op
     config: () => running()?.runtime.snapshot.config ?? first,
     policies: () => [...(running()?.runtime.compiled.keys() ?? [])],
     use: async (models) => running()?.useModels(models),
+    policyOf: (tenantId) => running()?.runtime.plans.get(tenantId)?.policy,
   });
   opened.defer(() => learning.close());
   return learning;

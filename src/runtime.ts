@@ -19,7 +19,7 @@ import { parsePolicy, type ParsedPolicy } from './policy/parse.ts';
 import { policyKey } from './policy/source.ts';
 import { VerdictMemory } from './screen/cache.ts';
 import { ensembleOf, type Combination } from './screen/combine.ts';
-import { Ensemble, type EnsembleMember } from './screen/ensemble.ts';
+import { Ensemble, type EnsembleMember, type EnsembleOptions } from './screen/ensemble.ts';
 import { LoopWatch } from './screen/overload.ts';
 import { compilePlan, type PlanOptions, type ScreeningPlan } from './screen/plan.ts';
 import type { SharedText } from './screen/pseudonyms.ts';
@@ -177,6 +177,8 @@ export interface ClassifierPoolOptions {
 
 /** Classifiers and their state, from one configuration to the next. */
 export class ClassifierPool {
+  /** Told what classifiers that work said of each text. */
+  told: EnsembleOptions['told'];
   /** What classifiers that are provisioned from now on work with. Replaced whole. */
   models: ModelsAtWork = new Map();
   /** By configuration entry and the models that it reads, as JSON. */
@@ -221,6 +223,7 @@ export class ClassifierPool {
       memory: this.#memory,
       overloaded: () => watch.overloaded,
       former: this.#ensemble,
+      told: (request, results) => this.told?.(request, results),
     });
   }
 

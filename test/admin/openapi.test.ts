@@ -149,10 +149,15 @@ t.test('what is answered is what it says', async (t) => {
   t.teardown(() => trained.close());
   const model = await trained.fresh();
   for (const path of ['models', `models/${model}`, 'models/none', `models/${model}/gate`, 'models/none/gate', 'plugins/toxicity/switches']) await ask('GET', `/api/v1/learn/${path}`);
+  for (const body of ['{"share_percent":0}', '{}']) await ask('POST', `/api/v1/learn/models/${model}/shadow`, { body });
+  await until(async () => { await house.chat('an Egret'); return (await ask('GET', `/api/v1/learn/models/${model}/shadow`)).texts.scored > 0; }, 'a text that was scored beside');
+  for (const path of [`models/${model}/shadow`, 'models/none/shadow']) await ask('GET', `/api/v1/learn/${path}`);
+  for (const _ of ['first', 'again']) await ask('DELETE', '/api/v1/learn/plugins/prompt-injection/shadow');
   for (const body of ['{"override":7}', '{"override":true}', '{}', '{}']) await ask('POST', `/api/v1/learn/models/${model}/promote`, { body });
   for (const path of [`models/${model}/retire`, 'models/none/retire', 'models/none/promote']) await ask('POST', `/api/v1/learn/${path}`);
   await ask('GET', '/api/v1/learn/plugins/prompt-injection/switches');
   await ask('GET', '/api/v1/learn/models');
+  await ask('POST', `/api/v1/learn/models/${model}/shadow`);
   for (const body of ['{"to":1}', '{"reason":"a try"}', '{}']) await ask('POST', '/api/v1/learn/plugins/prompt-injection/rollback', { body });
   await ask('POST', `/api/v1/learn/models/${model}/retire`);
   await until(async () => (await ask('GET', '/api/v1/risk/campaigns/q')).total.drawn >= 3, 'what is drawn');
