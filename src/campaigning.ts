@@ -4,25 +4,29 @@
  * tasks, so a crash, a restart or a store that is away loses nothing and doubles nothing. Exchanges never wait for it.
  */
 import { randomUUID } from 'node:crypto';
-import { setImmediate as breathe } from 'node:timers/promises';
+import { setImmediate as breathe, setTimeout as sleep } from 'node:timers/promises';
 import type { RiskDesk } from './admin/risk.ts';
 import type { AnnotationRecord } from './audit/entry.ts';
 import { LogFollower } from './audit/follow.ts';
 import { publishedKeys } from './audit/recovery.ts';
 import type { ContentVault } from './audit/vault.ts';
+import type { CampaignConfig } from './config/risk.ts';
 import type { Config } from './config/schema.ts';
 import type { Taxonomy } from './config/taxonomy.ts';
-import { CHANNELS, type AuditReceived, type ExchangeClosed } from './contract/channels.ts';
+import { CHANNELS, type AuditReceived, type CampaignTold, type ExchangeClosed } from './contract/channels.ts';
 import type { ExchangeRecord } from './contract/exchange.ts';
 import { agreementOf } from './review/agreement.ts';
 import { tasksOf } from './risk/intake.ts';
 import { ItemSeal } from './risk/items.ts';
 import { Labelling } from './risk/labelling.ts';
+import type { Course, CourseSeries } from './risk/course.ts';
 import { CampaignLook } from './risk/look.ts';
 import { Overview } from './risk/overview.ts';
+import { summaryOf } from './risk/status.ts';
 import { SqlAnnotationChecks } from './store/annotation-checks.ts';
 import { SqlAnnotationCourse } from './store/annotation-course.ts';
 import { SqlAnnotationStore } from './store/annotations.ts';
+import type { TaskCell } from './store/annotation-tasks.ts';
 import { SteadyHealth } from './store/steady-health.ts';
 import type { StoreDatabase } from './store/sql.ts';
 
@@ -42,6 +46,7 @@ export interface CampaigningOptions {
   shipped?(): Promise<readonly string[]>;
   dirOf?(log: string): string;
   readonly lookMs?: number;
+  readonly tellMs?: number;
 }
 
 const BATCH_ENTRIES = 256;
@@ -50,6 +55,8 @@ const LOOK_MS = 500;
 const RETRY_MS = 1_000;
 /** Logs are looked at though nobody said that something came: an entry may be on disk after its exchange was told. */
 const SWEEP_MS = 2_000;
+/** Where campaigns stand is told so often. */
+const TELL_MS = 15_000;
 
 export class Campaigning {
   readonly desk: RiskDesk;
@@ -62,6 +69,7 @@ export class Campaigning {
   readonly #onReceived = (message: unknown): void => { if ((message as AuditReceived).entries > 0) this.#soon(); };
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> | undefined;
+  #telling: Promise<void> | undefined;
 
   constructor(options: CampaigningOptions) {
     const { database, config, audit, content, master, taxonomy } = options;
@@ -85,6 +93,7 @@ export class Campaigning {
   }
 
   start(): void {
+    if (this.#options.config().roles.includes('control')) this.#telling = this.#tellOn();
     CHANNELS.exchangeClosed.subscribe(this.#onExchange);
     if (this.#options.dirOf !== undefined) CHANNELS.auditReceived.subscribe(this.#onReceived);
     this.#soon();
@@ -95,8 +104,8 @@ export class Campaigning {
     CHANNELS.exchangeClosed.unsubscribe(this.#onExchange);
     CHANNELS.auditReceived.unsubscribe(this.#onReceived);
     clearTimeout(this.#timer);
-    await this.#looking;
     this.#stop.abort();
+    await Promise.all([this.#looking, this.#telling]);
     if (this.#isNeeded()) await this.#own().catch(() => undefined);
     this.#health.close();
   }
@@ -127,6 +136,27 @@ export class Campaigning {
       }
     }
     this.#soon(SWEEP_MS);
+  }
+
+  /** Where campaigns stand, for metrics. The store is told to be ill by who asks it for more. */
+  async #tellOn(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      if (this.#isNeeded()) await this.#tell().catch(() => undefined);
+      await sleep(this.#options.tellMs ?? TELL_MS, undefined, { signal, ref: false }).catch(() => undefined);
+    }
+  }
+
+  async #tell(): Promise<void> {
+    const { overview, look, risk, store } = this.desk;
+    const cells = await overview.cells(undefined);
+    const campaigns: CampaignTold[] = [];
+    for (const config of risk().campaigns) {
+      campaigns.push(toldOf(config, cells.get(config.id) ?? [], (await look.course(config.id, cells.get(config.id) ?? [], undefined, { by: 'day' })).value));
+      await breathe();
+    }
+    const states = (await store.annotators()).map(({ state }) => state);
+    CHANNELS.riskTold.publish({ campaigns, annotators: { active: states.filter((state) => state === 'active').length, paused: states.filter((state) => state === 'paused').length } });
   }
 
   #own(): Promise<void> {
@@ -161,6 +191,16 @@ export class Campaigning {
       doubleBlindShare: (id) => (risk.campaigns.find((campaign) => campaign.id === id)?.double_blind_percent ?? 0) / 100,
     };
   }
+}
+
+function toldOf(config: CampaignConfig, cells: readonly TaskCell[], course: Course | undefined): CampaignTold {
+  const { total, claim } = summaryOf(cells, config);
+  const risen = (kind: CourseSeries['kind']): number => course!.series.filter((one) => one.kind === kind && one.is_spike).length;
+  return {
+    campaign: config.id, rate: total.rate, bounds: { low: total.interval.low, high: total.interval.high, peeking_low: total.peeking.low, peeking_high: total.peeking.high },
+    texts: { waiting: total.waiting, safe: total.labelled - total.violations, violation: total.violations, missing: total.missing },
+    claim: claim?.state ?? null, sequential: claim?.sequential?.decision ?? null, risen: course === undefined ? null : { all: risen('all'), tenant: risen('tenant'), category: risen('category') },
+  };
 }
 
 /** What passed its retention cannot be asked any more, and a copy may be behind; both count as there. */

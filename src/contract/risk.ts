@@ -128,3 +128,11 @@ export interface CalibrationItem {
 /** `paused`: below the agreement that is asked for; nothing is given to them until somebody with the role admin resumes them. */
 export const ANNOTATOR_STATES = ['active', 'paused'] as const;
 export type AnnotatorState = (typeof ANNOTATOR_STATES)[number];
+
+/** `too_few`: no number of violations among so few labels could show it. `open`: it is neither shown nor contradicted. `contradicted`: the rate is above, surely. */
+export const CLAIM_STATES = ['met', 'open', 'contradicted', 'too_few'] as const;
+export type ClaimState = (typeof CLAIM_STATES)[number];
+
+/** What a sequential test says of a claim. `good`: the rate is below. */
+export const SEQUENTIAL_DECISIONS = ['open', 'good', 'bad'] as const;
+export type SequentialDecision = (typeof SEQUENTIAL_DECISIONS)[number];
