@@ -57,6 +57,7 @@ import { PseudonymVault } from './screen/pseudonyms.ts';
 import { answerScreening } from './screen/service.ts';
 import { Retention } from './retention.ts';
 import { Campaigning, type CampaigningOptions } from './campaigning.ts';
+import { Declaring } from './declaring.ts';
 import { Reviewing, type ReviewingOptions } from './reviewing.ts';
 import { ReviewContents } from './review/contents.ts';
 import { SqlAdminStore } from './store/admins.ts';
@@ -146,11 +147,13 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
   const audit = await openAuditLog({ dir: config.audit.dir, keyFile: config.audit.key_file, origin: config.audit.origin, clock: Date.now });
   opened.defer(() => audit.close());
   const content = await openContent(house, audit, opened);
+  const declaring = new Declaring({ config: () => house.runtime.snapshot.config, sampler: () => house.runtime.sampler, audit: (record) => audit.append(record, 'strict'), now: () => new Date() });
+  await declaring.declare();
   const token = openAdminToken(config.data_dir, new Date());
   const tenants = await openTenants(house, audit, redis, opened);
   keyMessages = tenants.watch;
   const collector = openCollector(config, audit, opened);
-  const erasing = await openErasing(house, content, collector, tenants.database, opened);
+  const erasing = await openErasing(house, audit, content, collector, tenants.database, opened);
   const shipper = shipLog(config, audit, tenants.database === undefined ? erasing : undefined, opened);
   const decisions = openDecisions(config, audit, collector, opened);
   const retention = retentionOf(house, audit, shipper, { collector, database: tenants.database, decisions });
@@ -163,7 +166,7 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
   const reviewing = openReviewing(house, { audit, content: current, contents, decided: (reviewId) => holding?.tell(reviewId), exchangeOf }, tenants.database);
   opened.defer(() => reviewing?.close());
   reviewing?.start();
-  const campaigning = openCampaigning(house, audit, { content: current, exchangeOf }, { collector, database: tenants.database });
+  const campaigning = openCampaigning(house, audit, { content: current, contents, exchangeOf }, { collector, database: tenants.database });
   opened.defer(() => campaigning?.close());
   campaigning?.start();
   const replicas = new Replicas(() => redis.door);
@@ -184,7 +187,10 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
     snapshot: first,
     classifiers,
     stored,
-    onSnapshot: (snapshot) => house.adopt(snapshot),
+    onSnapshot: async (snapshot) => {
+      await house.adopt(snapshot);
+      await declaring.declare().catch(() => undefined); // the log itself tells that it is broken
+    },
     intervalMs: options.watchIntervalMs,
   });
   opened.defer(() => watch.close());
@@ -225,12 +231,13 @@ async function appendAt(audit: AuditLog, record: AuditRecord): Promise<number> {
 }
 
 /** All that was asked for is carried out before anybody is let in. */
-async function openErasing(house: RunningHouse, vault: ContentVault, collector: Collector | undefined, database: StoreDatabase | undefined, opened: AsyncDisposableStack): Promise<Erasing> {
+async function openErasing(house: RunningHouse, audit: AuditLog, vault: ContentVault, collector: Collector | undefined, database: StoreDatabase | undefined, opened: AsyncDisposableStack): Promise<Erasing> {
   const { data_dir: dataDir, audit: { origin } } = house.runtime.snapshot.config;
   const erasing = new Erasing({
     vault, dir: contentFolder(dataDir), origin, store: database && new SqlErasureStore(database),
-    keeps: () => [...house.runtime.tenants.values()].some(({ data }) => data.content !== 'none'),
+    keeps: () => [...house.runtime.tenants.values()].some(({ data }) => data.content !== 'none' || data.campaigns),
     copied: async (log, before) => collector?.entries(log, { before }),
+    record: (record) => audit.append(record, 'strict'),
   });
   opened.defer(() => erasing.close());
   await erasing.start();
@@ -294,8 +301,9 @@ function openContents(house: RunningHouse, vault: ContentVault, erasing: Erasing
   if (database?.messages === undefined) return undefined;
   const contents = new ReviewContents({
     store: new SqlReviewContents(database), vault, mark: () => erasing.carriedOut,
-    keepDays: (tenantId) => {
+    keepDays: (tenantId, purpose) => {
       const data = house.runtime.tenants.get(tenantId)?.data;
+      if (purpose !== undefined) return data?.campaigns === true ? campaignDays(house.runtime.snapshot.config).get(tenantId) : undefined;
       return data === undefined || data.content === 'none' ? undefined : data.keep_days;
     },
   });
@@ -326,11 +334,11 @@ function policyNamed({ runtime }: RunningHouse, name: string): Policy | undefine
 }
 
 /** Undefined where this process has no store. */
-function openCampaigning(house: RunningHouse, audit: AuditLog, reads: Pick<CampaigningOptions, 'content' | 'exchangeOf'>, { collector, database }: Pick<Kept, 'collector' | 'database'>): Campaigning | undefined {
+function openCampaigning(house: RunningHouse, audit: AuditLog, texts: Pick<CampaigningOptions, 'content' | 'contents' | 'exchangeOf'>, { collector, database }: Pick<Kept, 'collector' | 'database'>): Campaigning | undefined {
   if (database === undefined) return undefined;
   const config = (): Config => house.runtime.snapshot.config;
   const logs = collector && { shipped: async () => (await collector.list()).map(({ log }) => log), dirOf: (log: string) => collector.dirOf(log) };
-  return new Campaigning({ database, config, audit, ...reads, taxonomy: shippedTaxonomy(), master: readHashKey(config().data_dir), own: config().audit.dir, ...logs });
+  return new Campaigning({ database, config, audit, ...texts, taxonomy: shippedTaxonomy(), master: readHashKey(config().data_dir), own: config().audit.dir, ...logs });
 }
 
 interface Kept {

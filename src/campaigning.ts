@@ -1,32 +1,37 @@
 /**
  * Residual-risk campaigns in a running process: what was drawn comes out of the audit logs, the own one and those that are
  * shipped here, and becomes tasks that people label. The log is the source: how far it is looked through is kept with the
- * tasks, so a crash, a restart or a store that is away loses nothing and doubles nothing. Exchanges never wait for it.
+ * tasks, so a crash, a restart or a store that is away loses nothing and doubles nothing. Where others share the store, a
+ * task of the own log comes with a sealed copy of its text, so that people read it at any of them. Exchanges never wait for it.
  */
 import { randomUUID } from 'node:crypto';
 import { setImmediate as breathe, setTimeout as sleep } from 'node:timers/promises';
 import type { RiskDesk } from './admin/risk.ts';
 import type { AnnotationRecord } from './audit/entry.ts';
-import { LogFollower } from './audit/follow.ts';
+import { LogFollower, type PlacedEntry } from './audit/follow.ts';
 import { publishedKeys } from './audit/recovery.ts';
 import type { ContentVault } from './audit/vault.ts';
 import type { CampaignConfig } from './config/risk.ts';
 import type { Config } from './config/schema.ts';
 import type { Taxonomy } from './config/taxonomy.ts';
 import { CHANNELS, type AuditReceived, type CampaignTold, type ExchangeClosed } from './contract/channels.ts';
+import { WeirError } from './contract/errors.ts';
 import type { ExchangeRecord } from './contract/exchange.ts';
+import type { AnnotationTask, CampaignDeclaration } from './contract/risk.ts';
 import { agreementOf } from './review/agreement.ts';
-import { tasksOf } from './risk/intake.ts';
+import { textOf, type ContentItem, type ReviewContents } from './review/contents.ts';
+import { nearestOf, tasksOf } from './risk/intake.ts';
 import { ItemSeal } from './risk/items.ts';
-import { Labelling } from './risk/labelling.ts';
+import { Labelling, type TaskContent } from './risk/labelling.ts';
 import type { Course, CourseSeries } from './risk/course.ts';
 import { CampaignLook } from './risk/look.ts';
 import { Overview } from './risk/overview.ts';
 import { summaryOf } from './risk/status.ts';
+import { isDeclaration, PopulationCounter } from './screen/population.ts';
 import { SqlAnnotationChecks } from './store/annotation-checks.ts';
 import { SqlAnnotationCourse } from './store/annotation-course.ts';
+import type { NewTask, TaskCell } from './store/annotation-tasks.ts';
 import { SqlAnnotationStore } from './store/annotations.ts';
-import type { TaskCell } from './store/annotation-tasks.ts';
 import { SteadyHealth } from './store/steady-health.ts';
 import type { StoreDatabase } from './store/sql.ts';
 
@@ -35,6 +40,8 @@ export interface CampaigningOptions {
   readonly config: () => Config;
   readonly audit: { append(record: AnnotationRecord, durability: 'strict'): Promise<void> };
   readonly content: Pick<ContentVault, 'read'>;
+  /** Texts for other processes, and theirs; absent: no other process shares the store. */
+  readonly contents?: Pick<ReviewContents, 'lay' | 'read'> | undefined;
   readonly taxonomy: Taxonomy;
   /** A secret of the installation: decides what two people label, and seals what has a known answer. */
   readonly master: Buffer;
@@ -63,6 +70,7 @@ export class Campaigning {
   readonly #options: CampaigningOptions;
   readonly #store: SqlAnnotationStore;
   readonly #health = new SteadyHealth('campaigns');
+  readonly #keys = new SteadyHealth('campaign texts');
   readonly #followers = new Map<string, LogFollower>();
   readonly #stop = new AbortController();
   readonly #onExchange = (message: unknown): void => { if (((message as ExchangeClosed).record.samples?.length ?? 0) > 0) this.#soon(); };
@@ -72,7 +80,7 @@ export class Campaigning {
   #telling: Promise<void> | undefined;
 
   constructor(options: CampaigningOptions) {
-    const { database, config, audit, content, master, taxonomy } = options;
+    const { database, config, audit, master, taxonomy } = options;
     this.#options = options;
     const [store, checks, seal, now] = [new SqlAnnotationStore(database), new SqlAnnotationChecks(database), new ItemSeal(master), () => new Date()];
     this.#store = store;
@@ -80,7 +88,7 @@ export class Campaigning {
     const labelling = new Labelling({
       store, checks, now, random: Math.random, newId: () => `ann_${randomUUID()}`, openItem: (item) => seal.open(item),
       settings: () => labellingSettings(config()),
-      content: ({ tenant_id: tenantId, request_id: requestId, started_at: startedAt, direction }) => content.read({ tenantId, requestId, startedAt, purpose: 'campaigns' }, direction).then((found) => (found.state === 'locked' ? { state: 'damaged' as const } : found)), // only copies in the store are under other keys
+      content: (task) => this.#textOf(task),
       paused: (annotator, { agreement, n }, { flagged, requeued }) => write({ kind: 'annotation', change: 'paused', author: 'calibration', annotator_id: annotator, agreement, answers: n, flagged, requeued }),
     });
     const course = new SqlAnnotationCourse(database);
@@ -108,6 +116,7 @@ export class Campaigning {
     await Promise.all([this.#looking, this.#telling]);
     if (this.#isNeeded()) await this.#own().catch(() => undefined);
     this.#health.close();
+    this.#keys.close();
   }
 
   #soon(ms = this.#options.lookMs ?? LOOK_MS): void {
@@ -163,24 +172,61 @@ export class Campaigning {
     return this.#follow('', this.#options.own);
   }
 
+  /** Nobody reads what is of a tenant that takes no part any more, whether it is erased everywhere yet or not. */
+  async #textOf(task: AnnotationTask): Promise<TaskContent> {
+    const { config, content, contents } = this.#options;
+    if (config().tenants.some(({ id, data }) => id === task.tenant_id && !data.campaigns)) return { state: 'erased' };
+    const found = await textOf(content, contents, itemOf(task));
+    if (found.state === 'there') this.#keys.well(() => 'texts that were drawn are read again');
+    if (found.state !== 'locked') return found;
+    this.#keys.ill(`texts that were drawn cannot be read here: ${found.detail}`, ['key']);
+    return { state: 'locked' };
+  }
+
   /** All that is on disk of a log. Begins anew where the log is not the one that was looked through: what comes twice is one. */
   async #follow(name: string, dir: string): Promise<void> {
     const [key] = await publishedKeys(dir);
     if (key === undefined) return; // it has no entry yet
-    const log = `${key.name}+${key.id}`;
+    const isOwn = name === '';
+    // Its own process may share the store, and lays the texts as it goes.
+    const log = `${isOwn ? '' : 'shipped '}${key.name}+${key.id}`;
     let follower = this.#followers.get(log);
     if (follower === undefined) this.#followers.set(log, (follower = new LogFollower(dir)));
     let { next, head } = (await this.#store.cursor(log)) ?? { next: 0, head: '' };
-    if (next > 0 && !(await isThere(follower, next - 1, head, name !== ''))) [next, head] = [0, ''];
+    if (next > 0 && !(await isThere(follower, next - 1, head, !isOwn))) [next, head] = [0, ''];
+    const before = next === 0 ? [] : await this.#store.declarations(log);
+    const population = new PopulationCounter(before.map(({ declared }) => ({ kind: 'campaign', change: declared.sha256 === '' ? 'withdrawn' : 'in_force', ...declared })));
     for (let more = true; more; ) {
       const read = await follower.read(next, BATCH_ENTRIES);
       more = read.more && read.next > next;
       if (read.next === next) return;
-      const tasks = read.entries.flatMap((entry) => tasksOf(entry, this.#intake()));
+      const taken = read.entries.map((entry) => ({ entry, tasks: tasksOf(entry, this.#intake()) }));
+      for (const entry of read.entries) population.take(entry);
+      const counted = {
+        from: next, population: population.drain(), nearest: taken.flatMap(({ entry, tasks }) => nearestOf(entry, tasks)),
+        declarations: read.entries.filter(isDeclaration).map((entry) => ({ position: entry.index, declared: declarationOf(entry) })),
+      };
       [next, head] = [read.next, read.entries.at(-1)?.hash ?? head];
-      await this.#store.add(tasks, { log, next, head });
+      const tasks = taken.flatMap((one) => one.tasks);
+      await this.#store.add(tasks, { log, next, head }, counted, isOwn ? await this.#laid(tasks) : []);
       await breathe();
     }
+  }
+
+  /** Of these the tasks whose text lies in the store now. A text that cannot be read here is lost to the others, and told. */
+  async #laid(tasks: readonly NewTask[]): Promise<readonly string[]> {
+    const { contents } = this.#options;
+    const laid: string[] = [];
+    for (const task of contents === undefined ? [] : tasks) {
+      if (task.modality !== 'text') continue;
+      try {
+        if (await contents!.lay(itemOf(task))) laid.push(task.task_id);
+      } catch (error) {
+        if (error instanceof WeirError) throw error;
+        CHANNELS.contentLost.publish({ count: 1, reason: 'copy' });
+      }
+    }
+    return laid;
   }
 
   #intake(): Parameters<typeof tasksOf>[1] {
@@ -203,11 +249,22 @@ function toldOf(config: CampaignConfig, cells: readonly TaskCell[], course: Cour
   };
 }
 
+/** Its text, by the task. */
+function itemOf({ task_id, request_id, tenant_id, direction, started_at }: NewTask): ContentItem {
+  return { review_id: task_id, request_id, tenant_id, direction, started_at, purpose: 'campaigns' };
+}
+
 /** What passed its retention cannot be asked any more, and a copy may be behind; both count as there. */
 async function isThere(follower: LogFollower, index: number, head: string, isCopy: boolean): Promise<boolean> {
   const { entries: [entry], next } = await follower.read(index, 1);
   if (entry?.index === index) return entry.hash === head;
   return entry !== undefined || next > index || isCopy;
+}
+
+/** As the entry says it; of a campaign that was withdrawn when that was. */
+function declarationOf(entry: PlacedEntry): CampaignDeclaration {
+  const { campaign, in_force_at, sha256 = '', seed_commitment = '', definition, tenants } = entry as unknown as CampaignDeclaration;
+  return { campaign, in_force_at, sha256, seed_commitment, ...(definition === undefined ? {} : { definition }), ...(tenants === undefined ? {} : { tenants }) };
 }
 
 function labellingSettings({ risk: { annotation, campaigns } }: Config): ReturnType<ConstructorParameters<typeof Labelling>[0]['settings']> {

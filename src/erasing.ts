@@ -14,6 +14,7 @@ import type { DestroyedKeys } from './audit/content-files.ts';
 import type { AuditEntry } from './audit/entries.ts';
 import { NEWS_MAX, type ErasureClaim, type ErasureNews } from './audit/shipment.ts';
 import type { ContentVault } from './audit/vault.ts';
+import type { KeeperGoneRecord } from './audit/entry.ts';
 import { WeirError } from './contract/errors.ts';
 import type { ErasureKeeper, ErasureStore, StoredErasure } from './store/erasures.ts';
 import { SteadyHealth } from './store/steady-health.ts';
@@ -26,6 +27,8 @@ export interface ErasingOptions {
   readonly origin: string;
   /** Absent where the store is that of another process. */
   readonly store?: ErasureStore | undefined;
+  /** Writes an entry of the log, on disk when it resolves; absent: nobody is said to be gone here. */
+  readonly record?: (record: KeeperGoneRecord) => Promise<void>;
   /** Content is kept as it is configured now. */
   readonly keeps: () => boolean;
   /** The newest entries of the copy of a log that is shipped here, from before an index on. */
@@ -39,7 +42,12 @@ export interface ErasingOptions {
 export interface ErasureStanding extends Omit<StoredErasure, 'tenant_id'> {
   readonly confirmed: readonly Keeper[];
   readonly waiting: readonly Keeper[];
+  /** Who had not when an operator said that it is gone with what it kept. */
+  readonly gone: readonly Keeper[];
 }
+
+/** What came of saying that a keeper is gone: `alive`, it was seen just now. */
+export type Parting = 'gone' | 'unknown' | 'alive';
 
 type Keeper = Pick<ErasureKeeper, 'keeper' | 'origin' | 'seen_at'>;
 
@@ -53,6 +61,8 @@ const LOOK_MS = 1_000;
 const START_MS = 2_500;
 /** A keeper is said to have been seen this often. */
 const SEEN_MS = 60_000;
+/** Who was not seen for so long may be said to be gone. */
+export const GONE_AFTER_MS = 10 * SEEN_MS;
 /** Erasures that are listed, the newest. */
 const LISTED_MAX = 100;
 /** Read at once. */
@@ -116,9 +126,22 @@ export class Erasing {
     const [erasures, keepers] = [await store.list(tenantId, LISTED_MAX), await store.keepers()];
     return erasures.map(({ tenant_id: _, ...erasure }) => {
       const concerned = keepers.filter(({ since }) => since < erasure.number);
-      const of = (isDone: boolean): readonly Keeper[] => concerned.filter(({ done }) => (done >= erasure.number) === isDone).map(({ keeper, origin, seen_at }) => ({ keeper, origin, seen_at }));
-      return { ...erasure, confirmed: of(true), waiting: of(false) };
+      const of = (standing: 'confirmed' | 'waiting' | 'gone'): readonly Keeper[] => concerned.filter(({ done, gone_at: gone }) => standing === (done >= erasure.number ? 'confirmed' : gone === null ? 'waiting' : 'gone')).map(({ keeper, origin, seen_at }) => ({ keeper, origin, seen_at }));
+      return { ...erasure, confirmed: of('confirmed'), waiting: of('waiting'), gone: of('gone') };
     });
+  }
+
+  /** Erasures wait no more for a keeper whose folder is destroyed; the entry that says so is written first. Undefined where there is no store. Comes it back, it carries out all that it missed. */
+  async part(keeper: string, reason: string, author: string): Promise<Parting | undefined> {
+    const { store, record } = this.#options;
+    if (store === undefined || record === undefined) return undefined;
+    const found = await store.keeper(keeper);
+    if (found === undefined) return 'unknown';
+    const now = this.#now();
+    if (keeper === this.#state?.keeper || now.getTime() - Date.parse(found.seen_at) < GONE_AFTER_MS) return 'alive';
+    if (found.gone_at !== null) return 'gone';
+    await record({ kind: 'keeper_gone', author, keeper, log: found.origin, seen_at: found.seen_at, waiting: (await store.head()) - found.done, reason });
+    return (await store.part(keeper, found.seen_at, now.toISOString())) ? 'gone' : 'alive';
   }
 
   /** Before content is shown: all that the store holds now is carried out here. Rejects where that cannot be told. */

@@ -4,6 +4,7 @@
  */
 import type { Trial, TriedPolicy } from './admin/desk.ts';
 import { withStored } from './config/load.ts';
+import type { ModelsAtWork } from './config/plugins.ts';
 import type { Config } from './config/schema.ts';
 import type { Snapshot } from './config/snapshot.ts';
 import { CHANNELS } from './contract/channels.ts';
@@ -53,6 +54,20 @@ export class RunningHouse {
     } catch (error) {
       CHANNELS.configReloaded.publish({ ok: false, hash: this.runtime.snapshot.hash, issues: 1, message: `stored policies: ${(error as Error).message.split('\n', 1)[0]}` });
     }
+  }
+
+  /** Other models at work, with the configuration and policies that run. Rejects when they cannot be used; the former stay. */
+  useModels(models: ModelsAtWork): Promise<void> {
+    return this.#replace(async () => {
+      const former = this.#pool.models;
+      this.#pool.models = models;
+      try {
+        await this.#compile(this.runtime.snapshot);
+      } catch (error) {
+        this.#pool.models = former;
+        throw error;
+      }
+    });
   }
 
   /** Resolves when the change counts here. */

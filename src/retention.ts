@@ -7,6 +7,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Collector } from './audit/collector.ts';
+import { campaignDays } from './audit/content-retention.ts';
 import { pruneCopies } from './audit/copy-retention.ts';
 import type { DecisionQueries } from './audit/decision-index.ts';
 import type { AuditLog } from './audit/log.ts';
@@ -32,7 +33,7 @@ export interface RetentionOptions {
   /** Absent where the store is that of another process. */
   readonly usage?: UsageStore | undefined;
   readonly admins?: AdminStore | undefined;
-  /** Texts of items of the review queue that lie in the store. */
+  /** Texts of items of the review queue, and of tasks of campaigns, that lie in the store. */
   readonly contents?: SqlReviewContents | undefined;
   readonly decisions?: Pick<DecisionQueries, 'tenantAfter' | 'drop' | 'dropCounts'> | undefined;
   readonly now?: () => Date;
@@ -170,6 +171,9 @@ export class Retention {
     for (const { id, data } of config().tenants) {
       if (!(await this.#drop('review_content', id, (limit) => contents.dropBefore(id, dayOf(this.#daysAgoMs(data.keep_days)), limit), TEXTS_MAX))) return;
     }
+    for (const [id, days] of campaignDays(config())) {
+      if (!(await this.#drop('review_content', id, (limit) => contents.dropBefore(id, dayOf(this.#daysAgoMs(days)), limit, 'campaigns'), TEXTS_MAX))) return;
+    }
   }
 
   async #sessions(): Promise<void> {
@@ -189,7 +193,7 @@ export class Retention {
   }
 }
 
-const NAMES = { decisions: 'decisions', counts: 'counts of decisions', review_content: 'texts of the review queue' } as const;
+const NAMES = { decisions: 'decisions', counts: 'counts of decisions', review_content: 'texts of the review queue and of campaigns' } as const;
 
 function dayOf(ms: number): string {
   return new Date(ms).toISOString().slice(0, 10);

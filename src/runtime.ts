@@ -8,7 +8,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { combinationIssues } from './config/combine.ts';
 import { loadConfig, type InlineConfig, type ReadStored } from './config/load.ts';
-import { provisionPlugin } from './config/plugins.ts';
+import { modelsRead, provisionPlugin, type ModelsAtWork } from './config/plugins.ts';
 import type { Environment } from './config/environment.ts';
 import type { ClassifierConfig, Config, TenantConfig } from './config/schema.ts';
 import type { Snapshot } from './config/snapshot.ts';
@@ -28,6 +28,8 @@ import { Sampler } from './screen/sampler.ts';
 export interface Runtime {
   readonly snapshot: Snapshot;
   readonly classifiers: readonly Classifier[];
+  /** What its classifiers work with in place of what their plugins ship. */
+  readonly models: ModelsAtWork;
   /** By tenant id. Tenants of one policy share what is compiled. */
   readonly plans: ReadonlyMap<string, ScreeningPlan>;
   readonly tenants: ReadonlyMap<string, TenantConfig>;
@@ -42,9 +44,10 @@ export async function loadRuntime(config: string | InlineConfig | undefined, env
   return compileRuntime(await loadConfig(config, env, { classifiers: (fresh) => pool.known(fresh), stored }), pool);
 }
 
-/** `former`: what runs. Where it has the same configuration, all is kept but the policies that changed. */
+/** `former`: what runs. Where it has the same configuration and models, all is kept but the policies that changed. */
 export async function compileRuntime(snapshot: Snapshot, pool: ClassifierPool, former?: Runtime): Promise<Runtime> {
-  const kept = former?.snapshot.config === snapshot.config ? former : undefined;
+  const { models } = pool;
+  const kept = former?.snapshot.config === snapshot.config && former.models === models ? former : undefined;
   const classifiers = kept?.classifiers ?? await pool.provision(snapshot.config);
   const master = readHashKey(snapshot.config.data_dir);
   const ensemble = kept?.ensemble ?? await pool.ensemble(snapshot.config, master);
@@ -78,12 +81,12 @@ export async function compileRuntime(snapshot: Snapshot, pool: ClassifierPool, f
     const canary = share === undefined ? undefined : canaries.get(share.policy);
     if (plan !== undefined) plans.set(tenant.id, plan.forTenant({ failMode: tenant.fail_mode, hashKey, ...(canary === undefined ? {} : { canary: { plan: canary, share: share!.share } }) }));
   }
-  if (kept === undefined) pool.settle(snapshot.config, ensemble);
-  return { snapshot, classifiers, plans, tenants: new Map(snapshot.config.tenants.map((tenant) => [tenant.id, tenant])), compiled: new Map([...compiled.values()].map((plan) => [plan.policy, plan])), ensemble, sampler };
+  if (kept === undefined) await pool.settle(snapshot.config, ensemble);
+  return { snapshot, classifiers, models, plans, tenants: new Map(snapshot.config.tenants.map((tenant) => [tenant.id, tenant])), compiled: new Map([...compiled.values()].map((plan) => [plan.policy, plan])), ensemble, sampler };
 }
 
 /** Throws ConfigError where a seed cannot be read, or is too short to be one. */
-function samplerOf({ config, file }: Snapshot, master: Buffer): Sampler {
+export function samplerOf({ config, file }: Pick<Snapshot, 'config' | 'file'>, master: Buffer): Sampler {
   const issues: ConfigIssue[] = [];
   const sampler = new Sampler(config.risk.campaigns, ({ id, seed_file: seedFile }) => {
     if (seedFile === undefined) return createHmac('sha256', master).update(`campaign ${id}`).digest();
@@ -168,7 +171,9 @@ export interface ClassifierPoolOptions {
 
 /** Classifiers and their state, from one configuration to the next. */
 export class ClassifierPool {
-  /** By configuration entry, as JSON. */
+  /** What classifiers that are provisioned from now on work with. Replaced whole. */
+  models: ModelsAtWork = new Map();
+  /** By configuration entry and the models that it reads, as JSON. */
   readonly #provisioned = new Map<string, Promise<Classifier>>();
   readonly #shared: SharedText | undefined;
   /** Entries of the configuration that runs. */
@@ -223,10 +228,11 @@ export class ClassifierPool {
   }
 
   /** These run from now on: closes what neither they nor those before need, which may still have calls under way. */
-  settle({ classifiers }: Pick<Config, 'classifiers'>, ensemble: Ensemble): void {
+  async settle({ classifiers }: Pick<Config, 'classifiers'>, ensemble: Ensemble): Promise<void> {
+    const running = await Promise.all(classifiers.map((entry) => this.#keyOf(entry)));
     this.#ensemble = ensemble;
     const former = this.#running;
-    this.#running = classifiers.map(entryKey);
+    this.#running = running;
     for (const key of this.#provisioned.keys()) if (!this.#running.includes(key) && !former.includes(key)) void this.#close(key);
   }
 
@@ -242,11 +248,17 @@ export class ClassifierPool {
     await provisioned?.then((classifier) => classifier.close?.()).catch(() => undefined);
   }
 
-  #provisionOne(entry: ClassifierConfig): Promise<Classifier> {
-    const key = entryKey(entry);
+  async #keyOf(entry: ClassifierConfig, models = this.models): Promise<string> {
+    const given = (await modelsRead(entry)).flatMap((name) => models.get(name)?.id ?? []);
+    return given.length === 0 ? entryKey(entry) : JSON.stringify([entryKey(entry), given]);
+  }
+
+  async #provisionOne(entry: ClassifierConfig): Promise<Classifier> {
+    const { models } = this;
+    const key = await this.#keyOf(entry, models);
     const known = this.#provisioned.get(key);
     if (known !== undefined) return known;
-    const fresh = provisionPlugin(entry);
+    const fresh = provisionPlugin(entry, models);
     this.#provisioned.set(key, fresh);
     // A plugin that could not start is tried again with the next configuration.
     fresh.catch(() => this.#provisioned.delete(key));

@@ -29,7 +29,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   review: ['contract', 'store', 'policy', 'audit', 'risk'],
   risk: ['contract', 'store', 'model'],
   learn: ['contract', 'store', 'model', 'text'],
-  report: ['contract', 'store', 'risk'],
+  report: ['contract', 'store', 'risk', 'review', 'audit', 'screen'],
   admin: ['contract', 'store', 'review', 'risk', 'learn', 'report', 'policy', 'audit', 'tenant'],
   console: ['contract', 'admin', 'review', 'risk', 'learn', 'report', 'policy', 'audit', 'tenant'],
   plugins: ['contract', 'match', 'text', 'model'],
@@ -40,7 +40,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   erasing: ['contract', 'audit', 'store'],
   reviewing: ['contract', 'admin', 'audit', 'notify', 'review', 'store'],
   holding: ['contract', 'review', 'reviewing', 'store'],
-  campaigning: ['contract', 'admin', 'audit', 'review', 'risk', 'store'],
+  campaigning: ['contract', 'admin', 'audit', 'report', 'review', 'risk', 'screen', 'store'],
+  declaring: ['contract', 'audit', 'screen'],
   house: ['contract', 'admin', 'config', 'distribution', 'policy', 'rehearsal', 'runtime', 'store'],
   app: ['*'],
   cli: ['*'],
@@ -48,7 +49,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** What `*` does not include: the entrances, which only the one outside them may use. */
-const ENTRANCES: Readonly<Record<string, readonly string[]>> = { runtime: ['house', 'app', 'cli'], distribution: ['house', 'app', 'cli'], rehearsal: ['house', 'app', 'cli'], house: ['app'], retention: ['app'], erasing: ['app', 'cli'], reviewing: ['app', 'holding'], holding: ['app'], campaigning: ['app', 'cli'], app: ['cli'], cli: ['main'], main: [] };
+const ENTRANCES: Readonly<Record<string, readonly string[]>> = { runtime: ['house', 'app', 'cli'], distribution: ['house', 'app', 'cli'], rehearsal: ['house', 'app', 'cli'], house: ['app'], retention: ['app'], erasing: ['app', 'cli'], reviewing: ['app', 'holding'], holding: ['app'], campaigning: ['app', 'cli'], declaring: ['app'], app: ['cli'], cli: ['main'], main: [] };
 
 /** Folders and files without I/O, clock or chance: they take these as arguments. `hash` computes, so node:crypto is allowed there. */
 const PURE: readonly RegExp[] = [

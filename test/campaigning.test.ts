@@ -51,6 +51,9 @@ t.test('drawn, kept apart, labelled, estimated, and there again after a restart'
   t.match((await call('GET', 'risk/campaigns')).body, { campaigns: [{ id: 'q', state: 'running', drawn: 4, labelled: 2, strata: [{ id: 'all', probability: 1 }] }] });
   t.match((await call('GET', 'risk/me', undefined, ana)).body, { state: 'active', labels_today: 2, violations_today: 1, open: 0 });
 
+  const changes = (await call('GET', 'audit?kind=campaign')).body.entries;
+  t.match(changes, [{ change: 'in_force', author: 'weir', campaign: 'q', definition: { strata: [ALL] }, tenants: [{ id: 'default', product: 'Help centre' }], seed_commitment: /^[0-9a-f]{64}$/ }]);
+
   await house.app.close();
   const again = await openHouse(t, { dir: house.dir, config: config(risk) });
   t.equal(await again.chat('hello again'), 200);

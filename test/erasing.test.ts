@@ -12,7 +12,7 @@ import { openAuditLog, type AuditLog } from '../src/audit/log.ts';
 import { NEWS_MAX, readBatch, readNews, type ErasureClaim, type ErasureNews } from '../src/audit/shipment.ts';
 import { ContentVault, type ReadContent } from '../src/audit/vault.ts';
 import { CHANNELS, type HealthChanged } from '../src/contract/channels.ts';
-import { Erasing } from '../src/erasing.ts';
+import { Erasing, GONE_AFTER_MS } from '../src/erasing.ts';
 import { SqlErasureStore } from '../src/store/erasures.ts';
 import type { StoreDatabase } from '../src/store/sql.ts';
 import { linesOf, logFolder, logOptions } from './helpers/audit.ts';
@@ -37,6 +37,8 @@ class Member {
   #opened: StoreDatabase | undefined;
   collector: Collector | undefined;
   isBroken = false;
+  /** Where its clock stands; absent: it runs. */
+  at: number | undefined;
 
   constructor(t: Test, origin: string, database: (() => StoreDatabase) | undefined) {
     [this.home, this.origin, this.#database] = [join(logFolder(t), '..'), origin, database];
@@ -60,7 +62,7 @@ class Member {
     this.vault = new ContentVault({ dir: this.content, keyFile: join(this.home, 'keys/content.key'), clock: Date.now, audit });
     this.collector = new Collector({ dir: join(this.home, 'origins'), audit: (record) => this.log.append(record, 'strict'), clock: Date.now });
     this.#opened = this.#database?.();
-    this.erasing = new Erasing({ vault: this.vault, dir: this.content, origin: this.origin, keeps: () => true, store: this.#opened && new SqlErasureStore(this.#opened), copied: async (log, before) => this.collector!.entries(log, { before }), lookMs: 3_600_000 });
+    this.erasing = new Erasing({ vault: this.vault, dir: this.content, origin: this.origin, keeps: () => true, store: this.#opened && new SqlErasureStore(this.#opened), copied: async (log, before) => this.collector!.entries(log, { before }), record: async (record) => void (await audit(record)), now: () => new Date(this.at ?? Date.now()), lookMs: 3_600_000 });
     await this.erasing.start();
     return this;
   }
@@ -233,6 +235,31 @@ for (const { name, skip, place: placeOf } of STORE_DRIVERS.filter(({ lasts }) =>
     await side.erasing.close();
     t.equal(side.carriedOut.length, before, 'a replay');
     t.equal(await side.state('acme', 'r3'), 'there');
+  });
+
+  t.test(`${name}: a process that is gone is waited for no more, and carries out what it missed when it comes back`, { skip }, async (t) => {
+    const { database } = await placeOf(t);
+    const [here, there] = [await new Member(t, 'eu/here', database).start(), await new Member(t, 'eu/there', database).start()];
+    there.keep('acme', 'r1');
+    await there.vault.flush();
+    await there.stop();
+    await here.erasing.erase({ tenantId: 'acme' }, 'admin');
+    const [{ waiting: [gone] }] = (await here.erasing.list('acme')) as unknown as [{ waiting: [{ keeper: string; seen_at: string }] }];
+    here.at = Date.parse(gone.seen_at) + GONE_AFTER_MS - 1;
+    t.equal(await here.erasing.part(gone.keeper, 'its disk is gone', 'admin'), 'alive', 'it was seen lately');
+    t.equal(await here.erasing.part('log of/nobody', 'x', 'admin'), 'unknown');
+    here.at += 1;
+    const own = (await here.erasing.list('acme'))![0]!.confirmed[0]!;
+    t.equal(await here.erasing.part(own.keeper, 'x', 'admin'), 'alive', 'nobody says so of themselves');
+    t.equal(await here.erasing.part(gone.keeper, 'its disk is gone', 'admin'), 'gone');
+    t.equal(await here.erasing.part(gone.keeper, 'its disk is gone', 'admin'), 'gone', 'and once more');
+    t.match(await here.erasing.list('acme'), [{ confirmed: [{ origin: 'eu/here' }], waiting: [], gone: [{ origin: 'eu/there' }] }]);
+    const told = linesOf(join(here.home, 'audit')).map((line) => JSON.parse(line)).filter(({ kind }) => kind === 'keeper_gone');
+    t.match(told, [{ author: 'admin', log: 'eu/there', waiting: 1, reason: 'its disk is gone' }], 'one entry');
+    here.isBroken = true;
+    await there.start();
+    t.match(await here.erasing.list('acme'), [{ confirmed: [{ origin: 'eu/here' }, { origin: 'eu/there' }], waiting: [], gone: [] }], 'it was there after all');
+    t.equal(await there.state('acme', 'r1'), 'erased');
   });
 
   t.test(`${name}: more than one answer holds, and a sidecar that is away`, { skip }, async (t) => {

@@ -6,7 +6,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { CategoryDefinition, CreateClassifier } from '#contract/classifier.ts';
+import type { CategoryDefinition, CreateClassifier, GivenModels } from '#contract/classifier.ts';
 import type { ClassifierResult, Context, Span } from '#contract/screening.ts';
 import { readPairs, type PairsModel } from '#model/pairs.ts';
 import { LANGUAGE_SURE, languageOf, type Language } from '#text/language.ts';
@@ -37,10 +37,14 @@ type Judge = (sentence: string) => Float64Array | undefined;
 /** One reading for the process: the model has no state of a classifier. */
 let shipped: PairsModel | undefined;
 
-const createGrounding: CreateClassifier = ({ id, ...options }) => {
+/** What the host may give in place of what is shipped. */
+export const models = ['grounding'] as const;
+
+const createGrounding: CreateClassifier = ({ id, models: others, ...options }) => {
   const [stranger] = Object.keys(options);
   if (stranger !== undefined) throw new Error(`unknown option ${stranger}; this classifier has none`);
-  const model = (shipped ??= readPairs(readFileSync(join(import.meta.dirname, 'model.bin')), evidence));
+  const given = (others as GivenModels | undefined)?.['grounding'];
+  const model = given === undefined ? (shipped ??= readPairs(readFileSync(join(import.meta.dirname, 'model.bin')), evidence)) : readPairs(given.bytes, evidence);
   const heads = CATEGORIES.map((category) => model.parts.heads.findIndex((head) => head.category === category.id));
 
   const results = (judge: Judge | undefined, windows: readonly TextWindow[], language: Language): readonly ClassifierResult[] => {
@@ -58,7 +62,7 @@ const createGrounding: CreateClassifier = ({ id, ...options }) => {
 
   return {
     id,
-    version: model.parts.version,
+    version: given === undefined ? model.parts.version : `${model.parts.version}+${given.id}`,
     categories: CATEGORIES,
     directions: ['output'],
     contentTypes: ['text'],

@@ -6,22 +6,28 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { CreateClassifier, Readings } from '#contract/classifier.ts';
+import type { CreateClassifier, GivenModels, Readings } from '#contract/classifier.ts';
 import { readNearest, type NearestModel } from '#model/nearest.ts';
-import { attackModel, attackReadingOf, attackResult } from '../prompt-injection/reading.ts';
+import { attackReader, attackResult } from '../prompt-injection/reading.ts';
 
 const CATEGORY = 'jailbreak';
 
 /** One for the process: the library has no state of a classifier. */
 let shipped: NearestModel | undefined;
 
-const createJailbreak: CreateClassifier = ({ id, ...options }) => {
+/** What the host may give in place of what is shipped. */
+export const models = ['prompt-injection', 'jailbreak'] as const;
+
+const createJailbreak: CreateClassifier = ({ id, models: others, ...options }) => {
   const [unknown] = Object.keys(options);
   if (unknown !== undefined) throw new Error(`unknown option ${unknown}; this classifier has none`);
-  const library = (shipped ??= readNearest(readFileSync(join(import.meta.dirname, 'model.bin'))));
+  const given = others as GivenModels | undefined;
+  const own = given?.['jailbreak'];
+  const reader = attackReader(given?.['prompt-injection']);
+  const library = own === undefined ? (shipped ??= readNearest(readFileSync(join(import.meta.dirname, 'model.bin')))) : readNearest(own.bytes);
   return {
     id,
-    version: `${attackModel().parts.version}+${library.parts.version}`,
+    version: [reader.version, library.parts.version, ...(own === undefined ? [] : [own.id])].join('+'),
     categories: [{ id: CATEGORY, definition: 'talks the model out of its rules: personas without limits, invented modes, fictions, claims' }],
     directions: ['input', 'output'],
     contentTypes: ['text'],
@@ -31,7 +37,7 @@ const createJailbreak: CreateClassifier = ({ id, ...options }) => {
     idempotent: true,
 
     classify({ content }, _signal, readings) {
-      const { scores, foreign } = attackReadingOf(content, readings);
+      const { scores, foreign } = reader.read(content, readings);
       const score = Math.max(scores.jailbreak, nearestOf(library, content, readings));
       return [attackResult(id, CATEGORY, score, foreign)];
     },

@@ -4,7 +4,7 @@
  * (names.ts). The patterns are data, in config/patterns; the host reads the files that the configuration names and hands
  * them over. It opens no connection. `names: false` leaves the tagger out. Only a rule that names them reaches the three without a form.
  */
-import type { CategoryDefinition, Classifier, CreateClassifier, PatternDefinition } from '#contract/classifier.ts';
+import type { CategoryDefinition, Classifier, CreateClassifier, GivenModels, PatternDefinition } from '#contract/classifier.ts';
 import { NAME_CATEGORIES, Names } from './names.ts';
 import { PHONE_VALIDATORS } from './validators.ts';
 
@@ -14,22 +14,26 @@ export const patternSets = ['contact', 'finance', 'identity', 'network', 'crypto
 /** What `validate:` in its pattern files may name besides the validators of src/match. */
 export const validators = PHONE_VALIDATORS;
 
+/** What the host may give in place of what is shipped. */
+export const models = ['pii'] as const;
+
 /** One pattern file as the host read it. */
 interface PatternFile {
   readonly categories: readonly CategoryDefinition[];
   readonly patterns: readonly PatternDefinition[];
 }
 
-const createPii: CreateClassifier = ({ id, files, names: wanted = true, ...others }) => {
+const createPii: CreateClassifier = ({ id, files, names: wanted = true, models: given, ...others }) => {
   const [unknown] = Object.keys(others);
   if (unknown !== undefined) throw new Error(`unknown option ${unknown}; this classifier has names (true or false)`);
   if (typeof wanted !== 'boolean') throw new Error(`names is true or false, got ${JSON.stringify(wanted)}`);
   if (!Array.isArray(files)) throw new Error('the host gave no pattern files');
+  const model = wanted ? (given as GivenModels | undefined)?.['pii'] : undefined;
   const sets = files as readonly PatternFile[];
   const categories = new Map([...sets.flatMap((file) => file.categories), ...(wanted ? NAME_CATEGORIES : [])].map((category) => [category.id, category]));
   return {
     id,
-    version: '1.2.0',
+    version: model === undefined ? '1.2.0' : `1.2.0+${model.id}`,
     categories: [...categories.values()],
     directions: ['input', 'output'],
     contentTypes: ['text'],
@@ -38,7 +42,7 @@ const createPii: CreateClassifier = ({ id, files, names: wanted = true, ...other
     needsContext: false,
     idempotent: true,
     patterns: sets.flatMap((file) => file.patterns),
-    ...(wanted ? readingOf(new Names(id)) : {}),
+    ...(wanted ? readingOf(new Names(id, model?.bytes)) : {}),
   };
 };
 

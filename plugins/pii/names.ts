@@ -25,9 +25,10 @@ export class Names {
   readonly #id: string;
   readonly #tagger: Tagger;
 
-  constructor(id: string) {
+  /** `model`: in place of the shipped one. */
+  constructor(id: string, model?: Uint8Array) {
     this.#id = id;
-    this.#tagger = shipped ??= readTagger(readFileSync(join(import.meta.dirname, 'model.bin')));
+    this.#tagger = model === undefined ? (shipped ??= readTagger(readFileSync(join(import.meta.dirname, 'model.bin')))) : readTagger(model);
   }
 
   read(text: string): readonly ClassifierResult[] {

@@ -4,8 +4,8 @@
  * (MODEL_CARD.md says what it is worth). Reads the text and its views. No download, no network, no spans. It does not
  * know who wrote a text: rules that should hold for results of tools only ask for the role.
  */
-import type { CreateClassifier } from '#contract/classifier.ts';
-import { attackModel, attackReadingOf, attackResult, type AttackKind } from './reading.ts';
+import type { CreateClassifier, GivenModels } from '#contract/classifier.ts';
+import { attackReader, attackResult, type AttackKind } from './reading.ts';
 
 const CATEGORIES: readonly { readonly id: Exclude<AttackKind, 'jailbreak'>; readonly definition: string }[] = [
   { id: 'injection', definition: 'tells the model to drop or replace its instructions, or forges a role or delimiter' },
@@ -13,12 +13,16 @@ const CATEGORIES: readonly { readonly id: Exclude<AttackKind, 'jailbreak'>; read
   { id: 'prompt_leak', definition: 'asks for the system prompt, hidden instructions or the context' },
 ];
 
-const createPromptInjection: CreateClassifier = ({ id, ...options }) => {
+/** What the host may give in place of what is shipped. */
+export const models = ['prompt-injection'] as const;
+
+const createPromptInjection: CreateClassifier = ({ id, models: given, ...options }) => {
   const [unknown] = Object.keys(options);
   if (unknown !== undefined) throw new Error(`unknown option ${unknown}; this classifier has none`);
+  const reader = attackReader((given as GivenModels | undefined)?.['prompt-injection']);
   return {
     id,
-    version: attackModel().parts.version,
+    version: reader.version,
     categories: CATEGORIES,
     directions: ['input', 'output'],
     contentTypes: ['text'],
@@ -29,7 +33,7 @@ const createPromptInjection: CreateClassifier = ({ id, ...options }) => {
     idempotent: true,
 
     classify({ content }, _signal, readings) {
-      const { scores, foreign } = attackReadingOf(content, readings);
+      const { scores, foreign } = reader.read(content, readings);
       return CATEGORIES.map(({ id: category }) => attackResult(id, category, scores[category], foreign));
     },
   };

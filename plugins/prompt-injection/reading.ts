@@ -5,7 +5,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Readings } from '#contract/classifier.ts';
+import type { GivenModel, Readings } from '#contract/classifier.ts';
 import type { ClassifierResult } from '#contract/screening.ts';
 import { readModel, type TextModel } from '#model/text-model.ts';
 import { LANGUAGE_SURE, languageOf } from '#text/language.ts';
@@ -21,42 +21,53 @@ export interface AttackReading {
   readonly foreign: boolean;
 }
 
-let shipped: TextModel | undefined;
-let heads: readonly number[] = [];
-const read = new WeakMap<Readings, AttackReading>();
+/** One model, for both plugins. */
+export class AttackReader {
+  readonly version: string;
+  readonly #model: TextModel;
+  readonly #heads: readonly number[];
+  readonly #read = new WeakMap<Readings, AttackReading>();
 
-/** One for the process: the model has no state of a classifier. */
-export function attackModel(): TextModel {
-  if (shipped === undefined) {
-    shipped = readModel(readFileSync(join(import.meta.dirname, 'model.bin')), ATTACK_SIGNS);
-    const names = shipped.parts.heads.map(({ category }) => category);
-    heads = ['attack', ...KINDS].map((name) => names.indexOf(name));
+  constructor(model: TextModel, id?: string) {
+    const names = model.parts.heads.map(({ category }) => category);
+    this.version = id === undefined ? model.parts.version : `${model.parts.version}+${id}`;
+    this.#model = model;
+    this.#heads = ['attack', ...KINDS].map((name) => names.indexOf(name));
   }
-  return shipped;
+
+  /** `readings` are those of `content`. */
+  read(content: string, readings: Readings): AttackReading {
+    const known = this.#read.get(readings);
+    if (known !== undefined) return known;
+    const views = readings.views().map(({ text }) => text);
+    const scores: Record<AttackKind, number> = { injection: 0, indirect: 0, prompt_leak: 0, jailbreak: 0 };
+    for (const text of [content, ...views]) this.#addScores(text, scores);
+    const reading = { scores, foreign: this.#isForeign(readings.language()) && views.every((text) => this.#isForeign(languageOf(text))) };
+    this.#read.set(readings, reading);
+    return reading;
+  }
+
+  #addScores(text: string, worst: Record<AttackKind, number>): void {
+    const scores = this.#model.scores(text);
+    const [attack, ...kinds] = this.#heads.map((head) => scores[head]!);
+    const likeliest = Math.max(...kinds);
+    for (const [at, kind] of KINDS.entries()) worst[kind] = Math.max(worst[kind], likeliest === 0 ? 0 : attack! * (kinds[at]! / likeliest));
+  }
+
+  #isForeign({ tag, confidence }: { readonly tag: string; readonly confidence: number }): boolean {
+    return tag !== 'und' && confidence >= LANGUAGE_SURE && !this.#model.parts.languages.includes(tag);
+  }
 }
 
-/** `readings` are those of `content`. */
-export function attackReadingOf(content: string, readings: Readings): AttackReading {
-  const known = read.get(readings);
-  if (known !== undefined) return known;
-  const views = readings.views().map(({ text }) => text);
-  const scores: Record<AttackKind, number> = { injection: 0, indirect: 0, prompt_leak: 0, jailbreak: 0 };
-  for (const text of [content, ...views]) addScores(text, scores);
-  const reading = { scores, foreign: isForeign(readings.language()) && views.every((text) => isForeign(languageOf(text))) };
-  read.set(readings, reading);
-  return reading;
-}
+let shipped: AttackReader | undefined;
+const others = new WeakMap<Uint8Array, AttackReader>();
 
-function addScores(text: string, worst: Record<AttackKind, number>): void {
-  const model = attackModel();
-  const scores = model.scores(text);
-  const [attack, ...kinds] = heads.map((head) => scores[head]!);
-  const likeliest = Math.max(...kinds);
-  for (const [at, kind] of KINDS.entries()) worst[kind] = Math.max(worst[kind], likeliest === 0 ? 0 : attack! * (kinds[at]! / likeliest));
-}
-
-function isForeign({ tag, confidence }: { readonly tag: string; readonly confidence: number }): boolean {
-  return tag !== 'und' && confidence >= LANGUAGE_SURE && !attackModel().parts.languages.includes(tag);
+/** The one of the process for the shipped model, or for another that the host gives both plugins. */
+export function attackReader(given?: GivenModel): AttackReader {
+  if (given === undefined) return (shipped ??= new AttackReader(readModel(readFileSync(join(import.meta.dirname, 'model.bin')), ATTACK_SIGNS)));
+  const reader = others.get(given.bytes) ?? new AttackReader(readModel(given.bytes, ATTACK_SIGNS), given.id);
+  others.set(given.bytes, reader);
+  return reader;
 }
 
 /** In a language that was not learnt only what is found is told. */

@@ -5,7 +5,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { CategoryDefinition, CreateClassifier } from '#contract/classifier.ts';
+import type { CategoryDefinition, CreateClassifier, GivenModels } from '#contract/classifier.ts';
 import type { ClassifierResult } from '#contract/screening.ts';
 import { readModel, type TextModel } from '#model/text-model.ts';
 import { LANGUAGE_SURE, languageOf, type Language } from '#text/language.ts';
@@ -50,14 +50,18 @@ const CATEGORIES: readonly Judged[] = [
 /** One reading for the process: the model has no state of a classifier. */
 let shipped: TextModel | undefined;
 
-const createToxicity: CreateClassifier = ({ id, ...options }) => {
+/** What the host may give in place of what is shipped. */
+export const models = ['toxicity'] as const;
+
+const createToxicity: CreateClassifier = ({ id, models: others, ...options }) => {
   const [unknown] = Object.keys(options);
   if (unknown !== undefined) throw new Error(`unknown option ${unknown}; this classifier has none`);
-  const model = (shipped ??= readModel(readFileSync(join(import.meta.dirname, 'model.bin'))));
+  const given = (others as GivenModels | undefined)?.['toxicity'];
+  const model = given === undefined ? (shipped ??= readModel(readFileSync(join(import.meta.dirname, 'model.bin')))) : readModel(given.bytes);
   const heads = new Map(model.parts.heads.map(({ category }, head) => [category, head]));
   return {
     id,
-    version: model.parts.version,
+    version: given === undefined ? model.parts.version : `${model.parts.version}+${given.id}`,
     categories: CATEGORIES.map(({ id: name, definition }) => ({ id: name, definition })),
     directions: ['input', 'output'],
     contentTypes: ['text'],

@@ -4,6 +4,7 @@ import { ANNOTATOR_STATES, CAMPAIGN_STATES, CLAIM_STATES, CONFIDENCE_TIERS, HUMA
 import { CONTENT_TYPES, DIRECTIONS } from '../contract/screening.ts';
 import { CORRECTIONS } from '../risk/calibrate.ts';
 import { COURSE_STEPS } from '../risk/course.ts';
+import { NOTHING_NEXT } from '../risk/labelling.ts';
 import { MISS_DIMENSIONS } from '../risk/nearest.ts';
 
 const text: JsonSchema = { type: 'string' };
@@ -72,7 +73,7 @@ export const RISK_SCHEMAS = {
   }),
   RiskPlan: object({ below: number, confidence: number, plans: listOf(object({ errors: whole, n: whole, power: listOf(object({ rate: number, chance: number })) })) }),
   RiskNext: object({
-    state: { enum: ['there', 'none', 'paused', 'daily_limit', 'exposure_limit'] }, left: { ...whole, description: 'Of the batch, with this one.' },
+    state: { enum: ['there', ...NOTHING_NEXT], description: 'locked: what the caller has is sealed under a master key that this process has not.' }, left: { ...whole, description: 'Of the batch, with this one.' },
     annotation: { oneOf: [{ type: 'null' }, object({ annotation_id: text, batch_id: text, campaign: text, direction: { enum: DIRECTIONS }, modality: { enum: CONTENT_TYPES }, claimed_until: time })] },
     texts: listOf(object({ place: text, text }, { role: text })),
   }),

@@ -1,5 +1,5 @@
 /**
- * Kept content does not grow old: at the start and every hour the days that are older than their tenant keeps them are
+ * Kept content does not grow old: at the start, with every new configuration and every hour the days that are older than their tenant keeps them are
  * erased like any other, with an entry. Where that fails it is told, and tried again an hour later.
  */
 import type { Config } from '../config/schema.ts';
@@ -21,19 +21,25 @@ export function keepWithin(vault: ContentVault, keepDays: () => ReadonlyMap<stri
     (error: unknown) => tell(false, `old content could not be erased (${(error as NodeJS.ErrnoException).code ?? (error as Error).name})`),
   );
   let sweeping = sweep();
-  const timer = setInterval(() => (sweeping = sweeping.then(sweep)), SWEEP_MS).unref();
+  const again = (): void => void (sweeping = sweeping.then(sweep));
+  const timer = setInterval(again, SWEEP_MS).unref();
+  CHANNELS.configReloaded.subscribe(again);
   return () => {
     clearInterval(timer);
+    CHANNELS.configReloaded.unsubscribe(again);
     return sweeping;
   };
 }
 
 /** Of what was drawn for a campaign that is not configured any more. */
 const ENDED_DAYS = 30;
+/** Of a tenant that takes no part, or no more: not even what is of today. */
+const WITHDRAWN_DAYS = -1;
 
 /** For how long what was drawn of a tenant is kept: as the longest of its campaigns says. */
 export function campaignDays({ risk, tenants }: Pick<Config, 'risk' | 'tenants'>): ReadonlyMap<string, number> {
-  return new Map(tenants.map(({ id }) => {
+  return new Map(tenants.map(({ id, data }) => {
+    if (!data.campaigns) return [id, WITHDRAWN_DAYS];
     const own = risk.campaigns.filter((campaign) => campaign.tenants?.includes(id) ?? true).map(({ keep_days: days }) => days);
     return [id, own.length === 0 ? ENDED_DAYS : Math.max(...own)];
   }));

@@ -24,10 +24,10 @@ type SharedKeys = Pick<SqlReviewContents, 'wrappedUnder' | 'rewrap'>;
 const ROWS_AT_ONCE = 500;
 
 /**
- * `audit` resolves when the entry is on disk. `shared`: texts of the review queue in a store that processes share; those
- * under the former key, whoever laid them there, are rewrapped too. Throws ContentKeyError, or that the store does not answer.
+ * `audit` resolves when the entry is on disk. `shared`: texts in a store, of the review queue and of what models learn
+ * from; those under the former key, whoever laid them there, are rewrapped too. Throws ContentKeyError, or that the store does not answer.
  */
-export async function rotateMasterKey(place: MasterKeyPlace, author: string, audit: (record: ContentKeyRotationRecord) => Promise<void>, shared?: SharedKeys): Promise<RewrappedKeys> {
+export async function rotateMasterKey(place: MasterKeyPlace, author: string, audit: (record: ContentKeyRotationRecord) => Promise<void>, shared: readonly SharedKeys[] = []): Promise<RewrappedKeys> {
   const { dir, keyFile } = place;
   if (place.key !== undefined) throw new ContentKeyError('the master key stands in audit.master_key; put it into audit.master_key_file first, and the new one will stand there');
   const isPending = await isRotationPending(keyFile);
@@ -41,8 +41,8 @@ export async function rotateMasterKey(place: MasterKeyPlace, author: string, aud
     rewrapped += slots.rewrapped;
     damaged += slots.damaged;
   }
-  if (shared !== undefined && former !== undefined) {
-    const rows = await rewrapShared(shared, former, next);
+  if (former !== undefined) for (const place of shared) {
+    const rows = await rewrapShared(place, former, next);
     rewrapped += rows.rewrapped;
     damaged += rows.damaged;
   }

@@ -6,6 +6,7 @@
  */
 import { hash } from 'node:crypto';
 import type { ExchangeRecord } from '../contract/exchange.ts';
+import type { CampaignDeclaration } from '../contract/risk.ts';
 import type { Resolution } from '../contract/review.ts';
 import type { Direction } from '../contract/screening.ts';
 
@@ -106,6 +107,52 @@ export interface AnnotationRecord {
   readonly reason?: string;
 }
 
+export const CAMPAIGN_CHANGES = ['in_force', 'withdrawn', 'corrected', 'reported'] as const;
+
+/** A campaign draws by this from now on, or no more; a report of it was issued; somebody says what was wrong with one. */
+export interface CampaignRecord extends Partial<Omit<CampaignDeclaration, 'campaign'>> {
+  readonly kind: 'campaign';
+  readonly change: (typeof CAMPAIGN_CHANGES)[number];
+  /** Who did it; `weir`: its configuration. */
+  readonly author: string;
+  readonly campaign: string;
+  /** Of a report: its number, its days, the SHA-256 of its JSON. */
+  readonly version?: number;
+  readonly from?: string | null;
+  readonly until?: string | null;
+  readonly report_sha256?: string;
+  /** Of a correction, in a person's words. */
+  readonly reason?: string;
+}
+
+export const MODEL_RECORD_CHANGES = ['promote', 'rollback', 'retire', 'shadow'] as const;
+
+/** Another model works from now on in place of what a plugin ships, or of another; or one is retired, or runs beside. */
+export interface ModelChangeRecord {
+  readonly kind: 'model_change';
+  readonly change: (typeof MODEL_RECORD_CHANGES)[number];
+  readonly author: string;
+  /** Folder of plugins/. */
+  readonly plugin: string;
+  /** Of the switch; absent: nothing was switched. */
+  readonly number?: number;
+  /** Null: what the plugin ships; of `shadow`: none any more. */
+  readonly model_id: string | null;
+  readonly sha256?: string;
+  readonly from_model_id?: string | null;
+  readonly from_sha256?: string;
+  /** What it was trained on. */
+  readonly dataset?: string;
+  /** On held-out rows, candidate less base: value and 95 % interval. */
+  readonly evaluation?: readonly { readonly category: string; readonly n: number; readonly positives: number; readonly recall_change: readonly [value: number, low: number, high: number]; readonly false_positive_change: readonly [value: number, low: number, high: number] }[];
+  /** Of a promotion: what stood against it. Overridden where there is any. */
+  readonly gate?: 'passed' | 'overridden';
+  readonly against?: readonly string[];
+  readonly reason?: string;
+  /** Of texts that are scored beside. */
+  readonly share?: number;
+}
+
 /** The log is signed with another key from this entry on. */
 export interface KeyRotationRecord {
   readonly kind: 'key_rotation';
@@ -141,6 +188,19 @@ export interface ErasureRecord {
   /** Exchanges whose key was destroyed now, and those found without: destroyed before, perhaps by an erasure that a crash cut short. */
   readonly destroyed: number;
   readonly gone: number;
+}
+
+/** A process is gone with the content that it kept, on an operator's word: what it had not erased is erased nowhere else. */
+export interface KeeperGoneRecord {
+  readonly kind: 'keeper_gone';
+  readonly author: string;
+  readonly keeper: string;
+  /** The log of the process. */
+  readonly log: string;
+  readonly seen_at: string;
+  /** Erasures that were asked for and that it had not carried out. */
+  readonly waiting: number;
+  readonly reason: string;
 }
 
 /** Kept content has another master key from here on; keys by their ids, which open nothing. */
@@ -195,7 +255,7 @@ export interface ShippedLogRecord {
   readonly reason?: string;
 }
 
-export type AuditRecord = ExchangeRecord | PolicyChangeRecord | AccessChangeRecord | KeyChangeRecord | KeyRotationRecord | LossAcceptedRecord | ErasureRecord | ContentKeyRotationRecord | PrunedRecord | PrunedCopyRecord | ReviewRecord | AnnotationRecord | ShippedLogRecord | RecoveredRecord | LostRecord;
+export type AuditRecord = ExchangeRecord | PolicyChangeRecord | AccessChangeRecord | KeyChangeRecord | KeyRotationRecord | LossAcceptedRecord | ErasureRecord | KeeperGoneRecord | ContentKeyRotationRecord | PrunedRecord | PrunedCopyRecord | ReviewRecord | AnnotationRecord | CampaignRecord | ModelChangeRecord | ShippedLogRecord | RecoveredRecord | LostRecord;
 
 /** Where an entry stands. `prev` is the hash of the entry before it, `GENESIS` for the first. */
 export interface Link {

@@ -31,7 +31,7 @@ export interface VaultOptions extends MasterKeyPlace {
 export interface ContentPlace {
   readonly tenantId: string;
   readonly requestId: string;
-  readonly startedAt?: string;
+  readonly startedAt?: string | undefined;
   readonly purpose?: ContentPurpose | undefined;
 }
 
@@ -126,11 +126,11 @@ export class ContentVault {
   }
 
   /** As it lies here, for elsewhere; none where nothing is kept, or it is erased. Needs no master key. */
-  async sealed({ tenantId, requestId, startedAt }: ContentPlace, direction: Direction): Promise<readonly SealedCopy[]> {
+  async sealed({ tenantId, requestId, startedAt, purpose }: ContentPlace, direction: Direction): Promise<readonly SealedCopy[]> {
     await (this.#pending.some(({ content }) => content.requestId === requestId) ? this.flush() : this.#working);
     const { dir } = this.#options;
     const keyId = await sealedWith(dir);
-    const { place, found } = (await this.#lately(tenantId, requestId)) ?? (await this.#search(tenantId, requestId, startedAt));
+    const { place, found } = (await this.#lately(tenantId, requestId, purpose)) ?? (await this.#search(tenantId, requestId, startedAt, purpose));
     const copies = newestBySession(found, direction).filter(({ bytes, slot }) => !isErased(bytes) && slot.extents[direction].bytes > 0).map(async ({ bytes, slot }) => {
       const sealed = await readSealed(dir, place, slot.extents[direction]);
       return keyId === undefined || sealed === undefined ? [] : [{ day: place.day, request: slot.request.toString('hex'), session: slot.session.toString('hex'), keyId, slot: bytes, sealed }];
@@ -147,16 +147,16 @@ export class ContentVault {
     return joined(copies.map((copy) => openCopy(copy, key, of, direction)));
   }
 
-  async #lately(tenantId: string, requestId: string): Promise<{ readonly place: SlotPlace; readonly found: readonly FoundSlot[] } | undefined> {
-    const places = this.#recent.get(requestId) ?? [];
+  async #lately(tenantId: string, requestId: string, purpose: ContentPurpose | undefined): Promise<{ readonly place: SlotPlace; readonly found: readonly FoundSlot[] } | undefined> {
+    const places = (this.#recent.get(requestId) ?? []).filter(({ place: { day } }) => isFor(day, purpose));
     const found = (await Promise.all(places.map(({ place, index }) => readSlotAt(this.#options.dir, place, index, requestId)))).filter((one) => one !== undefined);
     const place = places.at(-1)?.place;
     return place?.tenantId === tenantId && found.length > 0 && found.length === places.length ? { place, found } : undefined;
   }
 
-  async #search(tenantId: string, requestId: string, startedAt: string | undefined): Promise<{ readonly place: SlotPlace; readonly found: readonly FoundSlot[] }> {
+  async #search(tenantId: string, requestId: string, startedAt: string | undefined, purpose: ContentPurpose | undefined): Promise<{ readonly place: SlotPlace; readonly found: readonly FoundSlot[] }> {
     const { dir } = this.#options;
-    for (const day of startedAt === undefined ? [...(await listDays(dir, tenantId, 'kept'))].filter((day) => isFor(day, undefined)).reverse() : [startedAt.slice(0, 10)]) {
+    for (const day of startedAt === undefined ? [...(await listDays(dir, tenantId, 'kept'))].filter((day) => isFor(day, purpose)).reverse() : [dayNameOf(startedAt, purpose)]) {
       const found = await findSlots(dir, { tenantId, day }, requestId);
       if (found.length > 0) return { place: { tenantId, day }, found };
     }
@@ -164,8 +164,7 @@ export class ContentVault {
   }
 
   #noteRecent(group: readonly Pending[], first: number): void {
-    for (const [i, { place, content: { requestId, purpose } }] of group.entries()) {
-      if (purpose !== undefined) continue;
+    for (const [i, { place, content: { requestId } }] of group.entries()) {
       const known = this.#recent.get(requestId) ?? [];
       this.#recent.delete(requestId);
       this.#recent.set(requestId, [...known, { place, index: first + i }]);
@@ -204,11 +203,11 @@ export class ContentVault {
     return { destroyed, gone, entry: entry ?? undefined };
   }
 
-  /** Erases the days of that purpose that are older than their tenant keeps them, by number of days. What is of no such tenant stays. */
+  /** Erases the days of that purpose that are older than their tenant keeps them, by number of days; below 0: all of them, since the tenant keeps none any more. What is of no such tenant stays. */
   async sweep(keepDays: ReadonlyMap<string, number>, purpose?: ContentPurpose): Promise<void> {
     const firstKept = (tenantId: string): string => dayOf(this.#options.clock() - keepDays.get(tenantId)! * DAY_MS);
     const tenants = new Set((await daysOf(this.#options.dir)).filter(({ tenantId, day }) => keepDays.has(tenantId) && isFor(day, purpose) && day < firstKept(tenantId)).map(({ tenantId }) => tenantId));
-    for (const tenantId of tenants) await this.carryOut(orderOf({ tenantId, before: firstKept(tenantId) }, purpose === undefined ? 'retention' : `retention of ${purpose}`), undefined, (day) => isFor(day, purpose));
+    for (const tenantId of tenants) await this.carryOut(orderOf({ tenantId, before: firstKept(tenantId) }, purpose === undefined ? 'retention' : keepDays.get(tenantId)! < 0 ? `withdrawal from ${purpose}` : `retention of ${purpose}`), undefined, (day) => isFor(day, purpose));
   }
 
   async #destroy({ tenant_id: tenantId, before, request: wanted, session: wantedSession }: ErasureOrder, isMeant: (day: string) => boolean): Promise<DestroyedKeys> {

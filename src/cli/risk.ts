@@ -24,6 +24,7 @@ import { SqlAnnotationCourse } from '../store/annotation-course.ts';
 import { SqlAnnotationStore } from '../store/annotations.ts';
 import type { StoreDatabase } from '../store/sql.ts';
 import { author, readConfig, tableText, withStore } from './beside.ts';
+import { verifyDraws } from './risk/verify.ts';
 import { didYouMean, parseCall, UsageError, type CliCommand, type Io } from './command.ts';
 
 export const risk: CliCommand = {
@@ -31,6 +32,7 @@ export const risk: CliCommand = {
   summary: 'measure what got through: plans, samples, labels and estimates',
   help: `usage: weir risk plan [--below PERCENT] [--confidence PERCENT] [--errors N] [--precision PERCENT] [--json]
        weir risk sample CAMPAIGN [--limit N] [--json] [--config FILE]
+       weir risk verify [CAMPAIGN] [--since TIME] [--until TIME] [--dir FOLDER] [--json] [--config FILE]
        weir risk status [CAMPAIGN] [--json] [--config FILE]
        weir risk label FILE [--format WORD] [--json] [--config FILE]
        weir risk calibration [FILE] [--json] [--config FILE]
@@ -44,6 +46,11 @@ chance that the claim comes out; with --precision, how many to know a rate near 
 sample shows the newest that was drawn, and the probabilities of the campaign's strata. status tells the rate with its
 intervals: one for a plan that was fixed before, one that holds however often it is looked at.
 
+verify repeats the draw for every entry of the audit log, with the seed of each campaign: every draw must be there with its
+probability, and no other. Give the configuration that was in force, and by --since and --until (a time, or an age such as
+30d) the time for which it was; --dir for the folder of another log. Of each stratum it counts the texts, drawn or not. That
+the log is whole says weir audit verify.
+
 label and import take in labels that were made elsewhere; export writes those of the store, without content.
 
   --format WORD  ${LABEL_FORMATS.join(', ')}; default jsonl
@@ -56,7 +63,7 @@ training.
   --json         print one JSON object
   --config FILE  default: config/weir.yaml in the working directory, else the one that comes with weir
 
-exit code: 0 done, 1 the store does not answer, or there is no such thing, 2 wrong call
+exit code: 0 done, 1 the store does not answer, there is no such thing, or a draw is not as the seed says, 2 wrong call
 `,
   async run(args, io) {
     const [verb, ...rest] = args;
@@ -67,7 +74,7 @@ exit code: 0 done, 1 the store does not answer, or there is no such thing, 2 wro
   },
 };
 
-const VERBS = { plan, sample, status, label: takeLabels, calibration, export: giveLabels, import: takeLabels, annotators } as const;
+const VERBS = { plan, sample, verify: verifyDraws, status, label: takeLabels, calibration, export: giveLabels, import: takeLabels, annotators } as const;
 const EXPORT_ROWS = 5_000;
 const ANSWERS_MAX = 500;
 

@@ -5,19 +5,26 @@
  */
 import { isAbsolute } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { COST_CLASSES, type Classifier, type CreateClassifier } from '../contract/classifier.ts';
+import { COST_CLASSES, type Classifier, type CreateClassifier, type GivenModel } from '../contract/classifier.ts';
 import { ConfigError, type ConfigIssue } from '../contract/errors.ts';
 import { CONTENT_TYPES, DIRECTIONS } from '../contract/screening.ts';
 import { isShippedSet, shippedSet, verifyPatterns, withoutDisabled, type PatternFile, type Validators } from './patterns.ts';
 import type { ClassifierConfig } from './schema.ts';
 
-export async function provisionPlugin(entry: ClassifierConfig): Promise<Classifier> {
+/** By the folder of plugins/ that ships one: what works in its place. */
+export type ModelsAtWork = ReadonlyMap<string, GivenModel>;
+
+const SHIPPED: ModelsAtWork = new Map();
+
+export async function provisionPlugin(entry: ClassifierConfig, models = SHIPPED): Promise<Classifier> {
   const plugin = await importPlugin(entry);
+  const given = givenTo(plugin, models);
   const files = readPatternFiles(entry, plugin);
   let classifier: Classifier | undefined;
   try {
-    classifier = plugin.default({ ...entry.options, id: entry.id, ...(files === undefined ? {} : { files }) });
+    classifier = plugin.default({ ...entry.options, id: entry.id, ...(files === undefined ? {} : { files }), ...(plugin.models === undefined ? {} : { models: given }) });
     refuseUnfit(entry, classifier);
+    for (const { id } of Object.values(given)) if (!classifier.version.includes(id)) throw new Error(`its version does not name the model ${id} that it was given`);
     await classifier.provision?.();
     classifier.validate?.();
     return classifier;
@@ -26,6 +33,15 @@ export async function provisionPlugin(entry: ClassifierConfig): Promise<Classifi
     await (async () => classifier?.close?.())().catch(() => undefined);
     throw refusal(entry, `the plugin ${entry.plugin} cannot work as configured: ${error instanceof Error ? error.message : 'unknown reason'}`);
   }
+}
+
+/** Folders whose models the plugin of an entry reads; empty for one that has none, or cannot be loaded. */
+export async function modelsRead(entry: ClassifierConfig): Promise<readonly string[]> {
+  return (await importPlugin(entry).catch(() => undefined))?.models ?? [];
+}
+
+function givenTo({ models: read = [] }: PluginModule, models: ModelsAtWork): Readonly<Record<string, GivenModel>> {
+  return Object.fromEntries(read.flatMap((name) => { const model = models.get(name); return model === undefined ? [] : [[name, model]]; }));
 }
 
 /** What the host relies on and a plugin written without types may get wrong. */
@@ -42,13 +58,15 @@ function refuseUnfit(entry: ClassifierConfig, classifier: Classifier): void {
   if (stream !== undefined && classify === undefined) throw new Error('it has stream without classify');
 }
 
-/** What a plugin's `index.ts` exports. One with `patternSets` gets pattern files as its option `files`. */
+/** What a plugin's `index.ts` exports. One with `patternSets` gets pattern files as its option `files`, one with `models` what works in their place as `models`. */
 interface PluginModule {
   readonly default: CreateClassifier;
   /** Shipped sets that it gets where the configuration names no `patterns`. */
   readonly patternSets?: readonly string[];
   /** Validators that its pattern files may name besides those of src/match. */
   readonly validators?: Validators;
+  /** Folders of plugins/ whose model.bin it reads. */
+  readonly models?: readonly string[];
 }
 
 /** The files under `patterns`, or the plugin's own choice of shipped sets, without what `disable` names. */

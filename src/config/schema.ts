@@ -16,8 +16,9 @@ import { BREAK_BOUNDS } from '../contract/wellness.ts';
 import { combination } from './combine.ts';
 import { schemaOf } from './json-schema.ts';
 import { countsAfterRestart } from './restart.ts';
+import { LEARN } from './learn.ts';
 import { RISK } from './risk.ts';
-import { choice, custom, documentKeys, flag, free, isMapping, kindOf, list, mapping, meant, name, number, readShape, record, text, url, whole, type JsonSchema, type KeyDoc, type Shape, type Site, type TypeOf } from './shape.ts';
+import { choice, custom, documentKeys, flag, isMapping, kindOf, list, mapping, meant, name, number, readShape, record, text, url, whole, type JsonSchema, type KeyDoc, type Shape, type Site, type TypeOf } from './shape.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -210,6 +211,7 @@ const tenant = mapping('One tenant.', {
     content: choice('none; redacted: as they went on, the prompt as the provider and the answer as the client got it; original: as they came, which is what was judged.', CONTENT_MODES, { default: 'none' }),
     keep_days: whole('Days for which they are kept; then their keys are destroyed.', { default: 30, min: 1, max: 3650, unit: 'days' }),
     campaigns: flag('Take part in residual-risk campaigns: what is drawn for one is kept for it as it went on, or as it came where what was blocked is drawn too, sealed, and people label it.', { default: false }),
+    learning: flag('Let the embedded classifiers learn from what people decided of this tenant’s texts: its kept texts, whatever they are kept for, become rows, sealed, for learn.keep_days.', { default: false }),
   }, { default: {} }),
 });
 
@@ -376,7 +378,7 @@ export const CONFIG = mapping('The configuration.', {
     }),
   }, { default: {} }),
   risk: RISK,
-  learn: free('The learning loop.', { later: 'nothing is learnt until then', example: {} }),
+  learn: LEARN,
 });
 
 /** The configuration as read: checked, defaults filled in. Paths are as written until `load` resolves them. */

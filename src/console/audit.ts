@@ -10,7 +10,26 @@ import { choice, count, field, given, givenNumber, link, shortId, timeOf } from 
 import { take } from './refusal.ts';
 
 const ROWS_MAX = 50;
-const KINDS: readonly (readonly [string, string])[] = [['', 'all'], ['exchange', 'exchanges'], ['policy_change', 'changes of policies'], ['key_change', 'changes of keys'], ['access_change', 'access'], ['erasure', 'erasures'], ['pruned', 'retention'], ['key_rotation', 'new signing keys'], ['content_key_rotation', 'new content keys'], ['shipped_log', 'logs shipped here'], ['recovered', 'recoveries'], ['lost', 'losses'], ['loss_accepted', 'accepted losses']];
+const KINDS: readonly (readonly [string, string])[] = [
+  ['', 'all'],
+  ['exchange', 'exchanges'],
+  ['review', 'verdicts and objections'],
+  ['policy_change', 'changes of policies'],
+  ['key_change', 'changes of keys'],
+  ['access_change', 'access'],
+  ['campaign', 'campaigns'],
+  ['annotation', 'labelling'],
+  ['model_change', 'changes of models'],
+  ['erasure', 'erasures'],
+  ['keeper_gone', 'processes that are gone'],
+  ['pruned', 'retention'],
+  ['key_rotation', 'new signing keys'],
+  ['content_key_rotation', 'new content keys'],
+  ['shipped_log', 'logs shipped here'],
+  ['recovered', 'recoveries'],
+  ['lost', 'losses'],
+  ['loss_accepted', 'accepted losses'],
+];
 
 export function auditPages({ keys }: Pick<ExchangeParts, 'keys'>): readonly Page[] {
   const show = async (api: Api, request: PageRequest): Promise<DeskAnswer> => {

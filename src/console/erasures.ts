@@ -41,6 +41,12 @@ function erasureTable(entries: readonly Erased[]): Html {
 </tbody></table></div>`;
 }
 
+interface Keeper {
+  readonly keeper: string;
+  readonly origin: string;
+  readonly seen_at: string;
+}
+
 interface Wanted {
   readonly number: number;
   readonly before: string | null;
@@ -49,7 +55,8 @@ interface Wanted {
   readonly author: string;
   readonly created_at: string;
   readonly confirmed: readonly { readonly origin: string }[];
-  readonly waiting: readonly { readonly origin: string }[];
+  readonly waiting: readonly Keeper[];
+  readonly gone: readonly { readonly origin: string }[];
 }
 
 /** What was asked for of a tenant, and which processes of the fleet have carried it out. */
@@ -59,9 +66,24 @@ async function fleetBody(api: Api, request: PageRequest, tenant: string): Promis
   if (answer.status !== 200) return html`<p class="quiet">${messageOf(answer)}</p>`;
   const { erasures } = answer.body as { readonly erasures: readonly Wanted[] };
   if (erasures.length === 0) return '';
-  return html`<h2>In every process</h2><div class="scroll" tabindex="0" role="region" aria-label="Erasures in every process"><table class="rows"><thead><tr><th scope="col">Asked for (UTC)</th><th scope="col">By</th><th scope="col">What</th><th scope="col">Carried out by</th><th scope="col">Still to be</th></tr></thead><tbody>${erasures.map(({ before, request_id: requestId, session_id: sessionId, author, created_at: at, confirmed, waiting }) => html`
-<tr><td>${timeOf(at)}</td><td>${author}</td><td>${scopeOf({ before: before ?? undefined, request_id: requestId ?? undefined, session_id: sessionId ?? undefined })}</td><td>${names([...new Set(confirmed.map(({ origin }) => origin))], 'nobody yet')}</td><td>${waiting.length === 0 ? html`<span class="badge a-allow">nobody</span>` : names([...new Set(waiting.map(({ origin }) => origin))])}</td></tr>`)}
-</tbody></table></div>`;
+  return html`<h2>In every process</h2><div class="scroll" tabindex="0" role="region" aria-label="Erasures in every process"><table class="rows"><thead><tr><th scope="col">Asked for (UTC)</th><th scope="col">By</th><th scope="col">What</th><th scope="col">Carried out by</th><th scope="col">Still to be</th></tr></thead><tbody>${erasures.map(({ before, request_id: requestId, session_id: sessionId, author, created_at: at, confirmed, waiting, gone }) => html`
+<tr><td>${timeOf(at)}</td><td>${author}</td><td>${scopeOf({ before: before ?? undefined, request_id: requestId ?? undefined, session_id: sessionId ?? undefined })}</td><td>${names([...new Set(confirmed.map(({ origin }) => origin))], 'nobody yet')}</td><td>${waiting.length === 0 ? html`<span class="badge a-allow">nobody</span>` : names([...new Set(waiting.map(({ origin }) => origin))])}${gone.length === 0 ? '' : html` <span class="quiet">gone: ${names([...new Set(gone.map(({ origin }) => origin))])}</span>`}</td></tr>`)}
+</tbody></table></div>${api.may(request.actor, 'partKeeper') ? goneForm(request, tenant, erasures) : ''}`;
+}
+
+/** For processes that erasures of the tenant wait for. */
+function goneForm(request: PageRequest, tenant: string, erasures: readonly Wanted[]): Piece {
+  const waiting = new Map(erasures.flatMap((one) => one.waiting).map((one) => [one.keeper, `${one.origin}, seen ${timeOf(one.seen_at)}`]));
+  if (waiting.size === 0) return '';
+  return html`<details><summary>A process is gone for good</summary><p>Only where its folder is destroyed: what it kept is erased nowhere else. It stands in the audit log. If it comes back, it carries out what it missed.</p>
+<form method="post" action="/audit/erasures/gone" class="filter">${proofField(request)}<input type="hidden" name="tenant" value="${tenant}">
+${choice('Process', 'keeper', [['', 'choose'], ...waiting], '')}${field('Why', 'reason', '', html` required maxlength="1000"`)}<div class="field"><button class="danger">It is gone</button></div></form></details>`;
+}
+
+async function part(api: Api, request: PageRequest): Promise<DeskAnswer> {
+  const { form } = request;
+  const answer = await api.call('partKeeper', request, { body: { keeper: form.get('keeper') ?? '', reason: form.get('reason') ?? '' } });
+  return show(api, { ...request, query: new URLSearchParams({ tenant: form.get('tenant') ?? '' }) }, answer.status === 200 ? html`<p class="good" role="status">Erasures wait for it no more.</p>` : html`<p class="fault" role="alert">${messageOf(answer)}</p>`, answer.status);
 }
 
 function scopeOf({ before, request_id: requestId, session_id: sessionId }: Pick<ErasureRecord, 'before' | 'request_id' | 'session_id'>): Piece {
@@ -101,4 +123,5 @@ function bodyOf(scope: Scope, value: string): object {
 export const ERASURE_PAGES: readonly Page[] = [
   { method: 'GET', path: '/audit/erasures', needs: 'listAuditEntries', meaning: 'what was erased of kept content, and by whom', run: (api, request) => show(api, request) },
   { method: 'POST', path: '/audit/erasures', needs: 'eraseContent', meaning: 'erase kept content, with the tenant’s name typed twice', run: erase },
+  { method: 'POST', path: '/audit/erasures/gone', needs: 'partKeeper', meaning: 'say that a process is gone with what it kept', run: part },
 ];

@@ -9,9 +9,10 @@ import { ACTIONS, DIRECTIONS, type Direction } from '../contract/screening.ts';
 import { barTable, columnChart, type Bar, type Column } from './charts.ts';
 import { exchangeTable, instantOf, type DecisionList } from './exchanges.ts';
 import { classifierHealth, judgedOtherwise, reviewHealth, type Missing } from './health.ts';
+import { freshLink, freshPlace } from './fresh.ts';
 import { html, type Piece } from './html.ts';
 import { NAV, page, redirect } from './layout.ts';
-import { actionBadge, choice, count, field, given, link, share, timeOf } from './parts.ts';
+import { actionBadge, choice, count, field, given, link, share } from './parts.ts';
 import { Refused, take } from './refusal.ts';
 import { spikesOf, type Spike } from './spikes.ts';
 
@@ -63,9 +64,8 @@ async function show(api: Api, request: PageRequest): Promise<DeskAnswer> {
   return page(api, request, {
     title: 'Overview', at: '/', json: link('/api/v1/decisions/counts', new URLSearchParams(), { span: window.span, since, until, tenant }),
     body: html`
-<form method="get" class="filter">${choice('Time', 'hours', [...WINDOWS.map(({ id, name }) => [id, name] as const), ['', 'from since to until']], window.id)}${field('Since (UTC)', 'since', request.query.get('since'), html` placeholder="2030-01-31"`)}${field('Until (UTC)', 'until', request.query.get('until'), html` placeholder="2030-01-31T13:00"`)}${field('Tenant', 'tenant', tenant, html` data-search`)}${choice('Direction', 'direction', [['', 'both'], ['input', 'prompts'], ['output', 'answers']], direction)}<div class="field"><button>Show</button> ${isLive ? html`<a href="${link('/', request.query, { live: undefined })}">Stop</a>` : window.id === '' ? '' : html`<a href="${link('/', request.query, { live: 1 })}" data-press="f">Keep fresh <kbd>f</kbd></a>`}</div></form>
-<div id="fresh"${isLive ? html` data-live="${String(LIVE_MS)}"` : ''}>${isLive ? html`<p class="quiet">As of ${timeOf(until)} UTC, made anew every ${LIVE_MS / 1_000} seconds while the page is looked at; without scripts, load it again.</p>` : ''}
-${total === 0 ? html`<p>No exchange in this time.</p>` : html`${tiles(body, total, whole, direction)}
+<form method="get" class="filter">${choice('Time', 'hours', [...WINDOWS.map(({ id, name }) => [id, name] as const), ['', 'from since to until']], window.id)}${field('Since (UTC)', 'since', request.query.get('since'), html` placeholder="2030-01-31"`)}${field('Until (UTC)', 'until', request.query.get('until'), html` placeholder="2030-01-31T13:00"`)}${field('Tenant', 'tenant', tenant, html` data-search`)}${choice('Direction', 'direction', [['', 'both'], ['input', 'prompts'], ['output', 'answers']], direction)}<div class="field"><button>Show</button> ${window.id === '' ? '' : freshLink('/', request.query, isLive)}</div></form>
+${freshPlace(isLive, html`${total === 0 ? html`<p>No exchange in this time.</p>` : html`${tiles(body, total, whole, direction)}
 ${columnChart({ title: 'Exchanges over time (UTC)', columns, totalName: 'exchanges', markedName: 'acted on', timeName: 'From' })}
 ${spikesBody(columns)}
 <div class="pair">${barTable({ title: 'What was done', nameHead: 'Action', valueHead: direction === undefined ? 'Exchanges' : 'Decisions', bars: actionBars(body, whole, direction) })}
@@ -74,12 +74,10 @@ ${barTable({ title: 'Found: a category scored 0.5 or more', nameHead: 'Category'
 ${await classifierHealth(api, request, health)}
 ${await reviewHealth(api, request, health)}
 ${await judgedOtherwise(api, request, tenant)}
-${decisions.length === 0 ? '' : html`<h2>Newest</h2>${exchangeTable(decisions)}`}</div>`,
+${decisions.length === 0 ? '' : html`<h2>Newest</h2>${exchangeTable(decisions)}`}`)}`,
   });
 }
 
-/** Milliseconds between two looks of a page that is kept fresh. */
-const LIVE_MS = 10_000;
 /** Of a time that somebody chose. */
 const [COLUMNS, MINUTES_UP_TO_MS] = [24, 3 * HOUR_MS];
 

@@ -8,6 +8,7 @@ import { RESOLUTIONS, REVIEW_STATUSES, type Appeal, type BatchedRequest, type Re
 import { SEVERITIES, type Severity, type Action } from '../contract/screening.ts';
 import type { BulkResult } from '../review/bulk.ts';
 import type { ShownHold } from '../review/held.ts';
+import { freshLink, freshPlace } from './fresh.ts';
 import { html, type Html, type Piece } from './html.ts';
 import { page, proofField, redirect } from './layout.ts';
 import { actionBadge, choice, count, given, givenNumber, link, names, scoreBars, shortId, timeOf } from './parts.ts';
@@ -52,17 +53,18 @@ async function queue(api: Api, request: PageRequest, told: Piece = ''): Promise<
   const { query } = request;
   const asked = { status: given(query, 'status'), severity: given(query, 'severity'), tenant: given(query, 'tenant'), before: given(query, 'before', 400), limit: ROWS_MAX };
   const { items, waiting, next } = await take<ReviewPage>(api, request, 'listReviews', { query: asked });
+  const isLive = query.get('live') !== null && asked.before === undefined;
   const here = link('/review', new URLSearchParams(), { ...asked, limit: undefined });
   return page(api, request, {
     title: 'Review', at: '/review', json: link('/api/v1/reviews', new URLSearchParams(), asked),
     body: html`${told}
-${waiting === null ? '' : html`<dl class="facts">${[...SEVERITIES].reverse().map((severity) => html`<div><dt>${severity}</dt><dd>${count(waiting[severity])} waiting</dd></div>`)}</dl>`}
 ${api.may(request.actor, 'nextReview') ? html`<form method="post" action="/review/next">${proofField(request)}<button data-press="t">Take the next <kbd>t</kbd></button></form>` : ''}
-<form method="get" class="filter" role="search">${choice('Status', 'status', [['', 'any'], ...REVIEW_STATUSES.map((word) => [word, word] as const)], query.get('status'))}${choice('Severity', 'severity', [['', 'any'], ...SEVERITIES.map((word) => [word, word] as const)], query.get('severity'))}<div class="field"><button>Show</button></div></form>
+<form method="get" class="filter" role="search">${choice('Status', 'status', [['', 'any'], ...REVIEW_STATUSES.map((word) => [word, word] as const)], query.get('status'))}${choice('Severity', 'severity', [['', 'any'], ...SEVERITIES.map((word) => [word, word] as const)], query.get('severity'))}<div class="field"><button>Show</button> ${asked.before === undefined ? freshLink('/review', query, isLive) : ''}</div></form>
+${freshPlace(isLive, html`${waiting === null ? '' : html`<dl class="facts">${[...SEVERITIES].reverse().map((severity) => html`<div><dt>${severity}</dt><dd>${count(waiting[severity])} waiting</dd></div>`)}</dl>`}
 ${items.length === 0 ? html`<p>Nothing is there.</p>` : html`<div class="scroll" tabindex="0" role="region" aria-label="Items"><table class="rows"><thead><tr><th scope="col">Came (UTC)</th><th scope="col">A request</th><th scope="col">Severity</th><th scope="col">Status</th><th scope="col">Due (UTC)</th><th scope="col">Tenant</th><th scope="col">Rules</th><th scope="col">Resolution</th></tr></thead><tbody>${items.map((item) => html`
 <tr data-row><td><a href="/review/${item.review_id}" data-open>${timeOf(item.created_at)}</a></td><td>${item.hold_until === null ? '–' : waitOf(item, { from: here })}</td><td>${item.severity}</td><td>${item.status.replace('_', ' ')}${item.reviewer_id === null || item.status === 'resolved' ? '' : html` <bdi>${item.reviewer_id}</bdi>`}</td><td>${timeOf(item.due_at)}</td><td>${item.tenant_id}</td><td>${names([...item.triggered_rules, ...item.near_rules.filter((rule) => !item.triggered_rules.includes(rule))], '–')}${item.batched === 0 ? '' : html` <span class="quiet">and ${count(item.batched)} more alike</span>`}</td><td>${item.resolution ?? '–'}</td></tr>`)}
-</tbody></table></div>`}
-${next === null ? '' : html`<p><a class="button" rel="next" href="${link('/review', query, { before: next })}">Older</a></p>`}`,
+</tbody></table></div>`}`)}
+${next === null ? '' : html`<p><a class="button" rel="next" href="${link('/review', query, { before: next, live: undefined })}">Older</a></p>`}`,
   });
 }
 
@@ -154,7 +156,7 @@ async function appealRequest(api: Api, request: PageRequest): Promise<DeskAnswer
 }
 
 export const REVIEW_PAGES: readonly Page[] = [
-  { method: 'GET', path: '/review', needs: 'listReviews', meaning: 'what waits for a person', run: (api, request) => queue(api, request) },
+  { method: 'GET', path: '/review', needs: 'listReviews', meaning: 'what waits for a person; `?live=1` keeps it fresh', run: (api, request) => queue(api, request) },
   { method: 'GET', path: '/review/:id', needs: 'readReview', meaning: 'one item of the review queue', run: (api, request) => item(api, request) },
   WAIT_PAGE,
   { method: 'POST', path: '/review/next', needs: 'nextReview', meaning: 'take the most urgent item', run: next },

@@ -109,5 +109,16 @@ export interface Classifier {
   close?(): Promise<void>;
 }
 
+/** A model that the host gives a plugin in place of the one it ships with. */
+export interface GivenModel {
+  /** Names it in the classifier's version. */
+  readonly id: string;
+  /** One object for all who are given this model. */
+  readonly bytes: Uint8Array;
+}
+
+/** By the folder of plugins/ that ships the model: the option `models` of a plugin that exports `models`. */
+export type GivenModels = Readonly<Record<string, GivenModel | undefined>>;
+
 /** The default export of a plugin's `index.ts`: makes the classifier from its configuration entry. */
 export type CreateClassifier = (options: Readonly<Record<string, unknown>> & { readonly id: string }) => Classifier;

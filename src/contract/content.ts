@@ -52,7 +52,7 @@ export type ExchangeCommitments = ContentCommitments & { readonly others?: reado
 
 /** A sealed text with its wrapped key, as another process with the same master key can open it. */
 export interface SealedCopy {
-  /** In UTC, on which its exchange began. */
+  /** In UTC, on which its exchange began; with the purpose, where it is kept for one. */
   readonly day: string;
   /** Digests of the exchange's id and of its session's, in hex. */
   readonly request: string;

@@ -38,6 +38,20 @@ export interface CampaignDefinition {
   readonly strata: readonly { readonly id: string; readonly probability: number }[];
 }
 
+/** What a campaign draws by, as the audit log says it from the moment when it comes into force. */
+export interface CampaignDeclaration {
+  readonly campaign: string;
+  readonly in_force_at: string;
+  /** SHA-256 of definition and tenants as canonical JSON: the same where the same is drawn from the same tenants. */
+  readonly sha256: string;
+  /** SHA-256 of the seed of the draws. */
+  readonly seed_commitment: string;
+  /** As configured, without the path of the seed; absent, as `tenants` is, where both are too long for an entry. */
+  readonly definition?: object;
+  /** Those that take part. */
+  readonly tenants?: readonly { readonly id: string; readonly product: string }[];
+}
+
 export const HUMAN_LABELS = ['safe', 'violation'] as const;
 export type HumanLabel = (typeof HUMAN_LABELS)[number];
 
@@ -51,6 +65,10 @@ export type TaskState = (typeof TASK_STATES)[number];
 export const MISSING_REASONS = ['absent', 'erased', 'damaged', 'unreadable'] as const;
 /** Why a drawn text cannot be labelled: nothing was kept, or it was erased; it does not open; a person could not tell. */
 export type MissingReason = (typeof MISSING_REASONS)[number];
+
+export const SKIP_REASONS = ['unreadable', 'language', 'unwilling'] as const;
+/** Why a person gives a text back: nobody could tell what it is; they do not read its language; they would rather not. */
+export type SkipReason = (typeof SKIP_REASONS)[number];
 
 /** A drawn text that people are to label. */
 export interface AnnotationTask {

@@ -8,7 +8,7 @@ import { bounded, fitted, type Calibration } from '../model/calibration.ts';
 import { Lexicon } from '../model/lexicon.ts';
 import { quantised, STEP_VALUE } from '../model/linear.ts';
 import type { Recipe, TrainingRow } from '../model/recipe.ts';
-import { NO_SIGNS } from '../model/signs.ts';
+import { NO_SIGNS, type Signs } from '../model/signs.ts';
 import { rowsOf, shareOf, TextModel, type Head } from '../model/text-model.ts';
 import { randomOf } from './measure.ts';
 
@@ -45,29 +45,30 @@ export async function trainModel(training: Training): Promise<TextModel> {
   return new TextModel({ ...parts, heads: calibratedHeads(raw, training) }, signs);
 }
 
-/** All texts as rows of the matrix, and for each what it says of each category: its label (-1 for nothing) and its weight. */
-interface ReadRows {
+/** All texts as rows of the matrix. */
+export interface ReadTexts {
   readonly count: number;
   readonly features: Int32Array;
   /** Where the n-grams, the frames, and the steps and signs of each text begin, three in turn. */
   readonly from: Float64Array;
+}
+
+/** And for each what it says of each category: its label (-1 for nothing) and its weight. */
+interface ReadRows extends ReadTexts {
   readonly labels: Float32Array;
   readonly weights: Float32Array;
 }
 
-function readAll(rows: readonly TrainingRow[], features: Features, classes: readonly string[], { recipe, progress }: Training): ReadRows {
-  const columns = recipe.heads.length;
-  const signs = recipe.signs ?? NO_SIGNS;
-  const [firstFrame, firstStep] = [recipe.buckets, recipe.buckets + FRAME_BUCKETS];
-  const firstSign = firstStep + stepRows(classes.length);
+/** `each` is called with the number of a text while `features` is what it has. */
+export function readTexts(texts: readonly string[], features: Features, classes: number, signs: Signs, each: (at: number) => void): ReadTexts {
+  const [firstFrame, firstStep] = [features.grams.buckets, features.grams.buckets + FRAME_BUCKETS];
+  const firstSign = firstStep + stepRows(classes);
   let all = new Int32Array(1 << 20);
-  const from = new Float64Array(3 * rows.length + 1);
-  const labels = new Float32Array(rows.length * columns).fill(-1);
-  const weights = new Float32Array(rows.length * columns);
-  for (const [at, row] of rows.entries()) {
-    features.read(row.text);
+  const from = new Float64Array(3 * texts.length + 1);
+  for (const [at, text] of texts.entries()) {
+    features.read(text);
     const { grams, whole } = features;
-    const seen = signs.of(row.text);
+    const seen = signs.of(text);
     let to = from[3 * at];
     const end = to + grams.freshCount + whole.frameCount + whole.stepCount + seen.length;
     if (end > all.length) all = grown(all, end);
@@ -78,7 +79,18 @@ function readAll(rows: readonly TrainingRow[], features: Features, classes: read
     for (let one = 0; one < whole.stepCount; one += 1) all[to++] = firstStep + whole.steps[one];
     for (const sign of seen) all[to++] = firstSign + sign;
     from[3 * at + 3] = to;
-    const counts = Object.fromEntries(classes.map((name, one) => [name, whole.counts[one]]));
+    each(at);
+  }
+  return { count: texts.length, features: all, from };
+}
+
+function readAll(rows: readonly TrainingRow[], features: Features, classes: readonly string[], { recipe, progress }: Training): ReadRows {
+  const columns = recipe.heads.length;
+  const labels = new Float32Array(rows.length * columns).fill(-1);
+  const weights = new Float32Array(rows.length * columns);
+  const read = readTexts(rows.map(({ text }) => text), features, classes.length, recipe.signs ?? NO_SIGNS, (at) => {
+    const row = rows[at];
+    const counts = Object.fromEntries(classes.map((name, one) => [name, features.whole.counts[one]]));
     const weak = recipe.weak(row, counts);
     for (const [column, { category }] of recipe.heads.entries()) {
       const known = row.labels[category];
@@ -88,9 +100,9 @@ function readAll(rows: readonly TrainingRow[], features: Features, classes: read
       weights[at * columns + column] = known === undefined ? guess!.weight * row.weight : recipe.trust?.(row, category) ?? row.weight;
     }
     if ((at & 1023) === 0) progress('read', at, rows.length);
-  }
+  });
   progress('read', rows.length, rows.length);
-  return { count: rows.length, features: all, from, labels, weights };
+  return { ...read, labels, weights };
 }
 
 function grown(array: Int32Array<ArrayBuffer>, length: number): Int32Array<ArrayBuffer> {
@@ -222,7 +234,7 @@ function balanceOf({ count, labels, weights }: ReadRows, columns: number): reado
   });
 }
 
-function shuffle(order: Int32Array, random: () => number): void {
+export function shuffle(order: Int32Array, random: () => number): void {
   for (let at = order.length - 1; at > 0; at -= 1) {
     const other = Math.floor(random() * (at + 1));
     [order[at], order[other]] = [order[other], order[at]];

@@ -58,6 +58,10 @@ export interface Recipe extends AnyRecipe {
   written(random: () => number, dataFolder: string): readonly TrainingRow[] | Promise<readonly TrainingRow[]>;
   /** Trust in a row, where it is not the row's own. */
   trust?(row: TrainingRow, category: string): number;
+  /** What people's verdicts say of the heads, by category of the taxonomy (`classifier.category`). Absent: it does not learn from verdicts. */
+  readonly taught?: Readonly<Record<string, readonly string[]>>;
+  /** Texts of the project's own that need no data, so that what was learnt stays while verdicts are learnt. */
+  rehearsal?(random: () => number): readonly TrainingRow[];
 }
 
 export interface LabelledSpan {

@@ -224,10 +224,15 @@ export class OpenExchange {
   #drawn(startedAt: string): Pick<ExchangeRecord, 'samples' | 'sample_content'> {
     const { facts: { tenant, sessionId, input, output }, requestId, afterwards } = this;
     const samples = tenant === undefined ? [] : (this.#sampler?.draw(tenant, { request_id: requestId, started_at: startedAt, input, output, late: afterwards?.record }) ?? []);
-    if (samples.length === 0) return {};
+    if (samples.length === 0 || !this.#takesPart(tenant!.id)) return {};
     const kept = this.#sampled?.texts;
     const texts = kept && Object.fromEntries(DIRECTIONS.filter((one) => samples.some(({ direction }) => direction === one)).map((one) => [one, kept[one]]));
     return { samples, sample_content: texts && this.#dependencies.content!.put({ tenantId: tenant!.id, requestId, sessionId, startedAt, texts, purpose: 'campaigns' }) };
+  }
+
+  /** Still: who withdrew meanwhile is not drawn any more. */
+  #takesPart(tenantId: string): boolean {
+    return this.#dependencies.snapshot().config.tenants.some(({ id, data }) => id === tenantId && data.campaigns);
   }
 
   #putContent(startedAt: string): readonly ContentCommitments[] {

@@ -1,13 +1,15 @@
 /**
- * Texts of items of the review queue for the other processes that share the store: as an item comes in, its sealed text is
- * copied there out of this process's vault, beside the traffic, one after the other; and what another process copied is
- * read. Guarantees: nothing waits for it; what waits is a list of names, bounded; a copy that the store does not take is
+ * Texts of items of the review queue, and of what campaigns draw, for the other processes that share the store: as an item
+ * comes in, its sealed text is copied there out of this process's vault, beside the traffic, one after the other; and what
+ * another process copied is read. Guarantees: nothing waits for it; what waits is a list of names, bounded; a copy that the store does not take is
  * given up after `TRIES` and counted, and the item stands; what is erased is neither copied nor read.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ContentKeyError } from '../audit/content-key.ts';
-import type { ContentVault, ReadContent } from '../audit/vault.ts';
+import type { ContentPlace, ContentVault, ReadContent } from '../audit/vault.ts';
 import { CHANNELS } from '../contract/channels.ts';
+import type { ContentPurpose } from '../contract/content.ts';
+import { WeirError } from '../contract/errors.ts';
 import type { Direction } from '../contract/screening.ts';
 import type { CopyMark, SqlReviewContents } from '../store/review-contents.ts';
 import { SteadyHealth } from '../store/steady-health.ts';
@@ -18,27 +20,26 @@ export interface ReviewContentsOptions {
   /** The newest erasure that is carried out in the vault; undefined: nobody can tell yet. */
   readonly mark: () => CopyMark | undefined;
   /** Undefined: the tenant keeps none. */
-  readonly keepDays: (tenantId: string) => number | undefined;
+  readonly keepDays: (tenantId: string, purpose?: ContentPurpose) => number | undefined;
   readonly tryAgainMs?: number;
 }
 
 /** Whose text is meant. */
 export interface ContentItem {
+  /** Of a task of a campaign its own. */
   readonly review_id: string;
   readonly request_id: string;
   readonly tenant_id: string;
   readonly direction: Direction;
-}
-
-interface Wanted extends ContentItem {
   /** As in its entry, where that is known. */
-  readonly startedAt?: string | undefined;
+  readonly started_at?: string | undefined;
+  readonly purpose?: ContentPurpose | undefined;
 }
 
 /** The text of an item: what is kept here, else what another process laid into the store. */
 export async function textOf(own: Pick<ContentVault, 'read'>, shared: Pick<ReviewContents, 'read'> | undefined, item: ContentItem): Promise<ReadContent> {
   try {
-    const here = await own.read({ tenantId: item.tenant_id, requestId: item.request_id }, item.direction);
+    const here = await own.read(placeOf(item), item.direction);
     if (shared === undefined || here.state === 'there' || here.state === 'erased') return here;
     const there = await shared.read(item);
     return there.state === 'absent' ? here : there;
@@ -56,7 +57,7 @@ const DAY_MS = 86_400_000;
 
 export class ReviewContents {
   readonly #options: ReviewContentsOptions;
-  readonly #waiting: Wanted[] = [];
+  readonly #waiting: ContentItem[] = [];
   readonly #health = new SteadyHealth('review content');
   readonly #stop = new AbortController();
   #copying: Promise<void> | undefined;
@@ -70,8 +71,15 @@ export class ReviewContents {
     const { review_id, request_id, tenant_id, direction } = item;
     if (this.#options.keepDays(tenant_id) === undefined) return;
     if (this.#waiting.length >= COPIES_WAITING_MAX) return this.#lose(`more than ${COPIES_WAITING_MAX} texts wait to be copied`);
-    this.#waiting.push({ review_id, request_id, tenant_id, direction, startedAt });
+    this.#waiting.push({ review_id, request_id, tenant_id, direction, started_at: startedAt });
     this.#copying ??= this.#copyAll();
+  }
+
+  /** Resolves when the copy is in the store, or it is known that there is nothing to copy: to whether there is one. Rejects with WeirError store_unavailable where the store does not take it now. */
+  async lay(item: ContentItem): Promise<boolean> {
+    const done = await this.#copy(item);
+    if (done === 'unknown') throw new WeirError('store_unavailable', 'which erasures there are is not known now');
+    return done === 'there';
   }
 
   /** What another process laid there. Throws ContentKeyError where this one has another master key, or none. */
@@ -96,29 +104,34 @@ export class ReviewContents {
     this.#copying = undefined;
   }
 
-  async #copied(wanted: Wanted): Promise<boolean> {
+  async #copied(wanted: ContentItem): Promise<boolean> {
     for (let tried = 1; ; tried++) {
       const isLast = tried === TRIES || this.#stop.signal.aborted;
-      if (await this.#copy(wanted).catch(() => false)) return true;
+      if ((await this.#copy(wanted).catch(() => 'unknown' as const)) !== 'unknown') return true;
       if (isLast) return false;
       await sleep(this.#options.tryAgainMs ?? TRY_AGAIN_MS, undefined, { signal: this.#stop.signal, ref: false }).catch(() => undefined);
     }
   }
 
-  /** False: what is erased is not known now. */
-  async #copy({ review_id: reviewId, request_id: requestId, tenant_id: tenantId, direction, startedAt }: Wanted): Promise<boolean> {
+  /** `unknown`: what is erased is not known now. */
+  async #copy(item: ContentItem): Promise<'there' | 'none' | 'unknown'> {
+    const { review_id: reviewId, tenant_id: tenantId, direction, purpose } = item;
     const { store, vault, mark, keepDays } = this.#options;
     const carriedOut = mark(); // before the text is read: what is carried out later covers the copy
-    if (carriedOut === undefined) return false;
-    const copies = await vault.sealed({ tenantId, requestId, startedAt }, direction);
-    const days = keepDays(tenantId);
-    if (copies.length === 0 || days === undefined) return true;
-    const keepUntil = new Date(Date.parse(copies[0]!.day) + days * DAY_MS).toISOString().slice(0, 10);
-    return store.put({ reviewId, tenantId, keepUntil }, copies, carriedOut);
+    if (carriedOut === undefined) return 'unknown';
+    const copies = await vault.sealed(placeOf(item), direction);
+    const days = keepDays(tenantId, purpose);
+    if (copies.length === 0 || days === undefined) return 'none';
+    const keepUntil = new Date(Date.parse(copies[0]!.day.slice(0, 10)) + days * DAY_MS).toISOString().slice(0, 10);
+    return (await store.put({ reviewId, tenantId, keepUntil }, copies, carriedOut)) ? 'there' : 'unknown';
   }
 
   #lose(why: string): void {
     CHANNELS.contentLost.publish({ count: 1, reason: 'copy' });
     this.#health.ill(`${why}; their items are there, and other processes show no text for them`, ['lost']);
   }
+}
+
+function placeOf({ tenant_id: tenantId, request_id: requestId, started_at: startedAt, purpose }: ContentItem): ContentPlace {
+  return { tenantId, requestId, startedAt, purpose };
 }

@@ -7,6 +7,7 @@ import { createHmac } from 'node:crypto';
 import { INCLUSION_PROBABILITY_MIN, SAMPLED_DECISIONS, type SampleRecord } from '../contract/risk.ts';
 import { CONTENT_TYPES, DIRECTIONS } from '../contract/screening.ts';
 import { taskIdOf, type NewTask } from '../store/annotation-tasks.ts';
+import type { NearestScore } from '../store/risk-counts.ts';
 
 export interface IntakeSettings {
   productOf(tenantId: string): string;
@@ -32,6 +33,21 @@ export function tasksOf(entry: Readonly<Record<string, unknown>>, { productOf, d
       automated_filter_result: decision, modality, wanted: isDouble ? 2 : 1, created_at: typeof time === 'string' ? time : startedAt,
     };
   });
+}
+
+/** Which score came nearest to a decision on each of its tasks; none of those without one. Ties go to the first by name. */
+export function nearestOf(entry: Readonly<Record<string, unknown>>, tasks: readonly NewTask[]): readonly NearestScore[] {
+  return tasks.flatMap(({ task_id, direction }) => {
+    const { classifier_results: results } = (entry[direction] ?? {}) as { readonly classifier_results?: unknown };
+    const scores = Array.isArray(results) ? results.filter(isScore) : [];
+    const [first] = scores.sort((a, b) => b.score - a.score || (`${a.classifier_id}.${a.category}` < `${b.classifier_id}.${b.category}` ? -1 : 1));
+    return first === undefined ? [] : [{ task_id, classifier_id: first.classifier_id, category: first.category, score: first.score }];
+  });
+}
+
+function isScore(value: unknown): value is Omit<NearestScore, 'task_id'> {
+  const { classifier_id: classifier, category, score } = (typeof value === 'object' && value !== null ? value : {}) as Readonly<Record<string, unknown>>;
+  return typeof classifier === 'string' && typeof category === 'string' && typeof score === 'number' && score >= 0 && score <= 1;
 }
 
 function isSample(value: unknown): value is SampleRecord {

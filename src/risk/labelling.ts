@@ -21,7 +21,10 @@ export interface LabellingSettings {
   calibrationShare(campaign: string): number;
 }
 
-export type TaskContent = { readonly state: 'there'; readonly texts: KeptTexts } | { readonly state: 'erased' | 'absent' | 'damaged' };
+/** `locked`: it is there, for who has the master key. */
+export type TaskContent = { readonly state: 'there'; readonly texts: KeptTexts } | { readonly state: 'erased' | 'absent' | 'damaged' | 'locked' };
+
+export const NOTHING_NEXT = ['none', 'paused', 'daily_limit', 'exposure_limit', 'locked'] as const;
 
 export interface LabellingPorts {
   readonly store: SqlAnnotationStore;
@@ -39,10 +42,10 @@ export interface LabellingPorts {
   newId(): string;
 }
 
-/** `none`: nothing waits for this person. The others: why nothing is given to them. */
+/** `none`: nothing waits for this person. `locked`: what they have is sealed under a master key that this process has not. The others: why nothing is given to them. */
 export type NextAnnotation =
   | { readonly state: 'there'; readonly annotation: OpenAnnotation; readonly texts: readonly KeptText[]; /** Of its batch, with it. */ readonly left: number }
-  | { readonly state: 'none' | 'paused' | 'daily_limit' | 'exposure_limit' };
+  | { readonly state: (typeof NOTHING_NEXT)[number] };
 
 export interface GivenVerdict {
   readonly label: HumanLabel;
@@ -71,14 +74,15 @@ export class Labelling {
     if (refused !== undefined) return { state: refused };
     for (let missing = 0; missing < MISSING_AT_ONCE; missing++) {
       const batch = await this.#batch(annotator);
-      const [first] = batch;
-      if (first === undefined) return { state: 'none' };
-      const shown = await this.#shown(first);
+      if (batch.length === 0) return { state: 'none' };
+      const found = await this.#firstOf(batch);
+      if (found === undefined) return { state: 'locked' };
+      const { given, shown } = found;
       if (typeof shown === 'object') {
-        await store.shown(first.annotation_id, this.#iso());
-        return { state: 'there', annotation: openOf(first), texts: shown, left: batch.length };
+        await store.shown(given.annotation_id, this.#iso());
+        return { state: 'there', annotation: openOf(given), texts: shown, left: batch.length };
       }
-      await store.missing(first.task.task_id, shown, this.#iso());
+      await store.missing(given.task.task_id, shown, this.#iso());
     }
     return { state: 'none' };
   }
@@ -144,10 +148,20 @@ export class Labelling {
     return store.batch({ annotator, now: this.#iso(), until: this.#until(), itemsMax: batchItems, calibrationShare, random, newId });
   }
 
+  /** What is locked here stays in the batch: somebody may bring the key. */
+  async #firstOf(batch: readonly GivenAnnotation[]): Promise<{ readonly given: GivenAnnotation; readonly shown: readonly KeptText[] | MissingReason } | undefined> {
+    for (const given of batch) {
+      const shown = await this.#shown(given);
+      if (shown !== 'locked') return { given, shown };
+    }
+    return undefined;
+  }
+
   /** Or why there is nothing. An item stands where the text of its task would: both are looked for, whichever it is. */
-  async #shown({ annotation_id: id, item_id: itemId, task }: GivenAnnotation): Promise<readonly KeptText[] | MissingReason> {
+  async #shown({ annotation_id: id, item_id: itemId, task }: GivenAnnotation): Promise<readonly KeptText[] | MissingReason | 'locked'> {
     const { checks, content, openItem } = this.#ports;
     const [kept, item] = await Promise.all([content(task), checks.item(itemId ?? id)]);
+    if (kept.state === 'locked') return 'locked';
     const own = kept.state === 'there' ? judgedOf(task, kept.texts) : [];
     if (itemId === null) return kept.state !== 'there' ? kept.state : own.length === 0 ? 'absent' : own;
     return [{ ...(own[0] ?? FALLBACK[task.direction]), text: (item && openItem(item)) ?? '' }];
@@ -166,8 +180,9 @@ export function isRight({ known, given }: Pick<Answer, 'known' | 'given'>): bool
   return known === given;
 }
 
-/** Of a prompt what is judged is its newest text, as policies do; of an answer all of it. */
-function judgedOf({ direction }: AnnotationTask, { texts }: KeptTexts): readonly KeptText[] {
+/** Of a prompt what is judged is its newest text, as policies do; of an answer all of it. Pictures and sounds are not kept, and nobody can judge them by the words beside them. */
+function judgedOf({ direction, modality }: AnnotationTask, { texts }: KeptTexts): readonly KeptText[] {
+  if (modality !== 'text') return [];
   return direction === 'input' ? texts.slice(-1) : texts;
 }
 

@@ -6,7 +6,7 @@
  *
  * INVARIANT: what is drawn is decided by the id and the stratum alone; `mayBeDrawn` is true of all that is.
  */
-import { createHmac } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
 import type { CampaignConfig, StratumConfig } from '../config/risk.ts';
 import type { TenantConfig } from '../config/schema.ts';
 import type { DecisionRecord, LateRecord } from '../contract/exchange.ts';
@@ -73,9 +73,28 @@ export class Sampler {
   /** What is drawn of an exchange that has ended, in order of the campaigns. */
   draw(tenant: TenantConfig, exchange: SampledExchange): readonly SampleRecord[] {
     if (this.#campaigns.length === 0) return [];
-    const startedAtMs = Date.parse(exchange.started_at);
-    return this.#campaigns.filter((one) => isOn(one, tenant, startedAtMs)).flatMap((one) => DIRECTIONS.flatMap((direction) => drawOne(one, unitOf(tenant, exchange, direction), exchange.request_id, direction) ?? []));
+    return this.population(tenant, exchange).flatMap(({ sample, isDrawn }) => (isDrawn() ? [sample] : []));
   }
+
+  /** What of it could be drawn, with the probability of each, and whether it is: the population. */
+  population(tenant: Pick<TenantConfig, 'id' | 'product' | 'data'>, exchange: SampledExchange): readonly Place[] {
+    const startedAtMs = Date.parse(exchange.started_at);
+    return this.#campaigns.filter((one) => isOn(one, tenant, startedAtMs)).flatMap((one) => DIRECTIONS.flatMap((direction) => placeOf(one, unitOf(tenant, exchange, direction), exchange.request_id, direction) ?? []));
+  }
+
+  /** Of a campaign: whoever is shown the seed later can tell that it was the one. Throws RangeError where there is no such campaign. */
+  commitmentOf(id: string): string {
+    const found = this.#campaigns.find(({ config }) => config.id === id);
+    if (found === undefined) throw new RangeError(`there is no campaign ${id}`);
+    return createHash('sha256').update(found.seed).digest('hex');
+  }
+}
+
+/** One direction of an exchange in a stratum. */
+export interface Place {
+  /** What the entry says where it is drawn. */
+  readonly sample: SampleRecord;
+  isDrawn(): boolean;
 }
 
 /** With which a text of it is drawn: above 0, at most 1. */
@@ -88,19 +107,22 @@ export function chanceOf(seed: Buffer, requestId: string, direction: Direction):
   return createHmac('sha256', seed).update(`${requestId}.${direction}`).digest().readUIntBE(0, 6) / 2 ** 48;
 }
 
-function isOn({ config, fromMs, untilMs }: Campaign, tenant: TenantConfig, ms: number): boolean {
+function isOn({ config, fromMs, untilMs }: Campaign, tenant: Pick<TenantConfig, 'id' | 'product' | 'data'>, ms: number): boolean {
   return tenant.data.campaigns && ms >= fromMs && ms < untilMs && (config.tenants?.includes(tenant.id) ?? true) && (config.products?.includes(tenant.product ?? '') ?? true);
 }
 
-function drawOne({ config, seed, strata }: Campaign, unit: Unit | undefined, requestId: string, direction: Direction): SampleRecord | undefined {
+function placeOf({ config, seed, strata }: Campaign, unit: Unit | undefined, requestId: string, direction: Direction): Place | undefined {
   if (unit === undefined || !config.directions.includes(direction) || !(config.decisions ?? SERVED).includes(unit.decision) || config.modalities?.includes(unit.modality) === false) return undefined;
   const stratum = strata.find((one) => fits(one.config, unit));
-  if (stratum === undefined || chanceOf(seed, requestId, direction) >= stratum.probability) return undefined;
-  return { campaign: config.id, direction, stratum: stratum.config.id, probability: stratum.probability, decision: unit.decision, modality: unit.modality };
+  if (stratum === undefined) return undefined;
+  return {
+    sample: { campaign: config.id, direction, stratum: stratum.config.id, probability: stratum.probability, decision: unit.decision, modality: unit.modality },
+    isDrawn: () => chanceOf(seed, requestId, direction) < stratum.probability,
+  };
 }
 
 /** Undefined where nothing was decided, or there was nothing to decide on. */
-function unitOf(tenant: TenantConfig, exchange: SampledExchange, direction: Direction): Unit | undefined {
+function unitOf(tenant: Pick<TenantConfig, 'id' | 'product'>, exchange: SampledExchange, direction: Direction): Unit | undefined {
   const record = exchange[direction];
   if (record === undefined || record.coverage.nothing_to_screen === true) return undefined;
   const isCut = exchange.late?.direction === direction && exchange.late.acted.includes('cut');

@@ -139,8 +139,8 @@ async function takeInOne(query: SqlQuery, row: LabelRow): Promise<boolean> {
   await query('update risk_tasks set given = given + 1 where task_id = $1', row.task_id);
   const labels = await query<GivenLabel>(`select human_label as label, violation_category as category, confidence_tier as tier from risk_annotations where task_id = $1 and item_id is null and status = 'labelled' order by labelled_at, annotation_id`, row.task_id);
   const known = readTask(task);
-  const { wanted, label, category = null } = standingOf(Math.max(known.wanted, row.wanted), labels);
-  if (wanted !== known.wanted) await query('update risk_tasks set wanted = $2 where task_id = $1', row.task_id, wanted);
+  const { wanted, isDisputed, label, category = null } = standingOf(Math.max(known.wanted, row.wanted), labels);
+  if (wanted !== known.wanted) await query('update risk_tasks set wanted = $2, disputed = $3 where task_id = $1', row.task_id, wanted, known.status === 'waiting' && isDisputed === true ? 1 : 0);
   if (known.status === 'waiting' && label !== undefined) await moveTask(query, known, { outcome: label, category, at: row.labelled_at });
   return true;
 }

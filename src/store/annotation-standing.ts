@@ -13,6 +13,8 @@ export interface GivenLabel {
 export interface Standing {
   /** Labels that it needs. */
   readonly wanted: number;
+  /** As many say the one as the other. */
+  readonly isDisputed?: true;
   /** Undefined: it goes on. */
   readonly label?: HumanLabel;
   /** Of a violation: what most say, the surer and then the first where they are even. */
@@ -23,7 +25,7 @@ export interface Standing {
 export function standingOf(wanted: number, labels: readonly GivenLabel[]): Standing {
   if (labels.length < wanted) return { wanted };
   const violations = labels.filter(({ label }) => label === 'violation');
-  if (violations.length * 2 === labels.length) return { wanted: labels.length + 1 };
+  if (violations.length * 2 === labels.length) return { wanted: labels.length + 1, isDisputed: true };
   return violations.length * 2 > labels.length ? { wanted, label: 'violation', category: categoryOf(violations) } : { wanted, label: 'safe' };
 }
 

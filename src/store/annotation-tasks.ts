@@ -29,9 +29,9 @@ export interface TaskCell extends Pick<AnnotationTask, 'campaign' | 'tenant_id' 
   readonly total: number;
 }
 
-export type TaskRow = { readonly [column in keyof AnnotationTask]: SqlValue } & { readonly given: SqlValue };
+export type TaskRow = { readonly [column in keyof AnnotationTask]: SqlValue } & { readonly given: SqlValue; readonly disputed: SqlValue };
 
-export const TASK_COLUMNS = ['task_id', 'campaign', 'tenant_id', 'product', 'request_id', 'started_at', 'direction', 'stratum', 'inclusion_probability', 'automated_filter_result', 'modality', 'wanted', 'given', 'status', 'human_label', 'violation_category', 'missing_reason', 'created_at', 'settled_at'] as const;
+export const TASK_COLUMNS = ['task_id', 'campaign', 'tenant_id', 'product', 'request_id', 'started_at', 'direction', 'stratum', 'inclusion_probability', 'automated_filter_result', 'modality', 'wanted', 'given', 'disputed', 'status', 'human_label', 'violation_category', 'missing_reason', 'created_at', 'settled_at'] as const;
 const KEYS = ['campaign', 'tenant_id', 'product', 'direction', 'modality', 'stratum', 'inclusion_probability', 'automated_filter_result'] as const;
 const CELL_COLUMNS = [...KEYS, 'outcome', 'category', 'total'] as const;
 
@@ -42,7 +42,7 @@ export function taskIdOf(campaign: string, requestId: string, direction: string)
 
 /** Those that were not there before. */
 export async function insertTasks(query: SqlQuery, tasks: readonly NewTask[]): Promise<number> {
-  const rows = tasks.map((task) => TASK_COLUMNS.map((column): SqlValue => (column === 'given' ? 0 : column === 'status' ? 'waiting' : ((task as unknown as Record<string, SqlValue>)[column] ?? null))));
+  const rows = tasks.map((task) => TASK_COLUMNS.map((column): SqlValue => (column === 'given' || column === 'disputed' ? 0 : column === 'status' ? 'waiting' : ((task as unknown as Record<string, SqlValue>)[column] ?? null))));
   const added = await insertMany<TaskRow>(query, 'risk_tasks', TASK_COLUMNS, rows, `on conflict do nothing returning ${TASK_COLUMNS.join(', ')}`);
   const cells = new Map<string, { readonly task: AnnotationTask; count: number }>();
   for (const task of added.map(readTask)) {
@@ -56,15 +56,16 @@ export async function insertTasks(query: SqlQuery, tasks: readonly NewTask[]): P
 }
 
 /** The task has this outcome from now on, and its counts with it. */
-export async function moveTask(query: SqlQuery, task: AnnotationTask, to: { readonly outcome: TaskOutcome; readonly category?: string | null; readonly reason?: MissingReason; readonly at: string | null }): Promise<void> {
+export async function moveTask(query: SqlQuery, task: AnnotationTask, to: { readonly outcome: TaskOutcome; readonly category?: string | null; readonly reason?: MissingReason | null; readonly at: string | null }): Promise<void> {
   const label = to.outcome === 'safe' || to.outcome === 'violation' ? to.outcome : null;
   const category = to.outcome === 'violation' ? (to.category ?? null) : null;
   await query(
     'update risk_tasks set status = $2, human_label = $3, violation_category = $4, missing_reason = $5, settled_at = $6 where task_id = $1',
     task.task_id, label !== null ? 'labelled' : to.outcome, label, category, to.reason ?? null, to.outcome === 'waiting' ? null : to.at,
   );
-  await addToCell(query, task, outcomeOf(task), task.violation_category ?? '', -1);
-  await addToCell(query, task, to.outcome, category ?? '', 1);
+  const changes = [{ outcome: outcomeOf(task), category: task.violation_category ?? '', by: -1 }, { outcome: to.outcome, category: category ?? '', by: 1 }] as const;
+  // In one order, so that who moves the other way is not waited for by turns.
+  for (const one of changes.toSorted((a, b) => (`${a.outcome} ${a.category}` < `${b.outcome} ${b.category}` ? -1 : 1))) await addToCell(query, task, one.outcome, one.category, one.by);
 }
 
 export function outcomeOf({ status, human_label: label }: Pick<AnnotationTask, 'status' | 'human_label'>): TaskOutcome {
@@ -93,6 +94,6 @@ export async function moveCursor(query: SqlQuery, { log, next, head }: LogCursor
   await query('insert into risk_cursors (log, next, head) values ($1, $2, $3) on conflict (log) do update set next = excluded.next, head = excluded.head', log, next, head);
 }
 
-export function readTask({ given: _, ...row }: TaskRow): AnnotationTask {
+export function readTask({ given: _, disputed: __, ...row }: TaskRow): AnnotationTask {
   return { ...row, inclusion_probability: Number(row.inclusion_probability), wanted: Number(row.wanted) } as AnnotationTask;
 }

@@ -3,14 +3,18 @@
  *
  * Guarantees: a batch is one person's until it runs out and somebody else asks for work, and then all of it is lost to them
  * at once; a person labels a task once, and is given an item with a known answer once; a task is settled once, by as many
- * labels as it wants, two that differ making it want a third; whoever lost an annotation cannot label by it. What a person is
- * given, and what it costs to give it, is the same whether its answer is known or not. Rejects with WeirError
+ * labels as it wants, two that differ making it want a third, who is shown what both said; whoever lost an annotation cannot
+ * label by it; the newest label can be taken back until another batch was given. What a person is given, and what it costs to
+ * give, label, skip or take it back, is the same whether its answer is known or not. Rejects with WeirError
  * store_unavailable when the store does not answer. The store has no clock: times are ISO 8601 in UTC, which compare as text.
  */
-import type { AnnotationTask, AnnotatorState, ConfidenceTier, HumanLabel, MissingReason } from '../contract/risk.ts';
-import { insertTasks, moveCursor, moveTask, readCells, readCursor, readTask, TASK_COLUMNS, type LogCursor, type NewTask, type TaskCell, type TaskRow } from './annotation-tasks.ts';
-import { isTaken, type SqlQuery, type SqlValue, type StoreDatabase } from './sql.ts';
+import type { AnnotationTask, AnnotatorState, ConfidenceTier, HumanLabel, MissingReason, SkipReason } from '../contract/risk.ts';
+import { lose, makeBatch, takeDispute, type WantedBatch, type WantedDispute } from './annotation-batches.ts';
 import { standingOf, type GivenLabel } from './annotation-standing.ts';
+import { insertTasks, moveCursor, moveTask, outcomeOf, readCells, readCursor, readTask, TASK_COLUMNS, type LogCursor, type NewTask, type TaskCell, type TaskRow } from './annotation-tasks.ts';
+import { count, readDeclarations, type LogCounts, type PlacedDeclaration } from './risk-counts.ts';
+import { isTaken, type SqlQuery, type SqlValue, type StoreDatabase } from './sql.ts';
+import { Where } from './where.ts';
 
 /** What a person has before them. `item_id`: its answer is known. */
 export interface GivenAnnotation {
@@ -21,22 +25,12 @@ export interface GivenAnnotation {
   readonly claimed_until: string;
 }
 
-export interface WantedBatch {
-  readonly annotator: string;
-  readonly now: string;
-  readonly until: string;
-  readonly itemsMax: number;
-  /** Of the items of a campaign, how many are to have a known answer. */
-  calibrationShare(campaign: string): number;
-  /** In [0, 1). */
-  random(): number;
-  newId(): string;
-}
-
 export interface NewLabel {
   readonly label: HumanLabel;
   readonly category: string | null;
   readonly tier: ConfidenceTier;
+  /** Why, for who decides where two differ; empty for nothing. */
+  readonly note?: string;
   /** Of the annotator, now. */
   readonly calibration: number | null;
   readonly at: string;
@@ -61,6 +55,24 @@ export interface AnnotatorRow {
   readonly reason: string;
 }
 
+/** What two say of the same text, without who they are; by ids that are drawn, so that their order tells nothing. */
+export interface DisputedLabel extends GivenLabel {
+  readonly note: string;
+}
+
+export interface Dispute {
+  readonly annotation: GivenAnnotation;
+  readonly labels: readonly DisputedLabel[];
+}
+
+/** What became of labels and texts that a person had. */
+export interface Leavings {
+  /** Labels that count no more, and those of them whose texts others have labelled since. */
+  readonly flagged: number;
+  readonly relabelled: number;
+  readonly skipped: Readonly<Partial<Record<SkipReason, number>>>;
+}
+
 export interface Paused {
   readonly flagged: number;
   /** Tasks that wait for others again. */
@@ -73,8 +85,6 @@ const OF_TASK = TASK_COLUMNS.map((column) => `t.${column}`).join(', ');
 const TRIES = 10;
 /** Labels that agreement is told from at most. */
 const RATINGS_MAX = 4_000;
-/** Items among which one is drawn. */
-const ITEMS_LOOKED_AT = 500;
 
 type AnnotationRow = TaskRow & { readonly annotation_id: string; readonly batch_id: string; readonly item_id: string | null; readonly claimed_until: string };
 
@@ -89,13 +99,20 @@ export class SqlAnnotationStore {
     return readCursor(this.#database.query, log);
   }
 
-  /** With the place of their log, or not at all. How many were not there before. */
-  add(tasks: readonly NewTask[], cursor?: LogCursor): Promise<number> {
+  /** With the place of their log and what was counted there, or not at all. How many were not there before. `readable`: of them those whose text lies where all can read it from now on; who found none before is asked again. */
+  add(tasks: readonly NewTask[], cursor?: LogCursor, counted?: LogCounts, readable: readonly string[] = []): Promise<number> {
     return this.#database.transaction(async (query) => {
       const added = await insertTasks(query, tasks);
-      if (cursor !== undefined) await moveCursor(query, cursor);
+      if (readable.length > 0) await askAgain(query, readable);
+      if (cursor !== undefined && counted !== undefined) await count(query, cursor, counted);
+      else if (cursor !== undefined) await moveCursor(query, cursor);
       return added;
     });
+  }
+
+  /** Of a log, as far as it is looked through. */
+  declarations(log: string): Promise<readonly PlacedDeclaration[]> {
+    return readDeclarations(this.#database.query, { log });
   }
 
   async task(taskId: string): Promise<AnnotationTask | undefined> {
@@ -114,7 +131,7 @@ export class SqlAnnotationStore {
   /** Labels of the campaign's tasks that several people labelled, some of them where they are very many. */
   ratings(campaign: string): Promise<readonly { readonly item: string; readonly rater: string; readonly label: string }[]> {
     return this.#database.query(
-      `select a.task_id as item, a.annotator_id as rater, a.human_label as label from risk_annotations a join risk_tasks t on t.task_id = a.task_id where t.campaign = $1 and t.wanted > 1 and a.item_id is null and a.status = 'labelled' order by t.task_id desc limit ${RATINGS_MAX}`, campaign,
+      `select a.task_id as item, a.annotator_id as rater, a.human_label as label from risk_annotations a join risk_tasks t on t.task_id = a.task_id where t.campaign = $1 and t.wanted > 1 and a.item_id is null and a.adjudicates = 0 and a.status = 'labelled' order by t.task_id desc limit ${RATINGS_MAX}`, campaign,
     );
   }
 
@@ -139,8 +156,48 @@ export class SqlAnnotationStore {
 
   /** What the person has before them. */
   async open(annotator: string): Promise<readonly GivenAnnotation[]> {
-    const rows = await this.#database.query<AnnotationRow>(`select ${ANNOTATION}, ${OF_TASK} from risk_annotations a join risk_tasks t on t.task_id = a.task_id where a.annotator_id = $1 and a.status = 'open' order by a.batch_id, a.position`, annotator);
-    return rows.map((row) => ({ annotation_id: row.annotation_id, batch_id: row.batch_id, item_id: row.item_id, claimed_until: row.claimed_until, task: readTask(row) }));
+    return readOpen(this.#database.query, annotator, 0);
+  }
+
+  /** How much of a batch its person has done with. */
+  async doneOf(batchId: string): Promise<number> {
+    return Number((await this.#database.query<{ readonly total: SqlValue }>(`select count(*) as total from risk_annotations where batch_id = $1 and status <> 'open'`, batchId))[0]?.total);
+  }
+
+  /** The batch that the person was given last. */
+  async newestBatch(annotator: string): Promise<string | undefined> {
+    return newestBatch(this.#database.query, annotator);
+  }
+
+  /** A text of which two say different things, for who has said nothing of it: the one that the person has, or the next. */
+  async dispute(wanted: WantedDispute): Promise<Dispute | undefined> {
+    for (let tried = 1; ; tried++) {
+      const held = await this.disputeOf(wanted.annotator);
+      if (held !== undefined) {
+        await this.#database.query(`update risk_annotations set claimed_until = $2 where annotation_id = $1 and status = 'open'`, held.annotation.annotation_id, wanted.until);
+        return held;
+      }
+      try {
+        const made = await this.#database.transaction((query) => takeDispute(query, wanted));
+        if (made === 'none' || tried === TRIES) return undefined;
+      } catch (error) {
+        if (!isTaken(error) || tried === TRIES) throw error;
+      }
+    }
+  }
+
+  /** That the person has before them. */
+  async disputeOf(annotator: string): Promise<Dispute | undefined> {
+    const [annotation] = await readOpen(this.#database.query, annotator, 1);
+    if (annotation === undefined) return undefined;
+    const labels = await this.#database.query<GivenLabel & { readonly note: string | null }>(`select human_label as label, violation_category as category, confidence_tier as tier, note from risk_annotations where task_id = $1 and item_id is null and status = 'labelled' order by annotation_id`, annotation.task.task_id);
+    return { annotation, labels: labels.map((one) => ({ ...one, note: one.note ?? '' })) };
+  }
+
+  /** How many of them wait for this person or others like them. */
+  async disputes(annotator: string): Promise<number> {
+    const [row] = await this.#database.query<{ readonly total: SqlValue }>(`select count(*) as total from risk_tasks where disputed = 1 and status = 'waiting' and given < wanted and not exists (select 1 from risk_annotations a where a.task_id = risk_tasks.task_id and a.annotator_id = $1 and a.item_id is null)`, annotator);
+    return Number(row?.total);
   }
 
   async renew(annotator: string, until: string): Promise<number> {
@@ -156,12 +213,12 @@ export class SqlAnnotationStore {
     return this.#database.transaction((query) => lose(query, 'annotator_id = $1', annotator));
   }
 
-  async label(annotationId: string, annotator: string, { label, category, tier, calibration, at }: NewLabel): Promise<Labelled | LabelRefusal> {
+  async label(annotationId: string, annotator: string, { label, category, tier, note = '', calibration, at }: NewLabel): Promise<Labelled | LabelRefusal> {
     return this.#database.transaction(async (query) => {
       // The row is this transaction's from here on.
       const [held] = await query<{ readonly task_id: string; readonly item_id: string | null; readonly batch_id: string }>(
-        `update risk_annotations set status = 'labelled', human_label = $3, violation_category = $4, confidence_tier = $5, annotator_calibration = $6, labelled_at = $7 where annotation_id = $1 and annotator_id = $2 and status = 'open' returning task_id, item_id, batch_id`,
-        annotationId, annotator, label, category, tier, calibration, at,
+        `update risk_annotations set status = 'labelled', human_label = $3, violation_category = $4, confidence_tier = $5, annotator_calibration = $6, labelled_at = $7, note = $8 where annotation_id = $1 and annotator_id = $2 and status = 'open' returning task_id, item_id, batch_id`,
+        annotationId, annotator, label, category, tier, calibration, at, note === '' ? null : note,
       );
       if (held === undefined) return refusalOf(query, annotationId, annotator);
       const task = await settle(query, held.task_id, at);
@@ -170,19 +227,62 @@ export class SqlAnnotationStore {
     });
   }
 
+  /** The person's newest label is taken back, and its text is before them again; while nobody gave them another batch, and their claim holds. */
+  undo(annotator: string, now: string, until: string): Promise<'undone' | 'none'> {
+    return this.#database.transaction(async (query) => {
+      const batch = await newestBatch(query, annotator);
+      const [last] = await query<{ readonly annotation_id: string; readonly task_id: string; readonly item_id: string | null }>(
+        `select annotation_id, task_id, item_id from risk_annotations where batch_id = $1 and annotator_id = $2 and adjudicates = 0 and status = 'labelled' and claimed_until >= $3 order by labelled_at desc, position desc limit 1`, batch ?? '', annotator, now,
+      );
+      const [held] = last === undefined ? [] : await query<{ readonly task_id: string }>(
+        `update risk_annotations set status = 'open', human_label = null, violation_category = null, confidence_tier = null, annotator_calibration = null, labelled_at = null, note = null, claimed_until = $2 where annotation_id = $1 and status = 'labelled' returning task_id`, last.annotation_id, until,
+      );
+      if (last === undefined || held === undefined) return 'none';
+      // Who decides between two labels has seen the one that is taken back.
+      const lost = await query(`update risk_annotations set status = 'lost' where task_id = $1 and adjudicates = 1 and status = 'open' and $2 = 1 returning annotation_id`, held.task_id, last.item_id === null ? 1 : 0);
+      await query('update risk_tasks set given = given - $2 where task_id = $1', held.task_id, lost.length);
+      await settle(query, held.task_id, now);
+      return 'undone';
+    });
+  }
+
+  /** Somebody else is given it, and its person not again; what is `unreadable` nobody. */
+  skip(annotationId: string, annotator: string, reason: SkipReason, at: string): Promise<'skipped' | LabelRefusal> {
+    return this.#database.transaction(async (query) => {
+      const [held] = await query<{ readonly task_id: string; readonly item_id: string | null }>(`update risk_annotations set status = 'lost', skip_reason = $3 where annotation_id = $1 and annotator_id = $2 and status = 'open' returning task_id, item_id`, annotationId, annotator, reason);
+      if (held === undefined) return refusalOf(query, annotationId, annotator);
+      const isOfTask = held.item_id === null;
+      await query('update risk_tasks set given = given - $2 where task_id = $1', held.task_id, isOfTask ? 1 : 0);
+      const { task } = (await lockedTask(query, held.task_id))!;
+      await query(`update risk_annotations set status = 'lost' where task_id = $1 and item_id is null and status = 'open' and $2 = 1`, held.task_id, isOfTask && reason === 'unreadable' ? 1 : 0);
+      await moveTask(query, task, isOfTask && reason === 'unreadable' && task.status === 'waiting' ? { outcome: 'missing', reason, at } : asItIs(task));
+      return 'skipped';
+    });
+  }
+
   /** There is nothing that could be labelled: nobody is given it any more, and it counts as not answered. */
   missing(taskId: string, reason: MissingReason, at: string): Promise<void> {
     return this.#database.transaction(async (query) => {
-      const task = await lockedTask(query, taskId);
+      const task = (await lockedTask(query, taskId))?.task;
       if (task === undefined || task.status !== 'waiting') return;
       await query(`update risk_annotations set status = 'lost' where task_id = $1 and item_id is null and status = 'open'`, taskId);
       await moveTask(query, task, { outcome: 'missing', reason, at });
     });
   }
 
-  /** The same of an item with a known answer, which is not given to this person again. */
+  /** The same of an item with a known answer. */
   async missingItem(annotationId: string): Promise<void> {
     await this.#database.query(`update risk_annotations set status = 'lost' where annotation_id = $1 and status = 'open' and item_id is not null`, annotationId);
+  }
+
+  async leavings(annotator: string): Promise<Leavings> {
+    const rows = await this.#database.query<{ readonly reason: SkipReason | null; readonly is_flagged: SqlValue; readonly is_done: SqlValue; readonly total: SqlValue }>(
+      `select a.skip_reason as reason, case when a.status = 'flagged' then 1 else 0 end as is_flagged, case when t.status = 'labelled' then 1 else 0 end as is_done, count(*) as total from risk_annotations a join risk_tasks t on t.task_id = a.task_id where a.annotator_id = $1 and a.status in ('flagged', 'lost') group by 1, 2, 3`, annotator,
+    );
+    const sum = (of: (row: (typeof rows)[number]) => boolean): number => rows.reduce((all, row) => (of(row) ? all + Number(row.total) : all), 0);
+    const isFlagged = (row: (typeof rows)[number]): boolean => Number(row.is_flagged) === 1;
+    const reasons = [...new Set(rows.flatMap(({ reason }) => reason ?? []))];
+    return { flagged: sum(isFlagged), relabelled: sum((row) => isFlagged(row) && Number(row.is_done) === 1), skipped: Object.fromEntries(reasons.map((reason) => [reason, sum((row) => row.reason === reason)])) };
   }
 
   async annotator(id: string): Promise<AnnotatorRow | undefined> {
@@ -212,7 +312,7 @@ export class SqlAnnotationStore {
       await lose(query, 'annotator_id = $1', id);
       const flagged = await query<{ readonly task_id: string; readonly item_id: string | null }>(`update risk_annotations set status = 'flagged' where annotator_id = $1 and status = 'labelled' and item_id is null and labelled_at > $2 returning task_id, item_id`, id, row.good_at);
       let requeued = 0;
-      for (const { task_id } of [...flagged].sort((a, b) => (a.task_id < b.task_id ? -1 : 1))) if (await reopen(query, task_id)) requeued++;
+      for (const { task_id } of [...flagged].sort((a, b) => (a.task_id < b.task_id ? -1 : 1))) if (await reopen(query, task_id, at)) requeued++;
       return { flagged: flagged.length, requeued };
     });
   }
@@ -223,81 +323,59 @@ export class SqlAnnotationStore {
   }
 }
 
+async function readOpen(query: SqlQuery, annotator: string, adjudicates: 0 | 1): Promise<readonly GivenAnnotation[]> {
+  const rows = await query<AnnotationRow>(`select ${ANNOTATION}, ${OF_TASK} from risk_annotations a join risk_tasks t on t.task_id = a.task_id where a.annotator_id = $1 and a.status = 'open' and a.adjudicates = $2 order by a.batch_id, a.position`, annotator, adjudicates);
+  return rows.map(({ annotation_id, batch_id, item_id, claimed_until, ...task }) => ({ annotation_id, batch_id, item_id, claimed_until, task: readTask(task) }));
+}
+
+async function newestBatch(query: SqlQuery, annotator: string): Promise<string | undefined> {
+  return (await query<{ readonly batch_id: string }>('select batch_id from risk_annotations where annotator_id = $1 and given_at is not null and adjudicates = 0 order by given_at desc, batch_id limit 1', annotator))[0]?.batch_id;
+}
+
+async function lockedTask(query: SqlQuery, taskId: string): Promise<{ readonly task: AnnotationTask; readonly given: number; readonly isDisputed: boolean } | undefined> {
+  return (await query<TaskRow>(`update risk_tasks set given = given where task_id = $1 returning ${TASK_COLUMNS.join(', ')}`, taskId)).map((row) => ({ task: readTask(row), given: Number(row.given), isDisputed: Number(row.disputed) === 1 }))[0];
+}
+
 /**
- * `none`: nothing waits for this person. `again`: others were quicker. Tasks come by their ids, which are hashes, so that what
- * nobody comes to is missing at random; and all who take several rows take them in that order.
+ * As its labels say now. Of an item with a known answer nothing changes, since its label is no label of the task; the
+ * statements are the same, so that the time they take tells nothing.
  */
-async function makeBatch(query: SqlQuery, { annotator, now, until, itemsMax, calibrationShare, random, newId }: WantedBatch): Promise<'made' | 'none' | 'again'> {
-  await lose(query, 'claimed_until < $1', now);
-  const waiting = await query<TaskRow>(
-    `select ${TASK_COLUMNS.join(', ')} from risk_tasks where status = 'waiting' and given < wanted and not exists (select 1 from risk_annotations a where a.task_id = risk_tasks.task_id and a.annotator_id = $1 and a.item_id is null) order by task_id limit ${Math.trunc(itemsMax)}`,
-    annotator,
-  );
-  const slots: { readonly task: TaskRow; readonly item: string | null }[] = [];
-  const drawn = new Set<string>();
-  for (const task of waiting) {
-    if (slots.length >= itemsMax) break;
-    // Somebody else may have been quicker.
-    const [taken] = await query(`update risk_tasks set given = given + 1 where task_id = $1 and status = 'waiting' and given < wanted returning task_id`, task.task_id);
-    if (taken === undefined) continue;
-    slots.push({ task, item: null });
-    while (slots.length < itemsMax && random() < calibrationShare(String(task.campaign))) {
-      const item = await unseenItem(query, annotator, task, drawn, random);
-      if (item === undefined) break;
-      slots.push({ task, item });
-    }
-  }
-  if (slots.length === 0) return waiting.length === 0 ? 'none' : 'again';
-  const batch = newId();
-  const order = slots.map((slot) => ({ slot, at: random() })).sort((a, b) => a.at - b.at);
-  for (const [position, { slot: { task, item } }] of order.entries()) {
-    await query(`insert into risk_annotations (annotation_id, task_id, item_id, annotator_id, batch_id, position, status, claimed_until) values ($1, $2, $3, $4, $5, $6, 'open', $7)`, newId(), task.task_id, item, annotator, batch, position, until);
-  }
-  return 'made';
-}
-
-/** One that this person has never been given and that could stand in the task's place. */
-async function unseenItem(query: SqlQuery, annotator: string, { campaign, direction, modality }: TaskRow, drawn: Set<string>, random: () => number): Promise<string | undefined> {
-  const items = await query<{ readonly item_id: string }>(
-    `select item_id from risk_items where campaign in ($2, '') and direction = $3 and modality = $4 and retired = 0 and not exists (select 1 from risk_annotations a where a.item_id = risk_items.item_id and a.annotator_id = $1) order by item_id limit ${ITEMS_LOOKED_AT}`,
-    annotator, campaign, direction, modality,
-  );
-  const left = items.filter(({ item_id: id }) => !drawn.has(id));
-  const item = left[Math.floor(random() * left.length)]?.item_id;
-  if (item !== undefined) drawn.add(item);
-  return item;
-}
-
-/** Whole batches of which something is open and fits: all of it is lost to its person. */
-async function lose(query: SqlQuery, where: string, value: SqlValue): Promise<number> {
-  const lost = await query<{ readonly task_id: string; readonly item_id: string | null }>(`update risk_annotations set status = 'lost' where status = 'open' and ${where} returning task_id, item_id`, value);
-  for (const { task_id } of lost.filter(({ item_id }) => item_id === null).sort((a, b) => (a.task_id < b.task_id ? -1 : 1))) await query('update risk_tasks set given = given - 1 where task_id = $1', task_id);
-  return lost.length;
-}
-
-async function lockedTask(query: SqlQuery, taskId: string): Promise<AnnotationTask | undefined> {
-  return (await query<TaskRow>(`update risk_tasks set given = given where task_id = $1 returning ${TASK_COLUMNS.join(', ')}`, taskId)).map(readTask)[0];
-}
-
-/** As its labels say now. Of an item with a known answer nothing changes: its label is no label of the task. */
 async function settle(query: SqlQuery, taskId: string, at: string): Promise<AnnotationTask> {
-  const task = (await lockedTask(query, taskId))!;
+  const { task, given, isDisputed } = (await lockedTask(query, taskId))!;
   const labels = await labelsOf(query, taskId);
-  if (task.status !== 'waiting') return task;
-  const standing = standingOf(task.wanted, labels);
-  if (standing.wanted !== task.wanted) await query('update risk_tasks set wanted = $2 where task_id = $1', taskId, standing.wanted);
-  if (standing.label !== undefined) await moveTask(query, task, { outcome: standing.label, category: standing.category, at });
+  // Of two that differed one is gone: the next labels it as any other.
+  const isOver = isDisputed && labels.length < task.wanted - 1;
+  const standing = standingOf(isOver ? Math.max(task.wanted - 1, given) : task.wanted, labels);
+  const isWaiting = task.status === 'waiting' || (task.status === 'labelled' && labels.length < standing.wanted);
+  await query('update risk_tasks set wanted = $2, disputed = $3 where task_id = $1', taskId, isWaiting ? standing.wanted : task.wanted, isWaiting && (standing.isDisputed === true || (isDisputed && !isOver && standing.label === undefined)) ? 1 : 0);
+  await moveTask(query, task, !isWaiting ? asItIs(task) : standing.label === undefined ? { outcome: 'waiting', at: null } : { outcome: standing.label, category: standing.category, at });
   return task;
 }
 
+function asItIs(task: AnnotationTask): Parameters<typeof moveTask>[2] {
+  return { outcome: outcomeOf(task), category: task.violation_category, reason: task.missing_reason, at: task.settled_at };
+}
+
 /** Labels that count no more are taken away: it waits again where too few are left. True where it does. */
-async function reopen(query: SqlQuery, taskId: string): Promise<boolean> {
-  const task = (await lockedTask(query, taskId))!;
+async function reopen(query: SqlQuery, taskId: string, at: string): Promise<boolean> {
   const [held] = await query<{ readonly total: SqlValue }>(`select count(*) as total from risk_annotations where task_id = $1 and item_id is null and status in ('open', 'labelled')`, taskId);
   await query('update risk_tasks set given = $2 where task_id = $1', taskId, Number(held?.total));
-  if (task.status !== 'labelled') return task.status === 'waiting';
-  await moveTask(query, task, { outcome: 'waiting', at: null });
-  return true;
+  await settle(query, taskId, at);
+  return (await query<{ readonly status: string }>('select status from risk_tasks where task_id = $1', taskId))[0]?.status === 'waiting';
+}
+
+/** Tasks whose text was looked for before it came wait for everybody again. */
+async function askAgain(query: SqlQuery, taskIds: readonly string[]): Promise<void> {
+  const where = new Where();
+  where.add(() => `missing_reason = 'absent'`);
+  where.among('task_id', taskIds);
+  for (const { task_id: id } of await query<{ readonly task_id: string }>(`select task_id from risk_tasks ${where.text} order by task_id`, ...where.values)) {
+    const task = (await lockedTask(query, id))?.task;
+    if (task?.missing_reason !== 'absent') continue;
+    await query(`delete from risk_annotations where task_id = $1 and item_id is null and status = 'lost'`, id);
+    await moveTask(query, task, { outcome: 'waiting', at: null });
+    await reopen(query, id, task.settled_at!);
+  }
 }
 
 async function labelsOf(query: SqlQuery, taskId: string): Promise<readonly GivenLabel[]> {

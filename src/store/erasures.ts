@@ -35,6 +35,8 @@ export interface ErasureKeeper {
   readonly since: number;
   readonly done: number;
   readonly seen_at: string;
+  /** When an operator said that it is gone with what it kept; null: nobody did, or it came back. */
+  readonly gone_at: string | null;
 }
 
 export interface ErasureStore {
@@ -47,9 +49,11 @@ export interface ErasureStore {
   /** Of a tenant, newest first. */
   list(tenantId: string, limit: number): Promise<readonly StoredErasure[]>;
   /** Makes a keeper known that begins after `done`, or says that it was seen and has carried out all up to it. Returns what is known then. */
-  meet(keeper: Omit<ErasureKeeper, 'since'>): Promise<ErasureKeeper>;
+  meet(keeper: Omit<ErasureKeeper, 'since' | 'gone_at'>): Promise<ErasureKeeper>;
   keeper(keeper: string): Promise<ErasureKeeper | undefined>;
   keepers(): Promise<readonly ErasureKeeper[]>;
+  /** Says that one is gone, if it was not seen since `seenAt`; false: it was. */
+  part(keeper: string, seenAt: string, goneAt: string): Promise<boolean>;
   /** Takes what it covers out of the texts that lie in the store. */
   empty(erasure: Erased): Promise<void>;
 }
@@ -57,6 +61,7 @@ export interface ErasureStore {
 /** Of erasures asked for at once; each round one of them gets its number. */
 const ATTEMPTS_MAX = 50;
 const COLUMNS = 'number, erasure_id, tenant_id, before_day, request_digest, request_name, session_digest, session_name, author, created_at';
+const KEEPER = 'keeper, origin, since, done, seen_at, gone_at';
 
 interface Row extends Pick<NewErasure, 'erasure_id' | 'tenant_id' | 'author' | 'created_at'> {
   readonly number: number | string;
@@ -108,22 +113,26 @@ export class SqlErasureStore implements ErasureStore {
     return (await this.#database.query<Row>(`select ${COLUMNS} from erasures where tenant_id = $1 order by number desc limit ${Math.trunc(limit)}`, tenantId)).map(erasureOf);
   }
 
-  async meet({ keeper, origin, done, seen_at }: Omit<ErasureKeeper, 'since'>): Promise<ErasureKeeper> {
+  async meet({ keeper, origin, done, seen_at }: Omit<ErasureKeeper, 'since' | 'gone_at'>): Promise<ErasureKeeper> {
     const [row] = await this.#database.query<KeeperRow>(
       `insert into erasure_keepers (keeper, origin, since, done, seen_at) values ($1, $2, $3, $3, $4)
-       on conflict (keeper) do update set origin = excluded.origin, seen_at = excluded.seen_at, done = case when excluded.done > erasure_keepers.done then excluded.done else erasure_keepers.done end
-       returning keeper, origin, since, done, seen_at`, keeper, origin, done, seen_at,
+       on conflict (keeper) do update set origin = excluded.origin, seen_at = excluded.seen_at, gone_at = null, done = case when excluded.done > erasure_keepers.done then excluded.done else erasure_keepers.done end
+       returning ${KEEPER}`, keeper, origin, done, seen_at,
     );
     return keeperOf(row!);
   }
 
   async keeper(keeper: string): Promise<ErasureKeeper | undefined> {
-    const [row] = await this.#database.query<KeeperRow>('select keeper, origin, since, done, seen_at from erasure_keepers where keeper = $1', keeper);
+    const [row] = await this.#database.query<KeeperRow>(`select ${KEEPER} from erasure_keepers where keeper = $1`, keeper);
     return row && keeperOf(row);
   }
 
   async keepers(): Promise<readonly ErasureKeeper[]> {
-    return (await this.#database.query<KeeperRow>('select keeper, origin, since, done, seen_at from erasure_keepers order by origin, keeper')).map(keeperOf);
+    return (await this.#database.query<KeeperRow>(`select ${KEEPER} from erasure_keepers order by origin, keeper`)).map(keeperOf);
+  }
+
+  async part(keeper: string, seenAt: string, goneAt: string): Promise<boolean> {
+    return (await this.#database.query('update erasure_keepers set gone_at = $3 where keeper = $1 and seen_at = $2 returning keeper', keeper, seenAt, goneAt)).length > 0;
   }
 
   async empty(erasure: Erased): Promise<void> {

@@ -9,6 +9,7 @@ import { Door } from '../../src/admin/door.ts';
 import { createAdminServer, ADMIN_ROUTES, type AdminDependencies } from '../../src/admin/server.ts';
 import { templateOf } from '../../src/admin/openapi.ts';
 import { blocking, openHouse, watching, until } from '../helpers/house.ts';
+import { meetKeeper } from '../helpers/keepers.ts';
 
 t.setTimeout(300_000);
 
@@ -195,13 +196,15 @@ t.test('what is answered is what it says', async (t) => {
   for (const path of ['/api/v1/tenants', '/api/v1/usage', '/api/v1/usage?from=then', '/api/v1/tenants/default/keys', '/api/v1/tenants/nobody/keys', '/api/v1/decisions', '/api/v1/decisions?request_id=abc', '/api/v1/decisions?limit=0', '/api/v1/decisions?before=x', '/api/v1/decisions/counts', '/api/v1/decisions/counts?span=minute&since=2020-01-01T00:00:00Z', '/api/v1/decisions/counts?since=then', '/api/v1/audit?limit=3', '/api/v1/audit?limit=0', '/api/v1/audit?since=then', '/api/v1/audit/0', '/api/v1/audit/999999', '/api/v1/audit/x', '/api/v1/audit/checkpoint', '/api/v1/audit/999999/proof', '/api/v1/session', '/api/v1/sessions', '/api/v1/login/callback?code=x']) await ask('GET', path);
   await until(async () => (await fetch(`${house.adminUrl}/api/v1/audit/0/proof`, { headers: { authorization: `Bearer ${house.token}` } })).status === 200, 'a checkpoint');
   await ask('GET', '/api/v1/audit/0/proof');
-  for (const index of [0, 1, 999_999]) await ask('GET', `/api/v1/audit/${index}/explain`);
+  for (const index of [0, 2, 999_999]) await ask('GET', `/api/v1/audit/${index}/explain`);
   const made = await ask('POST', '/api/v1/tenants/default/keys', { body: '{"name":"one"}' });
   await ask('POST', '/api/v1/tenants/default/keys', { body: '{"nam":"one"}' });
   await ask('GET', '/api/v1/tenants/default/keys');
   for (const _ of ['first', 'again']) await ask('DELETE', `/api/v1/tenants/default/keys/${made.key_id}`);
   for (const body of ['{"session_id":"s"}', '{"before":"then"}', '{"before":1}', '{}', '{"all":true}']) await ask('POST', '/api/v1/tenants/default/erasures', { body });
   await ask('GET', '/api/v1/tenants/default/erasures');
+  await meetKeeper(house.dir, 'folder-1', 'eu/gone');
+  for (const body of ['{"keeper":"folder-1","reason":"none"}', '{"keeper":"none","reason":"none"}', '{"keeper":"none"}', '{}']) await ask('POST', '/api/v1/erasures/gone', { body });
   const expiring = { name: 'short', roles: ['tenant-viewer'], tenants: ['default'], expires_at: '2100-01-01T00:00:00Z' };
   const { token_id: id, token } = await ask('POST', '/api/v1/tokens', { body: JSON.stringify(expiring) });
   await ask('POST', '/api/v1/tokens', { body: JSON.stringify(expiring) });

@@ -9,6 +9,7 @@ import { PEOPLE_ROLES, ROLE_MEANINGS, ROLES, type Role } from '../../src/contrac
 import { generateKey } from '../../src/tenant/keys.ts';
 import { ask, cookiesOf, tokenFor, type Asked } from '../helpers/admin.ts';
 import { blocking, openHouse, until, watching, type House } from '../helpers/house.ts';
+import { meetKeeper } from '../helpers/keepers.ts';
 
 t.setTimeout(300_000);
 
@@ -52,6 +53,7 @@ const CALLS: Readonly<Record<string, (house: House, round: number, token: string
   revokeKey: async (house, round) => ({ path: `/api/v1/tenants/default/keys/${(await ask(house.adminUrl, '/api/v1/tenants/default/keys', { method: 'POST', token: house.token, body: { name: `spent-${round}` } })).body.key_id}` }),
   listErasures: async () => ({ path: '/api/v1/tenants/default/erasures' }),
   eraseContent: async () => ({ path: '/api/v1/tenants/default/erasures', body: { session_id: 'none' } }),
+  partKeeper: async (house, round) => ({ path: '/api/v1/erasures/gone', body: { keeper: await meetKeeper(house.dir, `folder-${round}`, 'eu/gone'), reason: 'none' } }),
   readUsage: async () => ({ path: '/api/v1/usage' }),
   listReviews: async () => ({ path: '/api/v1/reviews' }),
   nextReview: async () => ({ path: '/api/v1/reviews/next' }),
@@ -69,6 +71,7 @@ const CALLS: Readonly<Record<string, (house: House, round: number, token: string
   resolveReviews: async (house) => ({ path: '/api/v1/reviews/resolve', body: { ids: [await review(house)], resolution: 'allow' } }),
   appealRequest: async (house) => ({ path: '/api/v1/appeals', body: { request_id: (await review(house)).slice('rev_'.length, -'.input'.length), reason: 'it was meant otherwise' } }),
   readQueue: async () => ({ path: '/api/v1/queue' }),
+  readQueuePace: async () => ({ path: '/api/v1/queue/pace' }),
   readOverrides: async () => ({ path: '/api/v1/overrides' }),
   readWellness: async () => ({ path: '/api/v1/me/wellness' }),
   saveWellness: async () => ({ path: '/api/v1/me/wellness', body: { cover: true } }),

@@ -3,9 +3,11 @@
  * content is erased. What is refused changes nothing, and says what to do.
  */
 import t from 'tap';
+import { KEEPER_CHARS_MAX, PARTING_CHARS_MAX } from '../../src/admin/erasures.ts';
 import { ask, tokenFor, type Answered } from '../helpers/admin.ts';
 import { visit, type Visitor } from '../helpers/console.ts';
 import { blocking, freshFolder, openHouse, until, watching, type House } from '../helpers/house.ts';
+import { meetKeeper } from '../helpers/keepers.ts';
 
 t.setTimeout(300_000);
 
@@ -89,6 +91,29 @@ t.test('kept content is erased for who names its tenant twice and one thing of i
   await until(async () => /In every process.*all of the tenant.*<span class="badge a-allow">nobody<\/span>.*session <code>s-1<\/code>/s.test((await admin.get('/audit/erasures?tenant=default')).text), 'every process has carried it out');
   t.match((await admin.get('/audit/erasures?tenant=nobody')).text, /Nothing was erased of this tenant/);
   t.equal((await entriesOf(house, 'erasure')).length, 2);
+});
+
+t.test('a process that is gone with what it kept is waited for no more', async (t) => {
+  const { house, admin } = await keeping(t);
+  await meetKeeper(house.dir, 'folder-1', 'eu/gone');
+  await meetKeeper(house.dir, 'folder-2', 'eu/here', 0);
+  await admin.post('/audit/erasures', { of: 'default', scope: 'session_id', value: 's-1', confirm: 'default' });
+  const page = '/audit/erasures?tenant=default';
+  t.match((await admin.get(page)).text, /A process is gone for good.*<option value="folder-1">eu\/gone, seen/s);
+  const say = (keeper: string, reason: string) => admin.post('/audit/erasures/gone', { tenant: 'default', keeper, reason });
+  const wrong: readonly (readonly [string, string, number, RegExp])[] = [
+    ['folder-1', '', 400, /reason is a text/], ['folder-1', 'x'.repeat(PARTING_CHARS_MAX + 1), 400, /at most 1000/], ['', 'why', 400, /keeper is a text/], ['x'.repeat(KEEPER_CHARS_MAX + 1), 'why', 400, /at most 300/],
+    ['x'.repeat(KEEPER_CHARS_MAX), 'why', 404, /no such process/], ['folder-2', 'why', 409, /seen in the last ten minutes/],
+  ];
+  for (const [keeper, reason, status, text] of wrong) t.match(await say(keeper, reason), { status, text }, String(text));
+  t.same(await entriesOf(house, 'keeper_gone'), [], 'nothing was said');
+  const reason = `its disk is gone${'.'.repeat(PARTING_CHARS_MAX - 16)}`;
+  t.match(await say('folder-1', reason), { status: 200, text: /wait for it no more.*gone: <code>eu\/gone<\/code>/s });
+  t.notMatch((await admin.get(page)).text, /value="folder-1"/);
+  t.match(await entriesOf(house, 'keeper_gone'), [{ author: 'admin', keeper: 'folder-1', log: 'eu/gone', waiting: 1, reason }]);
+  const auditor = await visit(house.adminUrl, await tokenFor(house.adminUrl, house.token, 'looks', ['auditor']));
+  t.notMatch((await auditor.get(page)).text, /A process is gone/);
+  t.equal((await auditor.post('/audit/erasures/gone', { tenant: 'default', keeper: 'folder-2', reason: 'x' })).status, 403);
 });
 
 t.test('erasing is for admins', async (t) => {

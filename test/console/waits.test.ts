@@ -51,6 +51,25 @@ for (const width of [360, 768, 1280]) {
   }
 }
 
+t.test('a queue that is kept fresh shows what comes to wait, and counts it down', { skip: NO_BROWSER }, async (t) => {
+  const house = await openHeld(t, holding('block', '10m'));
+  const { page, complaints, check } = await sitDown(t, house, { width: 360, scheme: 'dark' });
+  await page.goto('/review');
+  await Promise.all([page.waitForURL('**/review?live=1'), page.keyboard.press('f')]);
+  t.equal(await page.locator('[data-wait]').count(), 0);
+  const answer = house.send('an Egret, please');
+  const { review_id: id } = await waiting(house);
+  const left = page.locator('#fresh [data-left]', { hasText: /^\d+ min \d\d s left$/ });
+  await left.waitFor();
+  const first = await left.innerText();
+  await until(async () => (await left.innerText()) !== first, 'the time to count down');
+  await check('fresh');
+  await Promise.all([page.waitForURL(`**/review/${id}?*`), page.keyboard.press('t')]);
+  await page.keyboard.press('b');
+  t.match(await answer, { status: 400 });
+  t.same(complaints, []);
+});
+
 t.test('what nobody decides counts down, and turns to what was done', { skip: NO_BROWSER }, async (t) => {
   const house = await openHeld(t, holding('block', '14s'));
   const answer = house.send('an Egret');

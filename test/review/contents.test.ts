@@ -303,9 +303,9 @@ t.test('another master key: rows of all processes under the former are under the
   const placeOf = ({ dir, keyFile }: Place) => ({ dir: join(dir, 'content'), keyFile });
   const dead = new PostgresDatabase(`postgres://postgres@127.0.0.1:${await freePort()}/test`);
   t.teardown(() => dead.close());
-  await t.rejects(rotateMasterKey(placeOf(a), 'ana', async () => {}, new SqlReviewContents(dead)), { code: 'store_unavailable' });
+  await t.rejects(rotateMasterKey(placeOf(a), 'ana', async () => {}, [new SqlReviewContents(dead)]), { code: 'store_unavailable' });
   const next = readFileSync(nextMasterFile(a.keyFile), 'utf8');
-  t.same(await rotateMasterKey(placeOf(a), 'ana', async () => {}, store), { rewrapped: 2, damaged: 0 }, 'the slots were rewrapped before');
+  t.same(await rotateMasterKey(placeOf(a), 'ana', async () => {}, [store]), { rewrapped: 2, damaged: 0 }, 'the slots were rewrapped before');
   const [mine, theirs] = [sharing(t, database, open(t, undefined, a.dir)), sharing(t, database, open(t, undefined, other.dir))];
   for (const id of ['one', 'two']) t.equal(said(await mine.read(item(id))), `asked in ${id}`);
   t.equal(said(await theirs.read(item('theirs'))), 'asked in theirs', 'under a key of its own');
@@ -313,7 +313,7 @@ t.test('another master key: rows of all processes under the former are under the
 
   await store.put({ reviewId: 'rev_bent.input', tenantId: 'acme', keepUntil: DAY }, (await store.of('rev_theirs.input')).map((copy) => ({ ...copy, day: '2030-01-03' })), NONE);
   writeFileSync(nextMasterFile(other.keyFile), next);
-  t.same(await rotateMasterKey(placeOf(other), 'ana', async () => {}, store), { rewrapped: 2, damaged: 1 }, 'one key for both; what does not open stays as it is');
+  t.same(await rotateMasterKey(placeOf(other), 'ana', async () => {}, [store]), { rewrapped: 2, damaged: 1 }, 'one key for both; what does not open stays as it is');
   const again = sharing(t, database, open(t, undefined, other.dir));
   for (const id of ['one', 'two', 'theirs']) t.equal(said(await again.read(item(id))), `asked in ${id}`);
 });

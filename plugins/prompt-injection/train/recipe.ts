@@ -23,6 +23,9 @@ const SETUPS = 8_000;
 /** Texts of each kind that are written, and as many harmless ones. */
 const WRITTEN = 6_000;
 const WRITTEN_WEIGHT = 1;
+/** Of the same, while verdicts are learnt. */
+const REHEARSED = 1_500;
+const REHEARSED_SETUPS = 2_000;
 /** Of texts made from rows. */
 const MADE_WEIGHT = 0.5;
 /** Attacks of few rows count more. */
@@ -53,6 +56,17 @@ export const recipe: Recipe = {
     return kind === 'indirect' ? { indirect: 1 } : { attack: 1, jailbreak: 1 };
   },
   trust: ({ source, labels, weight }) => weight * (labels['attack'] === 1 ? TRUST[source] ?? 1 : 1),
+
+  taught: {
+    'prompt-injection.injection': ['attack', 'injection'],
+    'prompt-injection.indirect': ['attack', 'indirect'],
+    'prompt-injection.prompt_leak': ['attack', 'injection', 'prompt_leak'],
+    'jailbreak.jailbreak': ['attack', 'jailbreak'],
+  },
+  rehearsal: (random) => [
+    ...writtenRows(REHEARSED, random, WRITTEN_WEIGHT, (kind) => WRITTEN_LABELS[kind]),
+    ...setupTexts(REHEARSED_SETUPS, random).map((text) => ({ text, labels: HARMLESS, lang: 'en', source: 'setups', weight: WRITTEN_WEIGHT })),
+  ],
 
   lexicon: async () => ({ classes: CLASS_NAMES, entries: classEntries() }),
   weak: () => [],

@@ -1,4 +1,5 @@
 /** `weir audit rotate-key`, `rotate-master-key` and `accept-loss`: what an operator does to the log itself, while the proxy is stopped. */
+import { existsSync } from 'node:fs';
 import { acceptLoss } from '../../audit/acceptance.ts';
 import { ContentKeyError } from '../../audit/content-key.ts';
 import { rotateMasterKey } from '../../audit/content-rotation.ts';
@@ -7,8 +8,8 @@ import { rotateKey } from '../../audit/rotation.ts';
 import { WeirError } from '../../contract/errors.ts';
 import { parseCall, type Io } from '../command.ts';
 import { author } from '../beside.ts';
-import { openDatabase } from '../../distribution.ts';
-import { SqlReviewContents } from '../../store/review-contents.ts';
+import { openDatabase, sqliteFile } from '../../distribution.ts';
+import { CONTENT_TABLES, SqlReviewContents } from '../../store/review-contents.ts';
 import type { StoreDatabase } from '../../store/sql.ts';
 import { configured, contentPlace, logOptions, type PlaceOptions } from './place.ts';
 
@@ -28,7 +29,7 @@ export async function rotateContentKey(args: readonly string[], io: Io): Promise
     const shared = await sharedDatabase(options, io);
     const log = await openAuditLog(await logOptions(options, io));
     try {
-      const { rewrapped, damaged } = await rotateMasterKey(place, author(), (record) => log.append(record, 'strict'), shared && new SqlReviewContents(shared));
+      const { rewrapped, damaged } = await rotateMasterKey(place, author(), (record) => log.append(record, 'strict'), shared && CONTENT_TABLES.map((table) => new SqlReviewContents(shared, table)));
       io.stdout(options.json ? `${JSON.stringify({ rewrapped, damaged })}\n` : `the keys of ${rewrapped} exchanges are under the new master key in ${place.keyFile}${damaged === 0 ? '' : `; ${damaged} could not be opened and stay as they were`}; an entry says so\n`);
       return 0;
     } finally {
@@ -38,10 +39,11 @@ export async function rotateContentKey(args: readonly string[], io: Io): Promise
   });
 }
 
-/** Where other processes' texts lie too; undefined: the store is this process's alone. */
+/** Where texts lie too; undefined: there is none here, or not yet. */
 async function sharedDatabase(options: PlaceOptions, io: Io): Promise<StoreDatabase | undefined> {
   const config = await configured(options, io);
-  return config.store.url.startsWith('sqlite:') ? undefined : openDatabase(config);
+  const { store: { url }, data_dir: dataDir } = config;
+  return url.startsWith('sqlite:') && !existsSync(sqliteFile(url, dataDir)) ? undefined : openDatabase(config);
 }
 
 export async function acceptAuditLoss(args: readonly string[], io: Io): Promise<number> {

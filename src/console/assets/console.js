@@ -181,12 +181,16 @@
     const again = async () => {
       const now = fresh();
       if (now !== null && !document.hidden && Date.now() - lookedMs < LOOKED_MS && !now.contains(document.activeElement)) {
+        const madeMs = performance.now();
         try {
           const answer = await fetch(location.href, { headers: { accept: 'text/html' } });
           const made = answer.ok ? new DOMParser().parseFromString(await answer.text(), 'text/html').getElementById('fresh') : null;
           // The session may have ended: then the login comes, which has none.
           if (made === null) location.reload();
-          else if (!now.contains(document.activeElement)) now.replaceWith(made);
+          else if (!now.contains(document.activeElement)) {
+            now.replaceWith(made);
+            countDown(madeMs);
+          }
         } catch { /* nobody answers now; the next look may find somebody */ }
       }
       setTimeout(again, Number(now?.dataset.live ?? 10_000));
@@ -195,18 +199,16 @@
   }
 
   // The time for which a request waits counts down by our own clock; the words of what came of it are those of a page.
-  const waiting = () => [...document.querySelectorAll('[data-wait]')];
-  if (waiting().length > 0) {
+  const countDown = (() => {
     /** Milliseconds between two looks at what became of it, and after its end; between two looks at the clock; seconds left that are told aloud. */
     const [ASK_MS, SOON_MS, TICK_MS, SAID_S] = [5_000, 400, 250, [60, 30, 10]];
-    const madeMs = performance.getEntriesByType('navigation')[0]?.responseStart ?? 0;
+    const waiting = () => [...document.querySelectorAll('[data-wait]')];
     const voice = element('p', 'sr', '', { role: 'status', id: 'wait-said' });
-    document.getElementById('main').append(voice);
-    const ends = new Map(waiting().map((place) => [place.id, madeMs + Number(place.dataset.leftMs)]));
+    const ends = new Map();
     const secondsOf = (place) => Math.max(0, Math.ceil((ends.get(place.id) - performance.now()) / 1000));
     const words = (seconds) => (seconds >= 60 ? `${Math.floor(seconds / 60)} min ${String(seconds % 60).padStart(2, '0')} s left` : `${seconds} s left`);
     /** Seconds that were left at the last look. */
-    const before = new Map(waiting().map((place) => [place.id, secondsOf(place)]));
+    const before = new Map();
 
     const tick = () => {
       for (const place of waiting()) {
@@ -240,7 +242,7 @@
       }
     };
 
-    let [askedMs, toldOver] = [performance.now(), 0];
+    let [askedMs, toldOver, isRunning] = [performance.now(), 0, false];
     const round = async () => {
       tick();
       const over = waiting().filter((place) => performance.now() > ends.get(place.id) + SOON_MS).length;
@@ -249,10 +251,23 @@
         await look();
         toldOver = Math.min(toldOver, waiting().length);
       }
-      if (waiting().length > 0) setTimeout(round, TICK_MS);
+      isRunning = waiting().length > 0;
+      if (isRunning) setTimeout(round, TICK_MS);
     };
-    void round();
-  }
+
+    /** Of places that say what was left at `madeMs`. */
+    return (madeMs) => {
+      for (const place of waiting()) {
+        ends.set(place.id, madeMs + Number(place.dataset.leftMs));
+        if (!before.has(place.id)) before.set(place.id, secondsOf(place));
+      }
+      if (isRunning || waiting().length === 0) return;
+      document.getElementById('main').append(voice);
+      isRunning = true;
+      void round();
+    };
+  })();
+  countDown(performance.getEntriesByType('navigation')[0]?.responseStart ?? 0);
 
   const outcome = document.getElementById('outcome');
   if (outcome !== null) outcome.scrollIntoView({ block: 'start' });
