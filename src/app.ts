@@ -11,6 +11,7 @@ import { answerAppeal } from './admin/appeals.ts';
 import { AccessChanges } from './admin/changes.ts';
 import type { ClassifierDesk } from './admin/classifiers.ts';
 import type { OriginDesk } from './admin/origins.ts';
+import type { LearnDesk } from './admin/learn.ts';
 import type { RiskDesk } from './admin/risk.ts';
 import { Door } from './admin/door.ts';
 import type { KeyDesk } from './admin/keys.ts';
@@ -45,6 +46,7 @@ import type { LateViolation } from './contract/notification.ts';
 import type { Policy } from './contract/policy.ts';
 import { Erasing } from './erasing.ts';
 import { Holding } from './holding.ts';
+import { Learning } from './learning.ts';
 import { RunningHouse, SharedRedis } from './house.ts';
 import { decisionPlace, openDatabase, PolicyDistribution, type DistributionOptions } from './distribution.ts';
 import type { ProxyDependencies } from './proxy/dependencies.ts';
@@ -138,8 +140,12 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
   const stored: ReadStored = async (config, written) => (distribution ??= await openDistribution(config, redis, pool, { onChange: () => void house.renew(), others: [{ channel: SHARED_KEYS.channel, onMessage: (text) => keyMessages?.heard(text) }, { channel: HOLDS_CHANNEL, onMessage: (text) => holding?.heard(text) }] })).follow(config, written);
   const first = await loadConfig(options.config, options.env, { classifiers, stored });
   const { config } = first;
-  const house = new RunningHouse(await compileRuntime(first, pool), { pool, redis, distribution: distribution! });
+  let running: RunningHouse | undefined;
+  const learning = openLearning(config, () => running, opened);
+  if (learning !== undefined) pool.models = await learning.first();
+  const house = running = new RunningHouse(await compileRuntime(first, pool), { pool, redis, distribution: distribution! });
   opened.defer(() => house.settled());
+  learning?.start();
 
   const metrics = startTelemetry(config, options, opened);
   redis.door?.announce(); // it was opened before anybody listened
@@ -172,7 +178,7 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
   const replicas = new Replicas(() => redis.door);
   if (config.roles.includes('proxy')) replicas.start();
   opened.defer(() => replicas.close());
-  const adminUrl = await listenAdmin(house, { audit, erasing, reviews: reviewing?.desk, risk: campaigning?.desk, collector, decisions }, token, metrics, tenants.desk, opened);
+  const adminUrl = await listenAdmin(house, { audit, erasing, reviews: reviewing?.desk, risk: campaigning?.desk, learn: learning?.desk, collector, decisions }, token, metrics, tenants.desk, opened);
   const limits = new TenantLimits({ redis: () => redis.door, replicas: () => replicas.count });
   const pseudonyms = new PseudonymVault({ shared });
   const bars = new SessionBars({ shared });
@@ -333,12 +339,27 @@ function policyNamed({ runtime }: RunningHouse, name: string): Policy | undefine
   return [...runtime.compiled.keys()].find(({ id, revision }) => `${id}@${revision}` === name);
 }
 
+/** Undefined where this process has no store: then what plugins ship works. */
+function openLearning(first: Config, running: () => RunningHouse | undefined, opened: AsyncDisposableStack): Learning | undefined {
+  const database = openDatabase(first);
+  if (database === undefined) return undefined;
+  opened.defer(() => database.close());
+  const learning = new Learning({
+    database,
+    config: () => running()?.runtime.snapshot.config ?? first,
+    policies: () => [...(running()?.runtime.compiled.keys() ?? [])],
+    use: async (models) => running()?.useModels(models),
+  });
+  opened.defer(() => learning.close());
+  return learning;
+}
+
 /** Undefined where this process has no store. */
-function openCampaigning(house: RunningHouse, audit: AuditLog, texts: Pick<CampaigningOptions, 'content' | 'contents' | 'exchangeOf'>, { collector, database }: Pick<Kept, 'collector' | 'database'>): Campaigning | undefined {
+function openCampaigning(house: RunningHouse, audit: AuditLog, reads: Pick<CampaigningOptions, 'content' | 'contents' | 'exchangeOf'>, { collector, database }: Pick<Kept, 'collector' | 'database'>): Campaigning | undefined {
   if (database === undefined) return undefined;
   const config = (): Config => house.runtime.snapshot.config;
   const logs = collector && { shipped: async () => (await collector.list()).map(({ log }) => log), dirOf: (log: string) => collector.dirOf(log) };
-  return new Campaigning({ database, config, audit, ...texts, taxonomy: shippedTaxonomy(), master: readHashKey(config().data_dir), own: config().audit.dir, ...logs });
+  return new Campaigning({ database, config, audit, ...reads, taxonomy: shippedTaxonomy(), master: readHashKey(config().data_dir), own: config().audit.dir, ...logs });
 }
 
 interface Kept {
@@ -352,7 +373,7 @@ function retentionOf(house: RunningHouse, log: AuditLog, shipper: Shipper | unde
   return new Retention({
     config, log, dir: config().audit.dir, collector,
     ...(shipper === undefined ? {} : { shipped: () => shipper.shipped }),
-    ...(database === undefined ? {} : { usage: new SqlUsageStore(database), admins: new SqlAdminStore(database), contents: new SqlReviewContents(database) }),
+    ...(database === undefined ? {} : { usage: new SqlUsageStore(database), admins: new SqlAdminStore(database), contents: new SqlReviewContents(database), learning: new SqlReviewContents(database, 'learning_contents') }),
     ...(decisions === undefined ? {} : { decisions: decisions.queries }),
   });
 }
@@ -379,11 +400,12 @@ interface AdminParts {
   readonly erasing: Erasing;
   readonly reviews?: Reviewing['desk'] | undefined;
   readonly risk?: RiskDesk | undefined;
+  readonly learn?: LearnDesk | undefined;
   readonly collector?: Collector | undefined;
   readonly decisions?: DecisionIndex | undefined;
 }
 
-async function listenAdmin(house: RunningHouse, { audit, erasing, reviews, risk, collector, decisions }: AdminParts, token: AdminToken, metrics: Metrics, keys: KeyDesk | undefined, opened: AsyncDisposableStack): Promise<string> {
+async function listenAdmin(house: RunningHouse, { audit, erasing, reviews, risk, learn, collector, decisions }: AdminParts, token: AdminToken, metrics: Metrics, keys: KeyDesk | undefined, opened: AsyncDisposableStack): Promise<string> {
   const { admin, telemetry, audit: { dir } } = house.runtime.snapshot.config;
   const now = (): Date => new Date();
   const { door, people } = openDoor(house, audit, token, opened);
@@ -408,6 +430,7 @@ async function listenAdmin(house: RunningHouse, { audit, erasing, reviews, risk,
     ...(decisions === undefined ? {} : { decisions: { ...decisions.queries, ownLog: () => nameOfLog(audit.checkpoint()) } }),
     ...(reviews === undefined ? {} : { reviews }),
     ...(risk === undefined ? {} : { risk }),
+    ...(learn === undefined ? {} : { learn }),
     ...(collector === undefined ? {} : { origins: originsOf(collector, erasing) }),
     ...(people === undefined ? {} : { pages: createPages({ hasProvider: people.login !== undefined, keys: () => publishedKeys(dir) }) }),
     metricsText: telemetry.metrics.prometheus ? () => metrics.prometheusText() : undefined,

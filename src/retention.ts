@@ -1,7 +1,7 @@
 /**
  * Removes what passed its retention, slowly, beside the traffic: entries of this process's audit log; in the role
- * control also those of copies of other logs, usage, decisions and their counts, texts of the review queue, ended
- * sessions and finished logins of the store. Revisions of policies, keys, tokens and their changes stay: histories name them. Guarantees: nothing goes
+ * control also those of copies of other logs, usage, decisions and their counts, texts of the review queue and those that
+ * models learn from, ended sessions and finished logins of the store. Revisions of policies, keys, tokens and their changes stay: histories name them. Guarantees: nothing goes
  * before its time, by the configuration that runs at that moment; what is removed is counted and told; a part that fails
  * is told, does not keep the others from theirs, and is tried again in the next round.
  */
@@ -35,6 +35,8 @@ export interface RetentionOptions {
   readonly admins?: AdminStore | undefined;
   /** Texts of items of the review queue, and of tasks of campaigns, that lie in the store. */
   readonly contents?: SqlReviewContents | undefined;
+  /** Texts that models learn from. */
+  readonly learning?: SqlReviewContents | undefined;
   readonly decisions?: Pick<DecisionQueries, 'tenantAfter' | 'drop' | 'dropCounts'> | undefined;
   readonly now?: () => Date;
   /** Time until the first round, and between rounds. */
@@ -74,7 +76,7 @@ export class Retention {
   /** One round. Never rejects. */
   async run(): Promise<void> {
     const failed: string[] = [];
-    const parts = { 'the audit log': () => this.#audit(), 'copies of audit logs': () => this.#copies(), usage: () => this.#usage(), decisions: () => this.#decisions(), 'texts of the review queue': () => this.#contents(), sessions: () => this.#sessions() };
+    const parts = { 'the audit log': () => this.#audit(), 'copies of audit logs': () => this.#copies(), usage: () => this.#usage(), decisions: () => this.#decisions(), 'texts of the review queue': () => this.#contents(), 'texts that models learn from': () => this.#learning(), sessions: () => this.#sessions() };
     for (const [name, part] of Object.entries(parts)) {
       if (this.#stop.signal.aborted) return;
       await part().catch((error: unknown) => failed.push(`${name} (${reasonOf(error)})`));
@@ -153,7 +155,7 @@ export class Retention {
   }
 
   /** A batch after the other, with time for others between them. False: it was closed meanwhile. */
-  async #drop(kind: 'decisions' | 'counts' | 'review_content', tenant: string, drop: (limit: number) => Promise<number>, most = ROWS_MAX): Promise<boolean> {
+  async #drop(kind: keyof typeof NAMES, tenant: string, drop: (limit: number) => Promise<number>, most = ROWS_MAX): Promise<boolean> {
     let removed = 0;
     for (let count = most; count === most; removed += count) {
       count = await drop(most);
@@ -176,6 +178,18 @@ export class Retention {
     }
   }
 
+  /** Also those of who no longer agrees. */
+  async #learning(): Promise<void> {
+    const { learning, config } = this.#options;
+    if (learning === undefined || !config().roles.includes('control')) return;
+    if (!(await this.#drop('learning_content', '', (limit) => learning.dropEnded(dayOf(this.#now().getTime()), limit), TEXTS_MAX))) return;
+    const agreeing = (): readonly string[] => config().tenants.filter(({ data }) => data.learning).map(({ id }) => id);
+    if (!(await this.#drop('learning_content', '', (limit) => learning.dropOthers(agreeing(), limit), TEXTS_MAX))) return;
+    for (const tenant of agreeing()) {
+      if (!(await this.#drop('learning_content', tenant, (limit) => learning.dropBefore(tenant, dayOf(this.#daysAgoMs(config().learn.keep_days)), limit), TEXTS_MAX))) return;
+    }
+  }
+
   async #sessions(): Promise<void> {
     const { admins, config } = this.#options;
     const { roles, admin } = config();
@@ -193,7 +207,7 @@ export class Retention {
   }
 }
 
-const NAMES = { decisions: 'decisions', counts: 'counts of decisions', review_content: 'texts of the review queue and of campaigns' } as const;
+const NAMES = { decisions: 'decisions', counts: 'counts of decisions', review_content: 'texts of the review queue and of campaigns', learning_content: 'texts that models learn from' } as const;
 
 function dayOf(ms: number): string {
   return new Date(ms).toISOString().slice(0, 10);

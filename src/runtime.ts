@@ -55,7 +55,7 @@ export async function compileRuntime(snapshot: Snapshot, pool: ClassifierPool, f
   const sampler = kept?.sampler ?? samplerOf(snapshot, master);
   const compiled = new Map<string, ScreeningPlan>();
   const issues: ConfigIssue[] = [];
-  const compile = (policy: Policy, shadow: Policy | undefined): ScreeningPlan => compilePlan(policy, classifiers, { file: snapshot.policyFiles.get(policy.id) ?? policy.id, shadow, ensemble, views: { names, charsMax } });
+  const compile = (policy: Policy, shadow: Policy | undefined): ScreeningPlan => compilePlan(policy, classifiers, { file: snapshot.policyFiles.get(policy.id) ?? policy.id, shadow, ensemble, views: { names, charsMax }, models: [...models.values()].map(({ id }) => id) });
   // What a plan holds of its policy is its own, and its shadow's.
   const keptPlan = (policy: Policy): ScreeningPlan | undefined => (kept !== undefined && named(kept.snapshot, policy.shadow) === named(snapshot, policy.shadow) ? kept.compiled.get(policy) : undefined);
   for (const [id, policy] of snapshot.policies) {

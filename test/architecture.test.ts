@@ -42,6 +42,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   holding: ['contract', 'review', 'reviewing', 'store'],
   campaigning: ['contract', 'admin', 'audit', 'report', 'review', 'risk', 'screen', 'store'],
   declaring: ['contract', 'audit', 'screen'],
+  learning: ['contract', 'admin', 'config', 'learn', 'proving', 'store'],
+  proving: ['contract', 'config', 'policy', 'rehearsal', 'runtime', 'screen'],
   house: ['contract', 'admin', 'config', 'distribution', 'policy', 'rehearsal', 'runtime', 'store'],
   app: ['*'],
   cli: ['*'],
@@ -49,7 +51,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** What `*` does not include: the entrances, which only the one outside them may use. */
-const ENTRANCES: Readonly<Record<string, readonly string[]>> = { runtime: ['house', 'app', 'cli'], distribution: ['house', 'app', 'cli'], rehearsal: ['house', 'app', 'cli'], house: ['app'], retention: ['app'], erasing: ['app', 'cli'], reviewing: ['app', 'holding'], holding: ['app'], campaigning: ['app', 'cli'], declaring: ['app'], app: ['cli'], cli: ['main'], main: [] };
+const ENTRANCES: Readonly<Record<string, readonly string[]>> = {
+  runtime: ['house', 'proving', 'app', 'cli'], distribution: ['house', 'app', 'cli'], rehearsal: ['house', 'proving', 'app', 'cli'], house: ['app'],
+  retention: ['app'], erasing: ['app', 'cli'], reviewing: ['app', 'holding'], holding: ['app'], campaigning: ['app', 'cli'], declaring: ['app'],
+  learning: ['app', 'cli'], proving: ['learning', 'cli'], app: ['cli'], cli: ['main'], main: [],
+};
 
 /** Folders and files without I/O, clock or chance: they take these as arguments. `hash` computes, so node:crypto is allowed there. */
 const PURE: readonly RegExp[] = [

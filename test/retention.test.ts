@@ -194,3 +194,30 @@ for (const { name, skip, place } of STORE_DRIVERS.filter((driver) => driver.name
     t.same(applied.map(({ kind, removed }) => [kind, removed]), [['review_content', 122], ['review_content', 1], ['review_content', 1]]);
   });
 }
+
+for (const { name, skip, place } of STORE_DRIVERS.filter((driver) => driver.name !== 'memory')) {
+  t.test(`${name}: texts that models learn from`, { skip }, async (t) => {
+    const database = (await place(t)).database!();
+    const learning = new SqlReviewContents(database, 'learning_contents');
+    const day = (ago: number): string => daysAgo(ago).toISOString().slice(0, 10);
+    const lay = (tenantId: string, ago: number, keepDays: number) => learning.put({ reviewId: `${tenantId} ${ago} ${keepDays}`, tenantId, keepUntil: day(ago - keepDays) }, [{ day: day(ago), request: 'r', session: 's', keyId: 'k', slot: Buffer.from('slot'), sealed: Buffer.from('sealed') }], { number: 0, id: '' });
+    for (const [tenant, ago, days] of [['acme', 20, 20], ['acme', 21, 20], ['acme', 21, 30], ['bravo', 1, 20], ['former', 1, 20]] as const) await lay(tenant, ago, days);
+    const { log, dir } = await openLog(t, {});
+    const { applied } = heard(t);
+    const left = async (): Promise<readonly string[]> => (await database.query<{ readonly review_id: string }>('select review_id from learning_contents order by review_id')).map(({ review_id: id }) => id);
+    const read = await configOf({}, {}, { learn: { keep_days: 20 } });
+    const agreeing = (...ids: readonly string[]): Config => ({ ...read, tenants: read.tenants.map((tenant) => ({ ...tenant, data: { ...tenant.data, learning: ids.includes(tenant.id) } })) });
+    let config = agreeing('acme', 'bravo');
+    const retention = new Retention({ config: () => config, log, dir, learning, now: () => NOW });
+    t.teardown(() => retention.close());
+    await retention.run();
+    t.same(await left(), ['acme 20 20', 'bravo 1 20'], 'as long as they are to be kept, and of who agrees alone');
+    config = agreeing('acme');
+    await retention.run();
+    t.same(await left(), ['acme 20 20'], 'who no longer agrees has nothing there');
+    config = agreeing();
+    await retention.run();
+    t.same(await left(), []);
+    t.ok(applied.every(({ kind }) => kind === 'learning_content'));
+  });
+}

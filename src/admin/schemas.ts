@@ -19,6 +19,7 @@ import { KEY_SCOPES } from '../store/keys.ts';
 import { USAGE_COUNTS } from '../store/usage.ts';
 import { KEY_STATES } from '../tenant/issue.ts';
 import { SUBJECTS } from '../contract/wellness.ts';
+import { LEARN_SCHEMAS } from './learn-schemas.ts';
 import { RISK_SCHEMAS } from './risk-schemas.ts';
 import { SESSION_WAYS } from '../store/admins.ts';
 
@@ -228,5 +229,6 @@ export const SCHEMAS = {
   CompareTrial: TRIAL_SCHEMAS.compare,
   SidesTrial: TRIAL_SCHEMAS.sides,
   ...RISK_SCHEMAS,
+  ...LEARN_SCHEMAS,
   Policy: policySchema(),
 } as const satisfies Readonly<Record<string, JsonSchema>>;

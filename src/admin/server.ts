@@ -22,6 +22,7 @@ import { RISK_COURSE_ROUTES } from './risk-course.ts';
 import { RISK_PEOPLE_ROUTES } from './risk-people.ts';
 import { RISK_ROUTES, type RiskDesk } from './risk.ts';
 import { KEY_ROUTES, type KeyDesk } from './keys.ts';
+import { LEARN_ROUTES, type LearnDesk } from './learn.ts';
 import { LOGIN_ROUTES } from './login.ts';
 import { openApiDocument, PATH_NAMES } from './openapi.ts';
 import { ORIGIN_ROUTES, type OriginDesk } from './origins.ts';
@@ -58,6 +59,7 @@ export interface AdminDependencies {
   /** Absent where this process has no store. */
   readonly reviews?: ReviewDesk & QueueDesk & AppealDesk;
   readonly risk?: RiskDesk;
+  readonly learn?: LearnDesk;
   /** Absent where this process is no control plane. */
   readonly origins?: OriginDesk;
   /** For browsers. Absent: there is the API alone. */
@@ -83,9 +85,9 @@ const OPENAPI: RouteDoc = { method: 'GET', path: '/api/v1/openapi.json', name: '
 const STATUS: RouteDoc = { method: 'GET', path: '/api/v1/status', name: 'status', access: ['admin', 'policy', 'reviewer', 'auditor'], meaning: 'configuration, policies, classifiers and the head of the audit log', answers: { 200: { meaning: 'the state', schema: ref('Status') } } };
 
 /** All that is served here. The listener, the OpenAPI document and the README are made from it. */
-export const ADMIN_ROUTES: readonly RouteDoc[] = [METRICS, HEALTH, OPENAPI, STATUS, ...POLICY_ROUTES, ...TRIAL_ROUTES, ...BESIDE_ROUTES, ...TENANT_ROUTES, ...KEY_ROUTES, ...DECISION_ROUTES, ...AUDIT_ROUTES, ...EXPLAINED_ROUTES, ...CLASSIFIER_ROUTES, ...ERASURE_ROUTES, ...REVIEW_ROUTES, ...BULK_ROUTES, ...APPEAL_ROUTES, ...QUEUE_ROUTES, ...WELLNESS_ROUTES, ...RISK_ROUTES, ...RISK_COURSE_ROUTES, ...RISK_PEOPLE_ROUTES, ...ORIGIN_ROUTES, ...LOGIN_ROUTES, ...PEOPLE_ROUTES];
+export const ADMIN_ROUTES: readonly RouteDoc[] = [METRICS, HEALTH, OPENAPI, STATUS, ...POLICY_ROUTES, ...TRIAL_ROUTES, ...BESIDE_ROUTES, ...TENANT_ROUTES, ...KEY_ROUTES, ...DECISION_ROUTES, ...AUDIT_ROUTES, ...EXPLAINED_ROUTES, ...CLASSIFIER_ROUTES, ...ERASURE_ROUTES, ...REVIEW_ROUTES, ...BULK_ROUTES, ...APPEAL_ROUTES, ...QUEUE_ROUTES, ...WELLNESS_ROUTES, ...RISK_ROUTES, ...RISK_COURSE_ROUTES, ...RISK_PEOPLE_ROUTES, ...LEARN_ROUTES, ...ORIGIN_ROUTES, ...LOGIN_ROUTES, ...PEOPLE_ROUTES];
 
-function boundRoutes({ version, metricsText, status, policies, people, tenants, keys, records, decisions, erasures, classifiers, reviews, risk, origins }: AdminDependencies): readonly BoundRoute[] {
+function boundRoutes({ version, metricsText, status, policies, people, tenants, keys, records, decisions, erasures, classifiers, reviews, risk, learn, origins }: AdminDependencies): readonly BoundRoute[] {
   const document = openApiDocument(ADMIN_ROUTES, version);
   const metrics = async (): Promise<DeskAnswer> => (metricsText === undefined
     ? { status: 404, body: fault('not_found', 'metrics are switched off by telemetry.metrics.prometheus') }
@@ -108,6 +110,7 @@ function boundRoutes({ version, metricsText, status, policies, people, tenants, 
     ...bindRoutes(QUEUE_ROUTES, reviews),
     ...bindRoutes(WELLNESS_ROUTES, reviews?.wellness),
     ...bindRoutes([...RISK_ROUTES, ...RISK_COURSE_ROUTES, ...RISK_PEOPLE_ROUTES], risk),
+    ...bindRoutes(LEARN_ROUTES, learn),
     ...bindRoutes(ORIGIN_ROUTES, origins),
     ...bindRoutes([...LOGIN_ROUTES, ...PEOPLE_ROUTES], people),
   ];

@@ -6,6 +6,7 @@
  */
 import { hash } from 'node:crypto';
 import type { ExchangeRecord } from '../contract/exchange.ts';
+import type { LEARNING_CHANGES } from '../contract/learning.ts';
 import type { CampaignDeclaration } from '../contract/risk.ts';
 import type { Resolution } from '../contract/review.ts';
 import type { Direction } from '../contract/screening.ts';
@@ -105,6 +106,21 @@ export interface AnnotationRecord {
   readonly count?: number;
   /** In a person's words, about a person's work. */
   readonly reason?: string;
+}
+
+/** Of what models learn from a version was made, or given out; a model was trained on it; texts were offered to the review queue. No text is here. */
+export interface LearningRecord {
+  readonly kind: 'learning';
+  readonly change: (typeof LEARNING_CHANGES)[number];
+  readonly author: string;
+  /** The version, and its hash. */
+  readonly dataset?: string;
+  readonly sha256?: string;
+  readonly tenants?: readonly string[];
+  /** Rows, or texts. */
+  readonly count: number;
+  /** Of a model that was trained. */
+  readonly model_id?: string;
 }
 
 export const CAMPAIGN_CHANGES = ['in_force', 'withdrawn', 'corrected', 'reported'] as const;
@@ -255,7 +271,7 @@ export interface ShippedLogRecord {
   readonly reason?: string;
 }
 
-export type AuditRecord = ExchangeRecord | PolicyChangeRecord | AccessChangeRecord | KeyChangeRecord | KeyRotationRecord | LossAcceptedRecord | ErasureRecord | KeeperGoneRecord | ContentKeyRotationRecord | PrunedRecord | PrunedCopyRecord | ReviewRecord | AnnotationRecord | CampaignRecord | ModelChangeRecord | ShippedLogRecord | RecoveredRecord | LostRecord;
+export type AuditRecord = ExchangeRecord | PolicyChangeRecord | AccessChangeRecord | KeyChangeRecord | KeyRotationRecord | LossAcceptedRecord | ErasureRecord | KeeperGoneRecord | ContentKeyRotationRecord | PrunedRecord | PrunedCopyRecord | ReviewRecord | AnnotationRecord | CampaignRecord | LearningRecord | ModelChangeRecord | ShippedLogRecord | RecoveredRecord | LostRecord;
 
 /** Where an entry stands. `prev` is the hash of the entry before it, `GENESIS` for the first. */
 export interface Link {

@@ -104,7 +104,7 @@ function takenText(manifest: Manifest, operand: string, dump: string | undefined
 function dumpCommand({ store: { url } }: Config, dir: string): string {
   const address = new URL(url);
   address.password = '';
-  return `pg_dump --format=custom --exclude-table-data='*.review_contents' --file=${quoted(`${dir}.dump`)} ${quoted(address.href)}`;
+  return `pg_dump --format=custom --exclude-table-data='*.review_contents' --exclude-table-data='*.learning_contents' --file=${quoted(`${dir}.dump`)} ${quoted(address.href)}`;
 }
 
 function quoted(text: string): string {

@@ -43,7 +43,7 @@ interface BulkAnswer {
 }
 
 const ROWS_MAX = 50;
-const REASONS: Readonly<Record<ReviewItem['origin'], string>> = { escalate: 'a rule asks for people', uncertain: 'a score nearly decided otherwise', sample: 'drawn for a check', appeal: 'somebody objected' };
+const REASONS: Readonly<Record<ReviewItem['origin'], string>> = { escalate: 'a rule asks for people', uncertain: 'a score nearly decided otherwise', sample: 'drawn for a check', appeal: 'somebody objected', learning: 'picked, so that the classifiers learn' };
 /** A verdict, its button and its key. */
 const VERDICTS = [{ resolution: 'allow', label: 'Allow', key: 'a' }, { resolution: 'block', label: 'Block', key: 'b' }, { resolution: 'escalate_legal', label: 'To legal', key: 'l' }] as const satisfies readonly { readonly resolution: (typeof RESOLUTIONS)[number]; readonly label: string; readonly key: string }[];
 

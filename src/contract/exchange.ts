@@ -171,6 +171,8 @@ export interface ExchangeRecord {
   readonly key_id?: string;
   readonly session_id?: string;
   readonly policy?: string;
+  /** Ids of models that worked in place of those that classifiers ship; absent: none did. */
+  readonly models?: readonly string[];
   readonly method: string;
   readonly route: string;
   readonly model?: string;

@@ -27,6 +27,8 @@ export interface LabelledText {
   readonly people: readonly string[];
   /** When it was decided. */
   readonly at: string;
+  /** About when its exchange began, to find its text by. */
+  readonly near: string;
   /** Where it was drawn: with which probability. */
   readonly inclusion_probability?: number;
 }

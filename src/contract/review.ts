@@ -11,8 +11,8 @@ export type ReviewStatus = (typeof REVIEW_STATUSES)[number];
 export const RESOLUTIONS = ['allow', 'block', 'escalate_legal'] as const;
 export type Resolution = (typeof RESOLUTIONS)[number];
 
-/** Why it is in the queue: a rule said `escalate`; a score between the bands; drawn to check the filters; somebody objected. */
-export const REVIEW_ORIGINS = ['escalate', 'uncertain', 'sample', 'appeal'] as const;
+/** Why it is in the queue: a rule said `escalate`; a score between the bands; drawn to check the filters; somebody objected; a model would learn from it. */
+export const REVIEW_ORIGINS = ['escalate', 'uncertain', 'sample', 'appeal', 'learning'] as const;
 export type ReviewOrigin = (typeof REVIEW_ORIGINS)[number];
 
 export interface ReviewItem {

@@ -128,6 +128,8 @@ export interface ScreeningDecision {
   readonly decision_latency_ms: number;
   /** `id@revision` */
   readonly policy: string;
+  /** Ids of models that worked in place of those that classifiers ship; absent: none did. */
+  readonly models?: readonly string[];
   readonly coverage: Coverage;
   /** Rules that could not be evaluated, or a fail mode that decided; absent when nothing was missing. */
   readonly degraded?: readonly string[];

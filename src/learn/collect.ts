@@ -28,6 +28,8 @@ export interface TextOf {
   readonly tenant_id: string;
   readonly request_id: string;
   readonly direction: Direction;
+  /** About when its exchange began. */
+  readonly near: string;
 }
 
 export interface TextPorts {

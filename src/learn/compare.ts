@@ -11,7 +11,7 @@ import type { Estimate } from './evaluate.ts';
 import { auprcOf, binsOf, calibrationErrorOf, randomOf, stepsOf, type Judged } from './measure.ts';
 import type { Progress } from './task.ts';
 
-const DRAWS = 400;
+const DRAWS = 200;
 /** Points of a curve that are kept. */
 const CURVE_POINTS = 120;
 

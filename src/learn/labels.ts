@@ -16,25 +16,25 @@ const TIERS: Readonly<Record<ConfidenceTier, number>> = { low: 0.5, medium: 0.8,
 /** Characters of one row; of a longer text the last. */
 export const ROW_CHARS_MAX = 65_536;
 
-export function labelledByVerdict({ review_id, tenant_id, request_id, direction, origin, round, resolution, resolved_at: at, inclusion_probability: probability, verdicts }: DecidedItem, categories: readonly string[]): LabelledText | LeftOut {
+export function labelledByVerdict({ review_id, tenant_id, request_id, direction, origin, round, resolution, resolved_at: at, created_at: near, inclusion_probability: probability, verdicts }: DecidedItem, categories: readonly string[]): LabelledText | LeftOut {
   const agreeing = verdicts.filter((verdict) => verdict.resolution === resolution);
   const named = agreeing.flatMap((verdict) => verdict.categories).filter((category) => categories.includes(category));
   if (agreeing.length === 0 || resolution === 'escalate_legal') return 'undecided';
   if (resolution === 'block' && named.length === 0) return 'no_category';
   return {
     tenant_id, request_id, direction, labels: named.length === 0 ? allSafe(categories) : violationsOf(named), source: origin === 'appeal' || round > 1 ? 'appeal' : 'verdict',
-    weight: agreementOf(agreeing.length, verdicts.length), from: [review_id], people: agreeing.map(({ reviewer_id: id }) => id), at, ...(probability === null ? {} : { inclusion_probability: probability }),
+    weight: agreementOf(agreeing.length, verdicts.length), from: [review_id], people: agreeing.map(({ reviewer_id: id }) => id), at, near, ...(probability === null ? {} : { inclusion_probability: probability }),
   };
 }
 
-export function labelledByTask({ task_id, tenant_id, request_id, direction, human_label, violation_category: category, settled_at: at, inclusion_probability, labels }: LabelledTask, categories: readonly string[]): LabelledText | LeftOut {
+export function labelledByTask({ task_id, tenant_id, request_id, direction, started_at: near, human_label, violation_category: category, settled_at: at, inclusion_probability, labels }: LabelledTask, categories: readonly string[]): LabelledText | LeftOut {
   const agreeing = labels.filter(({ label }) => label === human_label);
   if (agreeing.length === 0) return 'undecided';
   if (human_label === 'violation' && (category === null || !categories.includes(category))) return 'no_category';
   const sure = agreeing.reduce((sum, { tier, calibration }) => sum + TIERS[tier] * (calibration ?? 1), 0) / agreeing.length;
   return {
     tenant_id, request_id, direction, labels: human_label === 'safe' ? allSafe(categories) : violationsOf([category!]), source: 'annotation',
-    weight: round3(sure * agreementOf(agreeing.length, labels.length)), from: [task_id], people: agreeing.map(({ annotator_id: id }) => id), at, inclusion_probability,
+    weight: round3(sure * agreementOf(agreeing.length, labels.length)), from: [task_id], people: agreeing.map(({ annotator_id: id }) => id), at, near, inclusion_probability,
   };
 }
 

@@ -121,6 +121,7 @@ async function screenedRoute(exchange: OpenExchange, site: ExchangeSite, identif
   exchange.kept?.promptCame(request.reading.segments);
   const plan = planOfCaller(base, { sessionId: facts.sessionId, userId: request.reading.userId, keyId: identified.keyId, requestId: exchange.requestId }, said);
   facts.policy = plan.policyName;
+  facts.models = plan.models;
   await exchange.admission?.takeTokens(facts.requestBytes);
   await refuseBarred(exchange, site, plan);
   const context: Context = { ...said.trusted, ...contextOf(exchange, identified, route, request) };
@@ -198,6 +199,7 @@ async function moderationRoute(exchange: OpenExchange, site: ExchangeSite, ident
   const document = await readOwnRequest(exchange);
   const { inputs, model } = readModeration(document);
   facts.model = model;
+  facts.models = plan.models;
   const context: Context = { tenant: identified.tenant.id, endpoint: facts.route, direction: 'input' };
   const { results, missing, record } = await exchange.stage('screen_input', () => moderate(inputs, plan, { categories: MODERATION_CATEGORIES, thresholds: screening.moderation_thresholds, context, signal }));
   facts.input = record;
@@ -221,6 +223,7 @@ function noteService({ facts }: OpenExchange, records: readonly ServiceRecord[])
   const tallies = { input: new RecordTally(), output: new RecordTally() };
   for (const { direction, record } of records) tallies[direction].add(record);
   facts.policy = records[0]?.policy;
+  facts.models = records[0]?.models;
   facts.input = tallies.input.record();
   facts.output = tallies.output.record();
 }

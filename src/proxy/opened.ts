@@ -35,6 +35,7 @@ export interface Facts {
   tenant?: TenantConfig;
   keyId?: string;
   policy?: string;
+  models?: readonly string[];
   route: string;
   model?: string;
   sessionId?: string;
@@ -256,6 +257,7 @@ export class OpenExchange {
       key_id: facts.keyId,
       session_id: facts.sessionId && nameOf(facts.sessionId),
       policy: facts.policy,
+      models: facts.models,
       method: this.req.method!,
       route: facts.route,
       model: facts.model && nameOf(facts.model),

@@ -100,6 +100,7 @@ function screenOf(exchange: OpenExchange, site: SocketSite, identified: Identifi
   const said = readCallerContext(exchange.req.rawHeaders, identified.tenant);
   const plan = planOfCaller(base, { sessionId: facts.sessionId, keyId: identified.keyId, requestId: exchange.requestId }, said);
   facts.policy = plan.policyName;
+  facts.models = plan.models;
   const parameters = new URLSearchParams(query);
   facts.model = parameters.get('model') ?? parameters.get('deployment') ?? undefined;
   const context: Context = { ...said.trusted, tenant: identified.tenant.id, endpoint: path, stream: true, ...(facts.sessionId === undefined ? {} : { session: facts.sessionId }) };

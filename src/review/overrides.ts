@@ -5,7 +5,7 @@
  *
  * Items that a rule escalated are no sample of its traffic: their rate is that of what people were asked.
  */
-import { isStopped, retroactiveActionOf, type Resolution } from '../contract/review.ts';
+import { isStopped, retroactiveActionOf, type Resolution, type ReviewOrigin } from '../contract/review.ts';
 import { wilson } from '../risk/intervals.ts';
 
 export interface Outcome {
@@ -13,7 +13,7 @@ export interface Outcome {
   readonly policy: string;
   readonly triggered_rules: readonly string[];
   readonly near_rules: readonly string[];
-  readonly origin: 'escalate' | 'uncertain' | 'sample' | 'appeal';
+  readonly origin: ReviewOrigin;
   readonly action: Parameters<typeof retroactiveActionOf>[0]['action'];
   readonly resolution: Resolution;
   readonly count: number;
@@ -47,8 +47,8 @@ export interface Overrides {
 }
 
 export function overridesOf(outcomes: readonly Outcome[]): Overrides {
-  // Who passes it on to others has not judged it.
-  const judged = outcomes.filter(({ resolution }) => resolution !== 'escalate_legal');
+  // Who passes it on to others has not judged it; what was picked for being hard to tell is no sample of anything.
+  const judged = outcomes.filter(({ resolution, origin }) => resolution !== 'escalate_legal' && origin !== 'learning');
   const otherwise = (outcome: Outcome): boolean => undoes(outcome) !== undefined;
   const drawn = judged.filter(({ origin }) => origin === 'sample');
   return {

@@ -42,6 +42,8 @@ export interface ScreeningPlan {
   readonly policy: Policy;
   /** `id@revision` */
   readonly policyName: string;
+  /** Ids of models that work in place of shipped ones; absent: none does. */
+  readonly models?: readonly string[];
   readonly patterns: PatternSet;
   /** Seals the tenant's pseudonyms; absent where no rule writes any. */
   readonly pseudonymKey?: Buffer;
@@ -112,6 +114,8 @@ export interface PlanOptions extends Partial<TenantOwn> {
   readonly deadlineMs?: number;
   /** Of the texts of prompts. */
   readonly views?: ViewOptions;
+  /** Ids of models that classifiers work with in place of shipped ones. */
+  readonly models?: readonly string[];
 }
 
 /** Throws ConfigError when a pattern cannot be compiled or an example does not behave as stated. */
@@ -119,7 +123,7 @@ export function compilePlan(policy: Policy, classifiers: readonly Classifier[], 
   const ensemble = options.ensemble ?? new Ensemble({ classifiers: classifiers.map((classifier) => ({ classifier })), deadlineMs: options.deadlineMs });
   const { shadow, canary } = options;
   const sets = compileSets(policy, shadow, classifiers, options.file);
-  const compiled: Compiled = { policy, shadow, patterns: sets.patterns, scan: new TextScan(sets, options.views), patternsId: randomUUID(), classifiers: [...classifiers, ...ensembleOf(ensemble.combinations, classifiers)], ensemble, asked: new Asked(policy, shadow, ensemble) };
+  const compiled: Compiled = { policy, shadow, patterns: sets.patterns, scan: new TextScan(sets, options.views), patternsId: randomUUID(), classifiers: [...classifiers, ...ensembleOf(ensemble.combinations, classifiers)], ensemble, asked: new Asked(policy, shadow, ensemble), models: options.models ?? [] };
   return new Plan(compiled, { failMode: options.failMode ?? 'closed', hashKey: options.hashKey ?? randomBytes(32), ...(canary === undefined ? {} : { canary }) });
 }
 
@@ -135,6 +139,7 @@ interface Compiled {
   readonly classifiers: readonly Classifier[];
   readonly ensemble: Ensemble;
   readonly asked: Asked;
+  readonly models: readonly string[];
 }
 
 /** Texts of one prompt that are asked about at once, so that a long conversation does not fill the line before everybody else's newest turns. */
@@ -156,6 +161,7 @@ const REMEMBERED_CHARS_MIN = 64;
 class Plan implements ScreeningPlan {
   readonly policy: Policy;
   readonly policyName: string;
+  readonly models?: readonly string[];
   readonly patterns: PatternSet;
   readonly #compiled: Compiled;
   readonly #ensemble: Ensemble;
@@ -178,6 +184,7 @@ class Plan implements ScreeningPlan {
     const { policy, shadow, patterns, classifiers, ensemble } = compiled;
     this.policy = policy;
     this.policyName = nameOf(policy);
+    if (compiled.models.length > 0) this.models = compiled.models;
     this.patterns = patterns;
     this.#compiled = compiled;
     this.#ensemble = ensemble;

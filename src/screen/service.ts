@@ -63,6 +63,7 @@ export interface ServiceText {
 export interface ServiceRecord {
   readonly direction: ScreeningRequest['direction'];
   readonly policy: string;
+  readonly models?: readonly string[];
   readonly record: DecisionRecord;
 }
 
@@ -130,7 +131,7 @@ async function screenValue(value: unknown, defaults: ScreeningDefaults, planFor:
   const request = readScreeningRequest(value, defaults);
   const plan = planUnder(planFor(request.policy_set_id), { sessionId: request.session_id, userId: request.user_id, keyId: defaults.keyId, requestId: request.request_id });
   const { decision, redactions, ...recorded } = await screenAndCount(request, plan, defaults.now, signal);
-  return { decision, record: { direction: request.direction, policy: decision.policy, record: { ...recordOf(decision, redactions), ...recorded } }, text: textOf(request, decision) };
+  return { decision, record: { direction: request.direction, policy: decision.policy, ...(decision.models === undefined ? {} : { models: decision.models }), record: { ...recordOf(decision, redactions), ...recorded } }, text: textOf(request, decision) };
 }
 
 /** Undefined where there is no text. */
@@ -234,6 +235,7 @@ async function screenAndCount(request: ScreeningRequest, plan: ScreeningPlan, no
     ...(modified === undefined ? {} : { modified_content: modified }),
     decision_latency_ms: screened.latencyMs,
     policy: plan.policyName,
+    ...(plan.models === undefined ? {} : { models: plan.models }),
     coverage: coverageOf(screened.segments, unread, screened.segments),
     ...(decision.degraded.length === 0 ? {} : { degraded: decision.degraded }),
     created_at: now.toISOString(),

@@ -7,7 +7,7 @@
 import type { Dataset, DatasetLosses, DatasetRow, RowPart } from '../contract/learning.ts';
 import { contentIdOf } from '../contract/learning.ts';
 import type { ReviewOrigin, Resolution } from '../contract/review.ts';
-import type { ConfidenceTier, HumanLabel } from '../contract/risk.ts';
+import type { ConfidenceTier, HumanLabel, SampledDecision } from '../contract/risk.ts';
 import type { Direction } from '../contract/screening.ts';
 import { insertMany } from './insert-many.ts';
 import type { SqlValue, StoreDatabase } from './sql.ts';
@@ -26,6 +26,7 @@ export interface DecidedItem extends Labelled {
   readonly round: number;
   readonly resolution: Resolution;
   readonly resolved_at: string;
+  readonly created_at: string;
   readonly inclusion_probability: number | null;
   readonly verdicts: readonly { readonly reviewer_id: string; readonly resolution: Resolution; readonly categories: readonly string[] }[];
 }
@@ -39,6 +40,13 @@ export interface LabelledTask extends Labelled {
   readonly settled_at: string;
   readonly inclusion_probability: number;
   readonly labels: readonly { readonly annotator_id: string; readonly label: HumanLabel; readonly tier: ConfidenceTier; readonly calibration: number | null }[];
+}
+
+/** A task that waits for its label. */
+export interface UnjudgedText extends Labelled {
+  readonly task_id: string;
+  readonly started_at: string;
+  readonly automated_filter_result: SampledDecision;
 }
 
 /** `after`: the last that was seen. */
@@ -60,7 +68,7 @@ export class SqlDatasetStore {
   /** By id. */
   async decided({ since, after, limit }: LabelledQuestion): Promise<readonly DecidedItem[]> {
     const items = await this.#database.query<Raw<Omit<DecidedItem, 'verdicts'>>>(
-      `select review_id, tenant_id, request_id, direction, origin, round, resolution, resolved_at, inclusion_probability from review_items where status = 'resolved' and resolution is not null and resolved_at >= $1 and review_id > $2 order by review_id limit ${Math.trunc(limit)}`, since, after,
+      `select review_id, tenant_id, request_id, direction, origin, round, resolution, resolved_at, created_at, inclusion_probability from review_items where status = 'resolved' and resolution is not null and resolved_at >= $1 and review_id > $2 order by review_id limit ${Math.trunc(limit)}`, since, after,
     );
     const verdicts = await this.#within<{ readonly review_id: string; readonly round: SqlValue; readonly reviewer_id: string; readonly resolution: Resolution; readonly categories: string }>('select review_id, round, reviewer_id, resolution, categories from review_verdicts', 'review_id', items.map(({ review_id: id }) => String(id)), 'order by created_at, reviewer_id');
     return items.map((item) => ({
@@ -79,6 +87,14 @@ export class SqlDatasetStore {
       ...(task as unknown as LabelledTask), inclusion_probability: Number(task.inclusion_probability),
       labels: (labels.get(String(task.task_id)) ?? []).filter(({ item_id, status }) => item_id === null && status === 'labelled').map(({ annotator_id, human_label: label, confidence_tier: tier, annotator_calibration: calibration }) => ({ annotator_id, label, tier, calibration: calibration === null ? null : Number(calibration) })),
     }));
+  }
+
+  /** Drawn texts that nobody has judged and that are not in the review queue, by id, which is a hash. */
+  async unjudged(limit: number): Promise<readonly UnjudgedText[]> {
+    return this.#database.query<UnjudgedText>(
+      `select task_id, tenant_id, request_id, started_at, direction, automated_filter_result from risk_tasks t where status = 'waiting' and modality = 'text'
+       and not exists (select 1 from review_items i where i.request_id = t.request_id and i.direction = t.direction) order by task_id limit ${Math.trunc(limit)}`,
+    );
   }
 
   /** Of contents that some version has: in which part they were first; what was learnt from once is not measured by later. */

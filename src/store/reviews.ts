@@ -237,7 +237,7 @@ export async function insertItem(query: SqlQuery, item: NewReviewItem): Promise<
      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'pending', $12, 1, 0, $13, $14, $15, $16, $17, $18, $19) on conflict do nothing returning review_id`,
     item.review_id, item.request_id, item.tenant_id, item.direction, item.origin, item.severity, SEVERITIES.indexOf(item.severity), item.policy,
     JSON.stringify(item.triggered_rules), JSON.stringify(item.classifier_results), item.action, item.double_blind ? 1 : 0, item.created_at, item.due_at, item.hold_until,
-    JSON.stringify(item.near_rules ?? []), item.inclusion_probability ?? null, item.origin === 'appeal' ? '' : alikeOf(item), item.hold_then,
+    JSON.stringify(item.near_rules ?? []), item.inclusion_probability ?? null, item.origin === 'appeal' || item.origin === 'learning' ? '' : alikeOf(item), item.hold_then,
   );
   if (rows.length === 0) return false;
   await insertSubjects(query, item.review_id, subjectsOf(item.classifier_results));

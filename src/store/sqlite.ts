@@ -51,6 +51,8 @@ export async function backupSqlite(file: string, to: string, progress: (pages: n
   const copy = new DatabaseSync(to);
   try {
     copy.exec('pragma journal_mode = delete'); // a start makes it a log again; until then it is one file
+    // What is erased after the copy was taken must not lie in it with its key.
+    if (copy.prepare("select 1 from sqlite_schema where name = 'learning_contents'").get() !== undefined) copy.exec('pragma secure_delete = on; delete from learning_contents; delete from review_contents; vacuum');
   } finally {
     copy.close();
   }
@@ -98,7 +100,8 @@ function openFile(file: string): DatabaseSync {
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   const database = new DatabaseSync(file, { timeout: BUSY_MS });
   try {
-    database.exec('pragma journal_mode = wal; pragma synchronous = full');
+    // What is erased is overwritten: a wrapped key must not lie on in a free page.
+    database.exec('pragma journal_mode = wal; pragma synchronous = full; pragma secure_delete = on');
     migrate(database);
     return database;
   } catch (error) {

@@ -10,6 +10,7 @@ import { createAdminServer, ADMIN_ROUTES, type AdminDependencies } from '../../s
 import { templateOf } from '../../src/admin/openapi.ts';
 import { blocking, openHouse, watching, until } from '../helpers/house.ts';
 import { meetKeeper } from '../helpers/keepers.ts';
+import { trainedModels } from '../helpers/models.ts';
 
 t.setTimeout(300_000);
 
@@ -144,6 +145,16 @@ t.test('what is answered is what it says', async (t) => {
   for (const path of ['', '?since=2030-01-01', '?since=then']) await ask('GET', `/api/v1/agreement${path}`);
   await ask('POST', '/api/v1/reviews/none/claim');
   for (const text of ['one', 'two', 'three']) await house.chat(text);
+  const trained = trainedModels(house.dir);
+  t.teardown(() => trained.close());
+  const model = await trained.fresh();
+  for (const path of ['models', `models/${model}`, 'models/none', `models/${model}/gate`, 'models/none/gate', 'plugins/toxicity/switches']) await ask('GET', `/api/v1/learn/${path}`);
+  for (const body of ['{"override":7}', '{"override":true}', '{}', '{}']) await ask('POST', `/api/v1/learn/models/${model}/promote`, { body });
+  for (const path of [`models/${model}/retire`, 'models/none/retire', 'models/none/promote']) await ask('POST', `/api/v1/learn/${path}`);
+  await ask('GET', '/api/v1/learn/plugins/prompt-injection/switches');
+  await ask('GET', '/api/v1/learn/models');
+  for (const body of ['{"to":1}', '{"reason":"a try"}', '{}']) await ask('POST', '/api/v1/learn/plugins/prompt-injection/rollback', { body });
+  await ask('POST', `/api/v1/learn/models/${model}/retire`);
   await until(async () => (await ask('GET', '/api/v1/risk/campaigns/q')).total.drawn >= 3, 'what is drawn');
   for (const path of ['campaigns', 'campaigns/none', 'campaigns/narrow', 'campaigns/none/course', 'campaigns/narrow/course', 'campaigns/none/near-misses', 'campaigns/narrow/near-misses', 'campaigns/none/needs', 'campaigns/narrow/needs', 'campaigns/q/needs?below_percent=1&confidence_percent=99', 'campaigns/q/needs?below_percent=0.0000001', 'plan', 'plan?below_percent=5&confidence_percent=90&errors=0', 'plan?below_percent=0.000000001', 'guide', 'me', 'labels?after=x', 'calibration']) await ask('GET', `/api/v1/risk/${path}`);
   await ask('POST', '/api/v1/risk/calibration', { body: JSON.stringify({ items: [{ text: 'a known text', label: 'safe' }] }) });

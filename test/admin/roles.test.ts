@@ -10,6 +10,7 @@ import { generateKey } from '../../src/tenant/keys.ts';
 import { ask, cookiesOf, tokenFor, type Asked } from '../helpers/admin.ts';
 import { blocking, openHouse, until, watching, type House } from '../helpers/house.ts';
 import { meetKeeper } from '../helpers/keepers.ts';
+import { trainedModels, type TrainedModels } from '../helpers/models.ts';
 
 t.setTimeout(300_000);
 
@@ -90,6 +91,13 @@ const CALLS: Readonly<Record<string, (house: House, round: number, token: string
   renewAnnotations: async (house, _, token) => annotation(house, token).then(() => ({ path: '/api/v1/risk/renew' })),
   releaseAnnotations: async () => ({ path: '/api/v1/risk/release' }),
   readAnnotator: async () => ({ path: '/api/v1/risk/me' }),
+  listModels: async () => ({ path: '/api/v1/learn/models' }),
+  readModel: async (house) => ({ path: `/api/v1/learn/models/${await trained(house, 'fresh')}` }),
+  readModelGate: async (house) => ({ path: `/api/v1/learn/models/${await trained(house, 'fresh')}/gate` }),
+  promoteModel: async (house) => ({ path: `/api/v1/learn/models/${await trained(house, 'fresh')}/promote`, body: {} }),
+  retireModel: async (house) => ({ path: `/api/v1/learn/models/${await trained(house, 'fresh')}/retire` }),
+  rollbackModel: async (house) => trained(house, 'working').then(() => ({ path: '/api/v1/learn/plugins/prompt-injection/rollback', body: {} })),
+  listModelSwitches: async () => ({ path: '/api/v1/learn/plugins/prompt-injection/switches' }),
   listAnnotators: async () => ({ path: '/api/v1/risk/annotators' }),
   pauseAnnotator: async (house) => ({ path: `/api/v1/risk/annotators/${await annotator(house)}/pause`, body: { reason: 'ill' } }),
   resumeAnnotator: async (house) => ({ path: `/api/v1/risk/annotators/${await annotator(house)}/resume`, body: { reason: 'well' } }),
@@ -136,6 +144,16 @@ async function annotator(house: House): Promise<string> {
 
 const newest = async (house: House): Promise<number> => (await house.api('GET', '/acme')).body.number as number;
 const exchangeIndex = async (house: House): Promise<number> => (await ask(house.adminUrl, '/api/v1/audit?kind=exchange', { token: house.token })).body.entries[0].index as number;
+const models = new Map<string, TrainedModels>();
+
+async function trained({ dir }: House, which: 'fresh' | 'working'): Promise<string> {
+  const known = models.get(dir) ?? trainedModels(dir);
+  models.set(dir, known);
+  return known[which]();
+}
+
+t.teardown(() => Promise.all([...models.values()].map((one) => one.close())));
+
 let spares = 0;
 
 /** A stored policy that nobody is under. */

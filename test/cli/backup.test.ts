@@ -254,7 +254,7 @@ t.test('a store in Postgres: the command that copies it, and the rest', { skip: 
   const env = { STORE_URL: url.href };
   const { code, out } = await call([to, '--config', join(dir, 'weir.yaml')], { env });
   t.equal(code, 0);
-  t.match(out, /The store is in Postgres and is NOT in this backup\. Copy it with\n {2}pg_dump --format=custom --exclude-table-data='\*\.review_contents' --file='.*it is\/here\.dump' '?postgres:\/\/postgres@127\.0\.0\.1/);
+  t.match(out, /The store is in Postgres and is NOT in this backup\. Copy it with\n {2}pg_dump --format=custom --exclude-table-data='\*\.review_contents' --exclude-table-data='\*\.learning_contents' --file='.*it is\/here\.dump' '?postgres:\/\/postgres@127\.0\.0\.1/);
   t.notMatch(out, /made-up-password/);
   t.notMatch(manifestOf(to).files.map(({ path }) => readFileSync(join(to, path), 'latin1')).join(''), /made-up-password/, 'what the environment says stays there');
   t.same(manifestOf(to).files.map(({ path }) => path), ['audit/000000000000.jsonl', 'audit/checkpoints', 'audit/key.pub', 'config/policies/acme.yaml', 'config/weir.yaml']);
