@@ -74,6 +74,8 @@ t.test('drawn, kept apart, labelled, estimated, and there again after a restart'
   await until(async () => (await checkContent(join(house.dir, 'data/audit'), join(house.dir, 'data/content'))).missing === 0, 'content that is written after its entry');
   t.match(await checkContent(join(house.dir, 'data/audit'), join(house.dir, 'data/content')), { sound: 5, missing: 0, altered: 0 });
 
+  await until(async () => /weir_risk_texts\{campaign="q",outcome="violation"\} 1\n/.test(await again.metrics()), 'the metrics');
+  t.match(await again.metrics(), /weir_risk_claim\{campaign="q",state="contradicted"\} 1\n/);
   t.match((await callOf(again)('POST', 'tenants/default/erasures', { all: true })).body, { destroyed: 5 }, 'an erasure takes it too');
   t.match((await callOf(again)('POST', 'risk/next', undefined, ana)).body, { state: 'none' }, 'what is erased cannot be labelled');
   t.match((await callOf(again)('GET', 'risk/campaigns/q')).body.total, { drawn: 5, labelled: 2, missing: 3, waiting: 0 }, 'and counts as missing');

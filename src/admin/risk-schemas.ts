@@ -1,13 +1,11 @@
 /** What the routes about residual risk answer and take, as JSON Schema; part of the document's components. */
 import type { JsonSchema } from '../config/shape.ts';
-import { ANNOTATOR_STATES, CAMPAIGN_STATES, CONFIDENCE_TIERS, HUMAN_LABELS, SAMPLED_DECISIONS, SKIP_REASONS } from '../contract/risk.ts';
+import { ANNOTATOR_STATES, CAMPAIGN_STATES, CLAIM_STATES, CONFIDENCE_TIERS, HUMAN_LABELS, SAMPLED_DECISIONS, SEQUENTIAL_DECISIONS, SKIP_REASONS } from '../contract/risk.ts';
 import { CONTENT_TYPES, DIRECTIONS } from '../contract/screening.ts';
 import { CORRECTIONS } from '../risk/calibrate.ts';
-import { NOTHING_NEXT } from '../risk/labelling.ts';
 import { COURSE_STEPS } from '../risk/course.ts';
+import { NOTHING_NEXT } from '../risk/labelling.ts';
 import { MISS_DIMENSIONS } from '../risk/nearest.ts';
-import { SPRT_DECISIONS } from '../risk/sprt.ts';
-import { CLAIM_STATES } from '../risk/status.ts';
 
 const text: JsonSchema = { type: 'string' };
 const whole: JsonSchema = { type: 'integer', minimum: 0 };
@@ -53,7 +51,7 @@ export const RISK_SCHEMAS = {
   RiskEstimate: estimate,
   RiskClaim: { oneOf: [{ type: 'null' }, object({
     below: number, confidence: number, state: { enum: CLAIM_STATES }, met_under_peeking: flag, met_at_worst: { ...flag, description: 'Also if all that nobody labelled were violations.' }, labels_needed: orNull('integer'), labels_needed_with_one_more: orNull('integer'),
-    sequential: { oneOf: [{ type: 'null' }, object({ good: number, decision: { enum: SPRT_DECISIONS }, evidence: number, limit: number, labels_if_good: whole, labels_if_bad: whole })], description: 'Wald’s test, valid at any time; null where texts were drawn with several probabilities.' },
+    sequential: { oneOf: [{ type: 'null' }, object({ good: number, decision: { enum: SEQUENTIAL_DECISIONS }, evidence: number, limit: number, labels_if_good: whole, labels_if_bad: whole })], description: 'Wald’s test, valid at any time; null where texts were drawn with several probabilities.' },
   })], description: 'Null where the campaign is for a precision, or is not configured any more.' },
   RiskPrecision: { oneOf: [{ type: 'null' }, object({ half_width: number, reached: flag, labels_needed: whole })] },
   RiskNeeds: object({

@@ -17,8 +17,8 @@ t.setTimeout(300_000);
 const { routes } = createPages({ hasProvider: false, keys: async () => [] });
 const EVERYWHERE = ['open', 'people'];
 
-async function furnished(t: Parameters<typeof openHouse>[0], config: object = {}): Promise<{ readonly house: House; readonly index: number; readonly review: string }> {
-  const house = await openHouse(t, { config: { review: { double_blind_percent: 0 }, ...config }, files: { 'acme.yaml': watching('Fileword') } });
+async function furnished(t: Parameters<typeof openHouse>[0]): Promise<{ readonly house: House; readonly index: number; readonly review: string }> {
+  const house = await openHouse(t, { config: { review: { double_blind_percent: 0 }, risk: { campaigns: [{ id: 'q', strata: [{ id: 'all', probability_percent: 100 }] }] } }, files: { 'acme.yaml': watching('Fileword') } });
   await house.chat('Heron and Egret');
   await house.api('PUT', '/acme', blocking('Heron'));
   await house.api('PUT', '/acme?parent=1', blocking('Osprey'));
@@ -42,7 +42,7 @@ t.test('each page stands on a route of the API', async (t) => {
 });
 
 t.test('each role gets the pages whose API it has', async (t) => {
-  const { house, index, review } = await furnished(t, { risk: { campaigns: [{ id: 'q', strata: [{ id: 'all', probability_percent: 100 }] }] } });
+  const { house, index, review } = await furnished(t);
   const trained = trainedModels(house.dir);
   t.teardown(() => trained.close());
   const paths: Readonly<Record<string, string>> = { '/exchanges/:index': `/exchanges/${index}`, '/policies/:id': '/policies/acme', '/policies/:id/diff': '/policies/acme/diff', '/classifiers/:id': '/classifiers/toxicity', '/policies/:id/beside': '/policies/acme/beside', '/policies/:id/edit': '/policies/acme/edit', '/new-policy': '/new-policy?id=other', '/tenants/:tenant': '/tenants/default', '/review/:id': `/review/${review}`, '/review/:id/wait': `/review/${review}/wait`, '/risk/:id': '/risk/q', '/learn/:id': `/learn/${await trained.fresh()}`, '/learn/history/:id': '/learn/history/prompt-injection' };
