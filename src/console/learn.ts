@@ -181,7 +181,7 @@ async function retire(api: Api, request: PageRequest): Promise<DeskAnswer> {
 
 async function history(api: Api, request: PageRequest): Promise<DeskAnswer> {
   const plugin = request.names['id']!;
-  const { switches } = await take<{ readonly switches: readonly SwitchTold[] }>(api, request, 'listSwitches', { names: { id: plugin } });
+  const { switches } = await take<{ readonly switches: readonly SwitchTold[] }>(api, request, 'listModelSwitches', { names: { id: plugin } });
   return page(api, request, {
     title: `Models of ${plugin}`, at: '/learn', json: `/api/v1/learn/plugins/${plugin}/switches`,
     body: switches.length === 0 ? html`<p>It always worked with the model that it ships.</p>` : html`<div class="scroll" tabindex="0" role="region" aria-label="Switches"><table class="rows"><thead><tr><th scope="col" class="number">Switch</th><th scope="col">Time (UTC)</th><th scope="col">By</th><th scope="col">What</th><th scope="col">Works from then on</th><th scope="col">In place of</th><th scope="col">Why, and what stood against it</th></tr></thead><tbody>${switches.map((one) => html`
@@ -192,7 +192,7 @@ async function history(api: Api, request: PageRequest): Promise<DeskAnswer> {
 export const LEARN_PAGES: readonly Page[] = [
   { method: 'GET', path: '/learn', needs: 'listModels', meaning: 'trained models: which work, and which process has followed', run: (api, request) => list(api, request) },
   { method: 'POST', path: '/learn/rollback', needs: 'rollbackModel', meaning: 'bring back what worked before, with the plugin’s name typed twice', run: rollBack },
-  { method: 'GET', path: '/learn/history/:id', needs: 'listSwitches', meaning: 'which models worked in a plugin', run: history },
+  { method: 'GET', path: '/learn/history/:id', needs: 'listModelSwitches', meaning: 'which models worked in a plugin', run: history },
   { method: 'GET', path: '/learn/:id', needs: 'readModel', meaning: 'one model: how it was measured, and what it came to beside live traffic', run: (api, request) => show(api, request) },
   { method: 'POST', path: '/learn/:id/promote', needs: 'promoteModel', meaning: 'let a model work, with its name typed', run: promote },
   { method: 'POST', path: '/learn/:id/shadow', needs: 'beginShadow', meaning: 'run a model beside what works, or end that', run: shadow },
