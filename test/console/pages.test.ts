@@ -190,7 +190,7 @@ t.test('an exchange is found, explained, and its entry verified', async (t) => {
   const { house, index } = await furnished(t);
   const admin = await visit(house.adminUrl, house.token);
   const rowsOf = async (query: string): Promise<number> => (await admin.get(`/exchanges${query}`)).text.match(/<tr data-row>/g)?.length ?? 0;
-  const { body: { entries: [newest] } } = await ask(house.adminUrl, '/api/v1/audit?kind=exchange', { token: house.token });
+  const { body: { entries: [newest, oldest] } } = await ask(house.adminUrl, '/api/v1/audit?kind=exchange', { token: house.token });
   const { body: { next } } = await ask(house.adminUrl, '/api/v1/decisions?limit=1', { token: house.token });
   for (const [query, rows] of [['', 2], ['?action=block', 1], ['?action=redact', 0], ['?rule=word', 1], ['?rule=other', 0], ['?policy=acme', 2], ['?policy=acme%402', 1], ['?tenant=default', 2], ['?tenant=nobody', 0], [`?request_id=${newest.request_id}`, 1], ['?since=2000-01-01', 2], ['?until=2000-01-01T00:00', 0], [`?before=${next}`, 1], [`?request_id=${newest.request_id.slice(0, 6)}`, 1], ['?policy=acme%409', 0]] as const) t.equal(await rowsOf(query), rows, query);
   t.match(await admin.get('/exchanges?since=never'), { status: 400, text: /times such as/ });
@@ -198,7 +198,7 @@ t.test('an exchange is found, explained, and its entry verified', async (t) => {
   t.match(shown.text, /a-block">block.*<code>word<\/code>.*acme@2.*Verify that it is in the log/s);
   await until(async () => (await admin.get(`/exchanges/${index}?proof=1`)).text.includes('✓ Verified'), 'a checkpoint that covers it');
   t.match(shown.text, /<h3>Why<\/h3><ol class="trace">.*<code>patterns\.word gte 1<\/code>: 1\.000/s, 'rule by rule');
-  t.match((await admin.get('/exchanges/0')).text, /Why.*does not hold/s, 'and what was decided by a file');
+  t.match((await admin.get(`/exchanges/${oldest.index}`)).text, /Why.*does not hold/s, 'and what was decided by a file');
   for (const path of ['/policies/acme?revision=99999999999999', '/policies/acme/diff?from=99999999999&to=-1', '/exchanges?before=999999999999999', '/exchanges?before=99999999999999999999', '/audit?before=1e9', '/exchanges/99999999999999999']) t.ok((await admin.get(path)).status < 500, path);
   t.match(await admin.get('/exchanges/999999'), { status: 404, text: /Not here/ });
 });
