@@ -7,6 +7,7 @@ import { createPages } from '../../src/console/pages.ts';
 import { NAV } from '../../src/console/layout.ts';
 import { PEOPLE_ROLES, ROLES, type Role } from '../../src/contract/people.ts';
 import { ADMIN_ROUTES } from '../../src/admin/server.ts';
+import { NAMES_TAKEN } from '../../src/config/risk.ts';
 import { ask, tokenFor } from '../helpers/admin.ts';
 import { sendForm, visit, type Visitor } from '../helpers/console.ts';
 import { blocking, openHouse, until, watching, type House } from '../helpers/house.ts';
@@ -39,6 +40,12 @@ t.test('each page stands on a route of the API', async (t) => {
   t.same(routes.filter(({ needs }) => !known.includes(needs)), []);
   t.same(NAV.filter(({ path, needs }) => !routes.some((page) => page.method === 'GET' && page.path === path && (page.needs === needs || page.needs === 'people'))), [], 'and each way leads to one');
   t.equal(new Set(NAV.map(({ key }) => key)).size, NAV.length, 'by a key of its own');
+});
+
+t.test('no page lies where that of a campaign would', (t) => {
+  const names = routes.flatMap(({ path }) => /^\/risk\/([a-z]+)/.exec(path)?.[1] ?? []);
+  t.same([...new Set(names)].sort(), [...NAMES_TAKEN].sort());
+  t.end();
 });
 
 t.test('each role gets the pages whose API it has', async (t) => {
