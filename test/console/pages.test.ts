@@ -16,8 +16,8 @@ t.setTimeout(300_000);
 const { routes } = createPages({ hasProvider: false, keys: async () => [] });
 const EVERYWHERE = ['open', 'people'];
 
-async function furnished(t: Parameters<typeof openHouse>[0]): Promise<{ readonly house: House; readonly index: number; readonly review: string }> {
-  const house = await openHouse(t, { config: { review: { double_blind_percent: 0 }, risk: { campaigns: [{ id: 'q', strata: [{ id: 'all', probability_percent: 100 }] }] } }, files: { 'acme.yaml': watching('Fileword') } });
+async function furnished(t: Parameters<typeof openHouse>[0], risk: object = {}): Promise<{ readonly house: House; readonly index: number; readonly review: string }> {
+  const house = await openHouse(t, { config: { review: { double_blind_percent: 0 }, risk }, files: { 'acme.yaml': watching('Fileword') } });
   await house.chat('Heron and Egret');
   await house.api('PUT', '/acme', blocking('Heron'));
   await house.api('PUT', '/acme?parent=1', blocking('Osprey'));
@@ -41,7 +41,7 @@ t.test('each page stands on a route of the API', async (t) => {
 });
 
 t.test('each role gets the pages whose API it has', async (t) => {
-  const { house, index, review } = await furnished(t);
+  const { house, index, review } = await furnished(t, { campaigns: [{ id: 'q', strata: [{ id: 'all', probability_percent: 100 }] }] });
   const paths: Readonly<Record<string, string>> = { '/exchanges/:index': `/exchanges/${index}`, '/policies/:id': '/policies/acme', '/policies/:id/diff': '/policies/acme/diff', '/classifiers/:id': '/classifiers/toxicity', '/policies/:id/beside': '/policies/acme/beside', '/policies/:id/edit': '/policies/acme/edit', '/new-policy': '/new-policy?id=other', '/risk/:id': '/risk/q', '/tenants/:tenant': '/tenants/default', '/review/:id': `/review/${review}`, '/review/:id/wait': `/review/${review}/wait` };
   const all = await visitors(house);
   for (const { method, path, needs } of routes.filter((page) => page.method === 'GET' && page.needs !== 'open')) {
