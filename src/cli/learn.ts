@@ -43,8 +43,8 @@ tenants with data.learning whose texts are kept. Texts stay sealed; a version is
 texts are erased. datasets lists the versions. export writes the texts of one in clear, as JSON lines; the audit log
 says who did.
 
-train with --dataset teaches the model that works what people decided, and keeps what it knew; it writes a candidate, which
-does nothing yet, with what it is worth on rows that were held out and on texts of the project. With --data it reads the
+train with --dataset teaches the model that works what people decided, and keeps what it knew; it writes a candidate and
+registers it, and it does nothing yet, with what it is worth on rows that were held out and on texts of the project. With --data it reads the
 rows in DIR by the recipe in plugins/PLUGIN/train, learns from the part train, calibrates on the part dev, and writes the
 model. The same rows and seed give the same file.
 

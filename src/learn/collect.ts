@@ -30,6 +30,8 @@ export interface TextOf {
   readonly direction: Direction;
   /** About when its exchange began. */
   readonly near: string;
+  /** Items and tasks that name it. */
+  readonly from: readonly string[];
 }
 
 export interface TextPorts {

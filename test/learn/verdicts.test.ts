@@ -86,13 +86,14 @@ t.test('a planted pattern is learnt, nothing is forgotten, and the same seed giv
   const attack = made.evaluation.find(({ category }: any) => category === 'attack');
   t.comment(JSON.stringify(attack));
   t.ok(attack.base.recall.value < 0.2, `the model that works misses it: ${attack.base.recall.value}`);
-  t.ok(attack.candidate.recall.low > 0.8, `the candidate finds it: ${attack.candidate.recall.value} from ${attack.candidate.recall.low}`);
+  t.ok(attack.candidate.recall.low > 0.6, `the candidate finds it: ${attack.candidate.recall.value} from ${attack.candidate.recall.low}`);
   t.ok(attack.recall_change.low > 0.5);
   t.ok(attack.candidate.false_positive_rate.value <= attack.base.false_positive_rate.high);
   for (const { category, base, candidate } of made.regression) {
     if (base.recall.value !== null) t.ok(candidate.recall.value >= base.recall.low, `${category}: recall ${base.recall.value} → ${candidate.recall.value}`);
     t.ok(candidate.false_positive_rate.value <= base.false_positive_rate.high, `${category}: false positives ${base.false_positive_rate.value} → ${candidate.false_positive_rate.value}`);
   }
+  t.match(await workshop.database.query(`select plugin, dataset from learn_models where model_id = '${made.model_id}'`), [{ plugin: 'prompt-injection', dataset: id }], 'it is registered');
   await train('b', '1');
   const bytes = (name: string): Buffer => readFileSync(join(workshop.dir, name, 'model.bin'));
   t.ok(bytes('a').equals(bytes('b')));

@@ -1,5 +1,5 @@
 /** `weir learn train PLUGIN --dataset` and `weir learn evaluate PLUGIN --candidate`: a candidate, and what it is worth beside the model that works. */
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { CandidateCategory } from '../../learn/candidate.ts';
 import { readCandidate, writeCandidate } from '../../learn/candidate-files.ts';
@@ -9,11 +9,13 @@ import { renderComparison } from '../../learn/compared-page.ts';
 import { costCurve, costFor, type CostCurve } from '../../learn/costs.ts';
 import type { Estimate } from '../../learn/evaluate.ts';
 import { randomOf } from '../../learn/measure.ts';
+import { isRefusal, ModelRegistry } from '../../learn/registry.ts';
 import { rowsFor } from '../../learn/rows.ts';
 import { readModel } from '../../model/text-model.ts';
+import { SqlModelStore } from '../../store/models.ts';
 import { author, tableText } from '../beside.ts';
 import type { Io } from '../command.ts';
-import { goneText, onPlace, PLUGINS, recipeOf, rowsOfVersion, textsRecipe } from './place.ts';
+import { baseModel, goneText, onPlace, recipeOf, rowsOfVersion, textsRecipe } from './place.ts';
 import { bars } from './progress.ts';
 
 export interface TrainCall {
@@ -31,12 +33,14 @@ export interface TrainCall {
 export function trainOnVerdicts({ plugin, dataset: id, without, model, out, seed, json, config: file }: TrainCall, io: Io): Promise<number> {
   return onPlace(file, io, async (place) => {
     const recipe = textsRecipe(plugin, await recipeOf(plugin));
-    const base = await readFile(model ?? join(PLUGINS, plugin, 'model.bin'));
+    const base = await baseModel(place, plugin, model);
     const { dataset, rows: all, gone } = await rowsOfVersion(place, id);
     const rows = all.filter(({ people }) => !people.every((person) => without.includes(person)));
     const candidate = trainCandidate({ plugin, recipe, base, dataset: dataset.dataset_id, rows, seed, trainedAt: new Date().toISOString(), progress: bars(io) });
     const folder = out ?? join(place.config.data_dir, 'candidates', candidate.model_id);
     await writeCandidate(folder, candidate);
+    const reply = await new ModelRegistry(new SqlModelStore(place.database), () => new Date()).register(candidate, author());
+    if (typeof reply === 'object' && isRefusal(reply)) throw new RangeError(`${reply.message}; the candidate is in ${folder}`);
     await place.audit({ change: 'trained', author: author(), dataset: dataset.dataset_id, sha256: dataset.sha256, count: candidate.trained_on, model_id: candidate.model_id });
     const { bytes: _, ...about } = candidate;
     io.stdout(json ? `${JSON.stringify({ ...about, folder, gone })}\n` : `${candidate.model_id}: learnt from ${candidate.trained_on} rows of ${dataset.dataset_id}${goneText(gone)}; measured on ${candidate.held_out} that were held out\n${changesText('held-out rows', candidate.evaluation)}${changesText('texts of the project', candidate.regression)}${contradictionsText(candidate)}it is in ${folder} and does nothing yet\n`);
@@ -55,7 +59,7 @@ export function evaluateCandidate({ plugin, candidate: name, dataset: id, model,
     const recipe = textsRecipe(plugin, await recipeOf(plugin));
     const candidate = await readCandidate(name.includes('/') ? name : join(place.config.data_dir, 'candidates', name));
     if (candidate.plugin !== plugin) throw new RangeError(`${candidate.model_id} was made for ${candidate.plugin}, not for ${plugin}`);
-    const [base, tuned] = [await readFile(model ?? join(PLUGINS, plugin, 'model.bin')), candidate.bytes].map((bytes) => readModel(bytes, recipe.signs));
+    const [base, tuned] = [await baseModel(place, plugin, model), candidate.bytes].map((bytes) => readModel(bytes, recipe.signs));
     const { dataset, rows, gone } = await rowsOfVersion(place, id);
     const options = { threshold, seed, progress: bars(io) };
     const of = (tenant?: string): readonly ComparedCategory[] => compareModels(base!, tuned!, rowsFor(rows.filter((row) => tenant === undefined || row.tenant_id === tenant), 'held_out', taughtOf(recipe), base!.parts.languages), options);

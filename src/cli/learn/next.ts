@@ -65,8 +65,8 @@ async function waiting({ store, database }: LearningPlace): Promise<readonly Can
   const drawn = await store.unjudged(POOL_MAX / 2);
   return [
     // Who decides without seeing the scores is told nothing by them here either.
-    ...queue.filter(({ double_blind: blind }) => !blind).map((item): Candidate => ({ id: item.review_id, queued: true, tenant_id: item.tenant_id, request_id: item.request_id, direction: item.direction, near: item.created_at, results: item.classifier_results, action: item.action })),
-    ...drawn.map(({ tenant_id, request_id, direction, started_at: near, automated_filter_result: done }): Candidate => ({ id: reviewIdOf(request_id, direction as Direction), queued: false, tenant_id, request_id, direction: direction as Direction, near, results: [], action: DONE[done] })),
+    ...queue.filter(({ double_blind: blind }) => !blind).map((item): Candidate => ({ id: item.review_id, queued: true, tenant_id: item.tenant_id, request_id: item.request_id, direction: item.direction, near: item.created_at, from: [item.review_id], results: item.classifier_results, action: item.action })),
+    ...drawn.map(({ task_id, tenant_id, request_id, direction, started_at: near, automated_filter_result: done }): Candidate => ({ id: reviewIdOf(request_id, direction as Direction), queued: false, tenant_id, request_id, direction: direction as Direction, near, from: [task_id], results: [], action: DONE[done] })),
   ];
 }
 

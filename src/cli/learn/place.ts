@@ -3,6 +3,7 @@
  * recipes and models of the plugins. Texts are opened here, in memory, with the master key of this installation.
  */
 import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { createHash, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -15,12 +16,14 @@ import { shippedTaxonomy, type Taxonomy } from '../../config/taxonomy.ts';
 import type { Dataset } from '../../contract/learning.ts';
 import { reviewIdOf } from '../../contract/review.ts';
 import type { OpenedText, TextPorts } from '../../learn/collect.ts';
+import { isRefusal, ModelRegistry } from '../../learn/registry.ts';
 import { textRows, type RowPorts, type RowsGone, type TextRow } from '../../learn/rows.ts';
 import type { NearestRecipe, PairsRecipe, Recipe, SpansRecipe } from '../../model/recipe.ts';
 import { SqlAdminStore } from '../../store/admins.ts';
 import { SqlDatasetStore } from '../../store/datasets.ts';
 import { SqlErasureStore } from '../../store/erasures.ts';
-import { SqlReviewContents } from '../../store/review-contents.ts';
+import { SqlModelStore } from '../../store/models.ts';
+import { SqlReviewContents, type CopyMark } from '../../store/review-contents.ts';
 import type { StoreDatabase } from '../../store/sql.ts';
 import { readConfig, withStore } from '../beside.ts';
 import { UsageError, type Io } from '../command.ts';
@@ -53,14 +56,18 @@ function placeOf(config: Config, database: StoreDatabase): LearningPlace {
   const [queue, erasures] = [new SqlReviewContents(database), new SqlErasureStore(database)];
   return {
     config, database, vault, store: new SqlDatasetStore(database), contents: new SqlReviewContents(database, 'learning_contents'), consent: tenants.filter(({ data }) => data.learning).map(({ id }) => id),
-    async sealed({ tenant_id: tenantId, request_id: requestId, direction, near }) {
+    async sealed({ tenant_id: tenantId, request_id: requestId, direction, near, from }) {
       const mark = (await readErasureState(dir)).mark ?? NO_ERASURE; // before the text is looked for: what is carried out later covers the copy
       for (const purpose of [undefined, 'campaigns'] as const) for (const startedAt of [near, undefined]) {
         const copies = await vault.sealed({ tenantId, requestId, startedAt, purpose }, direction);
         if (copies.length > 0) return { copies, mark };
       }
-      const [head] = await newestErasure(erasures);
-      return { copies: await queue.of(reviewIdOf(requestId, direction)), mark: head };
+      const head = await newestErasure(erasures);
+      for (const id of [reviewIdOf(requestId, direction), ...from]) {
+        const copies = await queue.of(id);
+        if (copies.length > 0) return { copies, mark: head };
+      }
+      return { copies: [], mark: head };
     },
     async open(copies, { tenant_id: tenantId, request_id: requestId, direction }): Promise<OpenedText> {
       try {
@@ -75,10 +82,10 @@ function placeOf(config: Config, database: StoreDatabase): LearningPlace {
 }
 
 /** What the store hands out has nothing that this one covers. */
-async function newestErasure(erasures: SqlErasureStore): Promise<readonly [{ readonly number: number; readonly id: string }]> {
+async function newestErasure(erasures: SqlErasureStore): Promise<CopyMark> {
   const number = await erasures.head();
   const [found] = number === 0 ? [] : await erasures.after(number - 1, 1);
-  return [found === undefined ? NO_ERASURE : { number, id: found.erasure_id }];
+  return found === undefined ? NO_ERASURE : { number, id: found.erasure_id };
 }
 
 /** What is opened of a version, and the version: the newest for `latest`. Throws RangeError where there is none. */
@@ -106,6 +113,17 @@ export function namedPlugin(plugin: string | undefined): string {
 
 export async function recipeOf(plugin: string): Promise<AnyRecipe> {
   return ((await import(pathToFileURL(join(PLUGINS, plugin, 'train/recipe.ts')).href)) as { readonly recipe: AnyRecipe }).recipe;
+}
+
+/** The model that works: a file that is named, else the one that was promoted, else the one that the plugin ships. Throws RangeError where it is damaged. */
+export async function baseModel({ database }: LearningPlace, plugin: string, file: string | undefined): Promise<Uint8Array> {
+  if (file !== undefined) return readFile(file);
+  const registry = new ModelRegistry(new SqlModelStore(database), () => new Date());
+  const id = (await registry.heads()).get(plugin)?.model_id ?? null;
+  if (id === null) return readFile(join(PLUGINS, plugin, 'model.bin'));
+  const promoted = await registry.read(id);
+  if (isRefusal(promoted)) throw new RangeError(promoted.message);
+  return promoted.bytes;
 }
 
 const OTHERWISE: Readonly<Record<Exclude<AnyRecipe['kind'], 'texts'>, string>> = {
