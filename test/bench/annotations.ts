@@ -151,7 +151,6 @@ async function measure(name: string, database: StoreDatabase, analyze?: () => Pr
     lastMs = performance.now();
   }
   pieces.sort((a, b) => a - b);
-  if (name === 'postgres') await database.query('analyze'); // as the server does by itself within a minute
   const report = await measureReport(database);
   return { store: name, annotations: COUNT, kinds, results: [...results, waits], pieces: { count: pieces.length, p50_ms: tenths(pieces[Math.floor(pieces.length / 2)]!), most_ms: tenths(pieces.at(-1)!) }, report, fill_s: Math.round(fillMs / 1000) };
 }

@@ -52,7 +52,7 @@ t.test('each role gets the pages whose API it has', async (t) => {
   const { house, index, review } = await furnished(t);
   const trained = trainedModels(house.dir);
   t.teardown(() => trained.close());
-  const paths: Readonly<Record<string, string>> = { '/exchanges/:index': `/exchanges/${index}`, '/policies/:id': '/policies/acme', '/policies/:id/diff': '/policies/acme/diff', '/classifiers/:id': '/classifiers/toxicity', '/policies/:id/beside': '/policies/acme/beside', '/policies/:id/edit': '/policies/acme/edit', '/new-policy': '/new-policy?id=other', '/tenants/:tenant': '/tenants/default', '/review/:id': `/review/${review}`, '/review/:id/wait': `/review/${review}/wait`, '/risk/:id': '/risk/q', '/learn/:id': `/learn/${await trained.fresh()}`, '/learn/history/:id': '/learn/history/prompt-injection' };
+  const paths: Readonly<Record<string, string>> = { '/exchanges/:index': `/exchanges/${index}`, '/policies/:id': '/policies/acme', '/policies/:id/diff': '/policies/acme/diff', '/classifiers/:id': '/classifiers/toxicity', '/policies/:id/beside': '/policies/acme/beside', '/policies/:id/edit': '/policies/acme/edit', '/new-policy': '/new-policy?id=other', '/tenants/:tenant': '/tenants/default', '/review/:id': `/review/${review}`, '/review/:id/wait': `/review/${review}/wait`, '/risk/:id': '/risk/q', '/risk/:id/report': '/risk/q/report', '/learn/:id': `/learn/${await trained.fresh()}`, '/learn/history/:id': '/learn/history/prompt-injection' };
   const all = await visitors(house);
   for (const { method, path, needs } of routes.filter((page) => page.method === 'GET' && page.needs !== 'open')) {
     const at = paths[path] ?? path;
@@ -85,6 +85,7 @@ t.test('a form without the proof of its session changes nothing', async (t) => {
     ['/tenants/default/keys', { name: 'x' }], ['/settings/tokens', { name: 'x', role: 'auditor' }], ['/settings/sessions/ses_0000000000000000/revoke', {}], ['/settings/tokens/tok_0000000000000000/revoke', {}], ['/tenants/default/keys/k/revoke', {}], ['/logout', {}],
     ['/audit/erasures/gone', { keeper: 'x', reason: 'x' }], ['/learn/rollback', { plugin: 'toxicity', confirm: 'toxicity' }], ['/learn/x/promote', { confirm: 'x' }], ['/learn/x/shadow', { share: '1' }], ['/learn/x/retire', { gone: 'x' }],
     ['/playground/compare', { left: 'acme', right: 'acme', text: 'x' }], ['/me', { cover: 'yes' }], ['/me/break', { take: 'true' }],
+    ['/risk/q/report', {}], ['/risk/q/report/correct', { reason: 'x' }],
     ['/review/next', {}], ['/review/rev_x/claim', {}], ['/review/rev_x/verdict', { fence: '1', resolution: 'allow' }], ['/review/rev_x/release', { fence: '1' }], ['/review/rev_x/appeal', { reason: 'x' }], ['/appeals', { request_id: 'x', reason: 'x' }],
     ['/risk/annotate/next', {}], ['/risk/annotate/label', { annotation: 'x', label: 'safe' }], ['/risk/annotate/skip', { annotation: 'x', reason: 'unwilling' }], ['/risk/annotate/undo', {}], ['/risk/annotate/release', {}],
     ['/risk/disputes/next', {}], ['/risk/disputes/label', { annotation: 'x', label: 'safe' }], ['/risk/disputes/skip', { annotation: 'x', reason: 'unwilling' }], ['/risk/annotators/pause', { annotator: 'x', reason: 'x' }], ['/risk/annotators/resume', { annotator: 'x', reason: 'x' }],
