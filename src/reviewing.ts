@@ -122,7 +122,8 @@ export class Reviewing {
     this.#every(PAGES_EVERY_MS, async () => (config().review.pager === undefined ? undefined : pager.pass()));
     this.#every(PAGES_EVERY_MS, () => courier.pass());
     this.#every(TOLD_EVERY_MS, async () => {
-      CHANNELS.reviewTold.publish({ kind: 'waiting', waiting: await this.desk.store.depth() });
+      const [waiting, overdue] = await Promise.all([this.desk.store.depth(), this.desk.store.depth(new Date().toISOString())]);
+      CHANNELS.reviewTold.publish({ kind: 'waiting', waiting, overdue });
       await this.#intake.forgetCounts(hourOf(new Date(Date.now() - COUNTS_KEPT_MS).toISOString()));
     });
   }

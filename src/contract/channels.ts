@@ -141,7 +141,7 @@ export interface DecisionsIndexed {
 /** Something came of the review queue: an item came in or did not, people decided one or not in time, somebody was told; and what waits. */
 export type ReviewTold =
   | { readonly kind: 'admitted'; readonly tenant_id: string; readonly origin: ReviewOrigin; readonly admission: string }
-  | { readonly kind: 'waiting'; readonly waiting: Readonly<Record<Severity, number>> }
+  | { readonly kind: 'waiting'; readonly waiting: Readonly<Record<Severity, number>>; readonly overdue: Readonly<Record<Severity, number>> }
   | { readonly kind: 'resolved'; readonly notice: ReviewNotice }
   | { readonly kind: 'overdue'; readonly notice: ReviewNotice }
   | { readonly kind: 'notice'; readonly receiver: string; readonly outcome: 'taken' | 'failed' | 'given_up' };

@@ -75,7 +75,7 @@ export interface ReviewStore {
   /** Another round, decided by others than before. False where it is not resolved. */
   reopen(reviewId: string, dueAt: string): Promise<boolean>;
   /** How many wait, by severity. */
-  depth(): Promise<Depth>;
+  depth(dueBefore?: string): Promise<Depth>;
 }
 
 const COLUMNS = 'review_id, request_id, tenant_id, direction, origin, severity, policy, triggered_rules, near_rules, inclusion_probability, batched, classifier_results, action, status, double_blind, round, fence, reviewer_id, claimed_until, resolution, resolved_at, created_at, due_at, hold_until, hold_then, hold_outcome';
@@ -175,8 +175,8 @@ export class SqlReviewStore implements ReviewStore {
     return reopenItem(this.#database.query, reviewId, dueAt);
   }
 
-  depth(): Promise<Depth> {
-    return countOpen(this.#database.query);
+  depth(dueBefore?: string): Promise<Depth> {
+    return countOpen(this.#database.query, dueBefore === undefined ? {} : { dueBefore });
   }
 
   async #takeFirst({ sql, values }: ReturnType<typeof nextStatement>, reviewer: Reviewer, until: string): Promise<Claim | undefined> {

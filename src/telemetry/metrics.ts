@@ -14,6 +14,7 @@ import type { DecisionRecord, ExchangeRecord } from '../contract/exchange.ts';
 import { POLICY_ORIGINS } from '../contract/policy.ts';
 import { ACTIONS, DIRECTIONS, type Action, type Direction } from '../contract/screening.ts';
 import { nameOf } from '../contract/names.ts';
+import { FAULTS, faultOf } from './fault.ts';
 import { BoundedLabel } from './label.ts';
 import { SERVICE_NAME } from './names.ts';
 import { countReview, REVIEW_METRICS } from './review-metrics.ts';
@@ -33,6 +34,8 @@ const CHARACTERS = [0, 1, 4, 16, 64, 256, 1024, 4096, 16384, 65536];
 
 export const METRICS = {
   weir_exchanges_total: { kind: 'counter', labels: ['tenant', 'action', 'outcome'], help: 'Exchanges that ended, by their strongest action' },
+  weir_answers_total: { kind: 'counter', labels: ['fault'], help: 'Exchanges that ended, by whose fault it is where one did not end as it should: none, client, upstream, weir; availability is what of none and weir together is none' },
+  weir_errors_total: { kind: 'counter', labels: ['code'], help: 'Exchanges that ended with an error code' },
   weir_decisions_total: { kind: 'counter', labels: ['direction', 'tenant', 'action'], help: 'Decisions' },
   weir_shadow_decisions_total: { kind: 'counter', labels: ['policy', 'shadow', 'direction', 'action', 'shadow_action'], help: 'Decisions of policies with a shadow, and what the shadow would have decided' },
   weir_violations_total: { kind: 'counter', labels: ['category', 'direction'], help: 'Findings with a score of 0.5 or more' },
@@ -56,7 +59,7 @@ export const METRICS = {
   weir_open_exchanges: { kind: 'gauge', labels: [], help: 'Exchanges under way' },
   weir_config_info: { kind: 'gauge', labels: ['hash'], help: '1 for the configuration that runs, 0 for earlier ones of this process' },
   weir_config_last_reload_success: { kind: 'gauge', labels: [], help: '1 when the last configuration was taken, 0 when it was refused' },
-  weir_healthy: { kind: 'gauge', labels: ['part'], help: '0 while a part works less well than configured' },
+  weir_healthy: { kind: 'gauge', labels: ['part'], help: '0 while a part works less well than configured; a part of several words is told with underscores, one that was always well is absent' },
   weir_policy_source: { kind: 'gauge', labels: ['policy', 'source'], help: 'Revision of a stored policy, by where it was last read: store, redis or disk; 0 for the others' },
   weir_policy_age_seconds: { kind: 'gauge', labels: ['policy'], help: 'Time since a stored policy was known to be the newest' },
   weir_policy_stale: { kind: 'gauge', labels: ['policy'], help: '1 while nobody has confirmed a stored policy for two minutes' },
@@ -140,6 +143,8 @@ class Recorder {
   readonly #rules = new BoundedLabel(RULES_MAX);
   /** Items of the review queue, by severity. */
   readonly #waiting = new Map<string, number>();
+  /** Those that nobody decided in time. */
+  readonly #overdue = new Map<string, number>();
   /** Where campaigns stand. */
   #risk: RiskTold | undefined;
   #shipLag: number | undefined;
@@ -160,6 +165,7 @@ class Recorder {
 
   constructor(meter: Meter) {
     for (const [name, definition] of Object.entries(METRICS) as [MetricName, MetricDefinition][]) this.#create(meter, name, definition);
+    for (const fault of FAULTS) this.#count('weir_answers_total', 0, { fault }); // a rate needs a value before the first fault
     this.#loop.enable();
     this.#unsubscribe = this.#subscribe();
   }
@@ -233,9 +239,10 @@ class Recorder {
     else if (name === 'weir_waiting_for_people') result.observe(this.#heldRequests);
     else if (name === 'weir_config_info') this.#observeConfig(result);
     else if (name === 'weir_config_last_reload_success' && this.#config !== undefined) result.observe(this.#config.ok ? 1 : 0);
-    else if (name === 'weir_healthy') for (const [part, healthy] of this.#health) result.observe(healthy ? 1 : 0, { part: nameOf(part) });
+    else if (name === 'weir_healthy') for (const [part, healthy] of this.#health) result.observe(healthy ? 1 : 0, { part: nameOf(part.replaceAll(' ', '_')) });
     else if (name === 'weir_classifier_breaker_state') for (const [classifier, state] of this.#breakers) result.observe(BREAKER_STATES.indexOf(state), { classifier });
     else if (name === 'weir_review_waiting') for (const [severity, value] of this.#waiting) result.observe(value, { severity });
+    else if (name === 'weir_review_overdue') for (const [severity, value] of this.#overdue) result.observe(value, { severity });
     else if (name.startsWith('weir_risk_') && this.#risk !== undefined) observeRisk(name, this.#risk, (campaign) => this.#campaigns.of(campaign), (value, labels) => result.observe(value, labels));
     else if (name === 'weir_audit_ship_lag_entries' && this.#shipLag !== undefined) result.observe(this.#shipLag);
     else if (name === 'weir_decisions_index_lag_entries' && this.#indexLag !== undefined) result.observe(this.#indexLag);
@@ -296,7 +303,7 @@ class Recorder {
 
   #review(told: ReviewTold): void {
     countReview(told, {
-      count: (name, amount, labels) => this.#count(name, amount, labels), record: (name, value, labels) => this.#record(name, value, labels), waiting: ({ severity }, value) => void this.#waiting.set(severity, value),
+      count: (name, amount, labels) => this.#count(name, amount, labels), record: (name, value, labels) => this.#record(name, value, labels), waiting: ({ severity }, value) => void this.#waiting.set(severity, value), overdue: ({ severity }, value) => void this.#overdue.set(severity, value),
       tenant: (id) => this.#tenants.of(id), policy: (id) => this.#policies.of(id), rule: (id) => this.#rules.of(id),
     });
   }
@@ -318,6 +325,8 @@ class Recorder {
     this.#openExchanges--;
     const tenant = this.#tenants.of(record.tenant_id);
     this.#count('weir_exchanges_total', 1, { tenant, action: strongestAction(record), outcome: record.outcome });
+    this.#count('weir_answers_total', 1, { fault: faultOf(record) });
+    if (record.error_code !== undefined) this.#count('weir_errors_total', 1, { code: record.error_code });
     this.#record('weir_exchange_duration_seconds', record.duration_ms / 1000, { outcome: record.outcome });
     if (record.input !== undefined) this.#decision('input', tenant, record.input);
     for (const direction of DIRECTIONS) this.#shadow(direction, record);

@@ -11,6 +11,7 @@ const HOURS = [60, 300, 900, 3600, 4 * 3600, 12 * 3600, 86_400, 3 * 86_400, 7 * 
 export const REVIEW_METRICS = {
   weir_review_items_total: { kind: 'counter', labels: ['tenant', 'origin', 'admission'], help: 'What was to come into the review queue: new, batched to an item alike, beyond its number for the hour, or out since the queue was full' },
   weir_review_waiting: { kind: 'gauge', labels: ['severity'], help: 'Items of the review queue that nobody has decided' },
+  weir_review_overdue: { kind: 'gauge', labels: ['severity'], help: 'Of those, the ones whose time is over' },
   weir_review_resolved_total: { kind: 'counter', labels: ['tenant', 'origin', 'resolution'], help: 'Items that people decided' },
   weir_review_resolution_seconds: { kind: 'histogram', labels: ['severity'], help: 'Time from the exchange to the verdict that decided it', buckets: HOURS },
   weir_review_judged_total: { kind: 'counter', labels: ['policy', 'rule', 'resolution'], help: 'Decided items by the rules that had fired; those that people allow are the false positives of a rule' },
@@ -23,6 +24,7 @@ export interface ReviewCounters {
   count(name: keyof typeof REVIEW_METRICS, amount: number, labels: Readonly<Record<string, string>>): void;
   record(name: 'weir_review_resolution_seconds', value: number, labels: Readonly<Record<string, string>>): void;
   waiting(labels: Readonly<Record<'severity', string>>, value: number): void;
+  overdue(labels: Readonly<Record<'severity', string>>, value: number): void;
   /** Labels whose values come from outside, bounded. */
   tenant(id: string): string;
   policy(id: string): string;
@@ -34,7 +36,10 @@ export function countReview(told: ReviewTold, to: ReviewCounters): void {
     case 'admitted':
       return to.count('weir_review_items_total', 1, { tenant: to.tenant(told.tenant_id), origin: told.origin, admission: told.admission });
     case 'waiting':
-      for (const severity of SEVERITIES) to.waiting({ severity }, told.waiting[severity]);
+      for (const severity of SEVERITIES) {
+        to.waiting({ severity }, told.waiting[severity]);
+        to.overdue({ severity }, told.overdue[severity]);
+      }
       return;
     case 'overdue':
       return to.count('weir_review_overdue_total', 1, { tenant: to.tenant(told.notice.tenant_id), severity: told.notice.severity });

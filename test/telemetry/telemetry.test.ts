@@ -7,6 +7,9 @@ import { CHANNELS, type ExchangeOpened } from '../../src/contract/channels.ts';
 import type { ReviewNotice } from '../../src/contract/notification.ts';
 import type { DecisionRecord, ExchangeRecord } from '../../src/contract/exchange.ts';
 import { carrierName, nameOf } from '../../src/contract/names.ts';
+import { ERROR_CODES, type ErrorCode } from '../../src/contract/errors.ts';
+import { outcomeOf } from '../../src/proxy/exchange.ts';
+import { faultOf } from '../../src/telemetry/fault.ts';
 import { BoundedLabel } from '../../src/telemetry/label.ts';
 import { createLog, logChannels } from '../../src/telemetry/log.ts';
 import { METRICS, startMetrics } from '../../src/telemetry/metrics.ts';
@@ -199,6 +202,8 @@ t.test('every metric is told, with its labels and no others', async (t) => {
   CHANNELS.configReloaded.publish({ ok: true, hash: 'bbb', issues: 0 });
   CHANNELS.configReloaded.publish({ ok: false, hash: 'bbb', issues: 1 });
   CHANNELS.healthChanged.publish({ part: 'audit', healthy: false, detail: '' });
+  CHANNELS.healthChanged.publish({ part: 'review queue', healthy: false, detail: '' });
+  CHANNELS.healthChanged.publish({ part: 'tenant keys', healthy: true, detail: '' });
   for (const outcome of ['ok', 'cached', 'timeout', 'late'] as const) CHANNELS.classifierCalled.publish({ requestId: 'request-1', classifier: 'vendor', outcome, startMs: 0, endMs: 30 });
   CHANNELS.classifierCalled.publish({ requestId: 'request-1', classifier: 'ours', outcome: 'unavailable', startMs: 0, endMs: 0 });
   CHANNELS.breakerChanged.publish({ classifier: 'ours', state: 'open' });
@@ -212,14 +217,14 @@ t.test('every metric is told, with its labels and no others', async (t) => {
   CHANNELS.policiesHeld.publish({ policies: [{ policy: 'acme', origin: 'disk', revision: 7, confirmedMs: Date.now() - 3_600_000 }, { policy: 'bravo@2', origin: 'store', revision: 2, confirmedMs: undefined }] });
   for (const kind of ['resolved', 'overdue'] as const) CHANNELS.reviewTold.publish({ kind, notice: reviewNotice });
   CHANNELS.reviewTold.publish({ kind: 'admitted', tenant_id: 'acme', origin: 'sample', admission: 'full' });
-  CHANNELS.reviewTold.publish({ kind: 'waiting', waiting: { low: 4, medium: 3, high: 2, critical: 1 } });
+  CHANNELS.reviewTold.publish({ kind: 'waiting', waiting: { low: 4, medium: 3, high: 2, critical: 1 }, overdue: { low: 0, medium: 0, high: 2, critical: 0 } });
   CHANNELS.reviewTold.publish({ kind: 'notice', receiver: 'tenant', outcome: 'given_up' });
   const told = { campaign: 'q', rate: 0.01, bounds: { low: 0.004, high: 0.02, peeking_low: 0.001, peeking_high: 0.04 }, texts: { waiting: 7, safe: 99, violation: 1, missing: 2 }, claim: 'open', sequential: 'good', risen: { all: 1, tenant: 2, category: 0 } } as const;
   CHANNELS.riskTold.publish({ campaigns: [told, { ...told, campaign: 'new', rate: null, claim: null, sequential: null, risen: null }], annotators: { active: 3, paused: 1 } });
   openExchange();
   openExchange();
   CHANNELS.stageEnded.publish({ requestId: 'request-1', stage: 'identify', startMs: 0, endMs: 5 });
-  CHANNELS.exchangeClosed.publish({ record: record({ late: { direction: 'output', action: 'block', triggered_rules: ['r'], classifier_results: [], degraded: [], acted: ['cut'], latency_ms: 9 }, input: decision({ action: 'warn', shadow: { policy: 'next@2', action: 'block', triggered_rules: ['r'], degraded: [] }, coverage: { screened: [], exempt: [], opaque: [{ carrier: 'file', kind: 'file', treatment: 'pass' }] } }) }) });
+  CHANNELS.exchangeClosed.publish({ record: record({ outcome: 'blocked', error_code: 'content_filter', late: { direction: 'output', action: 'block', triggered_rules: ['r'], classifier_results: [], degraded: [], acted: ['cut'], latency_ms: 9 }, input: decision({ action: 'warn', shadow: { policy: 'next@2', action: 'block', triggered_rules: ['r'], degraded: [] }, coverage: { screened: [], exempt: [], opaque: [{ carrier: 'file', kind: 'file', treatment: 'pass' }] } }) }) });
   const text = await metrics.prometheusText();
   for (const [name, { labels, kind }] of Object.entries(METRICS)) {
     t.match(text, new RegExp(`# TYPE ${name} ${kind}\n`), name);
@@ -231,8 +236,8 @@ t.test('every metric is told, with its labels and no others', async (t) => {
   for (const line of [
     'weir_risk_rate{campaign="q"} 0.01', 'weir_risk_rate_bound{campaign="q",bound="peeking_high"} 0.04', 'weir_risk_texts{campaign="new",outcome="waiting"} 7', 'weir_risk_claim{campaign="q",state="open"} 1', 'weir_risk_claim{campaign="q",state="met"} 0',
     'weir_risk_sequential{campaign="q",decision="good"} 1', 'weir_risk_risen{campaign="q",series="tenant"} 2', 'weir_risk_annotators{state="paused"} 1',
-    'weir_review_judged_total{policy="p",rule="r",resolution="block"} 1', 'weir_review_overrides_total{tenant="acme",retroactive_action="withdraw"} 1', 'weir_review_resolution_seconds_sum{severity="low"} 60', 'weir_review_waiting{severity="critical"} 1',
-    'weir_exchanges_total{tenant="acme",action="redact",outcome="completed"} 1', 'weir_open_exchanges 1', 'weir_decisions_indexed_total 7', 'weir_decisions_index_lag_entries 6', 'weir_redactions_total{direction="output",tenant="acme"} 3',
+    'weir_review_judged_total{policy="p",rule="r",resolution="block"} 1', 'weir_review_overrides_total{tenant="acme",retroactive_action="withdraw"} 1', 'weir_review_resolution_seconds_sum{severity="low"} 60', 'weir_review_waiting{severity="critical"} 1', 'weir_review_overdue{severity="high"} 2', 'weir_answers_total{fault="none"} 1', 'weir_answers_total{fault="weir"} 0', 'weir_errors_total{code="content_filter"} 1', 'weir_healthy{part="review_queue"} 0', 'weir_healthy{part="tenant_keys"} 1',
+    'weir_exchanges_total{tenant="acme",action="redact",outcome="blocked"} 1', 'weir_open_exchanges 1', 'weir_decisions_indexed_total 7', 'weir_decisions_index_lag_entries 6', 'weir_redactions_total{direction="output",tenant="acme"} 3',
     'weir_violations_total{category="pii.EMAIL",direction="output"} 3', 'weir_unknown_scores_total{classifier="slow",reason="timeout"} 1', 'weir_unscreened_forwarded_total{tenant="acme",reason="opaque"} 1',
     'weir_policy_source{policy="acme",source="disk"} 7', 'weir_policy_source{policy="acme",source="redis"} 0', 'weir_policy_stale{policy="acme"} 1', 'weir_policy_age_seconds{policy="bravo@2"} 0',
     'weir_classifier_results_total{classifier="vendor",outcome="timeout"} 1', 'weir_classifier_results_total{classifier="vendor",outcome="cached"} 1', 'weir_classifier_results_total{classifier="ours",outcome="unavailable"} 1',
@@ -240,7 +245,7 @@ t.test('every metric is told, with its labels and no others', async (t) => {
     'weir_late_verdicts_total{tenant="acme",act="cut"} 1', 'weir_shadow_decisions_total{policy="demo",shadow="next",direction="input",action="warn",shadow_action="block"} 1',
     'weir_classifier_breaker_state{classifier="vendor"} 0', 'weir_classifier_breaker_state{classifier="ours"} 2',
     'weir_config_info{hash="aaa"} 0', 'weir_config_info{hash="bbb"} 1', 'weir_config_last_reload_success 0', 'weir_healthy{part="audit"} 0',
-    'weir_exchange_duration_seconds_bucket{outcome="completed",le="0.16"} 1', 'weir_exchange_duration_seconds_bucket{outcome="completed",le="0.08"} 0', 'weir_held_characters_sum 12', 'weir_hold_seconds_sum 0.034',
+    'weir_exchange_duration_seconds_bucket{outcome="blocked",le="0.16"} 1', 'weir_exchange_duration_seconds_bucket{outcome="blocked",le="0.08"} 0', 'weir_held_characters_sum 12', 'weir_hold_seconds_sum 0.034',
   ]) t.ok(lines.includes(line), line);
   t.notMatch(text, /^weir_risk_(?:rate|rate_bound|claim|sequential|risen)\{campaign="new"/m, 'what is not known is not told');
 });
@@ -257,6 +262,16 @@ t.test('what went upstream unscreened is counted by its reason', async (t) => {
   t.match(text, 'weir_unscreened_forwarded_total{tenant="acme",reason="pass_through"} 1\n');
   t.match(text, 'weir_unscreened_forwarded_total{tenant="acme",reason="skipped_rule"} 2\n', 'an answer that was stopped was not let through');
   t.match(text, 'weir_exchanges_total{tenant="acme",action="none",outcome="refused"} 1\n');
+});
+
+t.test('whose fault it is that an exchange did not end as it should', async (t) => {
+  const cases = [
+    ['completed', undefined, 'none'], ['blocked', 'content_filter', 'none'], ['client_left', undefined, 'client'], ['refused', 'invalid_json', 'client'], ['refused', 'rate_limited', 'client'], ['refused', 'upgrade_refused', 'client'],
+    ['refused', undefined, 'client'], ['refused', 'overloaded', 'weir'], ['refused', 'no_policy', 'weir'], ['refused', 'store_unavailable', 'weir'], ['blocked', 'screening_failed', 'weir'], ['refused', 'screening_failed', 'weir'],
+    ['failed', 'internal', 'weir'], ['failed', 'audit_unavailable', 'weir'], ['upstream_failed', 'upstream_timeout', 'upstream'], ['upstream_failed', undefined, 'upstream'],
+  ] as const;
+  for (const [outcome, code, fault] of cases) t.equal(faultOf({ outcome, ...(code === undefined ? {} : { error_code: code }) }), fault, `${outcome} ${code}`);
+  for (const [code, { status }] of Object.entries(ERROR_CODES)) if (status < 500 && code !== 'screening_failed') t.equal(faultOf({ outcome: outcomeOf(code as ErrorCode), error_code: code }) === 'weir', false, `${code} does not spend the error budget`);
 });
 
 t.test('series stay few, whatever callers send', async (t) => {
