@@ -18,6 +18,7 @@ import { EXEMPT_REASONS, type LeafRules } from '../../src/dialect/walk.ts';
 import { policySchema } from '../../src/policy/parse.ts';
 import { OWN_ENDPOINTS, SCREENED_ENDPOINTS, SOCKET_ENDPOINTS } from '../../src/proxy/route.ts';
 import { METRICS, type MetricDefinition } from '../../src/telemetry/metrics.ts';
+import { ALERTS } from './alerts.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 export const README = join(ROOT, 'README.md');
@@ -118,7 +119,12 @@ function joined(entries: readonly (readonly [string, string])[]): ReadonlyMap<st
 }
 
 /** Every document with tables, and what makes them. */
-export const DOCUMENTS = [{ path: README, tables }, { path: join(ROOT, 'src/dialect/README.md'), tables: dialectTables }] as const;
+export const DOCUMENTS = [{ path: README, tables }, { path: join(ROOT, 'src/dialect/README.md'), tables: dialectTables }, { path: join(ROOT, 'config/prometheus/README.md'), tables: alertTables }] as const;
+
+/** The runbook, from what the rules say themselves. */
+async function alertTables(): Promise<Readonly<Record<string, readonly Row[]>>> {
+  return { alerts: [['alert', 'severity', 'what it means', 'what to do'], ...ALERTS.map(({ alert, labels, annotations }) => [`\`${alert}\``, labels.severity, annotations.description, annotations.action])] };
+}
 
 /** Descriptions of files for editors, as JSON Schema. */
 export const SCHEMAS = [
