@@ -9,7 +9,7 @@ import { OTLPMetricExporter } from '@opentelemetry/exporter-metrics-otlp-http';
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { MeterProvider, PeriodicExportingMetricReader, type IMetricReader } from '@opentelemetry/sdk-metrics';
-import { BREAKER_STATES, CHANNELS, type AuditReceived, type AuditShipped, type BreakerChanged, type BreakerState, type ClassifierCalled, type ConfigReloaded, type ContentLost, type DecisionsIndexed, type ExchangeClosed, type HealthChanged, type HoldsChanged, type PoliciesHeld, type PolicyHeld, type RetentionApplied, type ReviewTold, type RiskTold, type StageEnded } from '../contract/channels.ts';
+import { BREAKER_STATES, CHANNELS, CONTENT_LOSSES, type AuditReceived, type AuditShipped, type BreakerChanged, type BreakerState, type ClassifierCalled, type ConfigReloaded, type ContentLost, type DecisionsIndexed, type ExchangeClosed, type HealthChanged, type HoldsChanged, type PoliciesHeld, type PolicyHeld, type RetentionApplied, type ReviewTold, type RiskTold, type StageEnded } from '../contract/channels.ts';
 import type { DecisionRecord, ExchangeRecord } from '../contract/exchange.ts';
 import { POLICY_ORIGINS } from '../contract/policy.ts';
 import { ACTIONS, DIRECTIONS, type Action, type Direction } from '../contract/screening.ts';
@@ -165,7 +165,9 @@ class Recorder {
 
   constructor(meter: Meter) {
     for (const [name, definition] of Object.entries(METRICS) as [MetricName, MetricDefinition][]) this.#create(meter, name, definition);
-    for (const fault of FAULTS) this.#count('weir_answers_total', 0, { fault }); // a rate needs a value before the first fault
+    // A rate needs a value before the first fault.
+    for (const fault of FAULTS) this.#count('weir_answers_total', 0, { fault });
+    for (const reason of CONTENT_LOSSES) this.#count('weir_content_lost_total', 0, { reason });
     this.#loop.enable();
     this.#unsubscribe = this.#subscribe();
   }

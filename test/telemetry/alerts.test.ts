@@ -62,6 +62,7 @@ const CASES: readonly Case[] = [
   { alert: 'WeirPolicyStale', series: { 'weir_policy_stale{policy="acme"}': at(1, 0) }, minutes: 4, endsAfter: 1 },
   { alert: 'WeirEventLoopDelay', series: { 'weir_event_loop_delay_seconds{quantile="0.99"}': at(0.11, 0.1), 'weir_event_loop_delay_seconds{quantile="1"}': always(3) }, minutes: 7, endsAfter: 1 },
   part('WeirAuditBroken', 'audit', 1),
+  { alert: 'WeirContentLost', series: { 'weir_content_lost_total{reason="write"}': at(1, 0) }, minutes: 5, endsAfter: 16 },
   { alert: 'WeirAuditLag', series: histogram('weir_stage_duration_seconds', 'stage="audit"', 0.25, 980, 991), minutes: 20, endsAfter: 12 },
   { alert: 'WeirAuditShippingLag', series: { weir_audit_ship_lag_entries: at(10_001, 10_000) }, minutes: 12, endsAfter: 1 },
   part('WeirAuditShippingFails', 'audit_ship', 7),
