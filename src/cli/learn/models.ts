@@ -10,6 +10,7 @@ import type { Policy } from '../../contract/policy.ts';
 import type { Candidate } from '../../learn/candidate.ts';
 import { readCandidate } from '../../learn/candidate-files.ts';
 import type { TrainedCandidate } from '../../learn/candidates.ts';
+import { onProjectTexts } from '../../learn/gate.ts';
 import { promote, rollback, standingAgainst, type PromotionParts } from '../../learn/promotion.ts';
 import { isRefusal, ModelRegistry, type ModelRefusal } from '../../learn/registry.ts';
 import { promotionParts } from '../../learning.ts';
@@ -63,7 +64,7 @@ export function registerModel(args: readonly string[], io: Io): Promise<number> 
 
 /** What it is worth on texts of the project counts as much as on rows of verdicts. */
 export function registrable({ regression, evaluation, ...candidate }: TrainedCandidate): Candidate {
-  return { ...candidate, evaluation: [...evaluation.map(plain), ...regression.map((one) => ({ ...plain(one), category: `${one.category} (texts of the project)` }))] };
+  return { ...candidate, evaluation: [...evaluation.map(plain), ...regression.map((one) => ({ ...plain(one), category: onProjectTexts(one.category) }))] };
 }
 
 function plain({ category, n, positives, base, candidate, recall_change, false_positive_change }: Candidate['evaluation'][number]): Candidate['evaluation'][number] {
