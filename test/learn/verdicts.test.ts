@@ -94,6 +94,8 @@ t.test('a planted pattern is learnt, nothing is forgotten, and the same seed giv
     t.ok(candidate.false_positive_rate.value <= base.false_positive_rate.high, `${category}: false positives ${base.false_positive_rate.value} → ${candidate.false_positive_rate.value}`);
   }
   t.match(await workshop.database.query(`select plugin, dataset from learn_models where model_id = '${made.model_id}'`), [{ plugin: 'prompt-injection', dataset: id }], 'it is registered');
+  const [{ evaluation }] = await workshop.database.query<{ readonly evaluation: string }>(`select evaluation from learn_models where model_id = '${made.model_id}'`) as [{ readonly evaluation: string }];
+  t.same(JSON.parse(evaluation).map(({ category }: any) => category), [...made.evaluation.map(({ category }: any) => category), ...made.regression.map(({ category }: any) => `${category} (texts of the project)`)], 'with what it forgot or did not');
   await train('b', '1');
   const bytes = (name: string): Buffer => readFileSync(join(workshop.dir, name, 'model.bin'));
   t.ok(bytes('a').equals(bytes('b')));
