@@ -10,7 +10,7 @@ import type { RiskDesk } from './admin/risk.ts';
 import type { AnnotationRecord } from './audit/entry.ts';
 import { LogFollower, type PlacedEntry } from './audit/follow.ts';
 import { publishedKeys } from './audit/recovery.ts';
-import type { ContentVault } from './audit/vault.ts';
+import type { ContentVault, ReadContent } from './audit/vault.ts';
 import type { Config } from './config/schema.ts';
 import type { Taxonomy } from './config/taxonomy.ts';
 import { CHANNELS, type AuditReceived, type ExchangeClosed } from './contract/channels.ts';
@@ -78,12 +78,7 @@ export class Campaigning {
     const [store, checks, seal, now] = [new SqlAnnotationStore(database), new SqlAnnotationChecks(database), new ItemSeal(master), () => new Date()];
     this.#store = store;
     const write = (record: AnnotationRecord): Promise<void> => audit.append(record, 'strict');
-    const labelling = new Labelling({
-      store, checks, now, random: Math.random, newId: () => `ann_${randomUUID()}`, openItem: (item) => seal.open(item),
-      settings: () => labellingSettings(config()),
-      content: (task) => this.#textOf(task),
-      paused: (annotator, { agreement, n }, { flagged, requeued }) => write({ kind: 'annotation', change: 'paused', author: 'calibration', annotator_id: annotator, agreement, answers: n, flagged, requeued }),
-    });
+    const labelling = createLabelling({ database, config, master, content: (task) => this.#textOf(task), audit: write });
     const course = new SqlAnnotationCourse(database);
     const look = new CampaignLook({ course, exchangeOf: options.exchangeOf, now });
     const overview = new Overview({ store, checks, course, now, agreement: (ratings) => {
@@ -143,11 +138,8 @@ export class Campaigning {
     return this.#follow('', this.#options.own);
   }
 
-  /** Nobody reads what is of a tenant that takes no part any more, whether it is erased everywhere yet or not. */
   async #textOf(task: AnnotationTask): Promise<TaskContent> {
-    const { config, content, contents } = this.#options;
-    if (config().tenants.some(({ id, data }) => id === task.tenant_id && !data.campaigns)) return { state: 'erased' };
-    const found = await textOf(content, contents, itemOf(task));
+    const found = await taskText(this.#options, task);
     if (found.state === 'there') this.#keys.well(() => 'texts that were drawn are read again');
     if (found.state !== 'locked') return found;
     this.#keys.ill(`texts that were drawn cannot be read here: ${found.detail}`, ['key']);
@@ -208,6 +200,27 @@ export class Campaigning {
       doubleBlindShare: (id) => (risk.campaigns.find((campaign) => campaign.id === id)?.double_blind_percent ?? 0) / 100,
     };
   }
+}
+
+export interface LabellingParts extends Pick<CampaigningOptions, 'database' | 'config' | 'master'> {
+  content(task: AnnotationTask): Promise<TaskContent>;
+  audit(record: AnnotationRecord): Promise<void>;
+}
+
+/** By the rules of the configuration as it is at each step. */
+export function createLabelling({ database, config, content, master, audit }: LabellingParts): Labelling {
+  const seal = new ItemSeal(master);
+  return new Labelling({
+    store: new SqlAnnotationStore(database), checks: new SqlAnnotationChecks(database), now: () => new Date(), random: Math.random, newId: () => `ann_${randomUUID()}`, openItem: (item) => seal.open(item), content,
+    settings: () => labellingSettings(config()),
+    paused: (annotator, { agreement, n }, { flagged, requeued }) => audit({ kind: 'annotation', change: 'paused', author: 'calibration', annotator_id: annotator, agreement, answers: n, flagged, requeued }),
+  });
+}
+
+/** Nobody reads what is of a tenant that takes no part any more, whether it is erased everywhere yet or not. */
+export async function taskText({ config, content, contents }: Pick<CampaigningOptions, 'config' | 'content' | 'contents'>, task: AnnotationTask): Promise<ReadContent> {
+  const isOut = config().tenants.some(({ id, data }) => id === task.tenant_id && !data.campaigns);
+  return isOut ? { state: 'erased' } : textOf(content, contents, itemOf(task));
 }
 
 /** Its text, by the task. */

@@ -43,7 +43,7 @@ t.test('drawn, kept apart, labelled, estimated, and there again after a restart'
   t.equal((await label(second.annotation.annotation_id, { label: 'safe' }, await tokenFor(house.adminUrl, house.token, 'bob', ['reviewer']))).status, 404, 'it is hers');
   t.equal((await label(second.annotation.annotation_id, { label: 'safe' })).status, 200);
   const third = (await call('POST', 'risk/next', undefined, ana)).body;
-  t.equal((await call('POST', `risk/annotations/${third.annotation.annotation_id}/unreadable`, undefined, ana)).status, 200);
+  t.equal((await call('POST', `risk/annotations/${third.annotation.annotation_id}/skip`, { reason: 'unreadable' }, ana)).status, 200);
   t.match((await call('GET', 'risk/campaigns/q')).body, {
     total: { drawn: 4, labelled: 2, waiting: 1, missing: 1, violations: 1, rate: 0.5 }, claim: { below: 0.02, state: 'contradicted', labels_needed: 236 }, corrected: { correction: 'no_information', rate: null },
     products: [{ name: 'Help centre', drawn: 4 }], categories: [{ name: 'toxicity.hate', violations: 1 }], agreement: null,
@@ -101,7 +101,7 @@ t.test('who falls below the agreement is paused between two batches, and others 
     const { body } = await call('POST', 'risk/next', undefined, ana);
     state = body.state;
     if (state !== 'there') break;
-    shapes.add(JSON.stringify({ ...body, left: 0, annotation: { ...body.annotation, annotation_id: '', batch_id: '', claimed_until: '' }, texts: body.texts.map((one: object) => ({ ...one, text: '' })) }));
+    shapes.add(JSON.stringify({ ...body, left: 0, done: 0, annotation: { ...body.annotation, annotation_id: '', batch_id: '', claimed_until: '' }, texts: body.texts.map((one: object) => ({ ...one, text: '' })) }));
     if (body.texts[0].text !== 'fine') {
       t.notOk(seen.has(body.texts[0].text), 'never twice to one person');
       seen.add(body.texts[0].text);

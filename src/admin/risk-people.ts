@@ -1,12 +1,11 @@
 /**
- * Who labels, and with what they are tried, over the API: each person's agreement with known answers, drift and pace; pausing
- * and resuming; items with known answers; labels taken elsewhere and brought back. Texts of items come in and never go out.
- * Every change is an entry of the audit log.
+ * Who labels, over the API: each person's agreement with known answers, drift and pace, what became of their labels; pausing
+ * and resuming; labels taken elsewhere and brought back. Every change is an entry of the audit log.
  */
+import { SKIP_REASONS } from '../contract/risk.ts';
 import { isRight } from '../risk/labelling.ts';
 import { IMPORT_ROWS_MAX, LABEL_FORMATS, LabelsFault, readLabels, writeLabels, type LabelFormat } from '../risk/formats.ts';
-import { calibrationOf, driftOf, paceOf } from '../risk/quality.ts';
-import { ITEMS_AT_ONCE_MAX, readItems } from '../risk/items.ts';
+import { calibrationOf, driftOf, lastSitting, paceOf } from '../risk/quality.ts';
 import type { AnnotatorRow } from '../store/annotations.ts';
 import { fault, invalid, missing, parsed, type DeskAnswer, type DeskRequest, type Route } from './desk.ts';
 import type { RiskDesk } from './risk.ts';
@@ -23,14 +22,11 @@ const EXPORT = { default: 1_000, max: 5_000 } as const;
 const BYTES_MAX = 8 * 1024 * 1024;
 /** Answers, and labels, that a person is described by. */
 const LOOKED_AT = 500;
-const SITTING_GAP_MS = 30 * 60_000;
 
 export const RISK_PEOPLE_ROUTES: readonly Route<RiskDesk>[] = [
   { method: 'GET', path: '/api/v1/risk/annotators', name: 'listAnnotators', access: OVERSEERS, meaning: 'who labels: agreement with known answers, drift, pace, and how much today', answers: { 200: { meaning: 'everybody who has labelled', schema: ref('RiskAnnotators') } }, run: annotators },
   { method: 'POST', path: '/api/v1/risk/annotators/:annotator/pause', name: 'pauseAnnotator', access: ['admin'], meaning: 'give somebody nothing more; what they said since their calibration last held is labelled anew by others', body: { schema: ref('RiskReason'), types: json }, answers: { 200: { meaning: 'they are paused', schema: ref('RiskAnnotator') }, ...BAD, ...NOBODY }, run: pause },
   { method: 'POST', path: '/api/v1/risk/annotators/:annotator/resume', name: 'resumeAnnotator', access: ['admin'], meaning: 'let somebody label again, after training; their calibration begins anew', body: { schema: ref('RiskReason'), types: json }, answers: { 200: { meaning: 'they are not paused any more', schema: ref('RiskAnnotator') }, ...BAD, ...NOBODY }, run: resume },
-  { method: 'GET', path: '/api/v1/risk/calibration', name: 'countCalibrationItems', access: OVERSEERS, meaning: 'how many items with known answers there are', answers: { 200: { meaning: 'the counts; texts are not given out', schema: ref('RiskItems') } }, run: async ({ checks }) => ({ status: 200, body: { items: await checks.itemCounts() } }) },
-  { method: 'POST', path: '/api/v1/risk/calibration', name: 'addCalibrationItems', access: ['admin', 'policy'], meaning: `take in items with known answers, at most ${ITEMS_AT_ONCE_MAX}; they are sealed`, body: { schema: ref('NewRiskItems'), types: json, bytesMax: BYTES_MAX }, answers: { 200: { meaning: 'how many were new', schema: ref('RiskAdded') }, ...BAD }, run: addItems },
   {
     method: 'GET', path: '/api/v1/risk/labels', name: 'exportLabels', access: ['admin', 'auditor'], meaning: 'labels of drawn texts, oldest first, without content; `?format=` jsonl, csv or label-studio, `?campaign=`, `?after=` (as `next` says), `?limit=`',
     query: { format: { enum: LABEL_FORMATS }, campaign: word, after: { ...word, maxLength: 400 }, limit: { type: 'integer', minimum: 1, maximum: EXPORT.max } }, answers: { 200: { meaning: 'the labels, as a text of that format', schema: ref('RiskExport') }, ...BAD }, run: exportLabels,
@@ -48,19 +44,14 @@ async function annotators({ store, checks, risk, now }: RiskDesk): Promise<DeskA
     const { isDrift, cusum, limit } = driftOf(right);
     const { n, medianMs, tooFastShare, isTooFast, slowing, isSlowing } = paceOf(lastSitting(await checks.paces(row.annotator_id, LOOKED_AT)));
     const { labels = 0, violations = 0 } = today.get(row.annotator_id) ?? {};
+    const { flagged, relabelled, skipped } = await store.leavings(row.annotator_id);
     body.push({
       annotator_id: row.annotator_id, state: row.state, reason: row.reason, changed_by: row.changed_by, changed_at: row.changed_at, since: row.since, calibration: { ...calibration, agreement: calibration.agreement ?? null },
       drift: { is_drift: isDrift, cusum, limit }, pace: { n, median_ms: medianMs ?? null, too_fast_share: tooFastShare, is_too_fast: isTooFast, slowing: slowing ?? null, is_slowing: isSlowing }, labels_today: labels, violations_today: violations,
+      flagged, relabelled, skipped: Object.fromEntries(SKIP_REASONS.map((reason) => [reason, skipped[reason] ?? 0])),
     });
   }
   return { status: 200, body: { annotators: body } };
-}
-
-/** The labels since the last long break. How long the texts were is not kept, so that only haste beyond any text shows. */
-function lastSitting(paces: readonly { readonly at: string; readonly ms: number }[]): readonly { readonly durationMs: number; readonly chars: number }[] {
-  let from = 0;
-  for (let at = 1; at < paces.length; at++) if (Date.parse(paces[at]!.at) - Date.parse(paces[at - 1]!.at) > SITTING_GAP_MS) from = at;
-  return paces.slice(from).map(({ ms }) => ({ durationMs: Math.max(0, ms), chars: 0 }));
 }
 
 async function pause(desk: RiskDesk, request: DeskRequest): Promise<DeskAnswer> {
@@ -84,15 +75,6 @@ async function changed(desk: RiskDesk, { names, text }: DeskRequest, change: (ro
   const row = await desk.store.annotator(names['annotator']!);
   if (row === undefined) return missing(`nobody called ${names['annotator']} has labelled`);
   return { status: 200, body: { annotator_id: row.annotator_id, state: await change(row, desk.now().toISOString(), reason) } };
-}
-
-async function addItems(desk: RiskDesk, { text, author }: DeskRequest): Promise<DeskAnswer> {
-  const items = readItems((parsed(text) as { readonly items?: unknown } | undefined)?.items, new Set(desk.taxonomy.categories.map(({ id }) => id)));
-  if (typeof items === 'string') return invalid(items);
-  const at = desk.now().toISOString();
-  const added = await desk.checks.addItems(items.map((item) => ({ ...desk.seal(item), author, created_at: at })));
-  await desk.audit({ kind: 'annotation', change: 'calibration', author, count: added });
-  return { status: 200, body: { added, known: items.length - added } };
 }
 
 async function exportLabels({ checks, audit }: RiskDesk, { query, author }: DeskRequest): Promise<DeskAnswer> {

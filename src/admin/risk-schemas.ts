@@ -1,6 +1,6 @@
 /** What the routes about residual risk answer and take, as JSON Schema; part of the document's components. */
 import type { JsonSchema } from '../config/shape.ts';
-import { ANNOTATOR_STATES, CAMPAIGN_STATES, CONFIDENCE_TIERS, HUMAN_LABELS, SAMPLED_DECISIONS } from '../contract/risk.ts';
+import { ANNOTATOR_STATES, CAMPAIGN_STATES, CONFIDENCE_TIERS, HUMAN_LABELS, SAMPLED_DECISIONS, SKIP_REASONS } from '../contract/risk.ts';
 import { CONTENT_TYPES, DIRECTIONS } from '../contract/screening.ts';
 import { CORRECTIONS } from '../risk/calibrate.ts';
 import { NOTHING_NEXT } from '../risk/labelling.ts';
@@ -29,6 +29,13 @@ const estimate: JsonSchema = object({
   bounds: interval('The rate if all without a label were safe, and if it were violations.'),
 });
 const estimates = listOf(component('RiskEstimate'));
+const given: JsonSchema = object({ annotation_id: text, batch_id: text, campaign: text, direction: { enum: DIRECTIONS }, modality: { enum: CONTENT_TYPES }, claimed_until: time });
+const shown: Readonly<Record<string, JsonSchema>> = {
+  state: { enum: ['there', ...NOTHING_NEXT], description: 'locked: what the caller has is sealed under a master key that this process has not.' }, annotation: { oneOf: [{ type: 'null' }, given] },
+  texts: listOf(object({ place: text, text }, { role: text })), cut: { ...whole, description: 'Characters that were not kept.' },
+};
+const label: Readonly<Record<string, JsonSchema>> = { label: { enum: HUMAN_LABELS }, category: orNull('string'), tier: { enum: CONFIDENCE_TIERS }, note: text };
+const progress: Readonly<Record<string, JsonSchema>> = { left: { ...whole, description: 'Of the batch, with this one.' }, done: { ...whole, description: 'Of the batch.' } };
 const day: JsonSchema = { type: 'string', format: 'date' };
 const between: JsonSchema = { oneOf: [{ type: 'null' }, object({ from: time, until: time })], description: 'When the first and the last text were drawn.' };
 const probability: JsonSchema = { type: 'number', exclusiveMinimum: 0, maximum: 1 };
@@ -74,25 +81,34 @@ export const RISK_SCHEMAS = {
     agreement: { oneOf: [{ type: 'null' }, object({ items: whole, raters: whole, raw: number, alpha: orNull('number') })], description: 'Of those who labelled the same without seeing each other.' },
   }),
   RiskPlan: object({ below: number, confidence: number, plans: listOf(object({ errors: whole, n: whole, power: listOf(object({ rate: number, chance: number })) })) }),
-  RiskNext: object({
-    state: { enum: ['there', ...NOTHING_NEXT], description: 'locked: what the caller has is sealed under a master key that this process has not.' }, left: { ...whole, description: 'Of the batch, with this one.' },
-    annotation: { oneOf: [{ type: 'null' }, object({ annotation_id: text, batch_id: text, campaign: text, direction: { enum: DIRECTIONS }, modality: { enum: CONTENT_TYPES }, claimed_until: time })] },
-    texts: listOf(object({ place: text, text }, { role: text })),
-  }),
-  NewAnnotation: object({ label: { enum: HUMAN_LABELS } }, { category: { ...text, maxLength: 193, description: 'Of a violation: as the taxonomy names it.' }, confidence: { enum: CONFIDENCE_TIERS } }),
+  RiskNext: object({ ...shown, ...progress }),
+  RiskDispute: object({ ...shown, labels: { ...listOf(object(label)), description: 'What others said, without who they are, in no order.' } }),
+  NewAnnotation: object({ label: { enum: HUMAN_LABELS } }, { category: { ...text, maxLength: 193, description: 'Of a violation: as the taxonomy names it.' }, confidence: { enum: CONFIDENCE_TIERS }, note: { ...text, maxLength: 2_000, description: 'Why; shown to who decides where two differ.' } }),
+  RiskSkip: object({ reason: { enum: SKIP_REASONS } }),
   RiskDone: object({ done: { const: true } }),
   RiskRenewed: object({ claimed_until: time }),
   RiskReleased: object({ released: whole }),
-  RiskMe: object({ state: { enum: ANNOTATOR_STATES }, labels_today: whole, violations_today: whole, daily_max: whole, violations_daily_max: whole, open: whole }),
+  RiskMe: object({
+    state: { enum: ANNOTATOR_STATES }, paused: { oneOf: [{ type: 'null' }, object({ at: time, by: { enum: ['calibration', 'person'] }, reason: orNull('string') })] },
+    labels_today: whole, violations_today: whole, daily_max: whole, violations_daily_max: whole, open: whole, batch: { oneOf: [{ type: 'null' }, object(progress)] },
+    agreement: { oneOf: [{ type: 'null' }, object({ n: whole, share: number, interval: interval('Of the share.') })], description: 'With known answers, in steps of fifty, of batches before the last; null before the first step.' }, required_agreement: number,
+    disputes: { ...whole, description: 'Texts on which two differ, that the caller may decide.' }, pace: object({ n: whole, median_ms: orNull('number'), is_too_fast: flag, slowing: orNull('number'), is_slowing: flag }),
+  }),
   RiskAnnotators: object({ annotators: listOf(object({
     annotator_id: text, state: { enum: ANNOTATOR_STATES }, reason: text, changed_by: text, changed_at: time, since: { ...time, description: 'Of the training that counts.' },
     calibration: object({ n: whole, agreement: orNull('number'), interval: interval('Of the agreement.'), state: { enum: ['active', 'provisional', 'paused'] } }),
     drift: object({ is_drift: flag, cusum: number, limit: number }), pace: object({ n: whole, median_ms: orNull('number'), too_fast_share: number, is_too_fast: flag, slowing: orNull('number'), is_slowing: flag }),
-    labels_today: whole, violations_today: whole,
+    labels_today: whole, violations_today: whole, flagged: { ...whole, description: 'Labels that count no more.' }, relabelled: { ...whole, description: 'Of them those whose texts others have labelled since.' }, skipped: object(Object.fromEntries(SKIP_REASONS.map((reason) => [reason, whole]))),
   })) }),
   RiskReason: object({ reason: { ...text, minLength: 1, maxLength: 1_000 } }),
   RiskAnnotator: object({ annotator_id: text, state: { enum: ANNOTATOR_STATES } }),
-  RiskItems: object({ items: listOf(object({ campaign: { ...text, description: 'Empty: for any.' }, label: { enum: HUMAN_LABELS }, total: whole })) }),
+  RiskItems: object({ items: listOf(object({ campaign: { ...text, description: 'Empty: for any.' }, label: { enum: HUMAN_LABELS }, total: whole })), coverage: listOf(object({ label: { enum: HUMAN_LABELS }, category: orNull('string'), total: whole })) }),
+  RiskItemList: object({ items: listOf(object({
+    item_id: text, campaign: { ...text, description: 'Empty: for any.' }, direction: { enum: DIRECTIONS }, modality: { enum: CONTENT_TYPES }, label: { enum: HUMAN_LABELS }, category: orNull('string'), author: text, created_at: time,
+    source_task: { ...orNull('string'), description: 'The drawn text that it is.' }, retired: flag, given: whole, answered: whole, right: whole,
+  })), next: { ...orNull('string'), description: 'For `?before=`.' } }),
+  RiskCandidates: object({ candidates: listOf(object({ task_id: text, campaign: text, direction: { enum: DIRECTIONS }, modality: { enum: CONTENT_TYPES }, human_label: { enum: HUMAN_LABELS }, violation_category: orNull('string'), settled_at: time })) }),
+  RiskItemText: object({ item_id: text, label: { enum: HUMAN_LABELS }, category: orNull('string'), text }),
   NewRiskItems: object({ items: { ...listOf(object({ text: { ...text, minLength: 1, maxLength: 20_000 }, label: { enum: HUMAN_LABELS } }, { category: text, campaign: text, direction: { enum: DIRECTIONS }, modality: { enum: CONTENT_TYPES } })), minItems: 1, maxItems: 1_000 } }),
   RiskAdded: object({ added: whole, known: whole }),
   RiskExport: object({ format: text, data: text, rows: whole, next: { ...orNull('string'), description: 'For `?after=`. Null: these are all.' } }),

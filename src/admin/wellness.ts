@@ -4,7 +4,7 @@
  * told to them alone; the question whether to have a break is asked before the next item, and is theirs to answer.
  */
 import type { ReviewItem } from '../contract/review.ts';
-import { BREAK_BOUNDS, isSevere, SUBJECTS, subjectsOf, WELLNESS_DEFAULTS, type BreakLimits, type Subject, type WellnessSettings } from '../contract/wellness.ts';
+import { BREAK_BOUNDS, GUARDED_SUBJECTS, isSevere, SUBJECTS, subjectsOf, WELLNESS_DEFAULTS, type BreakLimits, type Subject, type WellnessSettings } from '../contract/wellness.ts';
 import { answered, limitsFor, paceAt, stateOf, workedAt } from '../review/pace.ts';
 import type { WellnessStore } from '../store/wellness.ts';
 import { fault, invalid, parsed, type DeskAnswer, type DeskRequest, type Route } from './desk.ts';
@@ -96,6 +96,13 @@ export async function noteOpening({ store, limits, now }: WellnessDesk, reviewer
   const severe = isSevere(item);
   const isFirst = await store.opened(reviewer, dayOf(at), { review_id: item.review_id, severe, subjects: subjectsOf(item.classifier_results) });
   if (isFirst) await store.movePace(reviewer, (before) => workedAt(paceAt(before, at.getTime(), limits()), at.getTime(), { severe }));
+}
+
+/** A text was labelled; what its label says it was about counts, and nothing that a machine says. */
+export async function noteLabel({ store, limits, now }: WellnessDesk, annotator: string, category: string | null): Promise<void> {
+  const nowMs = now().getTime();
+  const severe = category !== null && subjectsOf([{ classifier_id: '', category, score: 1 }]).some((subject) => GUARDED_SUBJECTS.includes(subject));
+  await store.movePace(annotator, (before) => workedAt(paceAt(before, nowMs, limits()), nowMs, { severe }));
 }
 
 function dayOf(at: Date): string {

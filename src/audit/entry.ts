@@ -86,9 +86,9 @@ export interface ReviewRecord {
   readonly resolved: Resolution | null;
 }
 
-export const ANNOTATION_CHANGES = ['paused', 'resumed', 'calibration', 'imported', 'exported'] as const;
+export const ANNOTATION_CHANGES = ['paused', 'resumed', 'calibration', 'retired', 'opened', 'imported', 'exported'] as const;
 
-/** Of those who label for residual-risk campaigns somebody was paused or resumed; known answers or labels were taken in; labels were given out. */
+/** Of those who label for residual-risk campaigns somebody was paused or resumed; known answers or labels were taken in; a known answer was retired, or its text opened; labels were given out. */
 export interface AnnotationRecord {
   readonly kind: 'annotation';
   readonly change: (typeof ANNOTATION_CHANGES)[number];

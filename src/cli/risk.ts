@@ -1,7 +1,7 @@
 /**
  * `weir risk`: residual-risk campaigns from a terminal: what a claim takes, where a campaign stands, labels, known answers,
  * who labels. It works on the store itself, beside a running Weir or without one; one that runs writes to its audit log what
- * was changed here. Texts are not shown: people label in the console or over the API.
+ * was changed here. Texts are shown to who labels, in a terminal, and to nobody else.
  */
 import { randomUUID } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
@@ -24,8 +24,10 @@ import { SqlAnnotationCourse } from '../store/annotation-course.ts';
 import { SqlAnnotationStore } from '../store/annotations.ts';
 import type { StoreDatabase } from '../store/sql.ts';
 import { author, readConfig, tableText, withStore } from './beside.ts';
-import { verifyDraws } from './risk/verify.ts';
 import { didYouMean, parseCall, UsageError, type CliCommand, type Io } from './command.ts';
+import { Keyboard } from './keyboard.ts';
+import { labelByKeys } from './risk/label.ts';
+import { verifyDraws } from './risk/verify.ts';
 
 export const risk: CliCommand = {
   name: 'risk',
@@ -34,6 +36,7 @@ export const risk: CliCommand = {
        weir risk sample CAMPAIGN [--limit N] [--json] [--config FILE]
        weir risk verify [CAMPAIGN] [--since TIME] [--until TIME] [--dir FOLDER] [--json] [--config FILE]
        weir risk status [CAMPAIGN] [--json] [--config FILE]
+       weir risk label [--config FILE]
        weir risk label FILE [--format WORD] [--json] [--config FILE]
        weir risk calibration [FILE] [--json] [--config FILE]
        weir risk export [--campaign ID] [--format WORD] [--out FILE] [--config FILE]
@@ -51,7 +54,10 @@ probability, and no other. Give the configuration that was in force, and by --si
 30d) the time for which it was; --dir for the folder of another log. Of each stratum it counts the texts, drawn or not. That
 the log is whole says weir audit verify.
 
-label and import take in labels that were made elsewhere; export writes those of the store, without content.
+label without a file gives you texts to label in this terminal, by keys, with the guide on ?. Each label is kept at once,
+under your user name (cli:NAME); a batch that you leave is yours until its claim runs out. The texts have to be in data_dir.
+
+label FILE and import take in labels that were made elsewhere; export writes those of the store, without content.
 
   --format WORD  ${LABEL_FORMATS.join(', ')}; default jsonl
   --out FILE     default: the terminal
@@ -74,7 +80,7 @@ exit code: 0 done, 1 the store does not answer, there is no such thing, or a dra
   },
 };
 
-const VERBS = { plan, sample, verify: verifyDraws, status, label: takeLabels, calibration, export: giveLabels, import: takeLabels, annotators } as const;
+const VERBS = { plan, sample, verify: verifyDraws, status, label, calibration, export: giveLabels, import: takeLabels, annotators } as const;
 const EXPORT_ROWS = 5_000;
 const ANSWERS_MAX = 500;
 
@@ -151,6 +157,13 @@ function lineOf(name: string, { drawn, labelled, missing, violations, rate, inte
 }
 
 // Labels.
+
+async function label(args: readonly string[], io: Io): Promise<number> {
+  const { options, operands } = parseCall(args, { format: 'value', json: 'flag', config: 'value' }, 1);
+  if (operands.length > 0) return takeLabels(args, io);
+  if (options.json || options.format !== undefined || !io.isTerminal || !Keyboard.isThere(io.stdin)) throw new UsageError('which file is missing; without one, label asks for keys, and so for a terminal');
+  return onStore(options.config, io, (database, config) => labelByKeys({ database, config, annotator: author(), leave: (record) => leave(database, record) }, io));
+}
 
 async function takeLabels(args: readonly string[], io: Io): Promise<number> {
   const { options, operands: [file] } = parseCall(args, { format: 'value', json: 'flag', config: 'value' }, 1);

@@ -19,11 +19,12 @@ export interface NavEntry {
 export const NAV: readonly NavEntry[] = [
   { path: '/', label: 'Overview', needs: 'countDecisions', key: 'o' },
   { path: '/review', label: 'Review', needs: 'listReviews', key: 'r' },
+  { path: '/risk', label: 'Risk', needs: 'listRiskCampaigns', key: 'i' },
+  { path: '/risk/annotate', label: 'Annotate', needs: 'readAnnotator', key: 'l' },
   { path: '/exchanges', label: 'Exchanges', needs: 'listDecisions', key: 'e' },
   { path: '/policies', label: 'Policies', needs: 'listPolicies', key: 'p' },
   { path: '/playground', label: 'Playground', needs: 'screenText', key: 'y' },
   { path: '/classifiers', label: 'Classifiers', needs: 'listClassifiers', key: 'c' },
-  { path: '/risk', label: 'Risk', needs: 'listRiskCampaigns', key: 'i' },
   { path: '/tenants', label: 'Tenants', needs: 'listTenants', key: 't' },
   { path: '/audit', label: 'Audit', needs: 'readCheckpoint', key: 'a' },
   { path: '/me', label: 'My settings', needs: 'readWellness', key: 'm' },

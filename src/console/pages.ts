@@ -1,11 +1,15 @@
 /** All pages of the console, and what they say to whom they refuse. */
 import { safeNext } from '../admin/login.ts';
 import type { Page, Pages } from '../admin/pages.ts';
+import { ANNOTATE_PAGES } from './annotate.ts';
+import { ANNOTATOR_PAGES } from './annotators.ts';
 import { ASSET_PAGES } from './assets.ts';
 import { auditPages } from './audit.ts';
 import { BESIDE_PAGES } from './beside.ts';
+import { CALIBRATION_PAGES } from './calibration.ts';
 import { CLASSIFIER_PAGES } from './classifiers.ts';
 import { COMPARE_PAGES } from './compare.ts';
+import { DISPUTE_PAGES } from './disputes.ts';
 import { ERASURE_PAGES } from './erasures.ts';
 import { exchangePages, type ExchangeParts } from './exchange.ts';
 import { EXCHANGE_LIST_PAGE } from './exchanges.ts';
@@ -30,7 +34,7 @@ export interface ConsoleParts extends ExchangeParts {
 
 export function createPages(parts: ConsoleParts): Pages {
   const routes: readonly Page[] = [
-    ...ASSET_PAGES, ...loginPages(parts.hasProvider), OVERVIEW_PAGE, ...REVIEW_PAGES, ...WELLNESS_PAGES, EXCHANGE_LIST_PAGE, ...exchangePages(parts), ...POLICY_PAGES, ...POLICY_EDIT_PAGES, ...BESIDE_PAGES, ...PLAYGROUND_PAGES, ...COMPARE_PAGES, ...CLASSIFIER_PAGES, RISK_PAGE, RISK_CAMPAIGN_PAGE, ...TENANT_PAGES, ...auditPages(parts), ...ERASURE_PAGES, ...SETTINGS_PAGES,
+    ...ASSET_PAGES, ...loginPages(parts.hasProvider), OVERVIEW_PAGE, ...REVIEW_PAGES, ...ANNOTATE_PAGES, ...DISPUTE_PAGES, ...ANNOTATOR_PAGES, ...CALIBRATION_PAGES, ...WELLNESS_PAGES, EXCHANGE_LIST_PAGE, ...exchangePages(parts), ...POLICY_PAGES, ...POLICY_EDIT_PAGES, ...BESIDE_PAGES, ...PLAYGROUND_PAGES, ...COMPARE_PAGES, ...CLASSIFIER_PAGES, RISK_PAGE, RISK_CAMPAIGN_PAGE, ...TENANT_PAGES, ...auditPages(parts), ...ERASURE_PAGES, ...SETTINGS_PAGES,
   ];
   return {
     routes: routes.map(guarded),

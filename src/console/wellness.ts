@@ -3,6 +3,7 @@
  * a break; and what they opened today, which nobody else sees. The page says what each does and promises no more than that.
  */
 import type { DeskAnswer } from '../admin/desk.ts';
+import { safeNext } from '../admin/login.ts';
 import type { Api, Page, PageRequest } from '../admin/pages.ts';
 import { BREAK_BOUNDS, SUBJECTS, type Subject, type WellnessSettings } from '../contract/wellness.ts';
 import { html, type Html, type Piece } from './html.ts';
@@ -28,7 +29,8 @@ ${settingsForm(own, request)}
 }
 
 function breakBody({ breaks: { state, after_minutes: minutes, after_severe_items: items, minutes: length, since, until } }: Wellness, request: PageRequest): Html {
-  const goOn = (label: string): Html => html`<form method="post" action="/me/break">${proofField(request)}<button name="take" value="false" class="second" data-press="w">${label} <kbd>w</kbd></button></form>`;
+  const back = html`<input type="hidden" name="next" value="${request.query.get('next') ?? ''}">`;
+  const goOn = (label: string): Html => html`<form method="post" action="/me/break">${proofField(request)}${back}<button name="take" value="false" class="second" data-press="w">${label} <kbd>w</kbd></button></form>`;
   if (state === 'break') return html`<section class="good" role="status"><h2>You have a break</h2><p>Until ${timeOf(until)} UTC you are given no next item.</p><div class="actions">${goOn('End it now')}</div></section>`;
   const takeOne = html`<form method="post" action="/me/break">${proofField(request)}<button name="take" value="true"${state === 'due' ? '' : html` class="second"`} data-press="x">Have a break of ${length} minutes <kbd>x</kbd></button></form>`;
   if (state === 'due') return html`<section class="fault" role="alert"><h2>Time for a break</h2><p>You have been at it since ${timeOf(since)} UTC. Before the next item, choose.</p><div class="actions">${takeOne}${goOn('Go on')}</div></section>`;
@@ -69,11 +71,12 @@ async function save(api: Api, request: PageRequest): Promise<DeskAnswer> {
   return answer.status === 200 ? show(api, request, html`<p class="good" role="status">Kept.</p>`) : show(api, request, html`<p class="fault" role="alert">${messageOf(answer)}</p>`, answer.status);
 }
 
-/** Who goes on is led back to the queue. */
+/** Who goes on is led back to where they were asked, or to the queue. */
 async function answerBreak(api: Api, request: PageRequest): Promise<DeskAnswer> {
   const takesBreak = request.form.get('take') === 'true';
   await take(api, request, 'answerBreak', { body: { take: takesBreak } });
-  return redirect(takesBreak ? '/me' : '/review');
+  const next = safeNext(request.form.get('next'));
+  return redirect(takesBreak ? '/me' : next === '/' ? '/review' : next);
 }
 
 export const WELLNESS_PAGES: readonly Page[] = [

@@ -143,6 +143,34 @@ export interface CalibrationItem {
   readonly category?: string | undefined;
 }
 
+/** An item as those who answer for a campaign see it, without its text. */
+export interface ToldItem extends Pick<CalibrationItem, 'direction' | 'modality' | 'label'> {
+  readonly item_id: string;
+  /** Empty: for any. */
+  readonly campaign: string;
+  readonly category: string | null;
+  readonly author: string;
+  readonly created_at: string;
+  /** The drawn text that it is. */
+  readonly source_task: string | null;
+  readonly retired: boolean;
+  /** People who were given it, who answered, and who answered as known. */
+  readonly given: number;
+  readonly answered: number;
+  readonly right: number;
+}
+
+/** A drawn text that a third decided, and that could be an item. */
+export type ItemCandidate = Pick<AnnotationTask, 'task_id' | 'campaign' | 'direction' | 'modality' | 'human_label' | 'violation_category' | 'settled_at'>;
+
+/** What somebody says of a text on which two differ, without who they are. */
+export interface DisputedLabel {
+  readonly label: HumanLabel;
+  readonly category: string | null;
+  readonly tier: ConfidenceTier;
+  readonly note: string;
+}
+
 /** `paused`: below the agreement that is asked for; nothing is given to them until somebody with the role admin resumes them. */
 export const ANNOTATOR_STATES = ['active', 'paused'] as const;
 export type AnnotatorState = (typeof ANNOTATOR_STATES)[number];

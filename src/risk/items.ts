@@ -3,7 +3,7 @@
  * its copies tell no text. An item is known by what it says; one that comes twice is one. Pure.
  */
 import { createCipheriv, createDecipheriv, createHash, createHmac } from 'node:crypto';
-import { HUMAN_LABELS, type CalibrationItem } from '../contract/risk.ts';
+import { HUMAN_LABELS, type AnnotationTask, type CalibrationItem } from '../contract/risk.ts';
 import { CONTENT_TYPES, DIRECTIONS } from '../contract/screening.ts';
 import type { StoredItem } from '../store/annotation-checks.ts';
 
@@ -39,6 +39,11 @@ function readItem(value: unknown, categories: ReadonlySet<string>): CalibrationI
   return { text, label: known, direction: to, modality: kind, ...(campaign === undefined ? {} : { campaign: campaign as string }), ...(category === undefined ? {} : { category: category as string }) };
 }
 
+/** A drawn text as people settled it, as an item: known by its task, whose text is read where it lies, and goes when that goes. */
+export function itemOf({ task_id: taskId, direction, modality, human_label: label, violation_category: category }: AnnotationTask & { readonly human_label: NonNullable<AnnotationTask['human_label']> }): SealedItem {
+  return { item_id: `item_${createHash('sha256').update(`task ${taskId}`).digest('hex').slice(0, 32)}`, campaign: '', direction, modality, sealed: '', label, category, source_task: taskId };
+}
+
 /** What may seal and open items. */
 export class ItemSeal {
   readonly #key: Buffer;
@@ -54,7 +59,7 @@ export class ItemSeal {
     const nonce = createHash('sha256').update(`nonce ${itemId}`).update(createHmac('sha256', this.#key).update(text).digest()).digest().subarray(0, NONCE_BYTES);
     const cipher = createCipheriv('aes-256-gcm', this.#key, nonce, { authTagLength: TAG_BYTES }).setAAD(Buffer.from(itemId));
     const sealed = Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]).toString('base64');
-    return { item_id: itemId, campaign, direction, modality, sealed, label, category: category ?? null };
+    return { item_id: itemId, campaign, direction, modality, sealed, label, category: category ?? null, source_task: null };
   }
 
   /** Undefined where it was sealed by another installation, or changed. */

@@ -1,11 +1,11 @@
 /**
  * What a person who labels is given, and what becomes of their label. Guarantees: an item with a known answer is given as
  * any other, by the same steps, and its answer is judged only between two batches, so that neither an answer nor how long
- * it takes tells which it was; who falls below the agreement that is asked for is paused, and what they said since it last
+ * it takes tells which it was, nor what they are told of themselves; who falls below the agreement that is asked for is paused, and what they said since it last
  * held is labelled anew by others; nobody labels more on a day than they should. What cannot be read counts as missing.
  */
 import type { KeptText, KeptTexts } from '../contract/content.ts';
-import type { AnnotationTask, ConfidenceTier, HumanLabel, MissingReason, OpenAnnotation } from '../contract/risk.ts';
+import type { AnnotationTask, ConfidenceTier, DisputedLabel, HumanLabel, MissingReason, OpenAnnotation, SkipReason } from '../contract/risk.ts';
 import type { Answer, SqlAnnotationChecks, StoredItem } from '../store/annotation-checks.ts';
 import { calibrationOf, type Calibration } from './quality.ts';
 import type { GivenAnnotation, LabelRefusal, Paused, SqlAnnotationStore } from '../store/annotations.ts';
@@ -44,17 +44,32 @@ export interface LabellingPorts {
 
 /** `none`: nothing waits for this person. `locked`: what they have is sealed under a master key that this process has not. The others: why nothing is given to them. */
 export type NextAnnotation =
-  | { readonly state: 'there'; readonly annotation: OpenAnnotation; readonly texts: readonly KeptText[]; /** Of its batch, with it. */ readonly left: number }
+  | { readonly state: 'there'; readonly annotation: OpenAnnotation; readonly texts: readonly KeptText[]; /** Characters that were not kept. */ readonly cut: number; /** Of its batch, with it. */ readonly left: number; /** Of its batch. */ readonly done: number }
+  | { readonly state: (typeof NOTHING_NEXT)[number] };
+
+interface ShownTexts {
+  readonly texts: readonly KeptText[];
+  readonly cut: number;
+}
+
+/** A text of which two say different things. */
+export type NextDispute =
+  | { readonly state: 'there'; readonly annotation: OpenAnnotation; readonly texts: readonly KeptText[]; readonly cut: number; readonly labels: readonly DisputedLabel[] }
   | { readonly state: (typeof NOTHING_NEXT)[number] };
 
 export interface GivenVerdict {
   readonly label: HumanLabel;
   readonly category: string | null;
   readonly tier: ConfidenceTier;
+  readonly note?: string;
 }
 
 /** Answers that a person is judged by: the newest. */
 export const CHECKED_ANSWERS = 100;
+/** A person's own agreement is told in steps of so many answers, of batches before the last: no label of theirs moves it. */
+export const TOLD_ANSWERS = 50;
+/** Years of labels: the steps begin at the first. */
+const TOLD_ANSWERS_MAX = 20_000;
 /** Drawn texts that one request may find missing. */
 const MISSING_AT_ONCE = 50;
 /** Where an item stands when the text in whose place it comes is gone. */
@@ -70,36 +85,77 @@ export class Labelling {
   async next(annotator: string): Promise<NextAnnotation> {
     const { store } = this.#ports;
     if ((await store.open(annotator)).length === 0) await this.check(annotator);
+    return this.#first(annotator, () => this.#batch(annotator));
+  }
+
+  /** What the person has before them; nothing new is given. */
+  current(annotator: string): Promise<NextAnnotation> {
+    return this.#first(annotator, () => this.#ports.store.open(annotator));
+  }
+
+  async #first(annotator: string, batchOf: () => Promise<readonly GivenAnnotation[]>): Promise<NextAnnotation> {
+    const { store } = this.#ports;
     const refused = await this.#refusal(annotator);
     if (refused !== undefined) return { state: refused };
     for (let missing = 0; missing < MISSING_AT_ONCE; missing++) {
-      const batch = await this.#batch(annotator);
+      const batch = await batchOf();
       if (batch.length === 0) return { state: 'none' };
       const found = await this.#firstOf(batch);
       if (found === undefined) return { state: 'locked' };
       const { given, shown } = found;
       if (typeof shown === 'object') {
         await store.shown(given.annotation_id, this.#iso());
-        return { state: 'there', annotation: openOf(given), texts: shown, left: batch.length };
+        return { state: 'there', annotation: openOf(given), ...shown, left: batch.length, done: await store.doneOf(given.batch_id) };
       }
-      await store.missing(given.task.task_id, shown, this.#iso());
+      if (given.item_id === null) await store.missing(given.task.task_id, shown, this.#iso());
+      else await this.#lostItem(given.annotation_id, given.item_id, shown);
     }
     return { state: 'none' };
   }
 
-  /** A text that nobody could judge, says who has it. */
-  async unreadable(annotationId: string, annotator: string): Promise<LabelRefusal | undefined> {
-    const { store } = this.#ports;
-    const held = (await store.open(annotator)).find(({ annotation_id: id }) => id === annotationId);
-    if (held === undefined) return 'none';
-    if (held.item_id === null) await store.missing(held.task.task_id, 'unreadable', this.#iso());
-    else await store.missingItem(annotationId);
-    return undefined;
+  /** A text of which two say different things: the one that the person has, or the next. */
+  async nextDispute(annotator: string): Promise<NextDispute> {
+    const { store, newId } = this.#ports;
+    await store.meet(annotator, this.#iso());
+    return this.#dispute(annotator, () => store.dispute({ annotator, now: this.#iso(), until: this.#until(), newId }));
   }
 
-  async label(annotationId: string, annotator: string, { label, category, tier }: GivenVerdict): Promise<{ readonly campaign: string } | LabelRefusal> {
+  currentDispute(annotator: string): Promise<NextDispute> {
+    return this.#dispute(annotator, () => this.#ports.store.disputeOf(annotator));
+  }
+
+  async #dispute(annotator: string, found: () => ReturnType<SqlAnnotationStore['disputeOf']>): Promise<NextDispute> {
+    const { store } = this.#ports;
+    const refused = await this.#refusal(annotator);
+    if (refused !== undefined) return { state: refused };
+    for (let missing = 0; missing < MISSING_AT_ONCE; missing++) {
+      const one = await found();
+      if (one === undefined) return { state: 'none' };
+      const shown = await this.#shown(one.annotation);
+      if (shown === 'locked') return { state: 'locked' };
+      if (typeof shown === 'object') {
+        await store.shown(one.annotation.annotation_id, this.#iso());
+        return { state: 'there', annotation: openOf(one.annotation), ...shown, labels: one.labels };
+      }
+      await store.missing(one.annotation.task.task_id, shown, this.#iso());
+    }
+    return { state: 'none' };
+  }
+
+  /** Given back by who has it: for others, or where it is unreadable for nobody. */
+  async skip(annotationId: string, annotator: string, reason: SkipReason): Promise<LabelRefusal | undefined> {
+    const done = await this.#ports.store.skip(annotationId, annotator, reason, this.#iso());
+    return done === 'skipped' ? undefined : done;
+  }
+
+  /** The newest label is taken back. */
+  undo(annotator: string): Promise<'undone' | 'none'> {
+    return this.#ports.store.undo(annotator, this.#iso(), this.#until());
+  }
+
+  async label(annotationId: string, annotator: string, { label, category, tier, note }: GivenVerdict): Promise<{ readonly campaign: string } | LabelRefusal> {
     const { agreement } = await this.calibrationOf(annotator);
-    return this.#ports.store.label(annotationId, annotator, { label, category, tier, calibration: agreement ?? null, at: this.#iso() });
+    return this.#ports.store.label(annotationId, annotator, { label, category, tier, note, calibration: agreement ?? null, at: this.#iso() });
   }
 
   /** Until when, where there is anything to keep. */
@@ -119,6 +175,23 @@ export class Labelling {
     const { agreement: agreementMin, checksMin: itemsMin } = this.#ports.settings();
     const answers = await checks.answers({ annotator, since: row?.since ?? '', limit: CHECKED_ANSWERS });
     return calibrationOf(answers.map(isRight), { agreementMin, itemsMin });
+  }
+
+  /** What a person may know of their own agreement; undefined before the first step. */
+  async toldAgreement(annotator: string): Promise<Calibration | undefined> {
+    const { store, checks, settings } = this.#ports;
+    const [row, exceptBatch] = await Promise.all([store.annotator(annotator), store.newestBatch(annotator)]);
+    const answers = await checks.answers({ annotator, since: row?.since ?? '', exceptBatch, limit: TOLD_ANSWERS_MAX });
+    const told = answers.slice(0, answers.length - (answers.length % TOLD_ANSWERS));
+    return told.length === 0 ? undefined : calibrationOf(told.map(isRight), { agreementMin: settings().agreement, itemsMin: settings().checksMin });
+  }
+
+  /** The text of an item, for who answers for it. Undefined where it is gone. */
+  async itemText(item: StoredItem): Promise<string | undefined> {
+    if (item.source_task === null) return this.#ports.openItem(item);
+    const source = await this.#ports.store.task(item.source_task);
+    const kept = source && (await this.#ports.content(source));
+    return kept?.state === 'there' ? judgedOf(source!, kept.texts).map(({ text }) => text).join('\n\n') : undefined;
   }
 
   /** Judges somebody by what they answered; who falls below is paused. */
@@ -149,7 +222,7 @@ export class Labelling {
   }
 
   /** What is locked here stays in the batch: somebody may bring the key. */
-  async #firstOf(batch: readonly GivenAnnotation[]): Promise<{ readonly given: GivenAnnotation; readonly shown: readonly KeptText[] | MissingReason } | undefined> {
+  async #firstOf(batch: readonly GivenAnnotation[]): Promise<{ readonly given: GivenAnnotation; readonly shown: ShownTexts | MissingReason } | undefined> {
     for (const given of batch) {
       const shown = await this.#shown(given);
       if (shown !== 'locked') return { given, shown };
@@ -157,14 +230,23 @@ export class Labelling {
     return undefined;
   }
 
-  /** Or why there is nothing. An item stands where the text of its task would: both are looked for, whichever it is. */
-  async #shown({ annotation_id: id, item_id: itemId, task }: GivenAnnotation): Promise<readonly KeptText[] | MissingReason | 'locked'> {
-    const { checks, content, openItem } = this.#ports;
-    const [kept, item] = await Promise.all([content(task), checks.item(itemId ?? id)]);
+  /** Or why there is nothing. An item stands where the text of its task would, or is a drawn text itself; whichever it is, as much is looked for. */
+  async #shown({ annotation_id: id, item_id: itemId, task }: GivenAnnotation): Promise<ShownTexts | MissingReason | 'locked'> {
+    const { store, checks, content, openItem } = this.#ports;
+    const item = await checks.item(itemId ?? id);
+    const source = (await store.task(item?.source_task ?? task.task_id)) ?? task;
+    const kept = await content(source);
     if (kept.state === 'locked') return 'locked';
-    const own = kept.state === 'there' ? judgedOf(task, kept.texts) : [];
-    if (itemId === null) return kept.state !== 'there' ? kept.state : own.length === 0 ? 'absent' : own;
-    return [{ ...(own[0] ?? FALLBACK[task.direction]), text: (item && openItem(item)) ?? '' }];
+    const own = kept.state === 'there' ? judgedOf(source, kept.texts) : [];
+    if (itemId === null || item?.source_task != null) return kept.state !== 'there' ? kept.state : own.length === 0 ? 'absent' : { texts: own, cut: kept.texts.cut };
+    const text = item && openItem(item);
+    return text === undefined ? 'damaged' : { texts: [{ ...(own[0] ?? FALLBACK[task.direction]), text }], cut: 0 };
+  }
+
+  /** Of a known answer: what is erased serves no more; what is not here may be elsewhere. */
+  async #lostItem(annotationId: string, itemId: string, why: MissingReason): Promise<void> {
+    if (why === 'erased') await this.#ports.checks.retire(itemId);
+    await this.#ports.store.missingItem(annotationId);
   }
 
   #iso(): string {

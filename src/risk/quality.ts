@@ -108,6 +108,16 @@ export const TOO_FAST_SHARE_MAX = 0.2;
 const SLOWING_MIN = 1.5;
 const SLOWING_P_MAX = 0.005;
 
+/** Without a label for so long, a sitting is over. */
+const SITTING_GAP_MS = 30 * 60_000;
+
+/** The labels since the last long break, oldest first. How long the texts were is not kept, so that only haste beyond any text shows. */
+export function lastSitting(paces: readonly { readonly at: string; readonly ms: number }[]): readonly Labelling[] {
+  let from = 0;
+  for (let at = 1; at < paces.length; at++) if (Date.parse(paces[at]!.at) - Date.parse(paces[at - 1]!.at) > SITTING_GAP_MS) from = at;
+  return paces.slice(from).map(({ ms }) => ({ durationMs: Math.max(0, ms), chars: 0 }));
+}
+
 /** Of one sitting, without breaks. */
 export function paceOf(sitting: readonly Labelling[]): Pace {
   for (const { durationMs, chars } of sitting) need(durationMs >= 0 && chars >= 0, `a label takes time and has characters from 0, not ${durationMs} and ${chars}`);

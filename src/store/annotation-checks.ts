@@ -3,7 +3,7 @@
  * each person answered them; how much and how fast they label; and all labels, to be taken elsewhere and brought back.
  * An item, or a label that is there already, is taken in once.
  */
-import type { Annotation, AnnotationTask, HumanLabel } from '../contract/risk.ts';
+import type { Annotation, AnnotationTask, HumanLabel, ItemCandidate, ToldItem } from '../contract/risk.ts';
 import { insertTasks, moveTask, readTask, TASK_COLUMNS, type NewTask, type TaskRow } from './annotation-tasks.ts';
 import { standingOf, type GivenLabel } from './annotation-standing.ts';
 import type { SqlQuery, SqlValue, StoreDatabase } from './sql.ts';
@@ -21,6 +21,8 @@ export interface StoredItem {
   readonly category: string | null;
   readonly author: string;
   readonly created_at: string;
+  /** The drawn text that it is; then nothing is sealed here. */
+  readonly source_task: string | null;
 }
 
 /** An item that was answered. */
@@ -46,6 +48,7 @@ export interface LabelsQuestion {
   readonly after?: readonly [labelledAt: string, annotationId: string] | undefined;
 }
 
+const ITEM_COLUMNS = 'item_id, campaign, direction, modality, sealed, label, category, author, created_at, source_task';
 const LABEL_COLUMNS = `a.annotation_id, a.batch_id, a.annotator_id, a.status, a.human_label, a.violation_category, a.confidence_tier, a.annotator_calibration, a.labelled_at, a.item_id, t.task_id, t.campaign, t.tenant_id, t.request_id, t.direction, t.modality, t.stratum, t.inclusion_probability, t.automated_filter_result, t.product, t.started_at, t.created_at, t.wanted`;
 
 /** A label with what its task is made of, so that it can be taken in where the task is not known. */
@@ -62,10 +65,10 @@ export class SqlAnnotationChecks {
   addItems(items: readonly StoredItem[]): Promise<number> {
     return this.#database.transaction(async (query) => {
       let added = 0;
-      for (const { item_id, campaign, direction, modality, sealed, label, category, author, created_at } of items) {
+      for (const { item_id, campaign, direction, modality, sealed, label, category, author, created_at, source_task } of items) {
         added += (await query(
-          'insert into risk_items (item_id, campaign, direction, modality, sealed, label, category, author, created_at, retired) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0) on conflict do nothing returning item_id',
-          item_id, campaign, direction, modality, sealed, label, category, author, created_at,
+          `insert into risk_items (${ITEM_COLUMNS}, retired) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0) on conflict do nothing returning item_id`,
+          item_id, campaign, direction, modality, sealed, label, category, author, created_at, source_task,
         )).length;
       }
       return added;
@@ -74,7 +77,41 @@ export class SqlAnnotationChecks {
 
   /** Undefined: there is none, or it is asked for in vain so that asking costs the same. */
   async item(itemId: string): Promise<StoredItem | undefined> {
-    return (await this.#database.query<StoredItem>('select item_id, campaign, direction, modality, sealed, label, category, author, created_at from risk_items where item_id = $1', itemId))[0];
+    return (await this.#database.query<StoredItem>(`select ${ITEM_COLUMNS} from risk_items where item_id = $1`, itemId))[0];
+  }
+
+  /** Newest first; `before`: only what is older than this one. */
+  async items({ limit, before }: { readonly limit: number; readonly before?: string | undefined }): Promise<readonly ToldItem[]> {
+    const where = new Where();
+    if (before !== undefined) where.add((next) => `(i.created_at, i.item_id) < (select created_at, item_id from risk_items where item_id = ${next(before)})`);
+    const rows = await this.#database.query<Readonly<Record<string, SqlValue>>>(
+      `select i.item_id, i.campaign, i.direction, i.modality, i.label, i.category, i.author, i.created_at, i.source_task, i.retired,
+         (select count(*) from risk_annotations a where a.item_id = i.item_id) as given, (select count(*) from risk_annotations a where a.item_id = i.item_id and a.status = 'labelled') as answered,
+         (select count(*) from risk_annotations a where a.item_id = i.item_id and a.status = 'labelled' and a.human_label = i.label) as "right"
+       from risk_items i ${where.text} order by i.created_at desc, i.item_id desc limit ${Math.trunc(limit)}`, ...where.values,
+    );
+    return rows.map((row) => ({ ...row, retired: Number(row['retired']) === 1, given: Number(row['given']), answered: Number(row['answered']), right: Number(row['right']) }) as unknown as ToldItem);
+  }
+
+  /** How many serve, by what they are of. */
+  async coverage(): Promise<readonly { readonly label: HumanLabel; readonly category: string | null; readonly total: number }[]> {
+    const rows = await this.#database.query<{ readonly label: HumanLabel; readonly category: string | null; readonly total: SqlValue }>('select label, category, count(*) as total from risk_items where retired = 0 group by label, category order by label, category');
+    return rows.map((row) => ({ ...row, total: Number(row.total) }));
+  }
+
+  /** Drawn texts that a third decided and that are no items, newest first. */
+  candidates(limit: number): Promise<readonly ItemCandidate[]> {
+    return this.#database.query(`select task_id, campaign, direction, modality, human_label, violation_category, settled_at from risk_tasks where status = 'labelled' and wanted > 2 and not exists (select 1 from risk_items i where i.source_task = risk_tasks.task_id) order by settled_at desc, task_id limit ${Math.trunc(limit)}`);
+  }
+
+  /** Nobody is given it any more; what was answered counts. False: there is none such that serves. */
+  async retire(itemId: string): Promise<boolean> {
+    return (await this.#database.query('update risk_items set retired = 1 where item_id = $1 and retired = 0 returning item_id', itemId)).length === 1;
+  }
+
+  /** This person has seen it with its answer, and is never given it. */
+  async viewed(itemId: string, viewer: string, at: string): Promise<void> {
+    await this.#database.query('insert into risk_item_views (item_id, viewer, viewed_at) values ($1, $2, $3) on conflict do nothing', itemId, viewer, at);
   }
 
   async itemCounts(): Promise<readonly { readonly campaign: string; readonly label: HumanLabel; readonly total: number }[]> {
@@ -83,11 +120,12 @@ export class SqlAnnotationChecks {
   }
 
   /** Oldest first; of all, or of one person since a time. */
-  async answers({ annotator, since, limit }: { readonly annotator?: string; readonly since?: string; readonly limit: number }): Promise<readonly Answer[]> {
+  async answers({ annotator, since, exceptBatch, limit }: { readonly annotator?: string; readonly since?: string; readonly exceptBatch?: string | undefined; readonly limit: number }): Promise<readonly Answer[]> {
     const where = new Where();
     where.add(() => `a.item_id is not null and a.status = 'labelled'`);
     if (annotator !== undefined) where.among('a.annotator_id', [annotator]);
     if (since !== undefined) where.add((next) => `a.labelled_at > ${next(since)}`);
+    if (exceptBatch !== undefined) where.add((next) => `a.batch_id <> ${next(exceptBatch)}`);
     const rows = await this.#database.query<Answer>(`select a.item_id, a.annotator_id, i.label as known, a.human_label as given, a.labelled_at as at from risk_annotations a join risk_items i on i.item_id = a.item_id ${where.text} order by a.labelled_at desc, a.annotation_id desc limit ${Math.trunc(limit)}`, ...where.values);
     return [...rows].reverse();
   }

@@ -8,7 +8,7 @@
  * give, label, skip or take it back, is the same whether its answer is known or not. Rejects with WeirError
  * store_unavailable when the store does not answer. The store has no clock: times are ISO 8601 in UTC, which compare as text.
  */
-import type { AnnotationTask, AnnotatorState, ConfidenceTier, HumanLabel, MissingReason, SkipReason } from '../contract/risk.ts';
+import type { AnnotationTask, AnnotatorState, ConfidenceTier, DisputedLabel, HumanLabel, MissingReason, SkipReason } from '../contract/risk.ts';
 import { lose, makeBatch, takeDispute, type WantedBatch, type WantedDispute } from './annotation-batches.ts';
 import { standingOf, type GivenLabel } from './annotation-standing.ts';
 import { insertTasks, moveCursor, moveTask, outcomeOf, readCells, readCursor, readTask, TASK_COLUMNS, type LogCursor, type NewTask, type TaskCell, type TaskRow } from './annotation-tasks.ts';
@@ -55,11 +55,7 @@ export interface AnnotatorRow {
   readonly reason: string;
 }
 
-/** What two say of the same text, without who they are; by ids that are drawn, so that their order tells nothing. */
-export interface DisputedLabel extends GivenLabel {
-  readonly note: string;
-}
-
+/** What two say of the same text, by ids that are drawn, so that their order tells nothing. */
 export interface Dispute {
   readonly annotation: GivenAnnotation;
   readonly labels: readonly DisputedLabel[];

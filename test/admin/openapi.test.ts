@@ -156,21 +156,29 @@ t.test('what is answered is what it says', async (t) => {
   for (const body of ['{"to":1}', '{"reason":"a try"}', '{}']) await ask('POST', '/api/v1/learn/plugins/prompt-injection/rollback', { body });
   await ask('POST', `/api/v1/learn/models/${model}/retire`);
   await until(async () => (await ask('GET', '/api/v1/risk/campaigns/q')).total.drawn >= 3, 'what is drawn');
-  for (const path of ['campaigns', 'campaigns/none', 'campaigns/narrow', 'campaigns/none/course', 'campaigns/narrow/course', 'campaigns/none/near-misses', 'campaigns/narrow/near-misses', 'campaigns/none/needs', 'campaigns/narrow/needs', 'campaigns/q/needs?below_percent=1&confidence_percent=99', 'campaigns/q/needs?below_percent=0.0000001', 'plan', 'plan?below_percent=5&confidence_percent=90&errors=0', 'plan?below_percent=0.000000001', 'guide', 'me', 'labels?after=x', 'calibration']) await ask('GET', `/api/v1/risk/${path}`);
+  for (const path of ['campaigns', 'campaigns/none', 'campaigns/narrow', 'campaigns/none/course', 'campaigns/narrow/course', 'campaigns/none/near-misses', 'campaigns/narrow/near-misses', 'campaigns/none/needs', 'campaigns/narrow/needs', 'campaigns/q/needs?below_percent=1&confidence_percent=99', 'campaigns/q/needs?below_percent=0.0000001', 'plan', 'plan?below_percent=5&confidence_percent=90&errors=0', 'plan?below_percent=0.000000001', 'guide', 'me', 'labels?after=x', 'calibration', 'calibration/items', 'calibration/candidates', 'current', 'disputes/current']) await ask('GET', `/api/v1/risk/${path}`);
   await ask('POST', '/api/v1/risk/calibration', { body: JSON.stringify({ items: [{ text: 'a known text', label: 'safe' }] }) });
   await ask('POST', '/api/v1/risk/calibration', { body: '{"items":[]}' });
+  const { items: [{ item_id: item }] } = await ask('GET', '/api/v1/risk/calibration/items?limit=1');
+  for (const [one, what] of [[item, 'text'], ['none', 'text'], [item, 'retire'], [item, 'retire']] as const) await ask('POST', `/api/v1/risk/calibration/items/${one}/${what}`);
   await ask('POST', '/api/v1/risk/renew');
   for (const body of [{ label: 'violation', category: 'toxicity.hate', confidence: 'low' }, { label: 'safe' }]) {
     const { annotation: { annotation_id: id } } = await ask('POST', '/api/v1/risk/next');
-    for (const wrong of ['{}', '{"label":"safe","category":"toxicity.hate"}', '{"label":"violation"}', '{"label":"safe","confidence":"none"}', '{"label":"safe","more":1}']) await ask('POST', `/api/v1/risk/annotations/${id}/label`, { body: wrong });
+    for (const wrong of ['{}', '{"label":"safe","category":"toxicity.hate"}', '{"label":"violation"}', '{"label":"safe","confidence":"none"}', '{"label":"safe","more":1}', '{"label":"safe","note":7}']) await ask('POST', `/api/v1/risk/annotations/${id}/label`, { body: wrong });
     for (const _ of ['first', 'again']) await ask('POST', `/api/v1/risk/annotations/${id}/label`, { body: JSON.stringify(body) });
   }
   const { annotation: { annotation_id: left } } = await ask('POST', '/api/v1/risk/next');
   await ask('POST', '/api/v1/risk/renew');
-  for (const _ of ['first', 'again']) await ask('POST', `/api/v1/risk/annotations/${left}/unreadable`);
+  for (const path of ['current', 'me']) await ask('GET', `/api/v1/risk/${path}`);
+  for (const body of ['{}', '{"reason":"unreadable"}', '{"reason":"unreadable"}']) await ask('POST', `/api/v1/risk/annotations/${left}/skip`, { body });
+  for (const _ of ['first', 'second', 'third']) await ask('POST', '/api/v1/risk/undo');
+  for (const _ of ['first', 'second']) await ask('POST', `/api/v1/risk/annotations/${(await ask('POST', '/api/v1/risk/next')).annotation.annotation_id}/label`, { body: '{"label":"safe"}' });
+  await ask('POST', '/api/v1/risk/disputes/next');
   await ask('POST', '/api/v1/risk/annotations/none/label', { body: '{"label":"safe"}' });
   for (const path of ['release', 'next']) await ask('POST', `/api/v1/risk/${path}`);
   for (const path of ['', '/course', '/course?by=week', '/near-misses']) await ask('GET', `/api/v1/risk/campaigns/q${path}`);
+  const told = await ask('GET', '/api/v1/risk/labels?campaign=q');
+  for (const task of ['none', /task_[0-9a-f]{32}/.exec(told.data as string)?.[0]]) await ask('POST', `/api/v1/risk/calibration/candidates/${task}`);
   const { annotators: [{ annotator_id: annotator }] } = await ask('GET', '/api/v1/risk/annotators');
   for (const what of ['pause', 'resume']) for (const [who, body] of [[annotator, '{"reason":"training"}'], [annotator, '{}'], ['nobody', '{"reason":"training"}']] as const) await ask('POST', `/api/v1/risk/annotators/${who}/${what}`, { body });
   const { data } = await ask('GET', '/api/v1/risk/labels?format=csv&campaign=q&limit=1');

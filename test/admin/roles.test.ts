@@ -90,7 +90,16 @@ const CALLS: Readonly<Record<string, (house: House, round: number, token: string
   readRiskGuide: async () => ({ path: '/api/v1/risk/guide' }),
   nextAnnotation: async () => ({ path: '/api/v1/risk/next' }),
   labelAnnotation: async (house, _, token) => ({ path: `/api/v1/risk/annotations/${await annotation(house, token)}/label`, body: { label: 'safe' } }),
-  setAnnotationAside: async (house, _, token) => ({ path: `/api/v1/risk/annotations/${await annotation(house, token)}/unreadable` }),
+  readCurrentAnnotation: async () => ({ path: '/api/v1/risk/current' }),
+  skipAnnotation: async (house, _, token) => ({ path: `/api/v1/risk/annotations/${await annotation(house, token)}/skip`, body: { reason: 'unreadable' } }),
+  undoLabel: async (house, _, token) => labelled(house, token).then(() => ({ path: '/api/v1/risk/undo' })),
+  nextDispute: async () => ({ path: '/api/v1/risk/disputes/next' }),
+  readCurrentDispute: async () => ({ path: '/api/v1/risk/disputes/current' }),
+  listCalibrationItems: async () => ({ path: '/api/v1/risk/calibration/items' }),
+  listItemCandidates: async () => ({ path: '/api/v1/risk/calibration/candidates' }),
+  adoptCandidate: async (house) => ({ path: `/api/v1/risk/calibration/candidates/${await settled(house)}` }),
+  openCalibrationItem: async (house, round) => ({ path: `/api/v1/risk/calibration/items/${await knownItem(house, `open ${round}`)}/text` }),
+  retireCalibrationItem: async (house, round) => ({ path: `/api/v1/risk/calibration/items/${await knownItem(house, `old ${round} ${Math.random()}`)}/retire` }),
   renewAnnotations: async (house, _, token) => annotation(house, token).then(() => ({ path: '/api/v1/risk/renew' })),
   releaseAnnotations: async () => ({ path: '/api/v1/risk/release' }),
   readAnnotator: async () => ({ path: '/api/v1/risk/me' }),
@@ -138,6 +147,22 @@ async function annotation(house: House, token: string): Promise<string> {
     return id !== undefined;
   }, 'something to label');
   return id;
+}
+
+async function labelled(house: House, token: string): Promise<void> {
+  await ask(house.adminUrl, `/api/v1/risk/annotations/${await annotation(house, token)}/label`, { method: 'POST', token, body: { label: 'safe' } });
+}
+
+/** A drawn text with its label. */
+async function settled(house: House): Promise<string> {
+  await labelled(house, house.token);
+  const { body: { data } } = await ask(house.adminUrl, '/api/v1/risk/labels?limit=1', { token: house.token });
+  return (JSON.parse(data as string) as { readonly task_id: string }).task_id;
+}
+
+async function knownItem(house: House, text: string): Promise<string> {
+  await ask(house.adminUrl, '/api/v1/risk/calibration', { method: 'POST', token: house.token, body: { items: [{ text, label: 'safe' }] } });
+  return (await ask(house.adminUrl, '/api/v1/risk/calibration/items?limit=1', { token: house.token })).body.items[0].item_id as string;
 }
 
 async function annotator(house: House): Promise<string> {

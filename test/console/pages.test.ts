@@ -16,8 +16,8 @@ t.setTimeout(300_000);
 const { routes } = createPages({ hasProvider: false, keys: async () => [] });
 const EVERYWHERE = ['open', 'people'];
 
-async function furnished(t: Parameters<typeof openHouse>[0]): Promise<{ readonly house: House; readonly index: number; readonly review: string }> {
-  const house = await openHouse(t, { config: { review: { double_blind_percent: 0 } }, files: { 'acme.yaml': watching('Fileword') } });
+async function furnished(t: Parameters<typeof openHouse>[0], config: object = {}): Promise<{ readonly house: House; readonly index: number; readonly review: string }> {
+  const house = await openHouse(t, { config: { review: { double_blind_percent: 0 }, ...config }, files: { 'acme.yaml': watching('Fileword') } });
   await house.chat('Heron and Egret');
   await house.api('PUT', '/acme', blocking('Heron'));
   await house.api('PUT', '/acme?parent=1', blocking('Osprey'));
@@ -41,8 +41,8 @@ t.test('each page stands on a route of the API', async (t) => {
 });
 
 t.test('each role gets the pages whose API it has', async (t) => {
-  const { house, index, review } = await furnished(t);
-  const paths: Readonly<Record<string, string>> = { '/exchanges/:index': `/exchanges/${index}`, '/policies/:id': '/policies/acme', '/policies/:id/diff': '/policies/acme/diff', '/classifiers/:id': '/classifiers/toxicity', '/policies/:id/beside': '/policies/acme/beside', '/policies/:id/edit': '/policies/acme/edit', '/new-policy': '/new-policy?id=other', '/tenants/:tenant': '/tenants/default', '/review/:id': `/review/${review}`, '/review/:id/wait': `/review/${review}/wait` };
+  const { house, index, review } = await furnished(t, { risk: { campaigns: [{ id: 'q', strata: [{ id: 'all', probability_percent: 100 }] }] } });
+  const paths: Readonly<Record<string, string>> = { '/exchanges/:index': `/exchanges/${index}`, '/policies/:id': '/policies/acme', '/policies/:id/diff': '/policies/acme/diff', '/classifiers/:id': '/classifiers/toxicity', '/policies/:id/beside': '/policies/acme/beside', '/policies/:id/edit': '/policies/acme/edit', '/new-policy': '/new-policy?id=other', '/tenants/:tenant': '/tenants/default', '/review/:id': `/review/${review}`, '/review/:id/wait': `/review/${review}/wait`, '/risk/:id': '/risk/q' };
   const all = await visitors(house);
   for (const { method, path, needs } of routes.filter((page) => page.method === 'GET' && page.needs !== 'open')) {
     const at = paths[path] ?? path;
@@ -71,10 +71,13 @@ t.test('a form without the proof of its session changes nothing', async (t) => {
   const { house } = await furnished(t);
   const admin = await visit(house.adminUrl, house.token);
   const forms: readonly (readonly [string, Readonly<Record<string, string>>])[] = [
-    ['/policies/acme/edit', { text: blocking('Kite'), parent: '2', comment: '', do: 'store' }], ['/policies/acme/rollback', { revision: '1', parent: '2' }], ['/policies/acme/retire', { parent: '2', confirm: 'acme' }], ['/audit/erasures', { of: 'default', scope: 'all', confirm: 'default' }], ['/playground', { policy: 'acme', direction: 'input', text: 'Osprey' }],
+    ['/policies/acme/edit', { text: blocking('Kite'), parent: '2', comment: '', do: 'store' }], ['/policies/acme/rollback', { revision: '1', parent: '2' }], ['/policies/acme/retire', { parent: '2', confirm: 'acme' }], ['/audit/erasures', { of: 'default', scope: 'all', confirm: 'default' }], ['/audit/erasures/gone', {}], ['/playground', { policy: 'acme', direction: 'input', text: 'Osprey' }],
     ['/tenants/default/keys', { name: 'x' }], ['/settings/tokens', { name: 'x', role: 'auditor' }], ['/settings/sessions/ses_0000000000000000/revoke', {}], ['/settings/tokens/tok_0000000000000000/revoke', {}], ['/tenants/default/keys/k/revoke', {}], ['/logout', {}],
     ['/playground/compare', { left: 'acme', right: 'acme', text: 'x' }], ['/me', { cover: 'yes' }], ['/me/break', { take: 'true' }],
     ['/review/next', {}], ['/review/rev_x/claim', {}], ['/review/rev_x/verdict', { fence: '1', resolution: 'allow' }], ['/review/rev_x/release', { fence: '1' }], ['/review/rev_x/appeal', { reason: 'x' }], ['/appeals', { request_id: 'x', reason: 'x' }],
+    ['/risk/annotate/next', {}], ['/risk/annotate/label', { annotation: 'x', label: 'safe' }], ['/risk/annotate/skip', { annotation: 'x', reason: 'unwilling' }], ['/risk/annotate/undo', {}], ['/risk/annotate/release', {}],
+    ['/risk/disputes/next', {}], ['/risk/disputes/label', { annotation: 'x', label: 'safe' }], ['/risk/disputes/skip', { annotation: 'x', reason: 'unwilling' }], ['/risk/annotators/pause', { annotator: 'x', reason: 'x' }], ['/risk/annotators/resume', { annotator: 'x', reason: 'x' }],
+    ['/risk/calibration/add', { text: 'x', label: 'safe' }], ['/risk/calibration/candidates/x', {}], ['/risk/calibration/items/x/text', {}], ['/risk/calibration/items/x/retire', {}],
   ];
   t.same(routes.filter(({ method, needs }) => method === 'POST' && needs !== 'open').map(({ path }) => path).length, forms.length, 'every form');
   const count = async (): Promise<number> => (await ask(house.adminUrl, '/api/v1/audit', { token: house.token })).body.entries.length as number;

@@ -13,7 +13,7 @@ import { taskIdOf, type NewTask } from '../../src/store/annotation-tasks.ts';
 import type { WantedBatch } from '../../src/store/annotation-batches.ts';
 import { SqlAnnotationStore } from '../../src/store/annotations.ts';
 import { PostgresDatabase } from '../../src/store/postgres.ts';
-import type { StoreDatabase } from '../../src/store/sql.ts';
+import type { SqlQuery, StoreDatabase } from '../../src/store/sql.ts';
 import { openSqliteDatabase } from '../../src/store/sqlite.ts';
 import { openPostgresSchema, POSTGRES_MISSING } from '../helpers/postgres.ts';
 import { randomOf, runs, seed } from '../helpers/runs.ts';
@@ -164,6 +164,32 @@ for (const { name, skip, open } of drivers) {
     t.same(await store.leavings('ana'), { flagged: 0, relabelled: 0, skipped: { language: 1, unreadable: 2 } });
     t.equal((await store.batch(wanted('ana', 2))).length, 0, 'not hers again');
     t.same((await store.batch(wanted('bob', 2))).map((one) => one.task.task_id), [first!.task.task_id]);
+  });
+
+  t.test(`${name}: to label, skip or take back costs the same statements whether the answer is known or not`, { skip }, async (t) => {
+    const { database, store, checks } = await opened(t);
+    const seal = new ItemSeal(Buffer.alloc(32, 1));
+    await checks.addItems(Array.from({ length: 40 }, (_, i) => ({ ...seal.seal({ text: `known ${i}`, label: 'safe', direction: 'output', modality: 'text' }), author: 'lead', created_at: at(0) })));
+    await store.add(Array.from({ length: 40 }, (_, i) => task(i, i % 4 === 0 ? { wanted: 2 } : {})));
+    let said: string[] = [];
+    const heard = (query: SqlQuery): SqlQuery => ((text, ...values) => { said.push(text); return query(text, ...values); }) as SqlQuery;
+    const listening = new SqlAnnotationStore({ ...database, query: heard(database.query), transaction: (work) => database.transaction((query) => work(heard(query))) });
+    const kinds = { known: new Set<string>(), drawn: new Set<string>() };
+    for (let now = 1; now < 12; now++) {
+      const batch = await store.batch(wanted('ana', now, { itemsMax: 8, calibrationShare: () => 0.5, random: randomOf(now) }));
+      for (const [i, { annotation_id: id, item_id: item }] of batch.entries()) {
+        said = [];
+        if (i % 4 === 1) await listening.skip(id, 'ana', 'unwilling', at(now));
+        else if (i % 4 === 2) await listening.skip(id, 'ana', 'unreadable', at(now));
+        else for (const label of [SAFE, BAD]) {
+          await listening.label(id, 'ana', { ...label, at: at(now) });
+          if (label === SAFE) t.equal(await listening.undo('ana', at(now), at(now + 60)), 'undone');
+        }
+        kinds[item === null ? 'drawn' : 'known'].add(said.join('\n'));
+      }
+    }
+    t.same([...kinds.known].sort(), [...kinds.drawn].sort());
+    t.equal(kinds.known.size, 2, 'to skip, and to label and take back');
   });
 
   t.test(`${name}: known answers come once to a person, as many as they should; whoever is paused leaves nothing behind`, { skip }, async (t) => {

@@ -30,6 +30,9 @@
     next.scrollIntoView({ block: 'nearest' });
   };
 
+  /** A field is written in, anything else pressed. */
+  const press = (target) => (isWriting(target) && !/^(?:radio|checkbox)$/.test(target.type) ? target.focus() : target.click());
+
   const follow = (selector) => document.querySelector(selector)?.click();
 
   const KEYS = {
@@ -40,14 +43,14 @@
 
   document.addEventListener('keydown', (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || dialog?.open) return;
-    if (isWriting(event.target)) {
+    if (isWriting(event.target) && event.target.type !== 'radio') {
       if (event.key === 'Escape') event.target.blur();
       return;
     }
     const jump = Date.now() < jumpUntil && /^[a-z]$/.test(event.key) ? document.querySelector(`a[data-go="${event.key}"]`) : null;
     jumpUntil = 0;
     const pressed = /^[a-z]$/.test(event.key) ? document.querySelector(`[data-press="${event.key}"]`) : null;
-    const act = jump !== null ? () => jump.click() : pressed !== null ? () => pressed.click() : Object.hasOwn(KEYS, event.key) ? KEYS[event.key] : undefined;
+    const act = jump !== null ? () => jump.click() : pressed !== null ? () => press(pressed) : Object.hasOwn(KEYS, event.key) ? KEYS[event.key] : undefined;
     if (act === undefined) return;
     event.preventDefault();
     act();
