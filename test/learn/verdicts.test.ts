@@ -128,6 +128,18 @@ t.test('who calls everything safe is seen, and what it would cost', async (t) =>
   t.equal(without.trained_on + without.held_out, 60, 'what she alone decided is left out');
 });
 
+t.test('rows that are all alike are one group, and where it is held out nothing is left to learn from', async (t) => {
+  const workshop = await openWorkshop(t);
+  // As the key of this place places them: 0 is held out.
+  for (let at = 0; at < 6; at++) {
+    workshop.keep(`like-${at}`, `Is box ${at} still there?`);
+    await workshop.decide(`like-${at}`, { ana: at < 3 ? ['block', INJECTION] : ['allow'] });
+  }
+  const { about } = await workshop.json('collect');
+  t.same(about.parts, { train: 0, held_out: 6 });
+  t.match(await workshop.run('train', 'prompt-injection', '--dataset', 'latest'), { code: 1, err: /all rows that say anything of the categories of prompt-injection are held out to measure by, 6 of them/ });
+});
+
 t.test('who cannot learn from verdicts says so', async (t) => {
   const workshop = await openWorkshop(t);
   const nothing = await workshop.run('collect');
