@@ -14,7 +14,10 @@ import type { PromotionParts } from './learn/promotion.ts';
 import { ModelRegistry } from './learn/registry.ts';
 import { ModelWatch } from './learn/watch.ts';
 import { digestOf, prove } from './proving.ts';
+import { Shadowing } from './shadowing.ts';
+import type { ClassifierResult, ScreeningRequest } from './contract/screening.ts';
 import { SqlModelStore } from './store/models.ts';
+import { SqlShadowStore } from './store/shadows.ts';
 import type { StoreDatabase } from './store/sql.ts';
 
 export interface LearningOptions {
@@ -24,6 +27,8 @@ export interface LearningOptions {
   readonly policies: () => readonly Policy[];
   /** Runs these from now on. Rejects where that fails; the former run on. */
   readonly use: (models: ModelsAtWork) => Promise<void>;
+  /** The policy that a tenant is under now. */
+  readonly policyOf: (tenantId: string) => Policy | undefined;
 }
 
 /** Who was not seen for so long is gone. */
@@ -33,8 +38,9 @@ export class Learning {
   readonly desk: LearnDesk;
   readonly #watch: ModelWatch;
   readonly #store: SqlModelStore;
+  readonly #shadowing: Shadowing;
 
-  constructor({ database, config, policies, use }: LearningOptions) {
+  constructor({ database, config, policies, use, policyOf }: LearningOptions) {
     this.#store = new SqlModelStore(database);
     const registry = new ModelRegistry(this.#store, now);
     const { data_dir: dataDir, audit: { origin } } = config();
@@ -43,11 +49,16 @@ export class Learning {
       copies: database.messages === undefined ? undefined : join(dataDir, 'models'),
       fit: (plugin, model) => digestOf(plugin, { config: config(), models: new Map([...this.#watch.models].filter(([name]) => name !== plugin)).set(plugin, model) }),
     });
+    const shadows = new SqlShadowStore(database);
+    this.#shadowing = new Shadowing({ store: shadows, registry, config, models: () => this.#watch.models, policyOf });
     this.desk = {
       ...promotionParts(registry, { config, policies, models: () => this.#watch.models }),
       followers: () => this.#store.followers(new Date(Date.now() - GONE_MS).toISOString()),
       // Who switched sees it work here when the answer comes.
       switched: () => this.#watch.look(),
+      shadows,
+      shadowShare: () => config().learn.shadow.share_percent / 100,
+      shadowed: () => this.#shadowing.look(),
     };
   }
 
@@ -56,12 +67,19 @@ export class Learning {
     return this.#watch.first();
   }
 
-  start(): void {
-    this.#watch.start();
+  /** A text, with what was said of it. Returns at once. */
+  hear(request: ScreeningRequest, results: readonly ClassifierResult[]): void {
+    this.#shadowing.hear(request, results);
   }
 
-  close(): Promise<void> {
-    return this.#watch.close();
+  start(): void {
+    this.#watch.start();
+    this.#shadowing.start();
+  }
+
+  async close(): Promise<void> {
+    await this.#watch.close();
+    await this.#shadowing.close();
   }
 }
 

@@ -45,7 +45,7 @@ async function entries(place: LoopPlace, kind: string): Promise<readonly any[]> 
 t.test('what got through is drawn, labelled, learnt, found, and taken back', async (t) => {
   const place = await openLoop(t, {
     tenants: { calm: { data }, busy: { data } }, policy: POLICY,
-    config: { review: { double_blind_percent: 0 }, risk: { campaigns: TENANTS.map(campaign), annotation: many } },
+    config: { review: { double_blind_percent: 0 }, risk: { campaigns: TENANTS.map(campaign), annotation: many }, learn: { shadow: { cpu_percent: 100, queue_max: 1_000 } } },
   });
   const prompts = (tenant: Tenant, seed = SENT[tenant].seed) => plantedPrompts(SENT[tenant].prompts, SENT[tenant].violations, randomOf(seed));
 
@@ -98,6 +98,24 @@ t.test('what got through is drawn, labelled, learnt, found, and taken back', asy
   const texts = live.map(({ text }) => text);
   const probes = plantedPrompts(60, 30, randomOf(22)).map(({ text }) => text);
   const before = await place.scores('busy', probes);
+  let told = 0;
+  await t.test('beside what works it shows what would change, and decides nothing', async (t) => {
+    t.match(await place.api('POST', `learn/models/${model}/shadow`), { status: 200, body: { running: { share: 1 } } });
+    t.same([...new Set(await place.sendAll('busy', texts))], [200]);
+    const shadow = async (): Promise<any> => (await place.api('GET', `learn/models/${model}/shadow`)).body;
+    await until(async () => { const { texts: { scored } } = await shadow(); return scored >= texts.length; }, 'all to be scored');
+    const { compared, latency_ms: latency, texts: counts } = await shadow();
+    const leak = compared.find(({ classifier_id: id, category, policy }: any) => id === 'prompt-injection' && category === HEAD && policy === 'shop');
+    t.comment(JSON.stringify(leak), JSON.stringify(counts), JSON.stringify(latency));
+    told = leak.only_shadow.count;
+    t.match(leak, { threshold: 0.5, both: 0, only_working: { count: 0 } });
+    t.ok(leak.n >= texts.length && told > 40 && told <= 85);
+    t.ok(leak.only_shadow.low < leak.only_shadow.rate && leak.only_shadow.rate < leak.only_shadow.high);
+    t.notMatch(JSON.stringify(compared), /Zephyr/, 'no texts');
+    const exchanges = (await entries(place, 'exchange')).filter(({ route }) => route === '/v1/chat/completions');
+    t.notOk(exchanges.some(({ models, input }) => models !== undefined || input.triggered_rules.includes('leak')), 'no entry knows of it');
+  });
+
   await t.test('it works: what it knows now is stopped, and what was open ends as it began', async (t) => {
     t.same([...new Set(await place.sendAll('busy', texts))], [200], 'before, all of it went through');
     const slowly = `Slowly, please: ${live.find(({ isViolation }) => isViolation)!.text}`;
@@ -108,6 +126,7 @@ t.test('what got through is drawn, labelled, learnt, found, and taken back', asy
     const statuses = await place.sendAll('busy', texts);
     const [caught, alarms] = [true, false].map((wanted) => statuses.filter((status, at) => status === 400 && live[at]!.isViolation === wanted).length);
     t.comment(`${caught} of 80 caught, ${alarms} of 120 others`);
+    t.equal(caught! + alarms!, told, 'as many as it told beside what worked');
     t.ok(caught! > 40 && alarms! < 6);
     place.goOn();
     t.equal(await open, 200, 'nothing is taken back from what was open');

@@ -54,6 +54,10 @@ const campaignFields = mapping('One campaign.', {
 export type CampaignConfig = NonNullable<TypeOf<typeof campaignFields>>;
 export type StratumConfig = CampaignConfig['strata'][number];
 
+/** What tells which texts a stratum, and a campaign, is of, whether it is configured or only thought of. Without dates it is always on. */
+export type PlannedStratum = Pick<StratumConfig, 'id'> & Partial<StratumConfig>;
+export type PlannedCampaign = Pick<CampaignConfig, 'id' | 'directions'> & Partial<Pick<CampaignConfig, 'tenants' | 'products' | 'decisions' | 'modalities' | 'from' | 'until' | 'seed_file'>> & { readonly strata: readonly PlannedStratum[] };
+
 const campaign: Shape<CampaignConfig | undefined> = {
   ...campaignFields,
   read(value, site) {

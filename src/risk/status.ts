@@ -5,14 +5,15 @@
  * labels as for a hundred. Nothing that nobody labelled is taken for safe. Pure.
  */
 import type { CampaignConfig } from '../config/risk.ts';
+import type { ClaimState, SequentialDecision } from '../contract/risk.ts';
 import type { Answer } from '../store/annotation-checks.ts';
 import type { TaskCell } from '../store/annotation-tasks.ts';
 import { correctRate, type CorrectedRate, type Gold, type Share } from './calibrate.ts';
-import { estimateByCategory, estimateByDomain, estimateRate, type PooledEstimate, type RateEstimate, type SampledItem } from './estimate.ts';
+import { estimateByCategory, estimateByDomain, estimateRate, type PooledEstimate, type Population, type RateEstimate, type SampledItem } from './estimate.ts';
 import type { Interval } from './intervals.ts';
 import { peekingInterval, type LabelCount } from './peeking.ts';
 import { claimSize, precisionSize } from './plan.ts';
-import { sprtOf, sprtSizes, type SprtDecision } from './sprt.ts';
+import { sprtOf, sprtSizes } from './sprt.ts';
 
 export interface Estimate {
   readonly name: string;
@@ -33,13 +34,10 @@ export interface Estimate {
   readonly bounds: Interval;
 }
 
-/** `too_few`: no number of violations among so few labels could show it. `open`: it is neither shown nor contradicted. `contradicted`: the rate is above, surely. */
-export const CLAIM_STATES = ['met', 'open', 'contradicted', 'too_few'] as const;
-
 export interface ClaimStatus {
   readonly below: number;
   readonly confidence: number;
-  readonly state: (typeof CLAIM_STATES)[number];
+  readonly state: ClaimState;
   /** The same at any time, by the interval that is valid under peeking. */
   readonly met_under_peeking: boolean;
   /** By what nobody labelled it could fail: it is met even if all of that were violations. */
@@ -56,7 +54,7 @@ export interface SequentialStatus {
   /** The rate that it shows fast. */
   readonly good: number;
   /** `good`: the rate is below the claim's. `bad`: it is not. */
-  readonly decision: SprtDecision;
+  readonly decision: SequentialDecision;
   /** Log of the likelihood of the labels at the claim's rate over that at `good`: it speaks at `-limit`, and at `limit`. */
   readonly evidence: number;
   readonly limit: number;
@@ -108,23 +106,24 @@ const NEEDS_ROWS = 8;
 /** Of a campaign without its parts. */
 export type CampaignSummary = Pick<CampaignStatus, 'confidence' | 'total' | 'claim' | 'precision'>;
 
-/** `campaign`: as configured; undefined where it is not any more. `answers`: to items with known answers, of those who labelled. */
-export function statusOf(id: string, cells: readonly TaskCell[], answers: readonly Answer[], campaign: Goal | undefined, random: () => number): CampaignStatus {
-  const { items, pooled, tell, confidence } = pooledOf(cells, campaign);
+/** `campaign`: as configured; undefined where it is not any more. `answers`: to items with known answers, of those who labelled. `population`: of strata where it is counted; of the others the sample tells it. */
+export function statusOf(id: string, cells: readonly TaskCell[], answers: readonly Pick<Answer, 'known' | 'given'>[], campaign: Goal | undefined, random: () => number, population?: Population): CampaignStatus {
+  const { items, pooled, tell, confidence } = pooledOf(cells, campaign, population);
+  const options = { confidence, population };
   const by = (key: (typeof DIMENSIONS)[keyof typeof DIMENSIONS]): readonly Estimate[] => {
     const parts = Map.groupBy(cells, (cell) => cell[key]);
-    return [...estimateByDomain(items, ({ cell }) => cell[key], { confidence })].map(([name, rate]) => tell(name, rate, parts.get(name as never)!));
+    return [...estimateByDomain(items, ({ cell }) => cell[key], options)].map(([name, rate]) => tell(name, rate, parts.get(name as never)!));
   };
   const corrected = correctRate(pooled, goldOf(answers), { random, confidence });
   return {
-    campaign: id, ...summaryOf(cells, campaign), strata: by('stratum'), tenants: by('tenant_id'), products: by('product'), modalities: by('modality'), directions: by('direction'), decisions: by('automated_filter_result'),
-    categories: [...estimateByCategory(items, { confidence })].map(([name, one]) => tell(name, one, cells, ({ outcome, category }) => outcome === 'violation' && category === name)),
+    campaign: id, ...summaryOf(cells, campaign, population), strata: by('stratum'), tenants: by('tenant_id'), products: by('product'), modalities: by('modality'), directions: by('direction'), decisions: by('automated_filter_result'),
+    categories: [...estimateByCategory(items, options)].map(([name, one]) => tell(name, one, cells, ({ outcome, category }) => outcome === 'violation' && category === name)),
     corrected: { ...corrected, observed: corrected.observed ?? null, rate: corrected.rate ?? null, formula: corrected.formula ?? null, sensitivity: shareOf(corrected.sensitivity), specificity: shareOf(corrected.specificity) },
   };
 }
 
-export function summaryOf(cells: readonly TaskCell[], campaign: Goal | undefined): CampaignSummary {
-  const { pooled, tell, confidence } = pooledOf(cells, campaign);
+export function summaryOf(cells: readonly TaskCell[], campaign: Goal | undefined, population?: Population): CampaignSummary {
+  const { pooled, tell, confidence } = pooledOf(cells, campaign, population);
   const total = tell('', pooled, cells);
   return {
     confidence, total,
@@ -136,12 +135,11 @@ export function summaryOf(cells: readonly TaskCell[], campaign: Goal | undefined
 type Goal = Pick<CampaignConfig, 'claim' | 'precision_percent'>;
 type Tell = (name: string, rate: RateEstimate, part: readonly TaskCell[], isViolation?: (cell: TaskCell) => boolean) => Estimate;
 
-function pooledOf(cells: readonly TaskCell[], campaign: Goal | undefined): { readonly items: readonly Item[]; readonly pooled: PooledEstimate; readonly tell: Tell; readonly confidence: number } {
+function pooledOf(cells: readonly TaskCell[], campaign: Goal | undefined, population: Population | undefined): { readonly items: readonly Item[]; readonly pooled: PooledEstimate; readonly tell: Tell; readonly confidence: number } {
   const confidence = (campaign?.claim.confidence_percent ?? 95) / 100;
   const items = cells.map(itemOf);
-  const probabilityMin = cells.reduce((least, one) => Math.min(least, one.inclusion_probability), 1);
-  const tell: Tell = (name, rate, part, isViolation = ({ outcome }) => outcome === 'violation') => told(name, rate, part, peekingInterval(countsOf(part, isViolation), { probabilityMin, confidence }), isViolation);
-  return { items, pooled: estimateRate(items, { confidence }), tell, confidence };
+  const tell: Tell = (name, rate, part, isViolation = ({ outcome }) => outcome === 'violation') => told(name, rate, part, peekingInterval(countsOf(part, isViolation), { probabilityMin: leastOf(part), confidence }), isViolation);
+  return { items, pooled: estimateRate(items, { confidence, population }), tell, confidence };
 }
 
 function shareOf(share: Share): ToldShare {
@@ -151,6 +149,11 @@ function shareOf(share: Share): ToldShare {
 function itemOf(cell: TaskCell): Item {
   const { stratum, inclusion_probability, outcome, category, total: count } = cell;
   return { stratum, inclusion_probability, count, cell, ...(outcome === 'safe' || outcome === 'violation' ? { label: outcome } : {}), ...(category === '' ? {} : { category }) };
+}
+
+/** Of what was drawn, labelled or not. */
+function leastOf(cells: readonly TaskCell[]): number {
+  return cells.reduce((least, one) => Math.min(least, one.inclusion_probability), 1);
 }
 
 /** By inclusion probability, which is all that weighs. */
@@ -214,7 +217,7 @@ function precisionOf({ rate, interval, labelled, effective_size: size }: Estimat
   return { half_width: halfWidth, reached: labelled > 0 && (interval.high - interval.low) / 2 <= halfWidth, labels_needed: labelled === 0 ? needed : Math.ceil((needed * labelled) / Math.min(labelled, size)) };
 }
 
-function goldOf(answers: readonly Answer[]): Gold {
+function goldOf(answers: readonly Pick<Answer, 'known' | 'given'>[]): Gold {
   const of = (label: Answer['known']): { readonly n: number; readonly correct: number } => {
     const part = answers.filter(({ known }) => known === label);
     return { n: part.length, correct: part.filter(({ given }) => given === label).length };

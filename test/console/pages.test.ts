@@ -10,14 +10,15 @@ import { ADMIN_ROUTES } from '../../src/admin/server.ts';
 import { ask, tokenFor } from '../helpers/admin.ts';
 import { sendForm, visit, type Visitor } from '../helpers/console.ts';
 import { blocking, openHouse, until, watching, type House } from '../helpers/house.ts';
+import { trainedModels } from '../helpers/models.ts';
 
 t.setTimeout(300_000);
 
 const { routes } = createPages({ hasProvider: false, keys: async () => [] });
 const EVERYWHERE = ['open', 'people'];
 
-async function furnished(t: Parameters<typeof openHouse>[0], config: object = {}): Promise<{ readonly house: House; readonly index: number; readonly review: string }> {
-  const house = await openHouse(t, { config: { review: { double_blind_percent: 0 }, ...config }, files: { 'acme.yaml': watching('Fileword') } });
+async function furnished(t: Parameters<typeof openHouse>[0]): Promise<{ readonly house: House; readonly index: number; readonly review: string }> {
+  const house = await openHouse(t, { config: { review: { double_blind_percent: 0 }, risk: { campaigns: [{ id: 'q', strata: [{ id: 'all', probability_percent: 100 }] }] } }, files: { 'acme.yaml': watching('Fileword') } });
   await house.chat('Heron and Egret');
   await house.api('PUT', '/acme', blocking('Heron'));
   await house.api('PUT', '/acme?parent=1', blocking('Osprey'));
@@ -41,8 +42,10 @@ t.test('each page stands on a route of the API', async (t) => {
 });
 
 t.test('each role gets the pages whose API it has', async (t) => {
-  const { house, index, review } = await furnished(t, { risk: { campaigns: [{ id: 'q', strata: [{ id: 'all', probability_percent: 100 }] }] } });
-  const paths: Readonly<Record<string, string>> = { '/exchanges/:index': `/exchanges/${index}`, '/policies/:id': '/policies/acme', '/policies/:id/diff': '/policies/acme/diff', '/classifiers/:id': '/classifiers/toxicity', '/policies/:id/beside': '/policies/acme/beside', '/policies/:id/edit': '/policies/acme/edit', '/new-policy': '/new-policy?id=other', '/tenants/:tenant': '/tenants/default', '/review/:id': `/review/${review}`, '/review/:id/wait': `/review/${review}/wait`, '/risk/:id': '/risk/q' };
+  const { house, index, review } = await furnished(t);
+  const trained = trainedModels(house.dir);
+  t.teardown(() => trained.close());
+  const paths: Readonly<Record<string, string>> = { '/exchanges/:index': `/exchanges/${index}`, '/policies/:id': '/policies/acme', '/policies/:id/diff': '/policies/acme/diff', '/classifiers/:id': '/classifiers/toxicity', '/policies/:id/beside': '/policies/acme/beside', '/policies/:id/edit': '/policies/acme/edit', '/new-policy': '/new-policy?id=other', '/tenants/:tenant': '/tenants/default', '/review/:id': `/review/${review}`, '/review/:id/wait': `/review/${review}/wait`, '/risk/:id': '/risk/q', '/learn/:id': `/learn/${await trained.fresh()}`, '/learn/history/:id': '/learn/history/prompt-injection' };
   const all = await visitors(house);
   for (const { method, path, needs } of routes.filter((page) => page.method === 'GET' && page.needs !== 'open')) {
     const at = paths[path] ?? path;
@@ -71,8 +74,9 @@ t.test('a form without the proof of its session changes nothing', async (t) => {
   const { house } = await furnished(t);
   const admin = await visit(house.adminUrl, house.token);
   const forms: readonly (readonly [string, Readonly<Record<string, string>>])[] = [
-    ['/policies/acme/edit', { text: blocking('Kite'), parent: '2', comment: '', do: 'store' }], ['/policies/acme/rollback', { revision: '1', parent: '2' }], ['/policies/acme/retire', { parent: '2', confirm: 'acme' }], ['/audit/erasures', { of: 'default', scope: 'all', confirm: 'default' }], ['/audit/erasures/gone', {}], ['/playground', { policy: 'acme', direction: 'input', text: 'Osprey' }],
+    ['/policies/acme/edit', { text: blocking('Kite'), parent: '2', comment: '', do: 'store' }], ['/policies/acme/rollback', { revision: '1', parent: '2' }], ['/policies/acme/retire', { parent: '2', confirm: 'acme' }], ['/audit/erasures', { of: 'default', scope: 'all', confirm: 'default' }], ['/playground', { policy: 'acme', direction: 'input', text: 'Osprey' }],
     ['/tenants/default/keys', { name: 'x' }], ['/settings/tokens', { name: 'x', role: 'auditor' }], ['/settings/sessions/ses_0000000000000000/revoke', {}], ['/settings/tokens/tok_0000000000000000/revoke', {}], ['/tenants/default/keys/k/revoke', {}], ['/logout', {}],
+    ['/audit/erasures/gone', { keeper: 'x', confirm: 'x' }], ['/learn/rollback', { plugin: 'toxicity', confirm: 'toxicity' }], ['/learn/x/promote', { confirm: 'x' }], ['/learn/x/shadow', { share: '1' }], ['/learn/x/retire', { gone: 'x' }],
     ['/playground/compare', { left: 'acme', right: 'acme', text: 'x' }], ['/me', { cover: 'yes' }], ['/me/break', { take: 'true' }],
     ['/review/next', {}], ['/review/rev_x/claim', {}], ['/review/rev_x/verdict', { fence: '1', resolution: 'allow' }], ['/review/rev_x/release', { fence: '1' }], ['/review/rev_x/appeal', { reason: 'x' }], ['/appeals', { request_id: 'x', reason: 'x' }],
     ['/risk/annotate/next', {}], ['/risk/annotate/label', { annotation: 'x', label: 'safe' }], ['/risk/annotate/skip', { annotation: 'x', reason: 'unwilling' }], ['/risk/annotate/undo', {}], ['/risk/annotate/release', {}],
