@@ -118,9 +118,9 @@ t.test('what got through is drawn, labelled, learnt, found, and taken back', asy
 
   await t.test('it works: what it knows now is stopped, and what was open ends as it began', async (t) => {
     t.same([...new Set(await place.sendAll('busy', texts))], [200], 'before, all of it went through');
-    const slowly = `Slowly, please: ${live.find(({ isViolation }) => isViolation)!.text}`;
-    const open = place.send('busy', slowly);
-    await until(() => place.isWaiting(), 'the provider to be asked');
+    const slowly = live.filter(({ isViolation }) => isViolation).slice(0, 12).map(({ text }) => `Slowly, please: ${text}`);
+    const open = place.sendAll('busy', slowly);
+    await until(() => place.waiting() === slowly.length, 'the provider to be asked');
     t.match(await place.json('learn', 'promote', 'prompt-injection', model), { number: 1, model_id: model, against: [] });
     await until(async () => (await place.scores('busy', probes)) !== before, 'the running process to follow');
     const statuses = await place.sendAll('busy', texts);
@@ -129,8 +129,8 @@ t.test('what got through is drawn, labelled, learnt, found, and taken back', asy
     t.equal(caught! + alarms!, told, 'as many as it told beside what worked');
     t.ok(caught! > 40 && alarms! < 6);
     place.goOn();
-    t.equal(await open, 200, 'nothing is taken back from what was open');
-    t.equal(await place.send('busy', slowly), 400, 'and now it is stopped');
+    t.same([...new Set(await open)], [200], 'nothing is taken back from what was open');
+    t.ok((await place.sendAll('busy', slowly)).includes(400), 'and now it is stopped');
     await until(async () => (await entries(place, 'exchange')).filter(({ route, models }) => route === '/v1/chat/completions' && models?.includes(model)).length >= 195, 'entries');
     const closed = await entries(place, 'exchange');
     const mine = closed.filter(({ input }) => input.triggered_rules.includes('leak'));

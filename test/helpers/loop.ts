@@ -36,17 +36,18 @@ export interface LoopPlace {
   label(people: readonly string[]): Promise<number>;
   /** Decides what waits in the review queue; how many items that were. */
   review(person: string): Promise<number>;
-  /** Answers of the provider to prompts with the word Slowly wait until this is called. */
+  /** Answers of the provider to prompts with the word Slowly wait until this is called; how many do. */
   goOn(): void;
-  isWaiting(): boolean;
+  waiting(): number;
 }
 
 export async function openLoop(t: Test, { tenants, policy, config = {} }: { readonly tenants: Readonly<Record<string, object>>; readonly policy: string; readonly config?: object }): Promise<LoopPlace> {
   const dir = freshFolder(t);
   const waiting: (() => void)[] = [];
+  let isSlow = true;
   const provider = await openProvider(t, (body, res) => {
     const answer = (): void => void res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ id: 'c1', object: 'chat.completion', created: 1, model: 'm', choices: [{ index: 0, message: { role: 'assistant', content: 'Somebody from the shop will call you.' }, finish_reason: 'stop' }] }));
-    if (body.includes('Slowly')) waiting.push(answer);
+    if (isSlow && body.includes('Slowly')) waiting.push(answer);
     else answer();
   });
   mkdirSync(join(dir, 'data'));
@@ -74,8 +75,11 @@ export async function openLoop(t: Test, { tenants, policy, config = {} }: { read
   return {
     dir, weir, api, send, weirSays,
     json: async (...args) => JSON.parse(await weirSays(...args, '--json')),
-    isWaiting: () => waiting.length > 0,
-    goOn: () => waiting.splice(0).forEach((answer) => answer()),
+    waiting: () => waiting.length,
+    goOn() {
+      isSlow = false;
+      waiting.splice(0).forEach((answer) => answer());
+    },
     async sendAll(tenant, texts) {
       const statuses: number[] = [];
       let at = 0;
