@@ -356,6 +356,7 @@ function openLearning(first: Config, running: () => RunningHouse | undefined, op
   const learning = new Learning({
     database,
     config: () => running()?.runtime.snapshot.config ?? first,
+    file: () => ((path) => (path === undefined || path.startsWith('(') ? undefined : path))(running()?.runtime.snapshot.file),
     policies: () => [...(running()?.runtime.compiled.keys() ?? [])],
     use: async (models) => running()?.useModels(models),
     policyOf: (tenantId) => running()?.runtime.plans.get(tenantId)?.policy,

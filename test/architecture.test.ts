@@ -43,7 +43,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   population: ['contract', 'audit', 'screen', 'risk'],
   campaigning: ['contract', 'admin', 'audit', 'report', 'review', 'risk', 'screen', 'store'],
   declaring: ['contract', 'audit', 'screen'],
-  learning: ['contract', 'admin', 'config', 'learn', 'proving', 'shadowing', 'store'],
+  learning: ['contract', 'admin', 'config', 'learn', 'proving', 'shadowing', 'store', 'training'],
+  training: [],
   shadowing: ['contract', 'config', 'learn', 'store'],
   'shadow-worker': ['contract', 'config', 'screen'],
   proving: ['contract', 'config', 'policy', 'rehearsal', 'runtime', 'screen'],
@@ -57,7 +58,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const ENTRANCES: Readonly<Record<string, readonly string[]>> = {
   runtime: ['house', 'proving', 'app', 'cli'], distribution: ['house', 'app', 'cli'], rehearsal: ['house', 'proving', 'app', 'cli'], house: ['app'],
   retention: ['app'], erasing: ['app', 'cli'], reviewing: ['app', 'holding'], holding: ['app'], campaigning: ['app', 'cli'], population: ['app', 'cli'], declaring: ['app'],
-  learning: ['app', 'cli'], proving: ['learning', 'cli'], shadowing: ['learning'], 'shadow-worker': [], app: ['cli'], cli: ['main'], main: [],
+  learning: ['app', 'cli'], proving: ['learning', 'cli'], shadowing: ['learning'], training: ['learning'], 'shadow-worker': [], app: ['cli'], cli: ['main'], main: [],
 };
 
 /** Folders and files without I/O, clock or chance: they take these as arguments. `hash` computes, so node:crypto is allowed there. */

@@ -1,5 +1,6 @@
 /** What the routes about trained models answer and take, as JSON Schema; part of the document's components. */
 import type { JsonSchema } from '../config/shape.ts';
+import { RUN_STATES } from '../store/learn-runs.ts';
 import { MODEL_CHANGES } from '../store/models.ts';
 import { SHADOW_OUTCOMES } from '../store/shadows.ts';
 
@@ -26,6 +27,7 @@ export const LEARN_SCHEMAS = {
     plugins: listOf(object({ plugin: text, working: modelOrShipped, sha256: digest, switch: { ...whole, description: 'Number of the newest switch; 0: there was none.' }, before: { ...modelOrShipped, description: 'What a rollback brings again.' }, can_roll_back: { type: 'boolean' } })),
     models: listOf(component('LearnModel')),
     processes: { ...listOf(object({ process: text, origin: text, plugin: text, number: whole, lags: { type: 'boolean' }, fault: orNull('string'), seen_at: time })), description: 'Which switch each process has carried out.' },
+    weekly: { oneOf: [{ type: 'null' }, object({ due: time, state: { enum: RUN_STATES }, attempts: whole, started_at: time, ended_at: { ...orNull('string'), format: 'date-time' }, detail: text })], description: 'The newest weekly training; null: there was none.' },
   }),
   LearnModel: object({ ...model, works: { type: 'boolean' }, evaluation: { ...listOf(object({ category: text, n: whole, positives: whole, base: measures, candidate: measures, recall_change: estimate, false_positive_change: estimate })), description: 'On the same held-out rows, beside the model that it began from.' } }),
   LearnGate: object({ model_id: text, against: { ...listOf(text), description: 'What stands against it now; empty: nothing.' } }),

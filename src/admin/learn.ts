@@ -6,6 +6,7 @@
 import { promote, rollback, shadowModel, standingAgainst, type PromotionParts } from '../learn/promotion.ts';
 import { isRefusal, leftOf, type ModelRefusal, type RegisteredModel } from '../learn/registry.ts';
 import { wilson } from '../risk/intervals.ts';
+import type { LearnRun } from '../store/learn-runs.ts';
 import type { ModelFollower, ModelSwitch } from '../store/models.ts';
 import { SHADOW_OUTCOMES, type ShadowCount, type SqlShadowStore } from '../store/shadows.ts';
 import { fault, invalid, missing, parsed, type DeskAnswer, type DeskRequest, type Route } from './desk.ts';
@@ -22,6 +23,8 @@ export interface LearnDesk extends PromotionParts {
   shadowShare(): number;
   /** Resolves when this process does as the store says. */
   shadowed(): Promise<void>;
+  /** The newest weekly training. */
+  weekly(): Promise<LearnRun | undefined>;
 }
 
 /** As the API tells it. */
@@ -49,8 +52,8 @@ export const LEARN_ROUTES: readonly Route<LearnDesk>[] = [
   { method: 'GET', path: '/api/v1/learn/plugins/:id/switches', name: 'listModelSwitches', access: SEES, meaning: 'which models worked in a plugin, by whom they were let work and why, the newest hundred', answers: { 200: { meaning: 'newest first', schema: ref('LearnSwitchList') } }, run: switches },
 ];
 
-async function list({ registry, shipped, followers }: LearnDesk): Promise<DeskAnswer> {
-  const [models, heads, seen] = await Promise.all([registry.list(), registry.heads(), followers()]);
+async function list({ registry, shipped, followers, weekly }: LearnDesk): Promise<DeskAnswer> {
+  const [models, heads, seen, run] = await Promise.all([registry.list(), registry.heads(), followers(), weekly()]);
   const plugins = [...new Set([...heads.keys(), ...models.map(({ plugin }) => plugin)])].sort();
   return { status: 200, body: {
     plugins: await Promise.all(plugins.map(async (plugin) => {
@@ -60,6 +63,7 @@ async function list({ registry, shipped, followers }: LearnDesk): Promise<DeskAn
     })),
     models: models.map((model) => modelBody(model, heads)),
     processes: seen.map((one): FollowerTold => ({ ...one, lags: one.number !== (heads.get(one.plugin)?.number ?? 0) })),
+    weekly: run === undefined ? null : { due: run.due, state: run.state, attempts: run.attempts, started_at: run.started_at, ended_at: run.ended_at, detail: run.detail },
   } };
 }
 

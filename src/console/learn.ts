@@ -19,6 +19,7 @@ interface Listed {
   readonly plugins: readonly { readonly plugin: string; readonly working: string | null; readonly sha256: string; readonly switch: number; readonly before: string | null; readonly can_roll_back: boolean }[];
   readonly models: readonly Model[];
   readonly processes: readonly FollowerTold[];
+  readonly weekly: { readonly due: string; readonly state: string; readonly ended_at: string | null; readonly detail: string } | null;
 }
 
 interface Part {
@@ -41,7 +42,7 @@ type Told = { readonly [K in keyof CandidateCategory['recall_change']]: number |
 const SHIPPED = 'what is shipped';
 
 async function list(api: Api, request: PageRequest, told: Piece = '', status = 200): Promise<DeskAnswer> {
-  const { plugins, models, processes } = await take<Listed>(api, request, 'listModels');
+  const { plugins, models, processes, weekly } = await take<Listed>(api, request, 'listModels');
   const mayRollBack = api.may(request.actor, 'rollbackModel');
   return page(api, request, {
     title: 'Learning', at: '/learn', status, json: '/api/v1/learn/models',
@@ -50,6 +51,7 @@ ${told}
 <h2>What works</h2>${plugins.length === 0 ? html`<p>Every plugin works with the model that it ships. <code>weir learn collect</code> makes a data set of verdicts, <code>weir learn train</code> a candidate, <code>weir learn register</code> brings it here.</p>` : html`<div class="scroll" tabindex="0" role="region" aria-label="What works"><table class="rows"><thead><tr><th scope="col">Plugin</th><th scope="col">Works</th><th scope="col" class="number">Switch</th><th scope="col">A rollback brings</th><th scope="col">Processes</th></tr></thead><tbody>${plugins.map((one) => html`
 <tr><th scope="row"><a href="/learn/history/${one.plugin}">${one.plugin}</a></th><td>${modelLink(one.working)}</td><td class="number">${one.switch}</td><td>${one.can_roll_back ? modelLink(one.before) : html`<span class="quiet">nothing</span>`}</td><td>${followers(processes.filter(({ plugin }) => plugin === one.plugin))}</td></tr>`)}</tbody></table></div>`}
 ${mayRollBack && plugins.some((one) => one.can_roll_back) ? rollbackForm(request) : ''}
+${weekly === null ? '' : html`<h2>The newest weekly training</h2><p>Due ${timeOf(weekly.due)} UTC: <span class="badge ${weekly.state === 'done' ? 'a-allow' : weekly.state === 'failed' ? 'a-block' : 'a-other'}">${weekly.state}</span>${weekly.ended_at === null ? '' : html`, ended ${timeOf(weekly.ended_at)}`}. ${weekly.detail}</p>`}
 <h2>Models</h2>${models.length === 0 ? html`<p>None was trained here.</p>` : html`<div class="scroll" tabindex="0" role="region" aria-label="Models"><table class="rows"><thead><tr><th scope="col">Model</th><th scope="col">State</th><th scope="col">Data set</th><th scope="col">Trained (UTC)</th><th scope="col" class="number">Categories</th><th scope="col" class="number">KiB</th></tr></thead><tbody>${models.map((one) => html`
 <tr data-row><td><a href="/learn/${one.model_id}" data-open>${one.model_id}</a></td><td>${stateBadge(one)}</td><td>${one.dataset}</td><td>${timeOf(one.trained_at)}</td><td class="number">${one.evaluation.length}</td><td class="number">${count(Math.ceil(one.size / 1024))}</td></tr>`)}</tbody></table></div>`}`,
   });

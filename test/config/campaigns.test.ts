@@ -2,17 +2,18 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { NAMES_TAKEN } from '../../src/config/risk.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { ConfigError, type ConfigIssue } from '../../src/contract/errors.ts';
 import { freshFolder } from '../helpers/house.ts';
 
 const TENANTS = '  - { id: one, policy: main, upstream: up, product: Help centre, data: { campaigns: true }, require_key: true }\n  - { id: two, policy: main, upstream: up, require_key: true }\n';
 
-async function issuesOf(t: Test, campaign: string, more = '', tenants = TENANTS): Promise<readonly ConfigIssue[]> {
+async function issuesOf(t: Test, campaign: string, more = '', tenants = TENANTS, id = 'q'): Promise<readonly ConfigIssue[]> {
   const dir = freshFolder(t);
   mkdirSync(join(dir, 'policies'));
   writeFileSync(join(dir, 'policies/main.yaml'), 'policy: main\nrules: []\n');
-  writeFileSync(join(dir, 'weir.yaml'), `${more}upstreams: { up: { url: https://api.example.com/v1 } }\ntenants:\n${tenants}risk:\n  campaigns:\n    - id: q\n${campaign.replaceAll(/^/gm, '      ')}\n`);
+  writeFileSync(join(dir, 'weir.yaml'), `${more}upstreams: { up: { url: https://api.example.com/v1 } }\ntenants:\n${tenants}risk:\n  campaigns:\n    - id: ${id}\n${campaign.replaceAll(/^/gm, '      ')}\n`);
   try {
     return (await loadConfig(join(dir, 'weir.yaml'), {})).warnings;
   } catch (error) {
@@ -23,6 +24,11 @@ async function issuesOf(t: Test, campaign: string, more = '', tenants = TENANTS)
 
 const REST = '{ id: rest, probability_percent: 1 }';
 const POSTGRES = 'store: { url: "postgres://127.0.0.1/made-up" }\n';
+
+t.test('a campaign has no name that the console has taken', async (t) => {
+  for (const id of NAMES_TAKEN) t.match((await issuesOf(t, `strata: [ ${REST} ]`, '', TENANTS, id)).filter(({ severity }) => severity === 'error'), [{ path: 'risk.campaigns[0].id', message: /the console has a page of this name/ }], id);
+  t.same((await issuesOf(t, `strata: [ ${REST} ]`, '', TENANTS, `${NAMES_TAKEN[0]}-1`)).filter(({ severity }) => severity === 'error'), []);
+});
 
 t.test('a sound campaign has no finding', async (t) => {
   t.same(await issuesOf(t, `strata: [ ${REST} ]`), []);

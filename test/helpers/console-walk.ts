@@ -120,7 +120,7 @@ export async function walk(t: Test, { width, scheme }: Pick<Look, 'width' | 'sch
   const trained = trainedModels(house.dir);
   t.teardown(() => trained.close());
   const [working, model] = [await trained.working(), await trained.fresh()];
-  await go('^/learn$', 'g', 'n');
+  await go('^/learn$', 'g', 'd');
   await look('learn');
   await page.locator('tr[data-row] a', { hasText: model }).press('Enter');
   await page.waitForURL(`**/learn/${model}`);
