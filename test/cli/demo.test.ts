@@ -127,7 +127,7 @@ t.test('a campaign is drawn behind the script, mostly labelled, and the rest wai
   t.teardown(() => (io.stop.abort(), running));
   await io.shows('Ctrl-C ends the demo.');
   const [, adminUrl, token] = /(http:\/\/[\d.:]+)\/review\s+(weir_\S+)/.exec(io.output())!;
-  t.ok(io.output().includes(`${adminUrl}/risk\n`), 'it says where to look');
+  for (const path of ['risk', 'risk/annotate', 'learn']) t.ok(io.output().includes(`${adminUrl}/${path}\n`), 'it says where to look');
   const { total, agreement } = (await ask(adminUrl!, '/api/v1/risk/campaigns/help-desk', { token })).body;
   t.comment(JSON.stringify(total));
   t.ok(total.drawn >= 40 && total.labelled > total.drawn / 3 && total.violations > 0 && total.waiting >= 3);
