@@ -7,7 +7,7 @@
 import { randomUUID } from 'node:crypto';
 import { setImmediate as breathe, setTimeout as sleep } from 'node:timers/promises';
 import type { RiskDesk } from './admin/risk.ts';
-import type { AnnotationRecord } from './audit/entry.ts';
+import type { AnnotationRecord, CampaignRecord } from './audit/entry.ts';
 import { LogFollower, type PlacedEntry } from './audit/follow.ts';
 import { publishedKeys } from './audit/recovery.ts';
 import type { ContentVault, ReadContent } from './audit/vault.ts';
@@ -15,9 +15,9 @@ import type { CampaignConfig } from './config/risk.ts';
 import type { Config } from './config/schema.ts';
 import type { Taxonomy } from './config/taxonomy.ts';
 import { CHANNELS, type AuditReceived, type CampaignTold, type ExchangeClosed } from './contract/channels.ts';
-import { WeirError } from './contract/errors.ts';
 import type { ExchangeRecord } from './contract/exchange.ts';
 import type { AnnotationTask, CampaignDeclaration } from './contract/risk.ts';
+import { Reports, type ReportsOptions } from './report/reports.ts';
 import { agreementOf } from './review/agreement.ts';
 import { textOf, type ContentItem, type ReviewContents } from './review/contents.ts';
 import { nearestOf, tasksOf } from './risk/intake.ts';
@@ -32,13 +32,14 @@ import { SqlAnnotationChecks } from './store/annotation-checks.ts';
 import { SqlAnnotationCourse } from './store/annotation-course.ts';
 import type { NewTask, TaskCell } from './store/annotation-tasks.ts';
 import { SqlAnnotationStore } from './store/annotations.ts';
+import { SqlRiskReports } from './store/risk-reports.ts';
 import { SteadyHealth } from './store/steady-health.ts';
 import type { StoreDatabase } from './store/sql.ts';
 
 export interface CampaigningOptions {
   readonly database: StoreDatabase;
   readonly config: () => Config;
-  readonly audit: { append(record: AnnotationRecord, durability: 'strict'): Promise<void> };
+  readonly audit: { append(record: AnnotationRecord | CampaignRecord, durability: 'strict'): Promise<void> };
   readonly content: Pick<ContentVault, 'read'>;
   /** Texts for other processes, and theirs; absent: no other process shares the store. */
   readonly contents?: Pick<ReviewContents, 'lay' | 'read'> | undefined;
@@ -52,11 +53,15 @@ export interface CampaigningOptions {
   /** Logs that are shipped here, and the folder of each. */
   shipped?(): Promise<readonly string[]>;
   dirOf?(log: string): string;
+  readonly population: RiskDesk['population'];
+  readonly report: Pick<ReportsOptions, 'signer' | 'software' | 'page'>;
   readonly lookMs?: number;
   readonly tellMs?: number;
 }
 
 const BATCH_ENTRIES = 256;
+/** The same where their texts are laid into the store first. */
+const LAID_ENTRIES = 64;
 /** What comes within it is looked at together. */
 const LOOK_MS = 500;
 const RETRY_MS = 1_000;
@@ -92,7 +97,12 @@ export class Campaigning {
       const found = agreementOf(ratings, Math.random, 0);
       return found && { items: found.items, raters: found.raters, raw: found.raw, alpha: found.alpha ?? null };
     } });
-    this.desk = { store, checks, labelling, overview, look, taxonomy, seal: (item) => seal.seal(item), risk: () => config().risk, audit: write, now };
+    const reports = new Reports({
+      ...options.report, store: new SqlRiskReports(database), annotations: store, taxonomy, key: master, now, audit: (record) => audit.append(record, 'strict'),
+      configured: (id) => config().risk.campaigns.find((campaign) => campaign.id === id),
+      logs: async () => [options.own, ...((await options.shipped?.()) ?? []).map((log) => options.dirOf!(log))],
+    });
+    this.desk = { reports, store, checks, labelling, overview, look, taxonomy, seal: (item) => seal.seal(item), risk: () => config().risk, population: options.population, audit: write, now };
   }
 
   start(): void {
@@ -189,7 +199,7 @@ export class Campaigning {
     const before = next === 0 ? [] : await this.#store.declarations(log);
     const population = new PopulationCounter(before.map(({ declared }) => ({ kind: 'campaign', change: declared.sha256 === '' ? 'withdrawn' : 'in_force', ...declared })));
     for (let more = true; more; ) {
-      const read = await follower.read(next, BATCH_ENTRIES);
+      const read = await follower.read(next, isOwn && this.#options.contents !== undefined ? LAID_ENTRIES : BATCH_ENTRIES);
       more = read.more && read.next > next;
       if (read.next === next) return;
       const taken = read.entries.map((entry) => ({ entry, tasks: tasksOf(entry, this.#intake()) }));
@@ -205,20 +215,9 @@ export class Campaigning {
     }
   }
 
-  /** Of these the tasks whose text lies in the store now. A text that cannot be read here is lost to the others, and told. */
+  /** Of these the tasks whose text lies in the store now. */
   async #laid(tasks: readonly NewTask[]): Promise<readonly string[]> {
-    const { contents } = this.#options;
-    const laid: string[] = [];
-    for (const task of contents === undefined ? [] : tasks) {
-      if (task.modality !== 'text') continue;
-      try {
-        if (await contents!.lay(itemOf(task))) laid.push(task.task_id);
-      } catch (error) {
-        if (error instanceof WeirError) throw error;
-        CHANNELS.contentLost.publish({ count: 1, reason: 'copy' });
-      }
-    }
-    return laid;
+    return this.#options.contents?.lay(tasks.filter(({ modality }) => modality === 'text').map(itemOf)) ?? [];
   }
 
   #intake(): Parameters<typeof tasksOf>[1] {
@@ -229,16 +228,6 @@ export class Campaigning {
       doubleBlindShare: (id) => (risk.campaigns.find((campaign) => campaign.id === id)?.double_blind_percent ?? 0) / 100,
     };
   }
-}
-
-function toldOf(config: CampaignConfig, cells: readonly TaskCell[], course: Course | undefined): CampaignTold {
-  const { total, claim } = summaryOf(cells, config);
-  const risen = (kind: CourseSeries['kind']): number => course!.series.filter((one) => one.kind === kind && one.is_spike).length;
-  return {
-    campaign: config.id, rate: total.rate, bounds: { low: total.interval.low, high: total.interval.high, peeking_low: total.peeking.low, peeking_high: total.peeking.high },
-    texts: { waiting: total.waiting, safe: total.labelled - total.violations, violation: total.violations, missing: total.missing },
-    claim: claim?.state ?? null, sequential: claim?.sequential?.decision ?? null, risen: course === undefined ? null : { all: risen('all'), tenant: risen('tenant'), category: risen('category') },
-  };
 }
 
 export interface LabellingParts extends Pick<CampaigningOptions, 'database' | 'config' | 'master'> {
@@ -260,6 +249,16 @@ export function createLabelling({ database, config, content, master, audit }: La
 export async function taskText({ config, content, contents }: Pick<CampaigningOptions, 'config' | 'content' | 'contents'>, task: AnnotationTask): Promise<ReadContent> {
   const isOut = config().tenants.some(({ id, data }) => id === task.tenant_id && !data.campaigns);
   return isOut ? { state: 'erased' } : textOf(content, contents, itemOf(task));
+}
+
+function toldOf(config: CampaignConfig, cells: readonly TaskCell[], course: Course | undefined): CampaignTold {
+  const { total, claim } = summaryOf(cells, config);
+  const risen = (kind: CourseSeries['kind']): number => course!.series.filter((one) => one.kind === kind && one.is_spike).length;
+  return {
+    campaign: config.id, rate: total.rate, bounds: { low: total.interval.low, high: total.interval.high, peeking_low: total.peeking.low, peeking_high: total.peeking.high },
+    texts: { waiting: total.waiting, safe: total.labelled - total.violations, violation: total.violations, missing: total.missing },
+    claim: claim?.state ?? null, sequential: claim?.sequential?.decision ?? null, risen: course === undefined ? null : { all: risen('all'), tenant: risen('tenant'), category: risen('category') },
+  };
 }
 
 /** Its text, by the task. */

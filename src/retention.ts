@@ -1,7 +1,7 @@
 /**
  * Removes what passed its retention, slowly, beside the traffic: entries of this process's audit log; in the role
  * control also those of copies of other logs, usage, decisions and their counts, texts of the review queue and those that
- * models learn from, ended sessions and finished logins of the store. Revisions of policies, keys, tokens and their changes stay: histories name them. Guarantees: nothing goes
+ * models learn from, labels of campaigns that ended, ended sessions and finished logins of the store. Revisions of policies, keys, tokens and their changes stay: histories name them. Guarantees: nothing goes
  * before its time, by the configuration that runs at that moment; what is removed is counted and told; a part that fails
  * is told, does not keep the others from theirs, and is tried again in the next round.
  */
@@ -18,6 +18,7 @@ import type { Config } from './config/schema.ts';
 import { CHANNELS, type RetentionApplied } from './contract/channels.ts';
 import type { AdminStore } from './store/admins.ts';
 import type { SqlReviewContents } from './store/review-contents.ts';
+import type { SqlAnnotationStore } from './store/annotations.ts';
 import { SteadyHealth } from './store/steady-health.ts';
 import type { UsageStore } from './store/usage.ts';
 
@@ -35,6 +36,8 @@ export interface RetentionOptions {
   readonly admins?: AdminStore | undefined;
   /** Texts of items of the review queue, and of tasks of campaigns, that lie in the store. */
   readonly contents?: SqlReviewContents | undefined;
+  /** What was drawn for campaigns, with its labels. */
+  readonly annotations?: Pick<SqlAnnotationStore, 'campaignAfter' | 'drop'> | undefined;
   /** Texts that models learn from. */
   readonly learning?: SqlReviewContents | undefined;
   readonly decisions?: Pick<DecisionQueries, 'tenantAfter' | 'drop' | 'dropCounts'> | undefined;
@@ -76,7 +79,7 @@ export class Retention {
   /** One round. Never rejects. */
   async run(): Promise<void> {
     const failed: string[] = [];
-    const parts = { 'the audit log': () => this.#audit(), 'copies of audit logs': () => this.#copies(), usage: () => this.#usage(), decisions: () => this.#decisions(), 'texts of the review queue': () => this.#contents(), 'texts that models learn from': () => this.#learning(), sessions: () => this.#sessions() };
+    const parts = { 'the audit log': () => this.#audit(), 'copies of audit logs': () => this.#copies(), usage: () => this.#usage(), decisions: () => this.#decisions(), 'texts of the review queue': () => this.#contents(), 'texts that models learn from': () => this.#learning(), 'labels of campaigns': () => this.#labels(), sessions: () => this.#sessions() };
     for (const [name, part] of Object.entries(parts)) {
       if (this.#stop.signal.aborted) return;
       await part().catch((error: unknown) => failed.push(`${name} (${reasonOf(error)})`));
@@ -155,13 +158,13 @@ export class Retention {
   }
 
   /** A batch after the other, with time for others between them. False: it was closed meanwhile. */
-  async #drop(kind: keyof typeof NAMES, tenant: string, drop: (limit: number) => Promise<number>, most = ROWS_MAX): Promise<boolean> {
+  async #drop(kind: keyof typeof NAMES, whose: string, drop: (limit: number) => Promise<number>, most = ROWS_MAX): Promise<boolean> {
     let removed = 0;
     for (let count = most; count === most; removed += count) {
       count = await drop(most);
       if (count > 0 && !(await this.#waited(PAUSE_MS))) return false;
     }
-    if (removed > 0) tell(kind, removed, `${removed} ${NAMES[kind]} of ${tenant === '' ? 'all tenants together' : `tenant ${tenant}`} are gone`);
+    if (removed > 0) tell(kind, removed, `${removed} ${NAMES[kind]} of ${kind === 'labels' ? `campaign ${whose}` : whose === '' ? 'all tenants together' : `tenant ${whose}`} are gone`);
     return true;
   }
 
@@ -190,6 +193,21 @@ export class Retention {
     }
   }
 
+  /** Of campaigns that ended: of one that is not configured any more, with what was drawn last. */
+  async #labels(): Promise<void> {
+    const { annotations, config } = this.#options;
+    if (annotations === undefined || !config().roles.includes('control')) return;
+    for (let found = await annotations.campaignAfter(''); found !== undefined; found = await annotations.campaignAfter(found.campaign)) {
+      const { retention: { labels_days: days }, risk } = config();
+      if (days === undefined) return;
+      const { campaign, newest } = found;
+      const known = risk.campaigns.find(({ id }) => id === campaign);
+      const ended = known === undefined ? newest : known.until;
+      if (ended === undefined || Date.parse(ended) >= this.#daysAgoMs(days)) continue;
+      if (!(await this.#drop('labels', campaign, (limit) => annotations.drop(campaign, limit)))) return;
+    }
+  }
+
   async #sessions(): Promise<void> {
     const { admins, config } = this.#options;
     const { roles, admin } = config();
@@ -207,7 +225,7 @@ export class Retention {
   }
 }
 
-const NAMES = { decisions: 'decisions', counts: 'counts of decisions', review_content: 'texts of the review queue and of campaigns', learning_content: 'texts that models learn from' } as const;
+const NAMES = { decisions: 'decisions', counts: 'counts of decisions', review_content: 'texts of the review queue and of campaigns', learning_content: 'texts that models learn from', labels: 'drawn texts with their labels' } as const;
 
 function dayOf(ms: number): string {
   return new Date(ms).toISOString().slice(0, 10);

@@ -3,11 +3,12 @@
  * becomes a task once whatever restarts and replays, is labelled by people who cannot tell what they are tried with, and
  * becomes an estimate; whoever falls below the agreement is paused, and others label anew.
  */
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { checkContent } from '../src/audit/content-check.ts';
 import { ask, tokenFor } from './helpers/admin.ts';
+import { openProvider } from './helpers/held.ts';
 import { openHouse, until, type House } from './helpers/house.ts';
 
 t.setTimeout(300_000);
@@ -54,6 +55,17 @@ t.test('drawn, kept apart, labelled, estimated, and there again after a restart'
   const changes = (await call('GET', 'audit?kind=campaign')).body.entries;
   t.match(changes, [{ change: 'in_force', author: 'weir', campaign: 'q', definition: { strata: [ALL] }, tenants: [{ id: 'default', product: 'Help centre' }], seed_commitment: /^[0-9a-f]{64}$/ }]);
 
+  const report = (await call('GET', 'risk/campaigns/q/report')).body;
+  t.match(report, { format: 'weir-risk-report/1', campaign: 'q', version: null, findings: {
+    population: { counted: 4, uncounted_drawn: 0 }, design: [{ stratum: 'all', probability: 1, population: 4, drawn: 4 }], sample: { drawn: 4, labelled: 2, waiting: 1, missing: { unreadable: 1 } }, estimates: { total: { rate: 0.5 } }, deviations: [],
+  }, basis: [{ checkpoint: /\n4|\n5|\n\d/ }] });
+  t.notMatch(JSON.stringify(report), /fine|hello|\bana\b/, 'no text and no name of a person');
+  t.match(await call('POST', 'risk/campaigns/q/report', {}), { status: 200, body: { version: 1, author: 'admin', from: null } });
+  t.match(await call('GET', 'risk/campaigns/q/reports'), { body: { reports: [{ version: 1 }], corrections: [] } });
+  t.match((await call('GET', 'audit?kind=campaign')).body.entries[0], { change: 'reported', version: 1 });
+  for (const [method, path, body, status] of [['GET', 'risk/campaigns/q/report?version=2', undefined, 404], ['GET', 'risk/campaigns/none/report', undefined, 404], ['GET', 'risk/campaigns/q/report?from=2030-02-31', undefined, 400], ['GET', 'risk/campaigns/q/report?from=2030-02-02&until=2030-02-02', undefined, 400], ['GET', 'risk/campaigns/q/report?format=note', undefined, 400], ['POST', 'risk/campaigns/q/report', { to: 'x' }, 400], ['POST', 'risk/campaigns/none/report', {}, 404], ['POST', 'risk/campaigns/q/corrections', { reason: ' ' }, 400], ['POST', 'risk/campaigns/q/corrections', { reason: 'x'.repeat(1_001) }, 400], ['POST', 'risk/campaigns/q/corrections', { reason: 'x'.repeat(1_000) }, 200], ['POST', 'risk/campaigns/none/corrections', { reason: 'x' }, 404]] as const) t.equal((await call(method, path, body)).status, status, `${method} ${path}`);
+  t.equal((await call('POST', 'risk/campaigns/q/report', {}, ana)).status, 403, 'not for who labels');
+
   await house.app.close();
   const again = await openHouse(t, { dir: house.dir, config: config(risk) });
   t.equal(await again.chat('hello again'), 200);
@@ -83,6 +95,41 @@ t.test('a tenant that takes no part is not drawn, and nothing of it is kept', as
   await until(async () => (await callOf(house)('GET', 'audit?kind=exchange')).body.entries.length === 1, 'the entry');
   t.equal((await callOf(house)('GET', 'audit?kind=exchange')).body.entries[0].samples, undefined);
   t.equal(readdirSync(join(house.dir, 'data')).includes('content'), false);
+});
+
+t.test('a tenant that withdraws: what is open is not drawn, what was drawn is erased, labels stay as counts', async (t) => {
+  const held: (() => void)[] = [];
+  let isSlow = false;
+  const provider = await openProvider(t, (_body, res) => {
+    const answer = (): void => void res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ id: 'c1', object: 'chat.completion', created: 1, model: 'm', choices: [{ index: 0, message: { role: 'assistant', content: 'fine' }, finish_reason: 'stop' }] }));
+    if (isSlow) held.push(answer);
+    else answer();
+  });
+  const withCampaigns = (campaigns: boolean) => ({ ...config({ campaigns: [{ id: 'q', strata: [ALL], calibration_percent: 0, double_blind_percent: 0 }] }, { campaigns }), upstreams: { local: { url: provider.url } } });
+  const house = await openHouse(t, { config: withCampaigns(true), files });
+  const call = callOf(house);
+  for (let i = 0; i < 3; i++) t.equal(await house.chat(`hello ${i}`), 200);
+  await until(async () => (await drawn(house)) === 3, 'the tasks');
+  const first = (await call('POST', 'risk/next')).body;
+  t.equal((await call('POST', `risk/annotations/${first.annotation.annotation_id}/label`, { label: 'safe' })).status, 200);
+  isSlow = true;
+  const open = house.chat('still open');
+  await until(() => held.length === 1, 'the open exchange');
+  const written = JSON.parse(readFileSync(join(house.dir, 'weir.yaml'), 'utf8'));
+  writeFileSync(join(house.dir, 'weir.yaml'), JSON.stringify({ ...written, ...withCampaigns(false) }));
+  const entries = async (kind: string): Promise<any[]> => (await call('GET', `audit?kind=${kind}`)).body.entries;
+  await until(async () => (await entries('erasure')).length === 1, 'what was drawn is erased');
+  t.match(await entries('erasure'), [{ author: 'withdrawal from campaigns', tenant_id: 'default', destroyed: 3 }]);
+  held[0]!();
+  t.equal(await open, 200);
+  await until(async () => (await entries('exchange')).length === 4, 'its entry');
+  t.equal((await entries('exchange'))[0].samples, undefined, 'what was open is not drawn');
+  t.match((await call('POST', 'risk/next')).body, { state: 'none', texts: [] });
+  t.match((await call('GET', 'risk/campaigns/q')).body.total, { drawn: 3, labelled: 1, missing: 2, waiting: 0 });
+  writeFileSync(join(house.dir, 'weir.yaml'), JSON.stringify({ ...written, ...withCampaigns(true) }));
+  isSlow = false;
+  await until(async () => (await house.chat('with them again')) === 200 && (await drawn(house)) > 3, 'drawn again');
+  t.match((await call('POST', 'risk/next')).body, { state: 'there', texts: [{ text: 'fine' }] }, 'what comes now is read');
 });
 
 t.test('who falls below the agreement is paused between two batches, and others label anew', async (t) => {

@@ -13,6 +13,8 @@ import { loadConfig } from '../src/config/load.ts';
 import type { Config } from '../src/config/schema.ts';
 import { CHANNELS, type HealthChanged, type RetentionApplied } from '../src/contract/channels.ts';
 import { Retention } from '../src/retention.ts';
+import { taskIdOf, type NewTask } from '../src/store/annotation-tasks.ts';
+import { SqlAnnotationStore } from '../src/store/annotations.ts';
 import { decisionRow } from '../src/store/decision-rows.ts';
 import { SqlReviewContents } from '../src/store/review-contents.ts';
 import { SqlDecisionStore } from '../src/store/sql-decisions.ts';
@@ -61,6 +63,39 @@ async function openLog(t: Test, tenantsByDay: Readonly<Record<number, string>>) 
 const usageRow = (tenant_id: string, days: number): UsageRow => ({ tenant_id, key_id: '', hour: `${daysAgo(days).toISOString().slice(0, 13)}:00:00Z`, requests: 1, refused: 0, blocked: 0, redacted: 0, prompt_tokens: 0, completion_tokens: 0, estimated: 0 });
 
 for (const { name, skip, place } of STORE_DRIVERS) {
+  t.test(`${name}: labels of campaigns that ended`, { skip: name === 'memory' ? 'campaigns are in a database' : skip }, async (t) => {
+    const database = (await place(t)).database!();
+    const [annotations, { log, dir }] = [new SqlAnnotationStore(database), await openLog(t, {})];
+    const task = (campaign: string, i: number, days: number): NewTask => ({
+      task_id: taskIdOf(campaign, `r${i}`, 'output'), campaign, tenant_id: 'acme', product: '', request_id: `r${i}`, started_at: daysAgo(days).toISOString(), direction: 'output', stratum: 's', inclusion_probability: 0.5, automated_filter_result: 'passed', modality: 'text', wanted: 1, created_at: daysAgo(days).toISOString(),
+    });
+    await annotations.add([...Array.from({ length: 600 }, (_, i) => task('ended', i, 40)), task('running', 0, 400), task('later', 0, 40), task('removed', 0, 31), task('removed-lately', 0, 400), task('removed-lately', 1, 29)]);
+    for (let done = 0; done < 40; done++) {
+      const [one] = await annotations.batch({ annotator: 'ana', now: NOW.toISOString(), until: daysAgo(-1).toISOString(), itemsMax: 1, calibrationShare: () => 0, random: () => 0, newId: () => `ann_${done}` });
+      await annotations.label(one!.annotation_id, 'ana', { label: done % 2 === 0 ? 'safe' : 'violation', category: done % 2 === 0 ? null : 'toxicity.hate', tier: 'high', calibration: null, at: NOW.toISOString() });
+    }
+    const left = async (): Promise<Record<string, number>> => Object.fromEntries([...Map.groupBy(await annotations.cells(), ({ campaign }) => campaign)].map(([campaign, cells]) => [campaign, cells.reduce((sum, { total }) => sum + total, 0)]).sort());
+    const { applied, health } = heard(t);
+    const strata = [{ id: 's', probability_percent: 50 }];
+    const risk = { campaigns: [{ id: 'ended', strata, until: daysAgo(30).toISOString() }, { id: 'later', strata, until: daysAgo(29).toISOString() }, { id: 'running', strata }] };
+    let config = await configOf({}, {}, { risk });
+    const retention = new Retention({ config: () => config, log, dir, annotations, now: () => NOW });
+    t.teardown(() => retention.close());
+    const all = { ended: 600, later: 1, removed: 1, 'removed-lately': 2, running: 1 };
+    await retention.run();
+    t.same(await left(), all, 'nothing is said, nothing goes');
+    config = await configOf({ labels_days: 30 }, {}, { risk });
+    await retention.run();
+    t.same(await left(), { ended: 600, later: 1, 'removed-lately': 2, running: 1 }, 'at its days it stays, one that is not configured goes with its last text');
+    config = await configOf({ labels_days: 29 }, {}, { risk });
+    await retention.run();
+    t.same(await left(), { later: 1, 'removed-lately': 2, running: 1 }, 'beyond them it goes');
+    t.same(applied.map(({ kind, removed }) => [kind, removed]), [['labels', 1], ['labels', 600]]);
+    const [{ tasks }] = await database.query<{ readonly tasks: number }>(`select count(*) as tasks from risk_annotations a where not exists (select 1 from risk_tasks t where t.task_id = a.task_id)`) as [{ readonly tasks: number }];
+    t.equal(Number(tasks), 0, 'no label is left without its text');
+    t.same(health, []);
+  });
+
   t.test(`${name}: usage, sessions and entries`, { skip }, async (t) => {
     const stores = await place(t);
     const [usage, admins] = [stores.usage(), stores.admins()];

@@ -3,7 +3,7 @@
  * leave there what they did, as does whoever switches models. Each change is written once; after a crash between the log and the store, perhaps twice. A store that does not
  * answer is asked again.
  */
-import type { AccessChangeRecord, AnnotationRecord, LearningRecord, ModelChangeRecord, ReviewRecord } from '../audit/entry.ts';
+import type { AccessChangeRecord, AnnotationRecord, CampaignRecord, LearningRecord, ModelChangeRecord, ReviewRecord } from '../audit/entry.ts';
 import { WeirError } from '../contract/errors.ts';
 import type { AdminStore } from '../store/admins.ts';
 
@@ -14,7 +14,7 @@ const CLAIM_MS = 30_000;
 export interface ChangesDesk {
   readonly store: Pick<AdminStore, 'claimChanges' | 'settleChange'>;
   /** Resolves when the entry is on disk. */
-  audit(record: AccessChangeRecord | AnnotationRecord | LearningRecord | ModelChangeRecord | ReviewRecord): Promise<void>;
+  audit(record: AccessChangeRecord | AnnotationRecord | CampaignRecord | LearningRecord | ModelChangeRecord | ReviewRecord): Promise<void>;
   now(): Date;
 }
 
@@ -47,7 +47,7 @@ export class AccessChanges {
     try {
       const nowMs = now().getTime();
       for (const { change_id: id, record } of await store.claimChanges(new Date(nowMs).toISOString(), new Date(nowMs - CLAIM_MS).toISOString())) {
-        await audit(JSON.parse(record) as AccessChangeRecord | AnnotationRecord | LearningRecord | ModelChangeRecord | ReviewRecord);
+        await audit(JSON.parse(record) as AccessChangeRecord | AnnotationRecord | CampaignRecord | LearningRecord | ModelChangeRecord | ReviewRecord);
         await store.settleChange(id);
       }
     } catch (error) {

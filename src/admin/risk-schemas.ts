@@ -38,6 +38,7 @@ const day: JsonSchema = { type: 'string', format: 'date' };
 const between: JsonSchema = { oneOf: [{ type: 'null' }, object({ from: time, until: time })], description: 'When the first and the last text were drawn.' };
 const probability: JsonSchema = { type: 'number', exclusiveMinimum: 0, maximum: 1 };
 
+const issued: JsonSchema = object({ version: whole, from: orNull('string'), until: orNull('string'), issued_at: time, author: text, sha256: { ...text, description: 'Of the JSON.' }, findings_sha256: { ...text, description: 'Of what it found, without when and on which checkpoints.' } });
 const confidence: JsonSchema = { ...number, description: 'Of all intervals.' };
 const definition = {
   id: text, state: { enum: CAMPAIGN_STATES, description: 'removed: it is not configured any more.' }, from: { ...orNull('string'), format: 'date-time' }, until: { ...orNull('string'), format: 'date-time' },
@@ -79,6 +80,12 @@ export const RISK_SCHEMAS = {
     agreement: { oneOf: [{ type: 'null' }, object({ items: whole, raters: whole, raw: number, alpha: orNull('number') })], description: 'Of those who labelled the same without seeing each other.' },
   }),
   RiskPlan: object({ below: number, confidence: number, plans: listOf(object({ errors: whole, n: whole, power: listOf(object({ rate: number, chance: number })) })) }),
+  RiskProposal: object({
+    campaign: { ...orNull('string'), description: 'YAML to paste; null where there is no traffic.' },
+    traffic: object({ exchanges: whole, since: { ...orNull('string'), format: 'date-time' }, is_part: { ...flag, description: 'Not all of the week was read.' }, strata: listOf(object({ stratum: text, per_week: number })), uncovered_per_week: number }),
+    strata: listOf(object({ stratum: text, per_week: number, probability, labels_per_week: number })), labels_per_week: number, design_effect: { ...number, description: 'Labels that count as one of equal weight.' },
+    days_at_least: { ...orNull('integer'), description: 'Until the claim could hold, without a violation.' }, outlook: { ...listOf(object({ rate: number, labels: orNull('integer'), days: orNull('integer') })), description: 'If that is the rate, what it takes in four of five cases; null: more than anybody labels.' },
+  }),
   RiskNext: object({ ...shown, ...progress }),
   RiskDispute: object({ ...shown, labels: { ...listOf(object(label)), description: 'What others said, without who they are, in no order.' } }),
   NewAnnotation: object({ label: { enum: HUMAN_LABELS } }, { category: { ...text, maxLength: 193, description: 'Of a violation: as the taxonomy names it.' }, confidence: { enum: CONFIDENCE_TIERS }, note: { ...text, maxLength: 2_000, description: 'Why; shown to who decides where two differ.' } }),
@@ -98,6 +105,10 @@ export const RISK_SCHEMAS = {
     drift: object({ is_drift: flag, cusum: number, limit: number }), pace: object({ n: whole, median_ms: orNull('number'), too_fast_share: number, is_too_fast: flag, slowing: orNull('number'), is_slowing: flag }),
     labels_today: whole, violations_today: whole, flagged: { ...whole, description: 'Labels that count no more.' }, relabelled: { ...whole, description: 'Of them those whose texts others have labelled since.' }, skipped: object(Object.fromEntries(SKIP_REASONS.map((reason) => [reason, whole]))),
   })) }),
+  RiskReport: { type: 'object', required: ['format', 'campaign', 'version', 'made_at', 'software', 'findings_sha256', 'findings', 'changes', 'basis', 'methods', 'mapping'], properties: { format: text, campaign: text, version: { ...orNull('integer'), description: 'Null: it was not issued.' }, made_at: time, findings_sha256: text, findings: { type: 'object' }, basis: listOf({ type: 'object' }) }, description: 'Every rate with the number it is of, its interval and dates; canonical JSON, byte for byte as it is signed.' },
+  NewRiskReport: object({}, { from: { ...orNull('string'), description: 'A day in UTC.' }, until: { ...orNull('string'), description: 'The first day that is not in it.' } }),
+  RiskReportIssued: issued,
+  RiskReportList: object({ reports: listOf(issued), corrections: listOf(object({ made_at: time, author: text, reason: text })) }),
   RiskReason: object({ reason: { ...text, minLength: 1, maxLength: 1_000 } }),
   RiskAnnotator: object({ annotator_id: text, state: { enum: ANNOTATOR_STATES } }),
   RiskItems: object({ items: listOf(object({ campaign: { ...text, description: 'Empty: for any.' }, label: { enum: HUMAN_LABELS }, total: whole })), coverage: listOf(object({ label: { enum: HUMAN_LABELS }, category: orNull('string'), total: whole })) }),

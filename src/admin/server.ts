@@ -22,6 +22,7 @@ import { RISK_COURSE_ROUTES } from './risk-course.ts';
 import { RISK_ITEM_ROUTES } from './risk-items.ts';
 import { RISK_LABELLING_ROUTES } from './risk-labelling.ts';
 import { RISK_PEOPLE_ROUTES } from './risk-people.ts';
+import { RISK_REPORT_ROUTES } from './risk-reports.ts';
 import { RISK_ROUTES, type RiskDesk } from './risk.ts';
 import { KEY_ROUTES, type KeyDesk } from './keys.ts';
 import { LEARN_ROUTES, type LearnDesk } from './learn.ts';
@@ -87,7 +88,7 @@ const OPENAPI: RouteDoc = { method: 'GET', path: '/api/v1/openapi.json', name: '
 const STATUS: RouteDoc = { method: 'GET', path: '/api/v1/status', name: 'status', access: ['admin', 'policy', 'reviewer', 'auditor'], meaning: 'configuration, policies, classifiers and the head of the audit log', answers: { 200: { meaning: 'the state', schema: ref('Status') } } };
 
 /** All that is served here. The listener, the OpenAPI document and the README are made from it. */
-export const ADMIN_ROUTES: readonly RouteDoc[] = [METRICS, HEALTH, OPENAPI, STATUS, ...POLICY_ROUTES, ...TRIAL_ROUTES, ...BESIDE_ROUTES, ...TENANT_ROUTES, ...KEY_ROUTES, ...DECISION_ROUTES, ...AUDIT_ROUTES, ...EXPLAINED_ROUTES, ...CLASSIFIER_ROUTES, ...ERASURE_ROUTES, ...REVIEW_ROUTES, ...BULK_ROUTES, ...APPEAL_ROUTES, ...QUEUE_ROUTES, ...WELLNESS_ROUTES, ...RISK_ROUTES, ...RISK_COURSE_ROUTES, ...RISK_LABELLING_ROUTES, ...RISK_ITEM_ROUTES, ...RISK_PEOPLE_ROUTES, ...LEARN_ROUTES, ...ORIGIN_ROUTES, ...LOGIN_ROUTES, ...PEOPLE_ROUTES];
+export const ADMIN_ROUTES: readonly RouteDoc[] = [METRICS, HEALTH, OPENAPI, STATUS, ...POLICY_ROUTES, ...TRIAL_ROUTES, ...BESIDE_ROUTES, ...TENANT_ROUTES, ...KEY_ROUTES, ...DECISION_ROUTES, ...AUDIT_ROUTES, ...EXPLAINED_ROUTES, ...CLASSIFIER_ROUTES, ...ERASURE_ROUTES, ...REVIEW_ROUTES, ...BULK_ROUTES, ...APPEAL_ROUTES, ...QUEUE_ROUTES, ...WELLNESS_ROUTES, ...RISK_ROUTES, ...RISK_COURSE_ROUTES, ...RISK_LABELLING_ROUTES, ...RISK_ITEM_ROUTES, ...RISK_PEOPLE_ROUTES, ...RISK_REPORT_ROUTES, ...LEARN_ROUTES, ...ORIGIN_ROUTES, ...LOGIN_ROUTES, ...PEOPLE_ROUTES];
 
 function boundRoutes({ version, metricsText, status, policies, people, tenants, keys, records, decisions, erasures, classifiers, reviews, risk, learn, origins }: AdminDependencies): readonly BoundRoute[] {
   const document = openApiDocument(ADMIN_ROUTES, version);
@@ -111,7 +112,7 @@ function boundRoutes({ version, metricsText, status, policies, people, tenants, 
     ...bindRoutes(APPEAL_ROUTES, reviews),
     ...bindRoutes(QUEUE_ROUTES, reviews),
     ...bindRoutes(WELLNESS_ROUTES, reviews?.wellness),
-    ...bindRoutes([...RISK_ROUTES, ...RISK_COURSE_ROUTES, ...RISK_LABELLING_ROUTES, ...RISK_ITEM_ROUTES, ...RISK_PEOPLE_ROUTES], risk && { ...risk, wellness: reviews?.wellness }),
+    ...bindRoutes([...RISK_ROUTES, ...RISK_COURSE_ROUTES, ...RISK_LABELLING_ROUTES, ...RISK_ITEM_ROUTES, ...RISK_PEOPLE_ROUTES, ...RISK_REPORT_ROUTES], risk && { ...risk, wellness: reviews?.wellness }),
     ...bindRoutes(LEARN_ROUTES, learn),
     ...bindRoutes(ORIGIN_ROUTES, origins),
     ...bindRoutes([...LOGIN_ROUTES, ...PEOPLE_ROUTES], people),

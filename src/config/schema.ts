@@ -314,6 +314,7 @@ export const CONFIG = mapping('The configuration.', {
     usage_days: retentionDays('hours of usage are', 'absent: for ever'),
     decisions_days: retentionDays('decisions can be searched, and are', 'absent: as long as entries of the audit log'),
     decision_counts_days: retentionDays('hours of counted decisions are', 'absent: for ever. Minutes are kept for 8 days at most'),
+    labels_days: retentionDays('what was drawn for a residual-risk campaign and its labels, counted from the end of the campaign, are', 'absent: for ever. Reports of it stay'),
   }, { default: {} }),
   telemetry: mapping('What is seen from outside.', {
     log_level: choice('Least severe log line that is written.', ['debug', 'info', 'warn', 'error', 'silent'] as const, { default: 'info' }),

@@ -104,7 +104,7 @@ export interface ContentLost {
 
 /** Something that was kept passed its retention and was removed. */
 export interface RetentionApplied {
-  readonly kind: 'audit' | 'audit_copies' | 'usage' | 'decisions' | 'counts' | 'review_content' | 'learning_content';
+  readonly kind: 'audit' | 'audit_copies' | 'usage' | 'decisions' | 'counts' | 'review_content' | 'learning_content' | 'labels';
   /** Entries, or rows. */
   readonly removed: number;
   readonly detail: string;

@@ -171,6 +171,10 @@ export interface DisputedLabel {
   readonly note: string;
 }
 
+export const REPORT_FORMATS = ['json', 'html', 'note'] as const;
+/** Of a report: what it tells, the same to be read, and the signature over both. */
+export type ReportFormat = (typeof REPORT_FORMATS)[number];
+
 /** `paused`: below the agreement that is asked for; nothing is given to them until somebody with the role admin resumes them. */
 export const ANNOTATOR_STATES = ['active', 'paused'] as const;
 export type AnnotatorState = (typeof ANNOTATOR_STATES)[number];

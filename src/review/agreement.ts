@@ -78,28 +78,34 @@ function rawOf(labels: readonly string[]): number {
   return same / (labels.length * (labels.length - 1));
 }
 
-/** One less the ratio of observed to expected disagreement. */
-function alphaOf(items: readonly (readonly string[])[]): number | undefined {
+/** One less the ratio of observed to expected disagreement. `times`: how often each item counts; default once. */
+function alphaOf(items: readonly (readonly string[])[], times?: Uint32Array): number | undefined {
   const totals = new Map<string, number>();
   let values = 0;
   let coincident = 0;
-  for (const labels of items) {
-    values += labels.length;
+  for (const [at, labels] of items.entries()) {
+    const often = times?.[at] ?? 1;
+    values += often * labels.length;
     for (const [label, count] of countsOf(labels)) {
-      totals.set(label, (totals.get(label) ?? 0) + count);
-      coincident += (count * (count - 1)) / (labels.length - 1);
+      totals.set(label, (totals.get(label) ?? 0) + often * count);
+      coincident += (often * (count * (count - 1))) / (labels.length - 1);
     }
   }
   const byChance = [...totals.values()].reduce((sum, total) => sum + total * (total - 1), 0) / (values - 1);
   return byChance === values ? undefined : 1 - (values - coincident) / (values - byChance);
 }
 
-/** Percentiles of alpha over resampled items; those that drew one label alone tell nothing and are left out. */
+/** Percentiles of alpha over resampled items; those that drew one label alone tell nothing and are left out. Items that were labelled alike count as one kind, however many they are. */
 function intervalOf(items: readonly (readonly string[])[], random: () => number): Interval | undefined {
   if (items.length < RESAMPLED_ITEMS_MIN) return undefined;
+  const kinds = [...Map.groupBy(items.keys(), (at) => JSON.stringify([...items[at]!].sort())).values()];
+  const kindOf = new Uint32Array(items.length);
+  kinds.forEach((alike, kind) => alike.forEach((at) => (kindOf[at] = kind)));
   const alphas: number[] = [];
   for (let i = 0; i < RESAMPLES; i++) {
-    const alpha = alphaOf(items.map(() => items[Math.floor(random() * items.length)]!));
+    const drawn = new Uint32Array(kinds.length);
+    for (let k = 0; k < items.length; k++) drawn[kindOf[Math.floor(random() * items.length)]!]!++;
+    const alpha = alphaOf(kinds.map(([first]) => items[first!]!), drawn);
     if (alpha !== undefined) alphas.push(alpha);
   }
   if (alphas.length < RESAMPLES / 2) return undefined;

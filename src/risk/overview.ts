@@ -124,7 +124,7 @@ export class Overview {
 }
 
 /** The same chance for every look, so that an interval moves with the labels alone. */
-function steady(): () => number {
+export function steady(): () => number {
   let state = 1;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;

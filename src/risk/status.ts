@@ -9,7 +9,7 @@ import type { ClaimState, SequentialDecision } from '../contract/risk.ts';
 import type { Answer } from '../store/annotation-checks.ts';
 import type { TaskCell } from '../store/annotation-tasks.ts';
 import { correctRate, type CorrectedRate, type Gold, type Share } from './calibrate.ts';
-import { estimateByCategory, estimateByDomain, estimateRate, type PooledEstimate, type RateEstimate, type SampledItem } from './estimate.ts';
+import { estimateByCategory, estimateByDomain, estimateRate, type PooledEstimate, type Population, type RateEstimate, type SampledItem } from './estimate.ts';
 import type { Interval } from './intervals.ts';
 import { peekingInterval, type LabelCount } from './peeking.ts';
 import { claimSize, precisionSize } from './plan.ts';
@@ -106,23 +106,24 @@ const NEEDS_ROWS = 8;
 /** Of a campaign without its parts. */
 export type CampaignSummary = Pick<CampaignStatus, 'confidence' | 'total' | 'claim' | 'precision'>;
 
-/** `campaign`: as configured; undefined where it is not any more. `answers`: to items with known answers, of those who labelled. */
-export function statusOf(id: string, cells: readonly TaskCell[], answers: readonly Answer[], campaign: Goal | undefined, random: () => number): CampaignStatus {
-  const { items, pooled, tell, confidence } = pooledOf(cells, campaign);
+/** `campaign`: as configured; undefined where it is not any more. `answers`: to items with known answers, of those who labelled. `population`: of strata where it is counted; of the others the sample tells it. */
+export function statusOf(id: string, cells: readonly TaskCell[], answers: readonly Pick<Answer, 'known' | 'given'>[], campaign: Goal | undefined, random: () => number, population?: Population): CampaignStatus {
+  const { items, pooled, tell, confidence } = pooledOf(cells, campaign, population);
+  const options = { confidence, population };
   const by = (key: (typeof DIMENSIONS)[keyof typeof DIMENSIONS]): readonly Estimate[] => {
     const parts = Map.groupBy(cells, (cell) => cell[key]);
-    return [...estimateByDomain(items, ({ cell }) => cell[key], { confidence })].map(([name, rate]) => tell(name, rate, parts.get(name as never)!));
+    return [...estimateByDomain(items, ({ cell }) => cell[key], options)].map(([name, rate]) => tell(name, rate, parts.get(name as never)!));
   };
   const corrected = correctRate(pooled, goldOf(answers), { random, confidence });
   return {
-    campaign: id, ...summaryOf(cells, campaign), strata: by('stratum'), tenants: by('tenant_id'), products: by('product'), modalities: by('modality'), directions: by('direction'), decisions: by('automated_filter_result'),
-    categories: [...estimateByCategory(items, { confidence })].map(([name, one]) => tell(name, one, cells, ({ outcome, category }) => outcome === 'violation' && category === name)),
+    campaign: id, ...summaryOf(cells, campaign, population), strata: by('stratum'), tenants: by('tenant_id'), products: by('product'), modalities: by('modality'), directions: by('direction'), decisions: by('automated_filter_result'),
+    categories: [...estimateByCategory(items, options)].map(([name, one]) => tell(name, one, cells, ({ outcome, category }) => outcome === 'violation' && category === name)),
     corrected: { ...corrected, observed: corrected.observed ?? null, rate: corrected.rate ?? null, formula: corrected.formula ?? null, sensitivity: shareOf(corrected.sensitivity), specificity: shareOf(corrected.specificity) },
   };
 }
 
-export function summaryOf(cells: readonly TaskCell[], campaign: Goal | undefined): CampaignSummary {
-  const { pooled, tell, confidence } = pooledOf(cells, campaign);
+export function summaryOf(cells: readonly TaskCell[], campaign: Goal | undefined, population?: Population): CampaignSummary {
+  const { pooled, tell, confidence } = pooledOf(cells, campaign, population);
   const total = tell('', pooled, cells);
   return {
     confidence, total,
@@ -134,11 +135,11 @@ export function summaryOf(cells: readonly TaskCell[], campaign: Goal | undefined
 type Goal = Pick<CampaignConfig, 'claim' | 'precision_percent'>;
 type Tell = (name: string, rate: RateEstimate, part: readonly TaskCell[], isViolation?: (cell: TaskCell) => boolean) => Estimate;
 
-function pooledOf(cells: readonly TaskCell[], campaign: Goal | undefined): { readonly items: readonly Item[]; readonly pooled: PooledEstimate; readonly tell: Tell; readonly confidence: number } {
+function pooledOf(cells: readonly TaskCell[], campaign: Goal | undefined, population: Population | undefined): { readonly items: readonly Item[]; readonly pooled: PooledEstimate; readonly tell: Tell; readonly confidence: number } {
   const confidence = (campaign?.claim.confidence_percent ?? 95) / 100;
   const items = cells.map(itemOf);
   const tell: Tell = (name, rate, part, isViolation = ({ outcome }) => outcome === 'violation') => told(name, rate, part, peekingInterval(countsOf(part, isViolation), { probabilityMin: leastOf(part), confidence }), isViolation);
-  return { items, pooled: estimateRate(items, { confidence }), tell, confidence };
+  return { items, pooled: estimateRate(items, { confidence, population }), tell, confidence };
 }
 
 function shareOf(share: Share): ToldShare {
@@ -216,7 +217,7 @@ function precisionOf({ rate, interval, labelled, effective_size: size }: Estimat
   return { half_width: halfWidth, reached: labelled > 0 && (interval.high - interval.low) / 2 <= halfWidth, labels_needed: labelled === 0 ? needed : Math.ceil((needed * labelled) / Math.min(labelled, size)) };
 }
 
-function goldOf(answers: readonly Answer[]): Gold {
+function goldOf(answers: readonly Pick<Answer, 'known' | 'given'>[]): Gold {
   const of = (label: Answer['known']): { readonly n: number; readonly correct: number } => {
     const part = answers.filter(({ known }) => known === label);
     return { n: part.length, correct: part.filter(({ given }) => given === label).length };

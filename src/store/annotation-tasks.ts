@@ -68,6 +68,21 @@ export async function moveTask(query: SqlQuery, task: AnnotationTask, to: { read
   for (const one of changes.toSorted((a, b) => (`${a.outcome} ${a.category}` < `${b.outcome} ${b.category}` ? -1 : 1))) await addToCell(query, task, one.outcome, one.category, one.by);
 }
 
+/** The oldest tasks of a campaign with all that belongs to them, and their counts. How many. */
+export async function dropTasks(query: SqlQuery, campaign: string, limit: number): Promise<number> {
+  const ids = (await query<{ readonly task_id: string }>(`select task_id from risk_tasks where campaign = $1 order by created_at, task_id limit ${Math.trunc(limit)}`, campaign)).map(({ task_id: id }) => id);
+  if (ids.length === 0) return 0;
+  const among = `task_id in (${ids.map((_, at) => `$${at + 1}`).join(', ')})`;
+  // Who labels takes an annotation before its task, who gives one out a task before its annotation.
+  for (const table of ['risk_annotations', 'risk_nearest']) await query(`delete from ${table} where ${among}`, ...ids);
+  const gone = (await query<TaskRow>(`delete from risk_tasks where ${among} returning ${TASK_COLUMNS.join(', ')}`, ...ids)).map(readTask);
+  await query(`delete from risk_annotations where ${among}`, ...ids);
+  const cells = Map.groupBy(gone, (task) => JSON.stringify([...KEYS.map((name) => task[name]), outcomeOf(task), task.violation_category ?? '']));
+  for (const [, alike] of [...cells].sort(([a], [b]) => (a < b ? -1 : 1))) await addToCell(query, alike[0]!, outcomeOf(alike[0]!), alike[0]!.violation_category ?? '', -alike.length);
+  await query('delete from risk_cells where campaign = $1 and total = 0', campaign);
+  return gone.length;
+}
+
 export function outcomeOf({ status, human_label: label }: Pick<AnnotationTask, 'status' | 'human_label'>): TaskOutcome {
   return status === 'labelled' ? (label as HumanLabel) : status;
 }

@@ -11,7 +11,7 @@
 import type { AnnotationTask, AnnotatorState, ConfidenceTier, DisputedLabel, HumanLabel, MissingReason, SkipReason } from '../contract/risk.ts';
 import { lose, makeBatch, takeDispute, type WantedBatch, type WantedDispute } from './annotation-batches.ts';
 import { standingOf, type GivenLabel } from './annotation-standing.ts';
-import { insertTasks, moveCursor, moveTask, outcomeOf, readCells, readCursor, readTask, TASK_COLUMNS, type LogCursor, type NewTask, type TaskCell, type TaskRow } from './annotation-tasks.ts';
+import { dropTasks, insertTasks, moveCursor, moveTask, outcomeOf, readCells, readCursor, readTask, TASK_COLUMNS, type LogCursor, type NewTask, type TaskCell, type TaskRow } from './annotation-tasks.ts';
 import { count, readDeclarations, type LogCounts, type PlacedDeclaration } from './risk-counts.ts';
 import { isTaken, type SqlQuery, type SqlValue, type StoreDatabase } from './sql.ts';
 import { Where } from './where.ts';
@@ -135,6 +135,17 @@ export class SqlAnnotationStore {
       `select a.task_id as item, a.annotator_id as rater, a.human_label as label from (select task_id from (${['= 2', '= 3', '> 3'].map(stretch).join(' union all ')}) several order by task_id desc limit ${RATED_MAX}) t
        cross join risk_annotations a where a.task_id = t.task_id and a.item_id is null and a.adjudicates = 0 and a.status = 'labelled'`, campaign,
     );
+  }
+
+  /** The next campaign by name that has tasks, with the time of the newest. */
+  async campaignAfter(campaign: string): Promise<{ readonly campaign: string; readonly newest: string } | undefined> {
+    const [row] = await this.#database.query<{ readonly campaign: string; readonly newest: string }>('select campaign, max(created_at) as newest from risk_tasks where campaign = (select min(campaign) from risk_tasks where campaign > $1) group by campaign', campaign);
+    return row;
+  }
+
+  /** The oldest of its tasks, with their labels. How many there were. */
+  drop(campaign: string, limit: number): Promise<number> {
+    return this.#database.transaction((query) => dropTasks(query, campaign, limit));
   }
 
   /** What the person has, or a new batch; none where nothing waits for them. In the order in which it is to be labelled. */

@@ -4,7 +4,7 @@
  * which nothing changes any more; corrections. Rejects with WeirError store_unavailable when the store does not answer.
  */
 import type { HumanLabel, MissingReason, TaskState } from '../contract/risk.ts';
-import { readCursor, type LogCursor } from './annotation-tasks.ts';
+import type { LogCursor } from './annotation-tasks.ts';
 import { readDeclarations, type PlacedDeclaration, type PopulationCount } from './risk-counts.ts';
 import type { SqlValue, StoreDatabase } from './sql.ts';
 import { Where } from './where.ts';
@@ -54,6 +54,10 @@ export interface ReportPage {
 
 export type TaskPlace = readonly [createdAt: string, taskId: string];
 
+export interface LogCount extends LogCursor {
+  readonly counts: readonly Pick<PopulationCount, 'definition' | 'stratum' | 'probability' | 'total' | 'drawn'>[];
+}
+
 export interface IssuedReport extends ReportPeriod {
   readonly campaign: string;
   readonly version: number;
@@ -81,6 +85,10 @@ export interface Correction {
 
 const TASK = ['task_id', 'tenant_id', 'product', 'direction', 'stratum', 'inclusion_probability', 'automated_filter_result', 'modality', 'status', 'human_label', 'violation_category', 'missing_reason', 'started_at', 'settled_at'] as const;
 const ISSUED = 'campaign, version, from_day, until_day, issued_at, author, sha256, findings_sha256';
+/** Values in one list. */
+const AMONG_MAX = 2_000;
+/** A database in this thread keeps others waiting, and takes some milliseconds for so many; of another process fewer questions are better. */
+const PAGE_TASKS = { own: 400, shared: 2_000 } as const;
 type Row = Readonly<Record<string, SqlValue>>;
 
 export class SqlRiskReports {
@@ -90,52 +98,70 @@ export class SqlRiskReports {
     this.#database = database;
   }
 
-  /** Of a campaign, in the order in which they came, at most so many tasks. */
+  /** Tasks that one page is to have. */
+  get pageTasks(): number {
+    return this.#database.messages === undefined ? PAGE_TASKS.own : PAGE_TASKS.shared;
+  }
+
+  /** Of a campaign, in the order in which they came, at most so many tasks. What belongs to them is looked up by their ids, so that no plan reads a whole table for a page. */
   async page(campaign: string, { from, until }: ReportPeriod, after: TaskPlace | undefined, limit: number): Promise<ReportPage> {
     const where = new Where();
     where.among('campaign', [campaign]);
     if (after !== undefined) where.add((next) => `(created_at, task_id) > (${next(after[0])}, ${next(after[1])})`);
-    // An entry is made after its exchange began.
-    else if (from !== null) where.add((next) => `created_at >= ${next(from)}`);
-    const rows = await this.#database.query<Row>(
-      `select ${TASK.map((column) => `t.${column}`).join(', ')}, t.created_at, n.classifier_id, n.category as nearest_category, n.score, a.annotator_id, a.status as label_status, a.human_label as label, a.labelled_at, a.item_id, i.label as known
-       from (select ${TASK.join(', ')}, created_at from risk_tasks ${where.text} order by created_at, task_id limit ${Math.trunc(limit)}) t
-       left join risk_nearest n on n.task_id = t.task_id
-       left join risk_annotations a on a.task_id = t.task_id and a.status in ('labelled', 'flagged')
-       left join risk_items i on i.item_id = a.item_id
-       order by t.created_at, t.task_id, a.labelled_at, a.annotation_id`, ...where.values,
-    );
-    const tasks: ReportedTask[] = [];
-    let [seen, last]: [number, Row | undefined] = [0, undefined];
-    let labels: ReportedLabel[] = [];
-    for (const row of rows) {
-      if (row['task_id'] !== last?.['task_id']) {
-        seen++;
-        labels = [];
-        if (isWithin(String(row['started_at']), from, until)) tasks.push(taskOf(row, labels));
-      }
-      last = row;
-      if (row['annotator_id'] !== null && (row['item_id'] === null || row['known'] !== null)) labels.push({ annotator: String(row['annotator_id']), status: row['label_status'] as ReportedLabel['status'], label: row['label'] as HumanLabel, known: row['known'] as HumanLabel | null, at: String(row['labelled_at']) });
+    const rows = await this.#database.query<Row>(`select ${TASK.join(', ')}, created_at from risk_tasks ${where.text} order by created_at, task_id limit ${Math.trunc(limit)}`, ...where.values);
+    const within = rows.filter((row) => isWithin(String(row['started_at']), from, until));
+    const ids = within.map((row) => String(row['task_id']));
+    const nearest = new Map((await this.#among<Row>('select task_id, classifier_id, category, score from risk_nearest', 'task_id', ids)).map((row) => [row['task_id'], row]));
+    const labels = await this.#labels(ids);
+    const last = rows.at(-1);
+    return { tasks: within.map((row) => taskOf(row, nearest.get(row['task_id']!), labels.get(String(row['task_id'])) ?? [])), next: rows.length < limit || last === undefined ? undefined : [String(last['created_at']), String(last['task_id'])] };
+  }
+
+  /** In the order in which they were given. */
+  async #labels(taskIds: readonly string[]): Promise<ReadonlyMap<string, readonly ReportedLabel[]>> {
+    const rows = await this.#among<Row>('select task_id, annotation_id, annotator_id, status, human_label, labelled_at, item_id from risk_annotations', 'task_id', taskIds);
+    const given = rows.filter((row) => row['status'] === 'labelled' || row['status'] === 'flagged').map((row) => ({ row, key: `${String(row['labelled_at'])} ${String(row['annotation_id'])}` })).sort((a, b) => (a.key < b.key ? -1 : 1));
+    const itemIds = [...new Set(given.flatMap(({ row }) => (row['item_id'] === null ? [] : [String(row['item_id'])])))];
+    const known = new Map((await this.#among<Row>('select item_id, label from risk_items', 'item_id', itemIds)).map((row) => [row['item_id'], row['label'] as HumanLabel]));
+    const labels = new Map<string, ReportedLabel[]>();
+    for (const { row } of given) {
+      if (row['item_id'] !== null && !known.has(row['item_id']!)) continue; // its answer is not known any more
+      const one: ReportedLabel = { annotator: String(row['annotator_id']), status: row['status'] as ReportedLabel['status'], label: row['human_label'] as HumanLabel, known: known.get(row['item_id']!) ?? null, at: String(row['labelled_at']) };
+      const own = labels.get(String(row['task_id']));
+      if (own === undefined) labels.set(String(row['task_id']), [one]);
+      else own.push(one);
     }
-    return { tasks, next: seen < limit || last === undefined ? undefined : [String(last['created_at']), String(last['task_id'])] };
+    return labels;
+  }
+
+  async #among<Found>(select: string, column: string, values: readonly string[]): Promise<readonly Found[]> {
+    const found: Found[] = [];
+    for (let at = 0; at < values.length; at += AMONG_MAX) {
+      const where = new Where();
+      where.among(column, values.slice(at, at + AMONG_MAX));
+      found.push(...(await this.#database.query<Found>(`${select} ${where.text}`, ...where.values)));
+    }
+    return found;
   }
 
   declarations(campaign: string): Promise<readonly (PlacedDeclaration & { readonly log: string })[]> {
     return readDeclarations(this.#database.query, { campaign });
   }
 
-  /** By log, and not by day. */
-  async population(campaign: string, { from, until }: ReportPeriod): Promise<readonly (Omit<PopulationCount, 'day' | 'campaign'> & { readonly log: string })[]> {
+  /** How far each log is looked through and what was counted there, by the same moment; days together. */
+  async counts(campaign: string, { from, until }: ReportPeriod): Promise<readonly LogCount[]> {
     const where = new Where();
     where.among('campaign', [campaign]);
     if (from !== null) where.add((next) => `day >= ${next(from)}`);
     if (until !== null) where.add((next) => `day < ${next(until)}`);
-    const rows = await this.#database.query<Row>(`select log, definition, stratum, probability, sum(total) as total, sum(drawn) as drawn from risk_population ${where.text} group by log, definition, stratum, probability`, ...where.values);
-    return rows.map((row) => ({ log: String(row['log']), definition: String(row['definition']), stratum: String(row['stratum']), probability: Number(row['probability']), total: Number(row['total']), drawn: Number(row['drawn']) }));
-  }
-
-  cursor(log: string): Promise<LogCursor | undefined> {
-    return readCursor(this.#database.query, log);
+    const rows = await this.#database.query<Row>(
+      `select c.log, c.next, c.head, p.definition, p.stratum, p.probability, p.total, p.drawn from risk_cursors c left join (select log, definition, stratum, probability, sum(total) as total, sum(drawn) as drawn from risk_population ${where.text} group by log, definition, stratum, probability) p on p.log = c.log`,
+      ...where.values,
+    );
+    return [...Map.groupBy(rows, (row) => String(row['log']))].sort(([a], [b]) => (a < b ? -1 : 1)).map(([log, own]) => ({
+      log, next: Number(own[0]!['next']), head: String(own[0]!['head']),
+      counts: own.filter((row) => row['stratum'] !== null).map((row) => ({ definition: String(row['definition']), stratum: String(row['stratum']), probability: Number(row['probability']), total: Number(row['total']), drawn: Number(row['drawn']) })).sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)),
+    }));
   }
 
   /** Whether anything is known of such a campaign. */
@@ -176,9 +202,9 @@ export function isWithin(startedAt: string, from: string | null, until: string |
   return (from === null || startedAt >= from) && (until === null || startedAt < until);
 }
 
-function taskOf(row: Row, labels: readonly ReportedLabel[]): ReportedTask {
+function taskOf(row: Row, nearest: Row | undefined, labels: readonly ReportedLabel[]): ReportedTask {
   const own = Object.fromEntries(TASK.map((column) => [column, row[column]!])) as unknown as ReportedTask;
-  return { ...own, inclusion_probability: Number(row['inclusion_probability']), nearest: row['classifier_id'] === null ? null : `${String(row['classifier_id'])}.${String(row['nearest_category'])}`, score: row['score'] === null ? null : Number(row['score']), labels };
+  return { ...own, inclusion_probability: Number(row['inclusion_probability']), nearest: nearest === undefined ? null : `${String(nearest['classifier_id'])}.${String(nearest['category'])}`, score: nearest === undefined ? null : Number(nearest['score']), labels };
 }
 
 function issuedOf(row: Row): IssuedReport {

@@ -1,19 +1,25 @@
 /**
  * How long a campaign takes to show where it has 241,000 annotations, over SQLite and Postgres: its estimates, all that its page
- * asks for, and its course where it is counted anew: `node test/bench/annotations.ts [count]`. Fills a store of its own, asks
- * twenty times, and prints one JSON record. The store is removed again.
+ * asks for, its course where it is counted anew, and its report with the longest pause of the event loop meanwhile: `node
+ * test/bench/annotations.ts [count]`. Fills a store of its own, asks twenty times, for the report three times, and prints one
+ * JSON record. The store is removed again.
  */
-import { randomBytes } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Client } from 'pg';
 import { bindRoutes } from '../../src/admin/desk.ts';
 import { Api, type PageRequest } from '../../src/admin/pages.ts';
 import { RISK_COURSE_ROUTES } from '../../src/admin/risk-course.ts';
 import { RISK_ROUTES, type RiskDesk } from '../../src/admin/risk.ts';
+import { noteKey, type Signer } from '../../src/audit/checkpoint.ts';
+import { shippedTaxonomy } from '../../src/config/taxonomy.ts';
 import { RISK_CAMPAIGN_PAGE } from '../../src/console/risk-campaign.ts';
+import { reportPage } from '../../src/console/risk-report.ts';
 import { RISK_PAGE } from '../../src/console/risk.ts';
+import { Reports } from '../../src/report/reports.ts';
 import { agreementOf } from '../../src/review/agreement.ts';
 import { CampaignLook } from '../../src/risk/look.ts';
 import { Overview } from '../../src/risk/overview.ts';
@@ -22,6 +28,7 @@ import { SqlAnnotationCourse } from '../../src/store/annotation-course.ts';
 import { TASK_COLUMNS } from '../../src/store/annotation-tasks.ts';
 import { SqlAnnotationStore } from '../../src/store/annotations.ts';
 import { insertMany } from '../../src/store/insert-many.ts';
+import { SqlRiskReports } from '../../src/store/risk-reports.ts';
 import { PostgresDatabase } from '../../src/store/postgres.ts';
 import type { SqlValue, StoreDatabase } from '../../src/store/sql.ts';
 import { openSqliteDatabase } from '../../src/store/sqlite.ts';
@@ -30,6 +37,7 @@ import { randomOf } from '../helpers/runs.ts';
 
 const COUNT = Number(process.argv[2] ?? 241_000);
 const ASKED = 20;
+const REPORTS = 3;
 const DAYS = 90;
 const SERVER = process.env['WEIR_TEST_POSTGRES'] ?? 'postgres://postgres@127.0.0.1:5432/test';
 const ANNOTATION_COLUMNS = ['annotation_id', 'task_id', 'item_id', 'annotator_id', 'batch_id', 'position', 'status', 'claimed_until', 'human_label', 'violation_category', 'confidence_tier', 'labelled_at'];
@@ -143,7 +151,30 @@ async function measure(name: string, database: StoreDatabase, analyze?: () => Pr
     lastMs = performance.now();
   }
   pieces.sort((a, b) => a - b);
-  return { store: name, annotations: COUNT, kinds, results: [...results, waits], pieces: { count: pieces.length, p50_ms: tenths(pieces[Math.floor(pieces.length / 2)]!), most_ms: tenths(pieces.at(-1)!) }, fill_s: Math.round(fillMs / 1000) };
+  const report = await measureReport(database);
+  return { store: name, annotations: COUNT, kinds, results: [...results, waits], pieces: { count: pieces.length, p50_ms: tenths(pieces[Math.floor(pieces.length / 2)]!), most_ms: tenths(pieces.at(-1)!) }, report, fill_s: Math.round(fillMs / 1000) };
+}
+
+/** Without logs: what they add is one statement and a checkpoint. */
+async function measureReport(database: StoreDatabase): Promise<object> {
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+  const signer: Signer = { private: privateKey, public: noteKey('bench', Buffer.from(publicKey.export({ format: 'jwk' }).x!, 'base64url')) };
+  const reports = new Reports({
+    store: new SqlRiskReports(database), annotations: new SqlAnnotationStore(database), logs: async () => [], signer: async () => signer, configured: () => undefined, taxonomy: shippedTaxonomy(), key: randomBytes(32), software: 'bench', page: reportPage, audit: async () => undefined, now: () => new Date(Date.UTC(2031, 0, 1)),
+  });
+  const times: number[] = [];
+  const pauses = monitorEventLoopDelay({ resolution: 1 });
+  let bytes = 0;
+  for (let i = 0; i < REPORTS; i++) {
+    pauses.enable();
+    const startMs = performance.now();
+    const made = await reports.draft('q', { from: null, until: null });
+    times.push(Math.round(performance.now() - startMs));
+    pauses.disable();
+    if (made?.document.findings.sample.labelled !== COUNT) throw new Error('not all is in the report');
+    bytes = made.json.length;
+  }
+  return { made: REPORTS, ms: times, worst_pause_ms: Math.round(pauses.max / 1e5) / 10, p99_pause_ms: Math.round(pauses.percentile(99) / 1e5) / 10, json_bytes: bytes };
 }
 
 const dir = mkdtempSync(join(tmpdir(), 'weir-bench-'));
