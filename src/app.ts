@@ -37,6 +37,7 @@ import { readCard } from './config/cards.ts';
 import type { Environment } from './config/environment.ts';
 import { shippedTaxonomy } from './config/taxonomy.ts';
 import { loadConfig, type InlineConfig, type ReadStored } from './config/load.ts';
+import type { PlannedCampaign } from './config/risk.ts';
 import type { Config } from './config/schema.ts';
 import type { Snapshot } from './config/snapshot.ts';
 import { createPages } from './console/pages.ts';
@@ -59,7 +60,9 @@ import { Webhook } from './notify/webhook.ts';
 import { SessionBars } from './screen/bars.ts';
 import { PseudonymVault } from './screen/pseudonyms.ts';
 import { answerScreening } from './screen/service.ts';
+import { populationOf } from './population.ts';
 import { Retention } from './retention.ts';
+import type { Population } from './risk/proposal.ts';
 import { Campaigning, type CampaigningOptions } from './campaigning.ts';
 import { Declaring } from './declaring.ts';
 import { Reviewing, type ReviewingOptions } from './reviewing.ts';
@@ -145,7 +148,10 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
   const { config } = first;
   let running: RunningHouse | undefined;
   const learning = openLearning(config, () => running, opened);
-  if (learning !== undefined) pool.models = await learning.first();
+  if (learning !== undefined) {
+    pool.models = await learning.first();
+    pool.told = (request, results) => learning.hear(request, results);
+  }
   const house = running = new RunningHouse(await compileRuntime(first, pool), { pool, redis, distribution: distribution! });
   opened.defer(() => house.settled());
   learning?.start();
@@ -175,7 +181,7 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
   const reviewing = openReviewing(house, { audit, content: current, contents, decided: (reviewId) => holding?.tell(reviewId), exchangeOf }, tenants.database);
   opened.defer(() => reviewing?.close());
   reviewing?.start();
-  const campaigning = openCampaigning(house, audit, { content: current, contents, exchangeOf }, { collector, database: tenants.database });
+  const campaigning = openCampaigning(house, audit, { content: current, contents, exchangeOf }, { collector, decisions, database: tenants.database });
   opened.defer(() => campaigning?.close());
   campaigning?.start();
   const replicas = new Replicas(() => redis.door);
@@ -350,20 +356,37 @@ function openLearning(first: Config, running: () => RunningHouse | undefined, op
   const learning = new Learning({
     database,
     config: () => running()?.runtime.snapshot.config ?? first,
+    file: () => ((path) => (path === undefined || path.startsWith('(') ? undefined : path))(running()?.runtime.snapshot.file),
     policies: () => [...(running()?.runtime.compiled.keys() ?? [])],
     use: async (models) => running()?.useModels(models),
+    policyOf: (tenantId) => running()?.runtime.plans.get(tenantId)?.policy,
   });
   opened.defer(() => learning.close());
   return learning;
 }
 
 /** Undefined where this process has no store. */
-function openCampaigning(house: RunningHouse, audit: AuditLog, reads: Pick<CampaigningOptions, 'content' | 'contents' | 'exchangeOf'>, { collector, database }: Pick<Kept, 'collector' | 'database'>): Campaigning | undefined {
+function openCampaigning(house: RunningHouse, audit: AuditLog, reads: Pick<CampaigningOptions, 'content' | 'contents' | 'exchangeOf'>, { collector, decisions, database }: Kept): Campaigning | undefined {
   if (database === undefined) return undefined;
   const config = (): Config => house.runtime.snapshot.config;
   const logs = collector && { shipped: async () => (await collector.list()).map(({ log }) => log), dirOf: (log: string) => collector.dirOf(log) };
-  return new Campaigning({ database, config, audit, ...reads, taxonomy: shippedTaxonomy(), master: readHashKey(config().data_dir), own: config().audit.dir, ...logs, report: { software: VERSION, page: reportPage, signer: () => readSigner(config().audit.key_file, config().audit.origin) } });
+  return new Campaigning({
+    database, config, audit, ...reads, taxonomy: shippedTaxonomy(), master: readHashKey(config().data_dir), own: config().audit.dir, ...logs,
+    population: (campaign) => recentPopulation(campaign, config(), { collector, decisions }),
+    report: { software: VERSION, page: reportPage, signer: () => readSigner(config().audit.key_file, config().audit.origin) },
+  });
 }
+
+/** Of all logs that lie here. */
+async function recentPopulation(campaign: PlannedCampaign, { audit: { dir }, tenants }: Config, { collector, decisions }: Pick<Kept, 'collector' | 'decisions'>): Promise<Population> {
+  const shipped = (await collector?.names()) ?? [];
+  return populationOf(campaign, {
+    logs: [dir, ...shipped.map((log) => collector!.dirOf(log))], tenants, nowMs: Date.now(),
+    counted: async (ids, sinceMs) => (await decisions?.queries.counts({ span: 'hour', tenants: ids, fromMs: sinceMs, untilMs: Date.now(), stepMs: WEEK_MS }).catch(() => undefined))?.totals.find(({ direction, measure }) => direction === '' && measure === 'exchanges')?.total,
+  });
+}
+
+const WEEK_MS = 7 * 86_400_000;
 
 interface Kept {
   readonly collector: Collector | undefined;

@@ -5,16 +5,16 @@
  * task of the own log comes with a sealed copy of its text, so that people read it at any of them. Exchanges never wait for it.
  */
 import { randomUUID } from 'node:crypto';
-import { setImmediate as breathe } from 'node:timers/promises';
+import { setImmediate as breathe, setTimeout as sleep } from 'node:timers/promises';
 import type { RiskDesk } from './admin/risk.ts';
 import type { AnnotationRecord, CampaignRecord } from './audit/entry.ts';
 import { LogFollower, type PlacedEntry } from './audit/follow.ts';
 import { publishedKeys } from './audit/recovery.ts';
 import type { ContentVault, ReadContent } from './audit/vault.ts';
+import type { CampaignConfig } from './config/risk.ts';
 import type { Config } from './config/schema.ts';
 import type { Taxonomy } from './config/taxonomy.ts';
-import { CHANNELS, type AuditReceived, type ExchangeClosed } from './contract/channels.ts';
-import { WeirError } from './contract/errors.ts';
+import { CHANNELS, type AuditReceived, type CampaignTold, type ExchangeClosed } from './contract/channels.ts';
 import type { ExchangeRecord } from './contract/exchange.ts';
 import type { AnnotationTask, CampaignDeclaration } from './contract/risk.ts';
 import { Reports, type ReportsOptions } from './report/reports.ts';
@@ -23,12 +23,14 @@ import { textOf, type ContentItem, type ReviewContents } from './review/contents
 import { nearestOf, tasksOf } from './risk/intake.ts';
 import { ItemSeal } from './risk/items.ts';
 import { Labelling, type TaskContent } from './risk/labelling.ts';
+import type { Course, CourseSeries } from './risk/course.ts';
 import { CampaignLook } from './risk/look.ts';
 import { Overview } from './risk/overview.ts';
+import { summaryOf } from './risk/status.ts';
 import { isDeclaration, PopulationCounter } from './screen/population.ts';
 import { SqlAnnotationChecks } from './store/annotation-checks.ts';
 import { SqlAnnotationCourse } from './store/annotation-course.ts';
-import type { NewTask } from './store/annotation-tasks.ts';
+import type { NewTask, TaskCell } from './store/annotation-tasks.ts';
 import { SqlAnnotationStore } from './store/annotations.ts';
 import { SqlRiskReports } from './store/risk-reports.ts';
 import { SteadyHealth } from './store/steady-health.ts';
@@ -51,16 +53,22 @@ export interface CampaigningOptions {
   /** Logs that are shipped here, and the folder of each. */
   shipped?(): Promise<readonly string[]>;
   dirOf?(log: string): string;
+  readonly population: RiskDesk['population'];
   readonly report: Pick<ReportsOptions, 'signer' | 'software' | 'page'>;
   readonly lookMs?: number;
+  readonly tellMs?: number;
 }
 
 const BATCH_ENTRIES = 256;
+/** The same where their texts are laid into the store first. */
+const LAID_ENTRIES = 64;
 /** What comes within it is looked at together. */
 const LOOK_MS = 500;
 const RETRY_MS = 1_000;
 /** Logs are looked at though nobody said that something came: an entry may be on disk after its exchange was told. */
 const SWEEP_MS = 2_000;
+/** Where campaigns stand is told so often. */
+const TELL_MS = 15_000;
 
 export class Campaigning {
   readonly desk: RiskDesk;
@@ -74,6 +82,7 @@ export class Campaigning {
   readonly #onReceived = (message: unknown): void => { if ((message as AuditReceived).entries > 0) this.#soon(); };
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> | undefined;
+  #telling: Promise<void> | undefined;
 
   constructor(options: CampaigningOptions) {
     const { database, config, audit, master, taxonomy } = options;
@@ -93,10 +102,11 @@ export class Campaigning {
       configured: (id) => config().risk.campaigns.find((campaign) => campaign.id === id),
       logs: async () => [options.own, ...((await options.shipped?.()) ?? []).map((log) => options.dirOf!(log))],
     });
-    this.desk = { reports, store, checks, labelling, overview, look, taxonomy, seal: (item) => seal.seal(item), risk: () => config().risk, audit: write, now };
+    this.desk = { reports, store, checks, labelling, overview, look, taxonomy, seal: (item) => seal.seal(item), risk: () => config().risk, population: options.population, audit: write, now };
   }
 
   start(): void {
+    if (this.#options.config().roles.includes('control')) this.#telling = this.#tellOn();
     CHANNELS.exchangeClosed.subscribe(this.#onExchange);
     if (this.#options.dirOf !== undefined) CHANNELS.auditReceived.subscribe(this.#onReceived);
     this.#soon();
@@ -107,8 +117,8 @@ export class Campaigning {
     CHANNELS.exchangeClosed.unsubscribe(this.#onExchange);
     CHANNELS.auditReceived.unsubscribe(this.#onReceived);
     clearTimeout(this.#timer);
-    await this.#looking;
     this.#stop.abort();
+    await Promise.all([this.#looking, this.#telling]);
     if (this.#isNeeded()) await this.#own().catch(() => undefined);
     this.#health.close();
     this.#keys.close();
@@ -142,6 +152,27 @@ export class Campaigning {
     this.#soon(SWEEP_MS);
   }
 
+  /** Where campaigns stand, for metrics. The store is told to be ill by who asks it for more. */
+  async #tellOn(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      if (this.#isNeeded()) await this.#tell().catch(() => undefined);
+      await sleep(this.#options.tellMs ?? TELL_MS, undefined, { signal, ref: false }).catch(() => undefined);
+    }
+  }
+
+  async #tell(): Promise<void> {
+    const { overview, look, risk, store } = this.desk;
+    const cells = await overview.cells(undefined);
+    const campaigns: CampaignTold[] = [];
+    for (const config of risk().campaigns) {
+      campaigns.push(toldOf(config, cells.get(config.id) ?? [], (await look.course(config.id, cells.get(config.id) ?? [], undefined, { by: 'day' })).value));
+      await breathe();
+    }
+    const states = (await store.annotators()).map(({ state }) => state);
+    CHANNELS.riskTold.publish({ campaigns, annotators: { active: states.filter((state) => state === 'active').length, paused: states.filter((state) => state === 'paused').length } });
+  }
+
   #own(): Promise<void> {
     return this.#follow('', this.#options.own);
   }
@@ -168,7 +199,7 @@ export class Campaigning {
     const before = next === 0 ? [] : await this.#store.declarations(log);
     const population = new PopulationCounter(before.map(({ declared }) => ({ kind: 'campaign', change: declared.sha256 === '' ? 'withdrawn' : 'in_force', ...declared })));
     for (let more = true; more; ) {
-      const read = await follower.read(next, BATCH_ENTRIES);
+      const read = await follower.read(next, isOwn && this.#options.contents !== undefined ? LAID_ENTRIES : BATCH_ENTRIES);
       more = read.more && read.next > next;
       if (read.next === next) return;
       const taken = read.entries.map((entry) => ({ entry, tasks: tasksOf(entry, this.#intake()) }));
@@ -184,20 +215,9 @@ export class Campaigning {
     }
   }
 
-  /** Of these the tasks whose text lies in the store now. A text that cannot be read here is lost to the others, and told. */
+  /** Of these the tasks whose text lies in the store now. */
   async #laid(tasks: readonly NewTask[]): Promise<readonly string[]> {
-    const { contents } = this.#options;
-    const laid: string[] = [];
-    for (const task of contents === undefined ? [] : tasks) {
-      if (task.modality !== 'text') continue;
-      try {
-        if (await contents!.lay(itemOf(task))) laid.push(task.task_id);
-      } catch (error) {
-        if (error instanceof WeirError) throw error;
-        CHANNELS.contentLost.publish({ count: 1, reason: 'copy' });
-      }
-    }
-    return laid;
+    return this.#options.contents?.lay(tasks.filter(({ modality }) => modality === 'text').map(itemOf)) ?? [];
   }
 
   #intake(): Parameters<typeof tasksOf>[1] {
@@ -229,6 +249,16 @@ export function createLabelling({ database, config, content, master, audit }: La
 export async function taskText({ config, content, contents }: Pick<CampaigningOptions, 'config' | 'content' | 'contents'>, task: AnnotationTask): Promise<ReadContent> {
   const isOut = config().tenants.some(({ id, data }) => id === task.tenant_id && !data.campaigns);
   return isOut ? { state: 'erased' } : textOf(content, contents, itemOf(task));
+}
+
+function toldOf(config: CampaignConfig, cells: readonly TaskCell[], course: Course | undefined): CampaignTold {
+  const { total, claim } = summaryOf(cells, config);
+  const risen = (kind: CourseSeries['kind']): number => course!.series.filter((one) => one.kind === kind && one.is_spike).length;
+  return {
+    campaign: config.id, rate: total.rate, bounds: { low: total.interval.low, high: total.interval.high, peeking_low: total.peeking.low, peeking_high: total.peeking.high },
+    texts: { waiting: total.waiting, safe: total.labelled - total.violations, violation: total.violations, missing: total.missing },
+    claim: claim?.state ?? null, sequential: claim?.sequential?.decision ?? null, risen: course === undefined ? null : { all: risen('all'), tenant: risen('tenant'), category: risen('category') },
+  };
 }
 
 /** Its text, by the task. */

@@ -19,7 +19,7 @@ import { parsePolicy, type ParsedPolicy } from './policy/parse.ts';
 import { policyKey } from './policy/source.ts';
 import { VerdictMemory } from './screen/cache.ts';
 import { ensembleOf, type Combination } from './screen/combine.ts';
-import { Ensemble, type EnsembleMember } from './screen/ensemble.ts';
+import { Ensemble, type EnsembleMember, type EnsembleOptions } from './screen/ensemble.ts';
 import { LoopWatch } from './screen/overload.ts';
 import { compilePlan, type PlanOptions, type ScreeningPlan } from './screen/plan.ts';
 import type { SharedText } from './screen/pseudonyms.ts';
@@ -85,22 +85,28 @@ export async function compileRuntime(snapshot: Snapshot, pool: ClassifierPool, f
   return { snapshot, classifiers, models, plans, tenants: new Map(snapshot.config.tenants.map((tenant) => [tenant.id, tenant])), compiled: new Map([...compiled.values()].map((plan) => [plan.policy, plan])), ensemble, sampler };
 }
 
-/** Throws ConfigError where a seed cannot be read, or is too short to be one. */
-export function samplerOf({ config, file }: Pick<Snapshot, 'config' | 'file'>, master: Buffer): Sampler {
+/** Throws ConfigError as below. */
+function samplerOf(snapshot: Snapshot, master: Buffer): Sampler {
+  const seeds = seedsOf(snapshot, master);
+  return new Sampler(snapshot.config.risk.campaigns, ({ id }) => seeds.get(id)!);
+}
+
+/** By campaign. Throws ConfigError where a seed cannot be read, or is too short to be one. */
+export function seedsOf({ config, file }: Pick<Snapshot, 'config' | 'file'>, master: Buffer): ReadonlyMap<string, Buffer> {
   const issues: ConfigIssue[] = [];
-  const sampler = new Sampler(config.risk.campaigns, ({ id, seed_file: seedFile }) => {
-    if (seedFile === undefined) return createHmac('sha256', master).update(`campaign ${id}`).digest();
+  const seeds = new Map(config.risk.campaigns.map(({ id, seed_file: seedFile }) => {
+    if (seedFile === undefined) return [id, createHmac('sha256', master).update(`campaign ${id}`).digest()] as const;
     try {
       const seed = readFileSync(seedFile);
-      if (seed.length >= SEED_BYTES_MIN) return seed;
+      if (seed.length >= SEED_BYTES_MIN) return [id, seed] as const;
       issues.push({ file, line: 1, column: 1, path: 'risk.campaigns', message: `the seed file of campaign ${id} has ${seed.length} bytes`, suggestion: `give it ${SEED_BYTES_MIN} or more that nobody can guess`, severity: 'error' });
     } catch (error) {
       issues.push({ file, line: 1, column: 1, path: 'risk.campaigns', message: `the seed file of campaign ${id} cannot be read (${(error as NodeJS.ErrnoException).code})`, severity: 'error' });
     }
-    return Buffer.alloc(SEED_BYTES_MIN);
-  });
+    return [id, Buffer.alloc(SEED_BYTES_MIN)] as const;
+  }));
   if (issues.length > 0) throw new ConfigError(issues);
-  return sampler;
+  return seeds;
 }
 
 const SEED_BYTES_MIN = 16;
@@ -171,6 +177,8 @@ export interface ClassifierPoolOptions {
 
 /** Classifiers and their state, from one configuration to the next. */
 export class ClassifierPool {
+  /** Told what classifiers that work said of each text. */
+  told: EnsembleOptions['told'];
   /** What classifiers that are provisioned from now on work with. Replaced whole. */
   models: ModelsAtWork = new Map();
   /** By configuration entry and the models that it reads, as JSON. */
@@ -215,6 +223,7 @@ export class ClassifierPool {
       memory: this.#memory,
       overloaded: () => watch.overloaded,
       former: this.#ensemble,
+      told: (request, results) => this.told?.(request, results),
     });
   }
 

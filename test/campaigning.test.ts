@@ -3,11 +3,12 @@
  * becomes a task once whatever restarts and replays, is labelled by people who cannot tell what they are tried with, and
  * becomes an estimate; whoever falls below the agreement is paused, and others label anew.
  */
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { checkContent } from '../src/audit/content-check.ts';
 import { ask, tokenFor } from './helpers/admin.ts';
+import { openProvider } from './helpers/held.ts';
 import { openHouse, until, type House } from './helpers/house.ts';
 
 t.setTimeout(300_000);
@@ -73,6 +74,8 @@ t.test('drawn, kept apart, labelled, estimated, and there again after a restart'
   await until(async () => (await checkContent(join(house.dir, 'data/audit'), join(house.dir, 'data/content'))).missing === 0, 'content that is written after its entry');
   t.match(await checkContent(join(house.dir, 'data/audit'), join(house.dir, 'data/content')), { sound: 5, missing: 0, altered: 0 });
 
+  await until(async () => /weir_risk_texts\{campaign="q",outcome="violation"\} 1\n/.test(await again.metrics()), 'the metrics');
+  t.match(await again.metrics(), /weir_risk_claim\{campaign="q",state="contradicted"\} 1\n/);
   t.match((await callOf(again)('POST', 'tenants/default/erasures', { all: true })).body, { destroyed: 5 }, 'an erasure takes it too');
   t.match((await callOf(again)('POST', 'risk/next', undefined, ana)).body, { state: 'none' }, 'what is erased cannot be labelled');
   t.match((await callOf(again)('GET', 'risk/campaigns/q')).body.total, { drawn: 5, labelled: 2, missing: 3, waiting: 0 }, 'and counts as missing');
@@ -92,6 +95,41 @@ t.test('a tenant that takes no part is not drawn, and nothing of it is kept', as
   await until(async () => (await callOf(house)('GET', 'audit?kind=exchange')).body.entries.length === 1, 'the entry');
   t.equal((await callOf(house)('GET', 'audit?kind=exchange')).body.entries[0].samples, undefined);
   t.equal(readdirSync(join(house.dir, 'data')).includes('content'), false);
+});
+
+t.test('a tenant that withdraws: what is open is not drawn, what was drawn is erased, labels stay as counts', async (t) => {
+  const held: (() => void)[] = [];
+  let isSlow = false;
+  const provider = await openProvider(t, (_body, res) => {
+    const answer = (): void => void res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ id: 'c1', object: 'chat.completion', created: 1, model: 'm', choices: [{ index: 0, message: { role: 'assistant', content: 'fine' }, finish_reason: 'stop' }] }));
+    if (isSlow) held.push(answer);
+    else answer();
+  });
+  const withCampaigns = (campaigns: boolean) => ({ ...config({ campaigns: [{ id: 'q', strata: [ALL], calibration_percent: 0, double_blind_percent: 0 }] }, { campaigns }), upstreams: { local: { url: provider.url } } });
+  const house = await openHouse(t, { config: withCampaigns(true), files });
+  const call = callOf(house);
+  for (let i = 0; i < 3; i++) t.equal(await house.chat(`hello ${i}`), 200);
+  await until(async () => (await drawn(house)) === 3, 'the tasks');
+  const first = (await call('POST', 'risk/next')).body;
+  t.equal((await call('POST', `risk/annotations/${first.annotation.annotation_id}/label`, { label: 'safe' })).status, 200);
+  isSlow = true;
+  const open = house.chat('still open');
+  await until(() => held.length === 1, 'the open exchange');
+  const written = JSON.parse(readFileSync(join(house.dir, 'weir.yaml'), 'utf8'));
+  writeFileSync(join(house.dir, 'weir.yaml'), JSON.stringify({ ...written, ...withCampaigns(false) }));
+  const entries = async (kind: string): Promise<any[]> => (await call('GET', `audit?kind=${kind}`)).body.entries;
+  await until(async () => (await entries('erasure')).length === 1, 'what was drawn is erased');
+  t.match(await entries('erasure'), [{ author: 'withdrawal from campaigns', tenant_id: 'default', destroyed: 3 }]);
+  held[0]!();
+  t.equal(await open, 200);
+  await until(async () => (await entries('exchange')).length === 4, 'its entry');
+  t.equal((await entries('exchange'))[0].samples, undefined, 'what was open is not drawn');
+  t.match((await call('POST', 'risk/next')).body, { state: 'none', texts: [] });
+  t.match((await call('GET', 'risk/campaigns/q')).body.total, { drawn: 3, labelled: 1, missing: 2, waiting: 0 });
+  writeFileSync(join(house.dir, 'weir.yaml'), JSON.stringify({ ...written, ...withCampaigns(true) }));
+  isSlow = false;
+  await until(async () => (await house.chat('with them again')) === 200 && (await drawn(house)) > 3, 'drawn again');
+  t.match((await call('POST', 'risk/next')).body, { state: 'there', texts: [{ text: 'fine' }] }, 'what comes now is read');
 });
 
 t.test('who falls below the agreement is paused between two batches, and others label anew', async (t) => {

@@ -52,7 +52,7 @@ const get = (house: House, path: string) => ask(house.adminUrl, `/api/v1/learn/$
 const entries = async (house: House, query: string): Promise<readonly Record<string, any>[]> => (await ask(house.adminUrl, `/api/v1/audit?${query}`, { token: house.token })).body.entries;
 
 t.test('a model works after it is let, the former is brought back, and the log says all of it', async (t) => {
-  const house = await open(t);
+  const house = await open(t, { screening: { deadline_ms: 10_000 } });
   const { registry } = registryOf(t, `${house.dir}/data/weir.db`);
   t.equal(await registry.register(CALM, 'ana'), 'added');
   t.same((await get(house, 'models')).body.plugins, [{ plugin: 'prompt-injection', working: null, sha256: CALM.base_sha256, switch: 0, before: null, can_roll_back: false }]);
@@ -192,4 +192,30 @@ t.test('a switch that was written before a crash counts after it, with its entry
   const changes = async (): Promise<readonly unknown[]> => (await ask(second.adminUrl, '/api/v1/audit?kind=model_change', { token: first.adminToken! })).body.entries;
   await until(async () => (await changes()).length > 0, 'the entry');
   t.match(await changes(), [{ change: 'promote', author: 'ana', model_id: EAGER.model_id, gate: 'passed' }]);
+});
+
+t.test('a model beside what works scores live traffic, decides nothing, and tells what would change', async (t) => {
+  const house = await open(t);
+  const { registry } = registryOf(t, `${house.dir}/data/weir.db`);
+  await registry.register(EAGER, 'ana');
+  t.match(await post(house, `models/${EAGER.model_id}/shadow`), { status: 200, body: { running: { share: 1 }, compared: [] } });
+  t.match(await post(house, `models/${EAGER.model_id}/retire`), { status: 409 }, 'it runs beside');
+  const texts = 20;
+  for (let at = 0; at < texts; at += 1) t.equal(await house.chat(`${HARMLESS} ${at}`), 200, 'it decides nothing');
+  const shadow = async (): Promise<any> => (await get(house, `models/${EAGER.model_id}/shadow`)).body;
+  await until(async () => (await shadow()).texts.scored >= texts, 'the sums');
+  const told = await shadow();
+  t.match(told.compared.find(({ classifier_id: id, category, policy }: Record<string, string>) => id === 'prompt-injection' && category === 'injection' && policy === 'acme'), { threshold: 0.5, n: texts, both: 0, only_working: { count: 0 }, only_shadow: { count: texts, rate: 1, high: 1 }, agreement: { count: 0 } });
+  t.ok(told.compared.some(({ classifier_id: id, policy }: Record<string, string>) => id === 'jailbreak' && policy === ''), 'the other plugin that reads the model, at 0.5');
+  t.ok(told.latency_ms.n >= texts && told.latency_ms.shadow > 0);
+  t.notMatch(JSON.stringify(told), /leek/, 'no texts');
+  t.equal((await ask(house.adminUrl, '/api/v1/learn/plugins/prompt-injection/shadow', { method: 'DELETE', token: house.token })).status, 200);
+  await house.chat(HARMLESS);
+  t.match(await shadow(), { running: null, texts: { scored: told.texts.scored } }, 'what came of it stays');
+  t.match(await post(house, `models/${EAGER.model_id}/shadow`, { share_percent: 50 }), { status: 200, body: { running: { share: 0.5 } } });
+  t.equal((await post(house, `models/${EAGER.model_id}/promote`, { override: true, reason: 'a drill' })).status, 200);
+  t.match(await shadow(), { running: null }, 'what works runs beside nothing');
+  t.match(await post(house, `models/${EAGER.model_id}/shadow`), { status: 409 });
+  await until(async () => (await entries(house, 'kind=model_change')).length === 4, 'the entries');
+  t.match((await entries(house, 'kind=model_change')).map(({ change, model_id: id, share }) => [change, id, share]), [['promote', EAGER.model_id, undefined], ['shadow', EAGER.model_id, 0.5], ['shadow', null, undefined], ['shadow', EAGER.model_id, 1]]);
 });

@@ -1,13 +1,11 @@
 /** What the routes about residual risk answer and take, as JSON Schema; part of the document's components. */
 import type { JsonSchema } from '../config/shape.ts';
-import { ANNOTATOR_STATES, CAMPAIGN_STATES, CONFIDENCE_TIERS, HUMAN_LABELS, SAMPLED_DECISIONS, SKIP_REASONS } from '../contract/risk.ts';
+import { ANNOTATOR_STATES, CAMPAIGN_STATES, CLAIM_STATES, CONFIDENCE_TIERS, HUMAN_LABELS, SAMPLED_DECISIONS, SEQUENTIAL_DECISIONS, SKIP_REASONS } from '../contract/risk.ts';
 import { CONTENT_TYPES, DIRECTIONS } from '../contract/screening.ts';
 import { CORRECTIONS } from '../risk/calibrate.ts';
-import { NOTHING_NEXT } from '../risk/labelling.ts';
 import { COURSE_STEPS } from '../risk/course.ts';
+import { NOTHING_NEXT } from '../risk/labelling.ts';
 import { MISS_DIMENSIONS } from '../risk/nearest.ts';
-import { SPRT_DECISIONS } from '../risk/sprt.ts';
-import { CLAIM_STATES } from '../risk/status.ts';
 
 const text: JsonSchema = { type: 'string' };
 const whole: JsonSchema = { type: 'integer', minimum: 0 };
@@ -53,7 +51,7 @@ export const RISK_SCHEMAS = {
   RiskEstimate: estimate,
   RiskClaim: { oneOf: [{ type: 'null' }, object({
     below: number, confidence: number, state: { enum: CLAIM_STATES }, met_under_peeking: flag, met_at_worst: { ...flag, description: 'Also if all that nobody labelled were violations.' }, labels_needed: orNull('integer'), labels_needed_with_one_more: orNull('integer'),
-    sequential: { oneOf: [{ type: 'null' }, object({ good: number, decision: { enum: SPRT_DECISIONS }, evidence: number, limit: number, labels_if_good: whole, labels_if_bad: whole })], description: 'Wald’s test, valid at any time; null where texts were drawn with several probabilities.' },
+    sequential: { oneOf: [{ type: 'null' }, object({ good: number, decision: { enum: SEQUENTIAL_DECISIONS }, evidence: number, limit: number, labels_if_good: whole, labels_if_bad: whole })], description: 'Wald’s test, valid at any time; null where texts were drawn with several probabilities.' },
   })], description: 'Null where the campaign is for a precision, or is not configured any more.' },
   RiskPrecision: { oneOf: [{ type: 'null' }, object({ half_width: number, reached: flag, labels_needed: whole })] },
   RiskNeeds: object({
@@ -82,6 +80,12 @@ export const RISK_SCHEMAS = {
     agreement: { oneOf: [{ type: 'null' }, object({ items: whole, raters: whole, raw: number, alpha: orNull('number') })], description: 'Of those who labelled the same without seeing each other.' },
   }),
   RiskPlan: object({ below: number, confidence: number, plans: listOf(object({ errors: whole, n: whole, power: listOf(object({ rate: number, chance: number })) })) }),
+  RiskProposal: object({
+    campaign: { ...orNull('string'), description: 'YAML to paste; null where there is no traffic.' },
+    traffic: object({ exchanges: whole, since: { ...orNull('string'), format: 'date-time' }, is_part: { ...flag, description: 'Not all of the week was read.' }, strata: listOf(object({ stratum: text, per_week: number })), uncovered_per_week: number }),
+    strata: listOf(object({ stratum: text, per_week: number, probability, labels_per_week: number })), labels_per_week: number, design_effect: { ...number, description: 'Labels that count as one of equal weight.' },
+    days_at_least: { ...orNull('integer'), description: 'Until the claim could hold, without a violation.' }, outlook: { ...listOf(object({ rate: number, labels: orNull('integer'), days: orNull('integer') })), description: 'If that is the rate, what it takes in four of five cases; null: more than anybody labels.' },
+  }),
   RiskNext: object({ ...shown, ...progress }),
   RiskDispute: object({ ...shown, labels: { ...listOf(object(label)), description: 'What others said, without who they are, in no order.' } }),
   NewAnnotation: object({ label: { enum: HUMAN_LABELS } }, { category: { ...text, maxLength: 193, description: 'Of a violation: as the taxonomy names it.' }, confidence: { enum: CONFIDENCE_TIERS }, note: { ...text, maxLength: 2_000, description: 'Why; shown to who decides where two differ.' } }),

@@ -11,6 +11,7 @@ import { readYaml } from '../config/yaml.ts';
 import { POLICY_LIMITS } from '../policy/parse.ts';
 import { ClassifierPool, loadRuntime } from '../runtime.ts';
 import type { ScreeningPlan } from '../screen/plan.ts';
+import { campaignNeeds, type CampaignNeeds } from './campaign-needs.ts';
 import { UsageError, parseCall, type CliCommand, type Io } from './command.ts';
 import { readStored } from './stored.ts';
 
@@ -22,11 +23,12 @@ export const check: CliCommand = {
 Reads the configuration (by default config/weir.yaml, else the one that comes with Weir) and all its policies, and
 prints every finding as file:line:column with the line it is in and a suggestion where there is one. For each policy
 it says how many characters its patterns can hold back on a stream; for images and recordings, who reads them, or what
-becomes of them when nobody does. A policy that the store holds counts in place of a file, and is named.
+becomes of them when nobody does. Of each campaign of residual risk it says how many labels recent traffic makes, and what it
+lacks. A policy that the store holds counts in place of a file, and is named.
 
   --config FILE  the configuration to check, as for every command
   --patterns     list each policy's patterns with what each can hold back
-  --json         print one JSON object: ok, file, errors, warnings, issues, patterns, media
+  --json         print one JSON object: ok, file, errors, warnings, issues, patterns, media, campaigns
 
 exit code: 0 no error (warnings may be printed), 1 errors, 2 wrong call
 `,
@@ -34,13 +36,14 @@ exit code: 0 no error (warnings may be printed), 1 errors, 2 wrong call
     const { options, operands } = parseCall(args, { config: 'value', patterns: 'flag', json: 'flag', help: 'flag' }, 1);
     if (options.config !== undefined && operands.length > 0) throw new UsageError('the configuration is given twice');
     const file = options.config ?? operands[0];
-    const { snapshot, issues, policies, media } = await examine(file, io);
+    const { snapshot, issues, policies, media, campaigns } = await examine(file, io);
     const ok = snapshot !== undefined;
-    if (options.json) io.stdout(`${JSON.stringify({ ...reportOf(ok, snapshot, issues), patterns: Object.fromEntries(policies.map(({ policy, patterns }) => [policy, patterns])), media: Object.fromEntries(media.map(({ type, ...rest }) => [type, rest])) })}\n`);
+    if (options.json) io.stdout(`${JSON.stringify({ ...reportOf(ok, snapshot, issues), patterns: Object.fromEntries(policies.map(({ policy, patterns }) => [policy, patterns])), media: Object.fromEntries(media.map(({ type, ...rest }) => [type, rest])), campaigns })}\n`);
     else {
       await printIssues(ok, snapshot, issues, io);
       for (const costs of policies) printCosts(costs, options.patterns === true, io);
       for (const one of media) printMedia(one, io);
+      for (const one of campaigns) printCampaign(one, io);
     }
     return ok ? 0 : 1;
   },
@@ -51,6 +54,7 @@ interface Examination {
   readonly issues: readonly ConfigIssue[];
   readonly policies: readonly PolicyCosts[];
   readonly media: readonly MediaReaders[];
+  readonly campaigns: readonly CampaignNeeds[];
 }
 
 /** Who scores what is no text, and what becomes of it in a prompt when nobody does. */
@@ -81,9 +85,9 @@ async function examine(file: string | undefined, io: Io): Promise<Examination> {
     const media = (['image', 'audio'] as const).map((type): MediaReaders => ({
       type, read_by: classifiers.filter((one) => one.classify !== undefined && one.contentTypes.includes(type)).map(({ id }) => id), otherwise: snapshot.config.proxy.opaque[type],
     }));
-    return { snapshot, issues: snapshot.warnings, policies: costsOf([...plans.values()].flatMap((plan) => (plan.canary === undefined ? [plan] : [plan, plan.canary.plan]))), media };
+    return { snapshot, issues: snapshot.warnings, policies: costsOf([...plans.values()].flatMap((plan) => (plan.canary === undefined ? [plan] : [plan, plan.canary.plan]))), media, campaigns: await campaignNeeds(snapshot.config) };
   } catch (error) {
-    if (error instanceof ConfigError) return { issues: await Promise.all(error.issues.map(withPatternPlace)), policies: [], media: [] };
+    if (error instanceof ConfigError) return { issues: await Promise.all(error.issues.map(withPatternPlace)), policies: [], media: [], campaigns: [] };
     throw error;
   } finally {
     await pool.close();
@@ -155,6 +159,11 @@ function printMedia({ type, read_by: readers, otherwise }: MediaReaders, io: Io)
   const fate = otherwise === 'pass' ? 'pass unread, and the record says so' : 'are refused';
   if (readers.length > 0) io.stdout(`${noun}: read by ${readers.map(visible).join(', ')}; those not judged in time ${fate} (proxy.opaque.${type})\n`);
   else io.stdout(`${noun}: no classifier reads them; they ${fate} (proxy.opaque.${type})\n`);
+}
+
+function printCampaign({ campaign, labels_per_week: labels, days_at_least: days, lacks }: CampaignNeeds, io: Io): void {
+  const made = labels === null ? 'no traffic of it is recorded yet' : `recent traffic makes some ${Math.round(labels)} labels a week${days === null ? '' : `, and its claim takes ${count(days, 'day')} at least`}`;
+  io.stdout(`campaign ${visible(campaign)}: ${made}\n${lacks.map((one) => `  it lacks: ${visible(one)}\n`).join('')}`);
 }
 
 function count(number: number, noun: string, one = '', many = 's'): string {

@@ -14,14 +14,14 @@ import { texts } from '../learn/texts.ts';
 import { didYouMean, parseCall, UsageError, type CliCommand, type Io } from './command.ts';
 import { evaluateCandidate, trainOnVerdicts } from './learn/candidates.ts';
 import { collectRows, exportRows, listDatasets } from './learn/datasets.ts';
-import { gateModel, listModels, promoteModel, registerModel, retireModel, rollbackModel } from './learn/models.ts';
+import { gateModel, listModels, promoteModel, registerModel, retireModel, rollbackModel, shadowModels } from './learn/models.ts';
 import { nextToLabel } from './learn/next.ts';
 import { namedPlugin, PLUGINS, recipeOf, type AnyRecipe } from './learn/place.ts';
 import { bars } from './learn/progress.ts';
 
 const OPTIONS = { data: 'value', dataset: 'value', candidate: 'value', part: 'value', model: 'value', out: 'value', without: 'value', html: 'value', seed: 'value', fpr: 'value', threshold: 'value', json: 'flag', config: 'value' } as const;
 const DEFAULTS = { part: 'dev', seed: 1, fpr: 0.01 } as const;
-const VERBS = { collect: collectRows, datasets: listDatasets, export: exportRows, train: trainOrMeasure, evaluate: trainOrMeasure, next: nextToLabel, models: listModels, register: registerModel, gate: gateModel, promote: promoteModel, rollback: rollbackModel, retire: retireModel } as const;
+const VERBS = { collect: collectRows, datasets: listDatasets, export: exportRows, train: trainOrMeasure, evaluate: trainOrMeasure, next: nextToLabel, models: listModels, register: registerModel, gate: gateModel, shadow: shadowModels, promote: promoteModel, rollback: rollbackModel, retire: retireModel } as const;
 
 export const learn: CliCommand = {
   name: 'learn',
@@ -35,6 +35,7 @@ export const learn: CliCommand = {
        weir learn evaluate PLUGIN [--data DIR] [--part PART] [--model FILE] [--fpr RATE] [--seed N] [--html FILE] [--json]
        weir learn next [--limit N] [--offer] [--json] [--config FILE]
        weir learn models | register ID|DIR | gate MODEL | retire MODEL [--json] [--config FILE]
+       weir learn shadow PLUGIN [MODEL [--share PERCENT]] [--stop] [--json] [--config FILE]
        weir learn promote [PLUGIN] MODEL [--override --reason TEXT] [--json] [--config FILE]
        weir learn rollback PLUGIN [--shipped] [--reason TEXT] [--json] [--config FILE]
 
@@ -57,7 +58,8 @@ next names kept texts that nobody has judged and that a model would learn most f
 queue. They count in no estimate of a campaign.
 
 register takes a candidate into the store; models lists what is there and what works. gate tells what stands against a
-model: a category that got worse beyond its interval, too few rows, a case of a plugin or a policy. promote lets a model
+model: a category that got worse beyond its interval, too few rows, a case of a plugin or a policy. shadow lets a model
+score live traffic beside what works, deciding nothing, and tells what would change. promote lets a model
 work in place of what works now, in every process with the store within seconds; what stands against it is overridden with
 a reason alone. rollback brings back what worked before, --shipped what the plugin ships. retire removes a model's file.
 The audit log says who did what.

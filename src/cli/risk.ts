@@ -13,7 +13,6 @@ import { LABEL_FORMATS, LabelsFault, readLabels, writeLabels, type LabelFormat }
 import { ITEMS_AT_ONCE_MAX, ItemSeal, readItems } from '../risk/items.ts';
 import { isRight } from '../risk/labelling.ts';
 import { Overview } from '../risk/overview.ts';
-import { claimPlans, precisionSize } from '../risk/plan.ts';
 import { calibrationOf } from '../risk/quality.ts';
 import type { Estimate } from '../risk/status.ts';
 import { ensureHashKey, readHashKey } from '../runtime.ts';
@@ -24,16 +23,18 @@ import { SqlAnnotationCourse } from '../store/annotation-course.ts';
 import { SqlAnnotationStore } from '../store/annotations.ts';
 import type { StoreDatabase } from '../store/sql.ts';
 import { author, readConfig, tableText, withStore } from './beside.ts';
-import { correctRisk, reportRisk } from './risk/report.ts';
 import { didYouMean, parseCall, UsageError, type CliCommand, type Io } from './command.ts';
 import { Keyboard } from './keyboard.ts';
 import { labelByKeys } from './risk/label.ts';
+import { planCampaign } from './risk/plan.ts';
+import { correctRisk, reportRisk } from './risk/report.ts';
 import { verifyDraws } from './risk/verify.ts';
 
 export const risk: CliCommand = {
   name: 'risk',
   summary: 'measure what got through: plans, samples, labels and estimates',
-  help: `usage: weir risk plan [--below PERCENT] [--confidence PERCENT] [--errors N] [--precision PERCENT] [--json]
+  help: `usage: weir risk plan [--below PERCENT] [--confidence PERCENT] [--errors N] [--labels-per-week N] [--tenant ID]… [--json] [--config FILE]
+       weir risk plan --precision PERCENT [--below PERCENT] [--confidence PERCENT] [--json]
        weir risk sample CAMPAIGN [--limit N] [--json] [--config FILE]
        weir risk verify [CAMPAIGN] [--since TIME] [--until TIME] [--dir FOLDER] [--json] [--config FILE]
        weir risk status [CAMPAIGN] [--json] [--config FILE]
@@ -48,14 +49,20 @@ export const risk: CliCommand = {
        weir risk annotators [--resume NAME --reason TEXT] [--json] [--config FILE]
 
 plan says how many labels it takes to claim that the rate of violations is below a value, by violations allowed, with the
-chance that the claim comes out; with --precision, how many to know a rate near it to within so many percentage points.
+chance that the claim comes out; with --precision, how many to know a rate near it to within so many percentage points. From
+the traffic of the last week it proposes a campaign, as YAML: strata, and probabilities that make so many labels a week, with
+the days until the claim can come out if the rate is a quarter, half or three quarters of it.
+
+  --labels-per-week N  default 100
+  --tenant ID          of these tenants, whether they take part yet or not; default: all
 
 sample shows the newest that was drawn, and the probabilities of the campaign's strata. status tells the rate with its
 intervals: one for a plan that was fixed before, one that holds however often it is looked at.
 
 verify repeats the draw for every entry of the audit log, with the seed of each campaign: every draw must be there with its
-probability, and no other. Give the configuration that was in force, and by --since and --until (a time, or an age such as
-30d) the time for which it was; --dir for the folder of another log. Of each stratum it counts the texts, drawn or not. That
+probability, and no other. What was in force the log declares itself; before its first declaration the configuration counts. The
+seed must be the one that was declared. --since and --until take a time, or an age such as 30d, --dir the folder of another log.
+Of each stratum it counts the texts, drawn or not. That
 the log is whole says weir audit verify.
 
 report tells what a campaign has found, as a document that an auditor can keep: with --out it is issued under a number,
@@ -98,31 +105,11 @@ exit code: 0 done, 1 the store does not answer, there is no such thing, or a dra
   },
 };
 
-const VERBS = { plan, sample, verify: verifyDraws, status, report: reportRisk, correct: correctRisk, label, calibration, export: giveLabels, import: takeLabels, annotators } as const;
+const VERBS = { plan: planCampaign, sample, verify: verifyDraws, status, report: reportRisk, correct: correctRisk, label, calibration, export: giveLabels, import: takeLabels, annotators } as const;
 const EXPORT_ROWS = 5_000;
 const ANSWERS_MAX = 500;
 
-// Plans and estimates.
-
-async function plan(args: readonly string[], io: Io): Promise<number> {
-  const { options } = parseCall(args, { below: 'value', confidence: 'value', errors: 'value', precision: 'value', json: 'flag', config: 'value' }, 0);
-  const [below, confidence, errors] = [percentOf('--below', options.below, 2), percentOf('--confidence', options.confidence, 95), Number(options.errors ?? 7)];
-  if (!Number.isInteger(errors) || errors < 0 || errors > 50) throw new UsageError('--errors takes a whole number from 0 to 50');
-  if (options.precision !== undefined) {
-    const half = percentOf('--precision', options.precision, 1);
-    const labels = precisionSize(below, half, { confidence });
-    io.stdout(options.json ? `${JSON.stringify({ rate: below, half_width: half, confidence, labels })}\n` : `${labels} labels for a rate near ${percent(below)} to within ${percent(half)} at ${percent(confidence)}\n`);
-    return 0;
-  }
-  const plans = claimPlans(below, errors, confidence);
-  if (options.json) io.stdout(`${JSON.stringify({ below, confidence, plans })}\n`);
-  else {
-    const [first] = plans;
-    io.stdout(`labels of equal weight to claim a rate below ${percent(below)} at one-sided ${percent(confidence)}, and the chance that it comes out if the rate is …\n`);
-    io.stdout(tableText([['violations allowed', 'labels', ...first!.power.map(({ rate }) => percent(rate))], ...plans.map(({ errors: allowed, n, power }) => [String(allowed), String(n), ...power.map(({ chance }) => percent(chance))])]));
-  }
-  return 0;
-}
+// Estimates.
 
 async function sample(args: readonly string[], io: Io): Promise<number> {
   const { options, operands: [id] } = parseCall(args, { limit: 'value', json: 'flag', config: 'value' }, 1);
@@ -308,12 +295,6 @@ function formatOf(word = 'jsonl'): LabelFormat {
   const found = LABEL_FORMATS.find((one) => one === word);
   if (found === undefined) throw new UsageError(`--format takes ${LABEL_FORMATS.join(', ')}`);
   return found;
-}
-
-function percentOf(option: string, given: string | undefined, otherwise: number): number {
-  const value = Number(given ?? otherwise);
-  if (!(value >= 0.001 && value < 100)) throw new UsageError(`${option} takes a percentage from 0.001 to below 100`);
-  return value / 100;
 }
 
 function percent(share: number): string {

@@ -12,6 +12,7 @@ import { ConfigError, type ConfigIssue } from '../contract/errors.ts';
 import type { Policy } from '../contract/policy.ts';
 import { isLiteralFile, LITERAL_FILE_BYTES_MAX, POLICY_LIMITS, parsePolicy, type KnownClassifier } from '../policy/parse.ts';
 import { policyKey } from '../policy/source.ts';
+import { checkCampaigns } from './campaigns.ts';
 import { readWithEnvironment, type Environment } from './environment.ts';
 import { PATTERN_FILE_LIMITS } from './patterns.ts';
 import { CONFIG, isPath, resolveConfig, type Config } from './schema.ts';
@@ -310,14 +311,7 @@ function crossCheck(config: Config, document: YamlDocument, { policies, undecide
 
   refuseTwice(config.tenants.map((tenant) => tenant.id), 'tenant', (index) => ['tenants', index, 'id'], report);
   refuseTwice(config.risk.campaigns.map(({ id }) => id), 'campaign', (index) => ['risk', 'campaigns', index, 'id'], report);
-  for (const [index, { tenants = [] }] of config.risk.campaigns.entries()) {
-    for (const [position, id] of tenants.entries()) {
-      const named = config.tenants.find((tenant) => tenant.id === id);
-      const path = ['risk', 'campaigns', index, 'tenants', position];
-      if (named === undefined) report(path, `no tenant ${id}`, meant(id, config.tenants.map((tenant) => tenant.id)));
-      else if (!named.data.campaigns) issues.push({ ...issueAt(document, path, `tenant ${id} takes no part in campaigns, so nothing of it is drawn`), suggestion: 'set data.campaigns: true where the tenant agrees', severity: 'warning' });
-    }
-  }
+  for (const { path, message, suggestion, severity } of checkCampaigns(config)) issues.push({ ...withSuggestion(issueAt(document, path, message), suggestion), severity });
   for (const [index, { id }] of config.classifiers.entries()) if (RESERVED_IDS.includes(id)) report(['classifiers', index, 'id'], `${id} is a name of Weir's own`, 'give the classifier another id');
   refuseTwice(config.classifiers.map((entry) => entry.id), 'classifier', (index) => ['classifiers', index, 'id'], report);
   const keys = config.tenants.flatMap((tenant, index) => tenant.keys.map((key, position) => ({ key, path: ['tenants', index, 'keys', position] as const })));

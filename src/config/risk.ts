@@ -54,12 +54,20 @@ const campaignFields = mapping('One campaign.', {
 export type CampaignConfig = NonNullable<TypeOf<typeof campaignFields>>;
 export type StratumConfig = CampaignConfig['strata'][number];
 
+/** What tells which texts a stratum, and a campaign, is of, whether it is configured or only thought of. Without dates it is always on. */
+export type PlannedStratum = Pick<StratumConfig, 'id'> & Partial<StratumConfig>;
+export type PlannedCampaign = Pick<CampaignConfig, 'id' | 'directions'> & Partial<Pick<CampaignConfig, 'tenants' | 'products' | 'decisions' | 'modalities' | 'from' | 'until' | 'seed_file'>> & { readonly strata: readonly PlannedStratum[] };
+
+/** Pages of the console beside those of campaigns. */
+export const NAMES_TAKEN: readonly string[] = ['annotate', 'annotators', 'calibration', 'disputes'];
+
 const campaign: Shape<CampaignConfig | undefined> = {
   ...campaignFields,
   read(value, site) {
     const fields = campaignFields.read(value, site);
     if (fields === undefined) return undefined;
-    const { strata = [], from, until } = fields;
+    const { id, strata = [], from, until } = fields;
+    if (NAMES_TAKEN.includes(id)) site.child('id').refuse(`the console has a page of this name; give the campaign another, such as ${id}-1`);
     for (const [index, one] of strata.entries()) {
       const problem = stratumProblem(one);
       if (problem !== undefined) site.child('strata').child(index).refuse(problem);

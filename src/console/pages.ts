@@ -14,6 +14,7 @@ import { ERASURE_PAGES } from './erasures.ts';
 import { exchangePages, type ExchangeParts } from './exchange.ts';
 import { EXCHANGE_LIST_PAGE } from './exchanges.ts';
 import { onwardPage } from './layout.ts';
+import { LEARN_PAGES } from './learn.ts';
 import { loginFailedPage, loginPages } from './login.ts';
 import { OVERVIEW_PAGE } from './overview.ts';
 import { PLAYGROUND_PAGES } from './playground.ts';
@@ -35,7 +36,7 @@ export interface ConsoleParts extends ExchangeParts {
 
 export function createPages(parts: ConsoleParts): Pages {
   const routes: readonly Page[] = [
-    ...ASSET_PAGES, ...loginPages(parts.hasProvider), OVERVIEW_PAGE, ...REVIEW_PAGES, ...ANNOTATE_PAGES, ...DISPUTE_PAGES, ...ANNOTATOR_PAGES, ...CALIBRATION_PAGES, ...WELLNESS_PAGES, EXCHANGE_LIST_PAGE, ...exchangePages(parts), ...POLICY_PAGES, ...POLICY_EDIT_PAGES, ...BESIDE_PAGES, ...PLAYGROUND_PAGES, ...COMPARE_PAGES, ...CLASSIFIER_PAGES, RISK_PAGE, RISK_CAMPAIGN_PAGE, ...TENANT_PAGES, ...auditPages(parts), ...ERASURE_PAGES, ...RISK_REPORT_PAGES, ...SETTINGS_PAGES,
+    ...ASSET_PAGES, ...loginPages(parts.hasProvider), OVERVIEW_PAGE, ...REVIEW_PAGES, ...ANNOTATE_PAGES, ...DISPUTE_PAGES, ...ANNOTATOR_PAGES, ...CALIBRATION_PAGES, ...WELLNESS_PAGES, EXCHANGE_LIST_PAGE, ...exchangePages(parts), ...POLICY_PAGES, ...POLICY_EDIT_PAGES, ...BESIDE_PAGES, ...PLAYGROUND_PAGES, ...COMPARE_PAGES, ...CLASSIFIER_PAGES, ...LEARN_PAGES, RISK_PAGE, RISK_CAMPAIGN_PAGE, ...TENANT_PAGES, ...auditPages(parts), ...ERASURE_PAGES, ...RISK_REPORT_PAGES, ...SETTINGS_PAGES,
   ];
   return {
     routes: routes.map(guarded),

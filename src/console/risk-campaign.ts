@@ -11,13 +11,13 @@ import { COURSE_STEPS } from '../risk/course.ts';
 import type { CampaignOverview } from '../risk/overview.ts';
 import type { ClaimStatus, Estimate } from '../risk/status.ts';
 import { forestTable, type ForestRow } from './charts.ts';
+import { freshLink, freshPlace } from './fresh.ts';
 import { html, type Html, type Piece } from './html.ts';
 import { page } from './layout.ts';
 import { choice, count, percent, rangeOf, timeOf } from './parts.ts';
 import { take } from './refusal.ts';
 import { courseBody, missesBody, needsBody, type CourseTold, type MissesTold } from './risk-course.ts';
 import { claimBadge, datesOf, goalOf, missingOf, populationOf, progress } from './risk-parts.ts';
-import { fresh, freshLink } from './risk.ts';
 
 type Told = CampaignOverview & { readonly definition: CampaignDefinition | null };
 
@@ -27,12 +27,13 @@ async function show(api: Api, request: PageRequest): Promise<DeskAnswer> {
   const [told, course, misses] = await Promise.all([
     take<Told>(api, request, 'readRiskCampaign', { names: { id } }), take<CourseTold>(api, request, 'readRiskCourse', { names: { id }, query: { by } }), take<MissesTold>(api, request, 'readRiskMisses', { names: { id } }),
   ]);
+  const isLive = request.query.get('live') !== null;
   const scale = scaleOf(told);
   const threshold = told.claim?.below;
   return page(api, request, {
     title: `Residual risk: ${id}`, at: '/risk', json: `/api/v1/risk/campaigns/${id}`,
-    body: html`<div class="actions">${freshLink(`/risk/${id}`, request)}<a class="button" href="/risk/${id}/report">Report</a>${api.may(request.actor, 'nextAnnotation') ? html`<a class="button" href="/risk/annotate">Label texts</a>` : ''}</div>
-${fresh(request, html`${answer(told)}
+    body: html`<div class="actions">${freshLink(`/risk/${id}`, request.query, isLive)}<a class="button" href="/risk/${id}/report">Report</a>${api.may(request.actor, 'nextAnnotation') ? html`<a class="button" href="/risk/annotate">Label texts</a>` : ''}</div>
+${freshPlace(isLive, html`${answer(told)}
 ${intervals(told, scale)}
 ${facts(told)}
 ${partsOf(told, scale)}

@@ -8,6 +8,7 @@ import type { HoldEndedBy } from './hold.ts';
 import type { ReviewNotice } from './notification.ts';
 import type { PolicyOrigin } from './policy.ts';
 import type { ReviewOrigin } from './review.ts';
+import type { AnnotatorState, ClaimState, SequentialDecision } from './risk.ts';
 import type { Direction, Severity } from './screening.ts';
 
 /** Stages in the order of the walk; the span names are `weir.<stage>`. */
@@ -145,6 +146,27 @@ export type ReviewTold =
   | { readonly kind: 'overdue'; readonly notice: ReviewNotice }
   | { readonly kind: 'notice'; readonly receiver: string; readonly outcome: 'taken' | 'failed' | 'given_up' };
 
+/** Where a campaign stands. */
+export interface CampaignTold {
+  readonly campaign: string;
+  /** Null before the first label. */
+  readonly rate: number | null;
+  readonly bounds: Readonly<Record<'low' | 'high' | 'peeking_low' | 'peeking_high', number>>;
+  readonly texts: Readonly<Record<'waiting' | 'safe' | 'violation' | 'missing', number>>;
+  /** Null: it has no claim. */
+  readonly claim: ClaimState | null;
+  /** Null: it has no such test. */
+  readonly sequential: SequentialDecision | null;
+  /** How many series rose beyond chance; null: it is being counted. */
+  readonly risen: Readonly<Record<'all' | 'tenant' | 'category', number>> | null;
+}
+
+/** Where all configured campaigns stand, and how many people of each state label. */
+export interface RiskTold {
+  readonly campaigns: readonly CampaignTold[];
+  readonly annotators: Readonly<Record<AnnotatorState, number>>;
+}
+
 /** The number of those that wait for a person has changed; `ended`: by the end of one, or because one could not wait. */
 export interface HoldsChanged {
   readonly open: number;
@@ -166,6 +188,7 @@ interface Payloads {
   'weir.audit.received': AuditReceived;
   'weir.decisions.indexed': DecisionsIndexed;
   'weir.review.told': ReviewTold;
+  'weir.risk.told': RiskTold;
   'weir.holds.changed': HoldsChanged;
 }
 
@@ -184,5 +207,6 @@ export const CHANNELS = {
   auditReceived: channel('weir.audit.received') as Channel<unknown, Payloads['weir.audit.received']>,
   decisionsIndexed: channel('weir.decisions.indexed') as Channel<unknown, Payloads['weir.decisions.indexed']>,
   reviewTold: channel('weir.review.told') as Channel<unknown, Payloads['weir.review.told']>,
+  riskTold: channel('weir.risk.told') as Channel<unknown, Payloads['weir.risk.told']>,
   holdsChanged: channel('weir.holds.changed') as Channel<unknown, Payloads['weir.holds.changed']>,
 } as const;

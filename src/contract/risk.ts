@@ -22,20 +22,6 @@ export interface SampleRecord {
   readonly modality: ContentType;
 }
 
-/** What a campaign draws by, as the audit log says it from the moment when it comes into force. */
-export interface CampaignDeclaration {
-  readonly campaign: string;
-  readonly in_force_at: string;
-  /** SHA-256 of definition and tenants as canonical JSON: the same where the same is drawn from the same tenants. */
-  readonly sha256: string;
-  /** SHA-256 of the seed of the draws. */
-  readonly seed_commitment: string;
-  /** As configured, without the path of the seed; absent, as `tenants` is, where both are too long for an entry. */
-  readonly definition?: object;
-  /** Those that take part. */
-  readonly tenants?: readonly { readonly id: string; readonly product: string }[];
-}
-
 /** `removed`: it is not configured any more; what was drawn for it is still there. */
 export const CAMPAIGN_STATES = ['planned', 'running', 'ended', 'removed'] as const;
 export type CampaignState = (typeof CAMPAIGN_STATES)[number];
@@ -50,6 +36,20 @@ export interface CampaignDefinition {
   /** What became of the texts that it draws. */
   readonly decisions: readonly SampledDecision[];
   readonly strata: readonly { readonly id: string; readonly probability: number }[];
+}
+
+/** What a campaign draws by, as the audit log says it from the moment when it comes into force. */
+export interface CampaignDeclaration {
+  readonly campaign: string;
+  readonly in_force_at: string;
+  /** SHA-256 of definition and tenants as canonical JSON: the same where the same is drawn from the same tenants. */
+  readonly sha256: string;
+  /** SHA-256 of the seed of the draws. */
+  readonly seed_commitment: string;
+  /** As configured, without the path of the seed; absent, as `tenants` is, where both are too long for an entry. */
+  readonly definition?: object;
+  /** Those that take part. */
+  readonly tenants?: readonly { readonly id: string; readonly product: string }[];
 }
 
 export const HUMAN_LABELS = ['safe', 'violation'] as const;
@@ -143,10 +143,6 @@ export interface CalibrationItem {
   readonly category?: string | undefined;
 }
 
-export const REPORT_FORMATS = ['json', 'html', 'note'] as const;
-/** Of a report: what it tells, the same to be read, and the signature over both. */
-export type ReportFormat = (typeof REPORT_FORMATS)[number];
-
 /** An item as those who answer for a campaign see it, without its text. */
 export interface ToldItem extends Pick<CalibrationItem, 'direction' | 'modality' | 'label'> {
   readonly item_id: string;
@@ -175,6 +171,18 @@ export interface DisputedLabel {
   readonly note: string;
 }
 
+export const REPORT_FORMATS = ['json', 'html', 'note'] as const;
+/** Of a report: what it tells, the same to be read, and the signature over both. */
+export type ReportFormat = (typeof REPORT_FORMATS)[number];
+
 /** `paused`: below the agreement that is asked for; nothing is given to them until somebody with the role admin resumes them. */
 export const ANNOTATOR_STATES = ['active', 'paused'] as const;
 export type AnnotatorState = (typeof ANNOTATOR_STATES)[number];
+
+/** `too_few`: no number of violations among so few labels could show it. `open`: it is neither shown nor contradicted. `contradicted`: the rate is above, surely. */
+export const CLAIM_STATES = ['met', 'open', 'contradicted', 'too_few'] as const;
+export type ClaimState = (typeof CLAIM_STATES)[number];
+
+/** What a sequential test says of a claim. `good`: the rate is below. */
+export const SEQUENTIAL_DECISIONS = ['open', 'good', 'bad'] as const;
+export type SequentialDecision = (typeof SEQUENTIAL_DECISIONS)[number];

@@ -6,10 +6,11 @@
  */
 import type { GivenModel } from '../contract/classifier.ts';
 import type { ModelSwitch } from '../store/models.ts';
+import type { SqlShadowStore } from '../store/shadows.ts';
 import type { CandidateCategory } from './candidate.ts';
 import type { Estimate } from './evaluate.ts';
 import { against, type GateSettings } from './gate.ts';
-import { isRefusal, type ModelRefusal, type ModelRegistry } from './registry.ts';
+import { isRefusal, leftOf, type ModelRefusal, type ModelRegistry } from './registry.ts';
 
 export interface PromotionParts {
   readonly registry: ModelRegistry;
@@ -85,6 +86,16 @@ export async function rollback({ registry, shipped, fit, now }: PromotionParts, 
   const from = { from_model_id: head.model_id, from_sha256: head.sha256 };
   const made: ModelSwitch = { plugin, number: head.number + 1, change: 'rollback', model_id: before.model_id, sha256, ...from, back: before.back, author, reason: reason ?? null, against: [], created_at: now().toISOString() };
   return registry.switchTo(made, { kind: 'model_change', change: 'rollback', author, plugin, number: made.number, model_id: made.model_id, sha256, ...from, ...(reason === undefined ? {} : { reason }) });
+}
+
+/** Lets a model score live traffic beside what works; undefined: it does from now on. */
+export async function shadowModel({ registry, shadows, now }: Pick<PromotionParts, 'registry' | 'now'> & { readonly shadows: Pick<SqlShadowStore, 'begin'> }, { modelId, share, author }: { readonly modelId: string; readonly share: number; readonly author: string }): Promise<ModelRefusal | undefined> {
+  const [found, heads] = [await registry.show(modelId), await registry.heads()];
+  if (isRefusal(found)) return found;
+  const { plugin, sha256, dataset } = found;
+  if (heads.get(plugin)?.model_id === modelId) return { refused: 'at_work', message: `the model ${modelId} works already; beside itself it tells nothing` };
+  const isThere = await shadows.begin({ plugin, model_id: modelId, share, author, started_at: now().toISOString() }, leftOf({ kind: 'model_change', change: 'shadow', author, plugin, model_id: modelId, sha256, dataset, share }));
+  return isThere ? undefined : { refused: 'no_model', message: `the model ${modelId} is retired; choose another` };
 }
 
 function summaryOf({ category, n, positives, recall_change: recall, false_positive_change: alarms }: CandidateCategory): object {

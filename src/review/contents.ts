@@ -11,7 +11,7 @@ import { CHANNELS } from '../contract/channels.ts';
 import type { ContentPurpose } from '../contract/content.ts';
 import { WeirError } from '../contract/errors.ts';
 import type { Direction } from '../contract/screening.ts';
-import type { CopyMark, SqlReviewContents } from '../store/review-contents.ts';
+import type { CopyMark, NewCopies, SqlReviewContents } from '../store/review-contents.ts';
 import { SteadyHealth } from '../store/steady-health.ts';
 
 export interface ReviewContentsOptions {
@@ -52,6 +52,8 @@ export async function textOf(own: Pick<ContentVault, 'read'>, shared: Pick<Revie
 /** Items that wait for their copy. */
 export const COPIES_WAITING_MAX = 1_000;
 export const TRIES = 5;
+/** Texts that one statement lays, with up to some 700 kB each. */
+const LAID_AT_ONCE = 16;
 const TRY_AGAIN_MS = 1_000;
 const DAY_MS = 86_400_000;
 
@@ -75,11 +77,28 @@ export class ReviewContents {
     this.#copying ??= this.#copyAll();
   }
 
-  /** Resolves when the copy is in the store, or it is known that there is nothing to copy: to whether there is one. Rejects with WeirError store_unavailable where the store does not take it now. */
-  async lay(item: ContentItem): Promise<boolean> {
-    const done = await this.#copy(item);
-    if (done === 'unknown') throw new WeirError('store_unavailable', 'which erasures there are is not known now');
-    return done === 'there';
+  /** Resolves when all that is kept of these lies in the store: to the ids of those of which there is something. Rejects with WeirError store_unavailable where the store does not take it now. */
+  async lay(items: readonly ContentItem[]): Promise<readonly string[]> {
+    const { store, mark } = this.#options;
+    const carriedOut = mark(); // before the texts are read, as below
+    if (carriedOut === undefined) throw new WeirError('store_unavailable', 'which erasures there are is not known now');
+    const laid: string[] = [];
+    let batch: NewCopies[] = [];
+    const put = async (): Promise<void> => {
+      if (!(await store.putAll(batch, carriedOut))) throw new WeirError('store_unavailable', 'the store does not hold the erasures that were carried out here');
+      laid.push(...batch.map(({ reviewId }) => reviewId));
+      batch = [];
+    };
+    for (const item of items) {
+      try {
+        batch.push(...(await this.#copiesOf(item)));
+      } catch {
+        this.#lose('texts cannot be read');
+      }
+      if (batch.length === LAID_AT_ONCE) await put();
+    }
+    if (batch.length > 0) await put();
+    return laid;
   }
 
   /** What another process laid there. Throws ContentKeyError where this one has another master key, or none. */
@@ -107,23 +126,28 @@ export class ReviewContents {
   async #copied(wanted: ContentItem): Promise<boolean> {
     for (let tried = 1; ; tried++) {
       const isLast = tried === TRIES || this.#stop.signal.aborted;
-      if ((await this.#copy(wanted).catch(() => 'unknown' as const)) !== 'unknown') return true;
+      if (await this.#copy(wanted).catch(() => false)) return true;
       if (isLast) return false;
       await sleep(this.#options.tryAgainMs ?? TRY_AGAIN_MS, undefined, { signal: this.#stop.signal, ref: false }).catch(() => undefined);
     }
   }
 
-  /** `unknown`: what is erased is not known now. */
-  async #copy(item: ContentItem): Promise<'there' | 'none' | 'unknown'> {
-    const { review_id: reviewId, tenant_id: tenantId, direction, purpose } = item;
-    const { store, vault, mark, keepDays } = this.#options;
+  /** False: what is erased is not known now. */
+  async #copy(item: ContentItem): Promise<boolean> {
+    const { store, mark } = this.#options;
     const carriedOut = mark(); // before the text is read: what is carried out later covers the copy
-    if (carriedOut === undefined) return 'unknown';
-    const copies = await vault.sealed(placeOf(item), direction);
-    const days = keepDays(tenantId, purpose);
-    if (copies.length === 0 || days === undefined) return 'none';
-    const keepUntil = new Date(Date.parse(copies[0]!.day.slice(0, 10)) + days * DAY_MS).toISOString().slice(0, 10);
-    return (await store.put({ reviewId, tenantId, keepUntil }, copies, carriedOut)) ? 'there' : 'unknown';
+    if (carriedOut === undefined) return false;
+    const copies = await this.#copiesOf(item);
+    return copies.length === 0 || store.putAll(copies, carriedOut);
+  }
+
+  /** None, or one. */
+  async #copiesOf(item: ContentItem): Promise<readonly NewCopies[]> {
+    const { review_id: reviewId, tenant_id: tenantId, direction, purpose } = item;
+    const copies = await this.#options.vault.sealed(placeOf(item), direction);
+    const days = this.#options.keepDays(tenantId, purpose);
+    if (copies.length === 0 || days === undefined) return [];
+    return [{ reviewId, tenantId, keepUntil: new Date(Date.parse(copies[0]!.day.slice(0, 10)) + days * DAY_MS).toISOString().slice(0, 10), copies }];
   }
 
   #lose(why: string): void {

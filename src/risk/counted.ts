@@ -46,7 +46,7 @@ export class Counted<T> {
     }
     if (this.#running !== undefined && this.#tookMs <= this.#waitMs) {
       const wait = new AbortController();
-      const late = sleep(this.#waitMs, undefined, { signal: wait.signal, ref: false }).catch(() => undefined);
+      const late = sleep(this.#waitMs, undefined, { signal: wait.signal }).catch(() => undefined);
       await Promise.race([this.#value === undefined ? this.#running : this.#running.catch(() => undefined), late]).finally(() => wait.abort());
     }
     return { value: this.#value, as_of: this.#value === undefined ? null : new Date(this.#beganMs).toISOString() };

@@ -2,8 +2,9 @@
  * Where campaigns stand, read from the store: of all tenants or of some. Many who look at once cost one look. What is read
  * grows with the kinds of tasks and not with their number, but for agreement and known answers, which are bounded.
  */
+import { hash } from 'node:crypto';
 import type { CampaignConfig } from '../config/risk.ts';
-import type { SqlAnnotationChecks } from '../store/annotation-checks.ts';
+import type { Answer, SqlAnnotationChecks } from '../store/annotation-checks.ts';
 import type { SqlAnnotationCourse } from '../store/annotation-course.ts';
 import type { TaskCell } from '../store/annotation-tasks.ts';
 import type { SqlAnnotationStore } from '../store/annotations.ts';
@@ -46,11 +47,15 @@ const ANSWERS_MAX = 20_000;
 /** What the pace is told from: so many of the newest, of so many days. */
 const [PACE_TASKS_MAX, PACE_DAYS] = [2_000, 7];
 const DAY_MS = 86_400_000;
+/** Campaigns, by who sees which tenants of them, that are kept reckoned. */
+const RECKONED_MAX = 200;
 
 export class Overview {
   readonly #options: OverviewOptions;
   /** What is being read: who asks for the same meanwhile has the same answer. */
   readonly #asked = new Map<string, Promise<CampaignOverview | undefined>>();
+  /** What was reckoned last, and from what: while nothing is labelled it stays. */
+  readonly #reckoned = new Map<string, { readonly from: string; readonly status: CampaignStatus }>();
 
   constructor(options: OverviewOptions) {
     this.#options = options;
@@ -72,7 +77,7 @@ export class Overview {
     const key = JSON.stringify([id, tenants ?? null, campaign?.claim ?? null, campaign?.precision_percent ?? null]);
     const known = this.#asked.get(key);
     if (known !== undefined) return known;
-    const status = this.#read(id, campaign, tenants).finally(() => this.#asked.delete(key));
+    const status = this.#read(key, id, campaign, tenants).finally(() => this.#asked.delete(key));
     this.#asked.set(key, status);
     return status;
   }
@@ -99,12 +104,22 @@ export class Overview {
     return { since: oldest, labels, labels_a_day: labels / days };
   }
 
-  async #read(id: string, campaign: CampaignConfig | undefined, tenants: readonly string[] | undefined): Promise<CampaignOverview | undefined> {
+  async #read(key: string, id: string, campaign: CampaignConfig | undefined, tenants: readonly string[] | undefined): Promise<CampaignOverview | undefined> {
     const { checks, store, course, agreement, now } = this.#options;
     const cells = (await this.cells(tenants, id)).get(id);
     if (cells === undefined) return undefined;
     const [answers, ratings, between, pace] = await Promise.all([checks.answers({ limit: ANSWERS_MAX }), tenants === undefined ? store.ratings(id) : [], course.drawnBetween(id), tenants === undefined ? this.pace(id) : null]);
-    return { ...statusOf(id, cells, answers, campaign, steady()), as_of: now().toISOString(), agreement: agreement(ratings) ?? null, drawn_between: between ?? null, pace };
+    return { ...this.#statusOf(key, id, cells, answers, campaign), as_of: now().toISOString(), agreement: agreement(ratings) ?? null, drawn_between: between ?? null, pace };
+  }
+
+  #statusOf(key: string, id: string, cells: readonly TaskCell[], answers: readonly Answer[], campaign: CampaignConfig | undefined): CampaignStatus {
+    const from = hash('sha256', JSON.stringify([cells, answers.map(({ known, given }) => `${known} ${given}`).sort()]));
+    const known = this.#reckoned.get(key);
+    if (known?.from === from) return known.status;
+    const status = statusOf(id, cells, answers, campaign, steady());
+    if (this.#reckoned.size >= RECKONED_MAX) this.#reckoned.clear();
+    this.#reckoned.set(key, { from, status });
+    return status;
   }
 }
 

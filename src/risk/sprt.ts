@@ -6,6 +6,7 @@
  *
  * Source: Wald, "Sequential tests of statistical hypotheses" (1945), 3.4 and 4.2 for the expected sizes.
  */
+import type { SequentialDecision } from '../contract/risk.ts';
 import { need, normalQuantile } from './special.ts';
 
 export interface SprtPlan {
@@ -19,8 +20,6 @@ export interface SprtPlan {
   readonly beta: number;
 }
 
-export const SPRT_DECISIONS = ['open', 'good', 'bad'] as const;
-export type SprtDecision = (typeof SPRT_DECISIONS)[number];
 
 export interface SprtState {
   readonly n: number;
@@ -28,7 +27,7 @@ export interface SprtState {
   /** Log of the likelihood of the labels at `bad` over that at `good`. */
   readonly evidence: number;
   /** Once it is not open it stays. */
-  readonly decision: SprtDecision;
+  readonly decision: SequentialDecision;
 }
 
 export const SPRT_START: SprtState = { n: 0, violations: 0, evidence: 0, decision: 'open' };
@@ -42,7 +41,7 @@ export function advanceSprt(plan: SprtPlan, state: SprtState, isViolation: boole
   return { n: state.n + 1, violations: state.violations + (isViolation ? 1 : 0), evidence, decision: decisionOf(plan, evidence) };
 }
 
-function decisionOf({ alpha, beta }: SprtPlan, evidence: number): SprtDecision {
+function decisionOf({ alpha, beta }: SprtPlan, evidence: number): SequentialDecision {
   return evidence >= -Math.log(alpha) ? 'bad' : evidence <= Math.log(beta) ? 'good' : 'open';
 }
 

@@ -5,6 +5,7 @@
  * labels as for a hundred. Nothing that nobody labelled is taken for safe. Pure.
  */
 import type { CampaignConfig } from '../config/risk.ts';
+import type { ClaimState, SequentialDecision } from '../contract/risk.ts';
 import type { Answer } from '../store/annotation-checks.ts';
 import type { TaskCell } from '../store/annotation-tasks.ts';
 import { correctRate, type CorrectedRate, type Gold, type Share } from './calibrate.ts';
@@ -12,7 +13,7 @@ import { estimateByCategory, estimateByDomain, estimateRate, type PooledEstimate
 import type { Interval } from './intervals.ts';
 import { peekingInterval, type LabelCount } from './peeking.ts';
 import { claimSize, precisionSize } from './plan.ts';
-import { sprtOf, sprtSizes, type SprtDecision } from './sprt.ts';
+import { sprtOf, sprtSizes } from './sprt.ts';
 
 export interface Estimate {
   readonly name: string;
@@ -33,13 +34,10 @@ export interface Estimate {
   readonly bounds: Interval;
 }
 
-/** `too_few`: no number of violations among so few labels could show it. `open`: it is neither shown nor contradicted. `contradicted`: the rate is above, surely. */
-export const CLAIM_STATES = ['met', 'open', 'contradicted', 'too_few'] as const;
-
 export interface ClaimStatus {
   readonly below: number;
   readonly confidence: number;
-  readonly state: (typeof CLAIM_STATES)[number];
+  readonly state: ClaimState;
   /** The same at any time, by the interval that is valid under peeking. */
   readonly met_under_peeking: boolean;
   /** By what nobody labelled it could fail: it is met even if all of that were violations. */
@@ -56,7 +54,7 @@ export interface SequentialStatus {
   /** The rate that it shows fast. */
   readonly good: number;
   /** `good`: the rate is below the claim's. `bad`: it is not. */
-  readonly decision: SprtDecision;
+  readonly decision: SequentialDecision;
   /** Log of the likelihood of the labels at the claim's rate over that at `good`: it speaks at `-limit`, and at `limit`. */
   readonly evidence: number;
   readonly limit: number;
@@ -140,8 +138,7 @@ type Tell = (name: string, rate: RateEstimate, part: readonly TaskCell[], isViol
 function pooledOf(cells: readonly TaskCell[], campaign: Goal | undefined, population: Population | undefined): { readonly items: readonly Item[]; readonly pooled: PooledEstimate; readonly tell: Tell; readonly confidence: number } {
   const confidence = (campaign?.claim.confidence_percent ?? 95) / 100;
   const items = cells.map(itemOf);
-  const probabilityMin = cells.reduce((least, one) => Math.min(least, one.inclusion_probability), 1);
-  const tell: Tell = (name, rate, part, isViolation = ({ outcome }) => outcome === 'violation') => told(name, rate, part, peekingInterval(countsOf(part, isViolation), { probabilityMin, confidence }), isViolation);
+  const tell: Tell = (name, rate, part, isViolation = ({ outcome }) => outcome === 'violation') => told(name, rate, part, peekingInterval(countsOf(part, isViolation), { probabilityMin: leastOf(part), confidence }), isViolation);
   return { items, pooled: estimateRate(items, { confidence, population }), tell, confidence };
 }
 
@@ -152,6 +149,11 @@ function shareOf(share: Share): ToldShare {
 function itemOf(cell: TaskCell): Item {
   const { stratum, inclusion_probability, outcome, category, total: count } = cell;
   return { stratum, inclusion_probability, count, cell, ...(outcome === 'safe' || outcome === 'violation' ? { label: outcome } : {}), ...(category === '' ? {} : { category }) };
+}
+
+/** Of what was drawn, labelled or not. */
+function leastOf(cells: readonly TaskCell[]): number {
+  return cells.reduce((least, one) => Math.min(least, one.inclusion_probability), 1);
 }
 
 /** By inclusion probability, which is all that weighs. */

@@ -37,6 +37,8 @@ export interface EnsembleOptions {
   readonly clock?: () => number;
   /** The ensemble before a reload: where a classifier is still the same object, its places and its breaker are kept. */
   readonly former?: Ensemble;
+  /** Told what was said of each text that classifiers were asked about by themselves; returns at once. */
+  readonly told?: (request: ScreeningRequest, results: readonly ClassifierResult[]) => void;
 }
 
 export interface AskOptions {
@@ -70,8 +72,9 @@ export class Ensemble {
   readonly #members: readonly Member[];
   readonly #overloaded: () => boolean;
   readonly #clock: () => number;
+  readonly #told: EnsembleOptions['told'];
 
-  constructor({ classifiers, deadlineMs = DEADLINE_MS, combine = [], memory, overloaded = () => false, clock = () => performance.now(), former }: EnsembleOptions) {
+  constructor({ classifiers, deadlineMs = DEADLINE_MS, combine = [], memory, overloaded = () => false, clock = () => performance.now(), former, told }: EnsembleOptions) {
     this.deadlineMs = deadlineMs;
     this.combinations = combine;
     this.#members = classifiers.filter(({ classifier }) => classifier.classify !== undefined).map(({ classifier, settings, fingerprint }) => ({
@@ -83,6 +86,7 @@ export class Ensemble {
     this.memory = memory;
     this.#overloaded = overloaded;
     this.#clock = clock;
+    this.#told = told;
   }
 
   /** Those that it asks. */
@@ -116,6 +120,8 @@ export class Ensemble {
     // The slow first: they work while the fast ones take this process.
     const answers = new Map(slowFirst(asked).map((member) => [member, this.#askOne(member, terms, feeds)]));
     const results = (await Promise.all(asked.map((member) => answers.get(member)!))).flat();
+    // Who keeps what it read before says of a window what nobody else could.
+    this.#told?.(request, feeds === undefined || feeds.size === 0 ? results : results.filter(({ classifier_id: id }) => ![...feeds.keys()].some((one) => one.id === id)));
     const wanted = this.combinations.filter((combination) => combine(combination) && this.#isAbout(combination, request));
     if (wanted.length === 0) return results;
     const ids = new Set(asked.map(({ classifier }) => classifier.id));

@@ -108,7 +108,7 @@ function samplerOf(definition: object): Sampler | undefined {
 const UNDRAWN_ROUTES: readonly unknown[] = ['/weir/v1/screen', '/v1/moderations'];
 
 /** Exchanges of screened endpoints whose records can be read; what was handed on unread is none. */
-function isDrawnFrom({ policy, route, input, output }: Readonly<Record<string, unknown>>): boolean {
+export function isDrawnFrom({ policy, route, input, output }: Readonly<Record<string, unknown>>): boolean {
   return typeof policy === 'string' && !UNDRAWN_ROUTES.includes(route) && [input, output].every((record) => record === undefined || isRead(record));
 }
 

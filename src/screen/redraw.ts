@@ -1,23 +1,24 @@
 /**
- * A draw held against the log: what an entry says was drawn, and what is drawn of it when it is asked again, by whoever has
- * the seed and the configuration that was in force. Tells what is not in the entry and should be, what is and should not,
- * and what is there otherwise; and counts the population of each stratum, drawn or not. Reads entries as they stand in a
- * log, which may be another's. Pure.
+ * The draws of a log held against the seed: what each entry says was drawn, and what is drawn of it when it is asked again, by
+ * what the log itself declares was in force when its exchange began; before the first declaration, by the configuration. Tells
+ * what is not in the entry and should be, what is and should not, what is there otherwise, and a seed that is not the one
+ * that was declared; and counts the population of each stratum, drawn or not. Reads entries as they stand. Pure.
  */
-import type { TenantConfig } from '../config/schema.ts';
-import type { DecisionRecord } from '../contract/exchange.ts';
-import type { SampleRecord } from '../contract/risk.ts';
-import type { SampledExchange, Sampler } from './sampler.ts';
+import type { PlannedCampaign } from '../config/risk.ts';
+import type { CampaignDeclaration, SampleRecord } from '../contract/risk.ts';
+import { isDeclaration, isDrawnFrom } from './population.ts';
+import { Sampler, type Place, type SampledExchange } from './sampler.ts';
 
-/** `missing`: it is drawn and not recorded. `extra`: it is recorded and not drawn. `different`: it is drawn and recorded with something else. */
-export const DRAW_FAULTS = ['missing', 'extra', 'different'] as const;
+/** `missing`: it is drawn and not recorded. `extra`: it is recorded and not drawn. `different`: it is drawn and recorded with something else. `other_seed`: the seed is not the one that was declared. */
+export const DRAW_FAULTS = ['missing', 'extra', 'different', 'other_seed'] as const;
 
 export interface DrawFault {
   readonly fault: (typeof DRAW_FAULTS)[number];
   readonly index: number;
-  readonly request_id: string;
+  /** Of a declaration none, and no direction. */
+  readonly request_id: string | null;
   readonly campaign: string;
-  readonly direction: string;
+  readonly direction: string | null;
   readonly recorded: Partial<SampleRecord> | null;
   readonly expected: SampleRecord | null;
 }
@@ -31,35 +32,104 @@ export interface StratumTally {
   drawn: number;
 }
 
-export interface RedrawOptions {
-  readonly sampler: Pick<Sampler, 'population'>;
-  readonly tenantOf: (id: string) => TenantConfig | undefined;
-  /** Of others nothing is told. */
-  readonly isMeant: (campaign: string) => boolean;
+export interface DrawnTenant {
+  readonly id: string;
+  readonly product?: string | undefined;
+  readonly data: { readonly campaigns: boolean };
 }
 
-interface LoggedEntry {
+export interface DrawCheckOptions {
+  /** Those that are checked. */
+  readonly campaigns: readonly PlannedCampaign[];
+  readonly tenants: readonly DrawnTenant[];
+  seedOf(campaign: PlannedCampaign): Buffer;
+}
+
+export interface LoggedEntry {
   readonly index: number;
   readonly kind: string;
   readonly [member: string]: unknown;
 }
 
-type Logged = SampledExchange & { readonly tenant_id: string; readonly samples?: unknown };
+/** What was in force from then on. */
+interface InForce {
+  readonly fromMs: number;
+  places(entry: LoggedEntry): readonly Place[];
+}
 
-/** By campaign and stratum. */
-export type Tallies = Map<string, StratumTally>;
+/** An exchange that began so near a change is drawn by what was in force when its body had come. */
+const NEAR_MS = 60_000;
 
-/** What is wrong with the draws of an entry; its population is added to `tallies`. */
-export function redraw(entry: LoggedEntry, { sampler, tenantOf, isMeant }: RedrawOptions, tallies: Tallies): readonly DrawFault[] {
-  if (entry.kind !== 'exchange') return [];
-  const exchange = entry as LoggedEntry & Logged;
-  const tenant = tenantOf(exchange.tenant_id);
-  const places = tenant === undefined || !isScreened(exchange) ? [] : sampler.population(tenant, exchange).filter(({ sample }) => isMeant(sample.campaign));
-  const recorded = samplesOf(exchange).filter(({ campaign }) => isMeant(String(campaign)));
+export class DrawCheck {
+  readonly #options: DrawCheckOptions;
+  /** By campaign, oldest first. */
+  readonly #inForce: Map<string, InForce[]>;
+  readonly #tallies = new Map<string, StratumTally>();
+
+  constructor(options: DrawCheckOptions) {
+    this.#options = options;
+    this.#inForce = new Map(options.campaigns.map((one) => [one.id, [{ fromMs: -Infinity, places: placesBy(new Sampler([one], options.seedOf), options.tenants) }]]));
+  }
+
+  get strata(): readonly StratumTally[] {
+    return [...this.#tallies.values()];
+  }
+
+  /** In the order of the log. A declaration counts for what began after it; it has no population. */
+  take(entry: LoggedEntry): readonly DrawFault[] {
+    if (isDeclaration(entry)) return this.#declare(entry as unknown as CampaignDeclaration & LoggedEntry);
+    const startedMs = Date.parse(String(entry['started_at']));
+    if (entry.kind !== 'exchange' || Number.isNaN(startedMs)) return [];
+    const recorded = samplesOf(entry);
+    return [...this.#inForce].flatMap(([campaign, all]) => {
+      const own = recorded.filter((one) => one.campaign === campaign);
+      const before = Math.max(0, all.findLastIndex(({ fromMs }) => fromMs <= startedMs - NEAR_MS));
+      const near = all.filter(({ fromMs }, at) => at >= before && fromMs <= startedMs + NEAR_MS);
+      const nominal = all.findLast(({ fromMs }) => fromMs <= startedMs)!;
+      const found = [nominal, ...near].map((one) => ({ places: one.places(entry) })).map(({ places }) => ({ places, faults: faultsOf(entry, own, places) }));
+      const { places, faults } = found.find((one) => one.faults.length === 0) ?? found[0]!;
+      for (const { sample } of places) this.#tally(sample, own.some((one) => isSame(one, sample)));
+      return faults;
+    });
+  }
+
+  #declare({ index, campaign, in_force_at: at, sha256 = '', seed_commitment: commitment, definition, tenants = [] }: CampaignDeclaration & LoggedEntry): readonly DrawFault[] {
+    const all = this.#inForce.get(campaign);
+    const configured = this.#options.campaigns.find(({ id }) => id === campaign);
+    if (all === undefined || configured === undefined) return [];
+    const fromMs = Date.parse(at);
+    if (sha256 === '') {
+      all.push({ fromMs, places: () => [] });
+      return [];
+    }
+    const declared = definition as PlannedCampaign | undefined;
+    const sampler = new Sampler([declared ?? configured], () => this.#options.seedOf(configured));
+    all.push({ fromMs, places: placesBy(sampler, declared === undefined ? this.#options.tenants : tenants.map((one) => ({ ...one, data: { campaigns: true } }))) });
+    return sampler.commitmentOf(campaign) === commitment ? [] : [{ fault: 'other_seed', index, request_id: null, campaign, direction: null, recorded: null, expected: null }];
+  }
+
+  #tally({ campaign, stratum, probability }: SampleRecord, isDrawn: boolean): void {
+    const key = JSON.stringify([campaign, stratum, probability]);
+    const known = this.#tallies.get(key) ?? { campaign, stratum, probability, population: 0, drawn: 0 };
+    known.population++;
+    if (isDrawn) known.drawn++;
+    this.#tallies.set(key, known);
+  }
+}
+
+/** What of an entry could be drawn. What was handed on unread, or only asked about, could not. */
+export function placesBy(sampler: Pick<Sampler, 'population'>, tenants: readonly DrawnTenant[]): (entry: LoggedEntry) => readonly Place[] {
+  const known = new Map(tenants.map((one) => [one.id, one]));
+  return (entry) => {
+    const tenant = known.get(String(entry['tenant_id']));
+    return tenant === undefined || !isDrawnFrom(entry) ? [] : sampler.population(tenant as never, entry as unknown as SampledExchange);
+  };
+}
+
+function faultsOf(entry: LoggedEntry, recorded: readonly Partial<SampleRecord>[], places: readonly Place[]): readonly DrawFault[] {
   const expected = places.filter((place) => place.isDrawn()).map(({ sample }) => sample);
-  for (const { sample } of places) tally(sample, recorded.some((one) => isSame(one, sample)), tallies);
   const told = (fault: DrawFault['fault'], { campaign, direction }: Partial<SampleRecord>, was: Partial<SampleRecord> | null, is: SampleRecord | null): DrawFault =>
-    ({ fault, index: entry.index, request_id: exchange.request_id, campaign: String(campaign), direction: String(direction), recorded: was, expected: is });
+    ({ fault, index: entry.index, request_id: String(entry['request_id']), campaign: String(campaign), direction: String(direction), recorded: was, expected: is });
   return [
     ...expected.flatMap((one) => {
       const found = recorded.find((other) => isOfSame(other, one));
@@ -69,17 +139,7 @@ export function redraw(entry: LoggedEntry, { sampler, tenantOf, isMeant }: Redra
   ];
 }
 
-/** What is screened can be drawn: what was handed over, or only asked about, is not. */
-function isScreened({ route, policy, input, output }: LoggedEntry & Logged): boolean {
-  if (typeof policy !== 'string' || typeof route !== 'string' || route.startsWith('/weir/')) return false;
-  return [input, output].every((record) => record === undefined || isDecision(record));
-}
-
-function isDecision({ action, coverage, classifier_results: results }: DecisionRecord): boolean {
-  return typeof action === 'string' && Array.isArray(coverage?.opaque) && Array.isArray(results);
-}
-
-function samplesOf({ samples }: Logged): readonly Partial<SampleRecord>[] {
+function samplesOf({ samples }: LoggedEntry): readonly Partial<SampleRecord>[] {
   return Array.isArray(samples) ? samples.filter((one): one is Partial<SampleRecord> => typeof one === 'object' && one !== null) : [];
 }
 
@@ -89,12 +149,4 @@ function isOfSame(a: Partial<SampleRecord>, b: Partial<SampleRecord>): boolean {
 
 function isSame(a: Partial<SampleRecord>, b: SampleRecord): boolean {
   return isOfSame(a, b) && a.stratum === b.stratum && a.probability === b.probability && a.decision === b.decision && a.modality === b.modality;
-}
-
-function tally({ campaign, stratum, probability }: SampleRecord, isDrawn: boolean, tallies: Tallies): void {
-  const key = JSON.stringify([campaign, stratum]);
-  const known = tallies.get(key) ?? { campaign, stratum, probability, population: 0, drawn: 0 };
-  known.population++;
-  if (isDrawn) known.drawn++;
-  tallies.set(key, known);
 }

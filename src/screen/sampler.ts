@@ -7,7 +7,7 @@
  * INVARIANT: what is drawn is decided by the id and the stratum alone; `mayBeDrawn` is true of all that is.
  */
 import { createHash, createHmac } from 'node:crypto';
-import type { CampaignConfig, StratumConfig } from '../config/risk.ts';
+import type { PlannedCampaign, PlannedStratum } from '../config/risk.ts';
 import type { TenantConfig } from '../config/schema.ts';
 import type { DecisionRecord, LateRecord } from '../contract/exchange.ts';
 import type { SampledDecision, SampleRecord } from '../contract/risk.ts';
@@ -32,12 +32,12 @@ interface Unit {
 }
 
 interface Stratum {
-  readonly config: StratumConfig;
+  readonly config: PlannedStratum;
   readonly probability: number;
 }
 
 interface Campaign {
-  readonly config: CampaignConfig;
+  readonly config: PlannedCampaign;
   readonly seed: Buffer;
   readonly fromMs: number;
   readonly untilMs: number;
@@ -52,7 +52,7 @@ export class Sampler {
   readonly #campaigns: readonly Campaign[];
 
   /** `seedOf`: of a campaign; 16 bytes at least. */
-  constructor(campaigns: readonly CampaignConfig[], seedOf: (campaign: CampaignConfig) => Buffer) {
+  constructor(campaigns: readonly PlannedCampaign[], seedOf: (campaign: PlannedCampaign) => Buffer) {
     this.#campaigns = campaigns.map((config) => {
       const strata = config.strata.map((one): Stratum => ({ config: one, probability: probabilityOf(one) }));
       return {
@@ -98,7 +98,7 @@ export interface Place {
 }
 
 /** With which a text of it is drawn: above 0, at most 1. */
-export function probabilityOf({ probability_percent: percent = 100, total, expected }: StratumConfig): number {
+export function probabilityOf({ probability_percent: percent = 100, total, expected }: PlannedStratum): number {
   return Math.min(percent / 100, total === undefined ? 1 : total / expected!);
 }
 
@@ -137,7 +137,7 @@ function modalityOf({ facts, coverage }: DecisionRecord): ContentType {
   return types.has('image') ? 'image' : types.has('audio') ? 'audio' : 'text';
 }
 
-function fits(config: StratumConfig, { tenant, product, decision, modality, record }: Unit): boolean {
+function fits(config: PlannedStratum, { tenant, product, decision, modality, record }: Unit): boolean {
   if (config.decisions?.includes(decision) === false || config.tenants?.includes(tenant) === false || config.products?.includes(product) === false || config.modalities?.includes(modality) === false) return false;
   if (config.score_from === undefined && config.score_below === undefined && config.unknown === undefined) return true;
   const results = record.classifier_results.filter(({ classifier_id: id }) => config.classifiers?.includes(id) ?? true);

@@ -79,8 +79,8 @@ const ANNOTATION = 'a.annotation_id, a.batch_id, a.item_id, a.claimed_until';
 const OF_TASK = TASK_COLUMNS.map((column) => `t.${column}`).join(', ');
 /** How often a batch is tried anew where somebody else was quicker. */
 const TRIES = 10;
-/** Labels that agreement is told from at most. */
-const RATINGS_MAX = 4_000;
+/** Tasks that agreement is told from at most. */
+const RATED_MAX = 2_000;
 
 type AnnotationRow = TaskRow & { readonly annotation_id: string; readonly batch_id: string; readonly item_id: string | null; readonly claimed_until: string };
 
@@ -124,10 +124,15 @@ export class SqlAnnotationStore {
     return readCells(this.#database.query, campaign);
   }
 
-  /** Labels of the campaign's tasks that several people labelled, some of them where they are very many. */
+  /**
+   * Labels of the campaign's tasks that several people labelled, some of them where they are very many: by the last ids, which
+   * are hashes, however many labels a task wanted. Each count of labels is one stretch of an index.
+   */
   ratings(campaign: string): Promise<readonly { readonly item: string; readonly rater: string; readonly label: string }[]> {
+    const stretch = (wanted: string): string => `select task_id from (select task_id from risk_tasks where campaign = $1 and wanted ${wanted} order by task_id desc limit ${RATED_MAX}) of_${wanted.startsWith('>') ? 'more' : wanted.slice(2)}`;
     return this.#database.query(
-      `select a.task_id as item, a.annotator_id as rater, a.human_label as label from risk_annotations a join risk_tasks t on t.task_id = a.task_id where t.campaign = $1 and t.wanted > 1 and a.item_id is null and a.adjudicates = 0 and a.status = 'labelled' order by t.task_id desc limit ${RATINGS_MAX}`, campaign,
+      `select a.task_id as item, a.annotator_id as rater, a.human_label as label from (select task_id from (${['= 2', '= 3', '> 3'].map(stretch).join(' union all ')}) several order by task_id desc limit ${RATED_MAX}) t
+       join risk_annotations a on a.task_id = t.task_id where a.item_id is null and a.adjudicates = 0 and a.status = 'labelled'`, campaign,
     );
   }
 

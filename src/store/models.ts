@@ -69,7 +69,7 @@ export interface LeftRecord {
 }
 
 export type AddReply = 'added' | 'known' | 'full';
-/** `kept`: it works, or a rollback would bring it again. */
+/** `kept`: it works, runs beside, or a rollback would bring it again. */
 export type RetireReply = 'retired' | 'unknown' | 'kept';
 /** `taken`: somebody else switched meanwhile. `gone`: the model is not there, or retired. */
 export type SwitchReply = 'switched' | 'taken' | 'gone';
@@ -137,7 +137,7 @@ export class SqlModelStore implements ModelStore {
     return this.#database.transaction(async (query) => {
       const plugin = await heldModel(query, modelId);
       if (plugin === undefined) return 'unknown';
-      if ((await standing(query, plugin)).has(modelId)) return 'kept';
+      if ((await standing(query, plugin)).has(modelId) || (await query('select plugin from learn_shadows where model_id = $1', modelId)).length > 0) return 'kept';
       await query('update learn_models set retired_by = $2, retired_at = $3 where model_id = $1', modelId, author, at);
       await query('delete from learn_model_pieces where model_id = $1', modelId);
       await leave(query, left, at);
@@ -168,6 +168,7 @@ export class SqlModelStore implements ModelStore {
           plugin, number, change, model_id, sha256, from_model_id, from_sha256, back, author, reason, JSON.stringify(against), created_at,
         );
         if (made.length === 0) return 'taken';
+        await query('delete from learn_shadows where model_id = $1', model_id ?? '');
         await leave(query, left, created_at);
         return 'switched';
       });

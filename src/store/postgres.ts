@@ -116,6 +116,7 @@ export class PostgresDatabase implements StoreDatabase {
   /** A connection on which something failed is not used again: a transaction may be open on it. */
   async #connected<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
     const client = await this.#pool.connect();
+    client.on('error', ignoreEnd);
     try {
       const done = await work(client);
       client.release();
@@ -123,9 +124,14 @@ export class PostgresDatabase implements StoreDatabase {
     } catch (error) {
       client.release(true);
       throw error;
+    } finally {
+      client.off('error', ignoreEnd);
     }
   }
 }
+
+/** A connection that ends between two statements says so to whoever listens, and the process would end with it; the next statement fails all the same. */
+function ignoreEnd(): void {}
 
 async function migrate(client: PoolClient): Promise<void> {
   await client.query('begin');

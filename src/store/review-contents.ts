@@ -8,6 +8,7 @@
  * told by numbers of erasures, so no clock counts. Rejects with WeirError store_unavailable. Days are in UTC.
  */
 import type { ContentPurpose, SealedCopy } from '../contract/content.ts';
+import { insertMany } from './insert-many.ts';
 import type { SqlQuery, SqlValue, StoreDatabase } from './sql.ts';
 import { Where } from './where.ts';
 
@@ -17,11 +18,13 @@ export interface CopyMark {
   readonly id: string;
 }
 
-export interface CopiedItem {
+/** An item with its parts, at least one. */
+export interface NewCopies {
   readonly reviewId: string;
   readonly tenantId: string;
   /** The last day on which it is kept. */
   readonly keepUntil: string;
+  readonly copies: readonly SealedCopy[];
 }
 
 /** A wrapped key, for who has another master key to put in its place. */
@@ -42,6 +45,8 @@ export interface Erased {
   readonly session: { readonly digest: string } | null;
 }
 
+const COLUMNS = ['review_id', 'session_digest', 'request_digest', 'tenant_id', 'day', 'keep_until', 'after_erasure', 'key_id', 'slot', 'sealed'] as const;
+const REPLACE = `on conflict (review_id, session_digest) do update set ${COLUMNS.slice(4).map((column) => `${column} = excluded.${column}`).join(', ')}`;
 /** Taken out at once. */
 const EMPTY_ROWS = 200;
 
@@ -63,21 +68,25 @@ export class SqlReviewContents {
   }
 
   /** In place of what was there of the same sessions. False: the store does not hold that erasure, so nobody can tell what covers the copy. */
-  async put({ reviewId, tenantId, keepUntil }: CopiedItem, copies: readonly SealedCopy[], mark: CopyMark): Promise<boolean> {
+  put(item: Omit<NewCopies, 'copies'>, copies: readonly SealedCopy[], mark: CopyMark): Promise<boolean> {
+    return this.putAll([{ ...item, copies }], mark);
+  }
+
+  /** The same of several items, each another. */
+  async putAll(items: readonly NewCopies[], mark: CopyMark): Promise<boolean> {
+    const rows = items.flatMap(({ reviewId, tenantId, keepUntil, copies }) => copies.map(({ session, request, day, keyId, slot, sealed }) => [reviewId, session, request, tenantId, day, keepUntil, mark.number, keyId, slot.toString('base64'), sealed.toString('base64')]));
     const isKnown = await this.#database.transaction(async (query) => {
       if (!(await holds(query, mark))) return false;
-      for (const { session, request, day, keyId, slot, sealed } of copies) {
-        await query(
-          `insert into ${this.#table} (review_id, session_digest, request_digest, tenant_id, day, keep_until, after_erasure, key_id, slot, sealed) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-           on conflict (review_id, session_digest) do update set day = excluded.day, keep_until = excluded.keep_until, after_erasure = excluded.after_erasure, key_id = excluded.key_id, slot = excluded.slot, sealed = excluded.sealed`,
-          reviewId, session, request, tenantId, day, keepUntil, mark.number, keyId, slot.toString('base64'), sealed.toString('base64'),
-        );
-      }
+      await insertMany(query, this.#table, COLUMNS, rows, REPLACE);
       return true;
     });
+    if (!isKnown || items.length === 0) return isKnown;
     // An erasure that came meanwhile has looked before there was anything.
-    if (isKnown) await this.#database.query(`update ${this.#table} as c set slot = '', sealed = '' where c.review_id = $1 and c.slot <> '' and ${COVERED}`, reviewId);
-    return isKnown;
+    const where = new Where();
+    where.among('c.review_id', items.map(({ reviewId }) => reviewId));
+    where.add(() => `c.slot <> '' and ${COVERED}`);
+    await this.#database.query(`update ${this.#table} as c set slot = '', sealed = '' ${where.text}`, ...where.values);
+    return true;
   }
 
   /** Of an item; what is erased has neither slot nor text. */

@@ -9,7 +9,7 @@ import { OTLPMetricExporter } from '@opentelemetry/exporter-metrics-otlp-http';
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { MeterProvider, PeriodicExportingMetricReader, type IMetricReader } from '@opentelemetry/sdk-metrics';
-import { BREAKER_STATES, CHANNELS, type AuditReceived, type AuditShipped, type BreakerChanged, type BreakerState, type ClassifierCalled, type ConfigReloaded, type ContentLost, type DecisionsIndexed, type ExchangeClosed, type HealthChanged, type HoldsChanged, type PoliciesHeld, type PolicyHeld, type RetentionApplied, type ReviewTold, type StageEnded } from '../contract/channels.ts';
+import { BREAKER_STATES, CHANNELS, type AuditReceived, type AuditShipped, type BreakerChanged, type BreakerState, type ClassifierCalled, type ConfigReloaded, type ContentLost, type DecisionsIndexed, type ExchangeClosed, type HealthChanged, type HoldsChanged, type PoliciesHeld, type PolicyHeld, type RetentionApplied, type ReviewTold, type RiskTold, type StageEnded } from '../contract/channels.ts';
 import type { DecisionRecord, ExchangeRecord } from '../contract/exchange.ts';
 import { POLICY_ORIGINS } from '../contract/policy.ts';
 import { ACTIONS, DIRECTIONS, type Action, type Direction } from '../contract/screening.ts';
@@ -17,6 +17,7 @@ import { nameOf } from '../contract/names.ts';
 import { BoundedLabel } from './label.ts';
 import { SERVICE_NAME } from './names.ts';
 import { countReview, REVIEW_METRICS } from './review-metrics.ts';
+import { observeRisk, RISK_METRICS } from './risk-metrics.ts';
 
 export interface MetricDefinition {
   readonly kind: 'counter' | 'histogram' | 'gauge';
@@ -69,6 +70,7 @@ export const METRICS = {
   weir_audit_received_lag_entries: { kind: 'gauge', labels: ['log'], help: 'Entries that the sender of an audit log had when it was last heard of and that are not here' },
   weir_audit_refused_total: { kind: 'counter', labels: ['log', 'reason'], help: 'Batches of audit logs that were not taken' },
   ...REVIEW_METRICS,
+  ...RISK_METRICS,
   weir_event_loop_delay_seconds: { kind: 'gauge', labels: ['quantile'], help: 'Delay of the event loop since the last reading' },
 } as const satisfies Record<string, MetricDefinition>;
 
@@ -91,6 +93,7 @@ const TENANTS_MAX = 200;
 const CATEGORIES_MAX = 200;
 const CLASSIFIERS_MAX = 50;
 const LOGS_MAX = 1_000;
+const CAMPAIGNS_MAX = 200;
 const POLICIES_MAX = 1_000;
 const RULES_MAX = 1_000;
 /** Twice what is usual at most. */
@@ -132,10 +135,13 @@ class Recorder {
   readonly #categories = new BoundedLabel(CATEGORIES_MAX);
   readonly #classifiers = new BoundedLabel(CLASSIFIERS_MAX);
   readonly #logs = new BoundedLabel(LOGS_MAX);
+  readonly #campaigns = new BoundedLabel(CAMPAIGNS_MAX);
   readonly #health = new Map<string, boolean>();
   readonly #rules = new BoundedLabel(RULES_MAX);
   /** Items of the review queue, by severity. */
   readonly #waiting = new Map<string, number>();
+  /** Where campaigns stand. */
+  #risk: RiskTold | undefined;
   #shipLag: number | undefined;
   #indexLag: number | undefined;
   /** By label. */
@@ -190,6 +196,8 @@ class Recorder {
     CHANNELS.decisionsIndexed.subscribe(onIndexed);
     const onReview = (message: unknown): void => this.#review(message as ReviewTold);
     CHANNELS.reviewTold.subscribe(onReview);
+    const onRisk = (message: unknown): void => { this.#risk = message as RiskTold; };
+    CHANNELS.riskTold.subscribe(onRisk);
     const onHolds = (message: unknown): void => this.#holds(message as HoldsChanged);
     CHANNELS.holdsChanged.subscribe(onHolds);
     CHANNELS.policiesHeld.subscribe(onHeld);
@@ -207,6 +215,7 @@ class Recorder {
       CHANNELS.auditReceived.unsubscribe(onReceived);
       CHANNELS.decisionsIndexed.unsubscribe(onIndexed);
       CHANNELS.reviewTold.unsubscribe(onReview);
+      CHANNELS.riskTold.unsubscribe(onRisk);
       CHANNELS.holdsChanged.unsubscribe(onHolds);
       CHANNELS.policiesHeld.unsubscribe(onHeld);
       CHANNELS.exchangeOpened.unsubscribe(onOpened);
@@ -227,6 +236,7 @@ class Recorder {
     else if (name === 'weir_healthy') for (const [part, healthy] of this.#health) result.observe(healthy ? 1 : 0, { part: nameOf(part) });
     else if (name === 'weir_classifier_breaker_state') for (const [classifier, state] of this.#breakers) result.observe(BREAKER_STATES.indexOf(state), { classifier });
     else if (name === 'weir_review_waiting') for (const [severity, value] of this.#waiting) result.observe(value, { severity });
+    else if (name.startsWith('weir_risk_') && this.#risk !== undefined) observeRisk(name, this.#risk, (campaign) => this.#campaigns.of(campaign), (value, labels) => result.observe(value, labels));
     else if (name === 'weir_audit_ship_lag_entries' && this.#shipLag !== undefined) result.observe(this.#shipLag);
     else if (name === 'weir_decisions_index_lag_entries' && this.#indexLag !== undefined) result.observe(this.#indexLag);
     else if (name === 'weir_audit_received_lag_entries') for (const [log, lag] of this.#receivedLags) result.observe(lag, { log });

@@ -91,6 +91,7 @@ const CALLS: Readonly<Record<string, (house: House, round: number, token: string
   readRiskMisses: async () => ({ path: '/api/v1/risk/campaigns/q/near-misses' }),
   readRiskNeeds: async () => ({ path: '/api/v1/risk/campaigns/q/needs' }),
   planRisk: async () => ({ path: '/api/v1/risk/plan?below_percent=2' }),
+  proposeRiskCampaign: async () => ({ path: '/api/v1/risk/proposal?below_percent=2' }),
   readRiskGuide: async () => ({ path: '/api/v1/risk/guide' }),
   nextAnnotation: async () => ({ path: '/api/v1/risk/next' }),
   labelAnnotation: async (house, _, token) => ({ path: `/api/v1/risk/annotations/${await annotation(house, token)}/label`, body: { label: 'safe' } }),
@@ -111,6 +112,9 @@ const CALLS: Readonly<Record<string, (house: House, round: number, token: string
   readModel: async (house) => ({ path: `/api/v1/learn/models/${await trained(house, 'fresh')}` }),
   readModelGate: async (house) => ({ path: `/api/v1/learn/models/${await trained(house, 'fresh')}/gate` }),
   promoteModel: async (house) => ({ path: `/api/v1/learn/models/${await trained(house, 'fresh')}/promote`, body: {} }),
+  readShadow: async (house) => ({ path: `/api/v1/learn/models/${await trained(house, 'fresh')}/shadow` }),
+  beginShadow: async (house) => ({ path: `/api/v1/learn/models/${await trained(house, 'fresh')}/shadow`, body: { share_percent: 1 } }),
+  endShadow: async (house) => trained(house, 'shadow').then(() => ({ path: '/api/v1/learn/plugins/prompt-injection/shadow' })),
   retireModel: async (house) => ({ path: `/api/v1/learn/models/${await trained(house, 'fresh')}/retire` }),
   rollbackModel: async (house) => trained(house, 'working').then(() => ({ path: '/api/v1/learn/plugins/prompt-injection/rollback', body: {} })),
   listModelSwitches: async () => ({ path: '/api/v1/learn/plugins/prompt-injection/switches' }),
@@ -178,7 +182,7 @@ const newest = async (house: House): Promise<number> => (await house.api('GET', 
 const exchangeIndex = async (house: House): Promise<number> => (await ask(house.adminUrl, '/api/v1/audit?kind=exchange', { token: house.token })).body.entries[0].index as number;
 const models = new Map<string, TrainedModels>();
 
-async function trained({ dir }: House, which: 'fresh' | 'working'): Promise<string> {
+async function trained({ dir }: House, which: 'fresh' | 'shadow' | 'working'): Promise<string> {
   const known = models.get(dir) ?? trainedModels(dir);
   models.set(dir, known);
   return known[which]();

@@ -102,8 +102,18 @@ t.test('what was drawn is what the seed draws, whole and streamed', async (t) =>
   t.match(JSON.parse(found.out).first_faults.map(({ fault, index }: any) => [fault, index]).sort(), [['different', drawn[1].index], ['extra', plain[0].index], ['missing', drawn[0].index]]);
   t.match((await call('verify', '--dir', altered, ...config)).out, new RegExp(`entry ${plain[0].index}: ${plain[0].request_id} input is recorded and not drawn for q\n`));
 
+  const former = JSON.parse(readFileSync(join(dir, 'weir.yaml'), 'utf8'));
+  await house.app.close();
+  const later = { ...former, risk: { campaigns: [{ ...CAMPAIGN, directions: ['input'], strata: [{ id: 'all', probability_percent: 50 }], seed_file: './q.seed' }] } };
+  const again = await openHouse(t, { dir, config: { ...later, upstreams: { local: { url } } }, files: { 'acme.yaml': POLICY } });
+  for (let i = 0; i < 20; i++) await again.chat(String(i));
+  await until(() => exchanges().length === EXCHANGES + 20, 'the entries');
+  t.match(await call('verify', ...config), { code: 0, out: new RegExp(`\nq +all +50 % +20 [\\s\\S]*\n${EXCHANGES + 20} exchanges: every draw is as the seed says\n$`) }, 'each by what was declared when it began');
+
   writeFileSync(join(dir, 'q.seed'), Buffer.alloc(32, 8));
-  t.equal((await call('verify', ...config)).code, 1, 'with another seed');
+  const other = await call('verify', ...config);
+  t.equal(other.code, 1, 'with another seed');
+  t.match(other.out, /entry 0: the seed is not the one that was declared for q\n/);
 });
 
 t.test('wrong calls, and what is not there', async (t) => {

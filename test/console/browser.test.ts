@@ -8,6 +8,7 @@ import { ask } from '../helpers/admin.ts';
 import { barriers, NO_BROWSER, openBrowser, openWindow, overflow } from '../helpers/browser.ts';
 import { furnished, logIn, POLICY, shots } from '../helpers/console-walk.ts';
 import { blocking, openHouse, until, watching } from '../helpers/house.ts';
+import { trainedModels } from '../helpers/models.ts';
 
 t.setTimeout(600_000);
 
@@ -150,6 +151,43 @@ t.test('a link of another site finds who is logged in', { skip: NO_BROWSER }, as
   await page.getByRole('heading', { name: 'Tenant default' }).waitFor();
   t.equal(new URL(page.url()).pathname, '/tenants/default');
 });
+
+for (const [width, scheme, javaScriptEnabled] of [[360, 'dark', true], [1280, 'light', false]] as const) {
+  t.test(`a model is let work, and the former brought back, after its name was typed: ${width} pixels, ${javaScriptEnabled ? 'with' : 'without'} JavaScript`, { skip: NO_BROWSER }, async (t) => {
+    const house = await furnished(t);
+    const trained = trainedModels(house.dir);
+    t.teardown(() => trained.close());
+    const model = await trained.fresh();
+    const { page, complaints } = await openWindow(t, await openBrowser(t), house.adminUrl, { width, scheme, javaScriptEnabled });
+    await page.goto('/login');
+    await page.locator('#token').fill(house.token);
+    await Promise.all([page.waitForNavigation(), page.locator('#token').press('Enter')]);
+    // What looks for barriers is a script.
+    const look = async (): Promise<void> => void (javaScriptEnabled && t.same([await barriers(page), await overflow(page)], [[], 0]));
+    const send = async (fields: Readonly<Record<string, string>>, button: string): Promise<string> => {
+      for (const [name, value] of Object.entries(fields)) await page.locator(`#f-${name}`).fill(value);
+      await Promise.all([page.waitForNavigation(), page.getByRole('button', { name: button }).press('Enter')]);
+      await look();
+      return page.locator('[role=alert], [role=status]').first().innerText();
+    };
+    await page.goto(`/learn/${model}`);
+    t.match(await send({ share: '50' }, 'Run it beside'), /scores live traffic/);
+    t.match(await send({}, 'End it beside'), /runs beside no more/);
+    t.match(await send({ confirm: 'another' }, 'Let it work'), /Nothing was switched/);
+    t.match(await send({ confirm: model }, 'Let it work'), new RegExp(`${model} works from now on in place of what is shipped`));
+    if (shots !== undefined) await page.screenshot({ path: join(shots, `model-works-${width}.png`), fullPage: true });
+    await page.goto('/learn');
+    t.match(await page.locator('main').innerText(), /all 1 follow/);
+    t.match(await send({ plugin: 'prompt-injection', confirm: 'toxicity' }, 'Roll back'), /Nothing was switched/);
+    t.match(await send({ plugin: 'prompt-injection', confirm: 'prompt-injection', reason: 'a try' }, 'Roll back'), /what is shipped works from now on/);
+    await page.goto(`/learn/${model}`);
+    t.match(await send({ gone: model }, 'Remove its file'), /its file is gone/);
+    await page.goto('/learn/history/prompt-injection');
+    await look();
+    t.match(await page.locator('main').innerText(), /rollback[\s\S]*a try[\s\S]*promote/);
+    t.same(complaints.filter((line) => !/status of 4(?:00|09|22)/.test(line)), []);
+  });
+}
 
 t.test('without JavaScript', { skip: NO_BROWSER }, async (t) => {
   const house = await furnished(t);

@@ -7,17 +7,19 @@ import { createPages } from '../../src/console/pages.ts';
 import { NAV } from '../../src/console/layout.ts';
 import { PEOPLE_ROLES, ROLES, type Role } from '../../src/contract/people.ts';
 import { ADMIN_ROUTES } from '../../src/admin/server.ts';
+import { NAMES_TAKEN } from '../../src/config/risk.ts';
 import { ask, tokenFor } from '../helpers/admin.ts';
 import { sendForm, visit, type Visitor } from '../helpers/console.ts';
 import { blocking, openHouse, until, watching, type House } from '../helpers/house.ts';
+import { trainedModels } from '../helpers/models.ts';
 
 t.setTimeout(300_000);
 
 const { routes } = createPages({ hasProvider: false, keys: async () => [] });
 const EVERYWHERE = ['open', 'people'];
 
-async function furnished(t: Parameters<typeof openHouse>[0], config: object = {}): Promise<{ readonly house: House; readonly index: number; readonly review: string }> {
-  const house = await openHouse(t, { config: { review: { double_blind_percent: 0 }, ...config }, files: { 'acme.yaml': watching('Fileword') } });
+async function furnished(t: Parameters<typeof openHouse>[0]): Promise<{ readonly house: House; readonly index: number; readonly review: string }> {
+  const house = await openHouse(t, { config: { review: { double_blind_percent: 0 }, risk: { campaigns: [{ id: 'q', strata: [{ id: 'all', probability_percent: 100 }] }] } }, files: { 'acme.yaml': watching('Fileword') } });
   await house.chat('Heron and Egret');
   await house.api('PUT', '/acme', blocking('Heron'));
   await house.api('PUT', '/acme?parent=1', blocking('Osprey'));
@@ -40,9 +42,17 @@ t.test('each page stands on a route of the API', async (t) => {
   t.equal(new Set(NAV.map(({ key }) => key)).size, NAV.length, 'by a key of its own');
 });
 
+t.test('no page lies where that of a campaign would', (t) => {
+  const names = routes.flatMap(({ path }) => /^\/risk\/([a-z]+)/.exec(path)?.[1] ?? []);
+  t.same([...new Set(names)].sort(), [...NAMES_TAKEN].sort());
+  t.end();
+});
+
 t.test('each role gets the pages whose API it has', async (t) => {
-  const { house, index, review } = await furnished(t, { risk: { campaigns: [{ id: 'q', strata: [{ id: 'all', probability_percent: 100 }] }] } });
-  const paths: Readonly<Record<string, string>> = { '/exchanges/:index': `/exchanges/${index}`, '/policies/:id': '/policies/acme', '/policies/:id/diff': '/policies/acme/diff', '/classifiers/:id': '/classifiers/toxicity', '/policies/:id/beside': '/policies/acme/beside', '/policies/:id/edit': '/policies/acme/edit', '/new-policy': '/new-policy?id=other', '/tenants/:tenant': '/tenants/default', '/review/:id': `/review/${review}`, '/review/:id/wait': `/review/${review}/wait`, '/risk/:id': '/risk/q', '/risk/:id/report': '/risk/q/report' };
+  const { house, index, review } = await furnished(t);
+  const trained = trainedModels(house.dir);
+  t.teardown(() => trained.close());
+  const paths: Readonly<Record<string, string>> = { '/exchanges/:index': `/exchanges/${index}`, '/policies/:id': '/policies/acme', '/policies/:id/diff': '/policies/acme/diff', '/classifiers/:id': '/classifiers/toxicity', '/policies/:id/beside': '/policies/acme/beside', '/policies/:id/edit': '/policies/acme/edit', '/new-policy': '/new-policy?id=other', '/tenants/:tenant': '/tenants/default', '/review/:id': `/review/${review}`, '/review/:id/wait': `/review/${review}/wait`, '/risk/:id': '/risk/q', '/risk/:id/report': '/risk/q/report', '/learn/:id': `/learn/${await trained.fresh()}`, '/learn/history/:id': '/learn/history/prompt-injection' };
   const all = await visitors(house);
   for (const { method, path, needs } of routes.filter((page) => page.method === 'GET' && page.needs !== 'open')) {
     const at = paths[path] ?? path;
@@ -71,8 +81,9 @@ t.test('a form without the proof of its session changes nothing', async (t) => {
   const { house } = await furnished(t);
   const admin = await visit(house.adminUrl, house.token);
   const forms: readonly (readonly [string, Readonly<Record<string, string>>])[] = [
-    ['/policies/acme/edit', { text: blocking('Kite'), parent: '2', comment: '', do: 'store' }], ['/policies/acme/rollback', { revision: '1', parent: '2' }], ['/policies/acme/retire', { parent: '2', confirm: 'acme' }], ['/audit/erasures', { of: 'default', scope: 'all', confirm: 'default' }], ['/audit/erasures/gone', {}], ['/playground', { policy: 'acme', direction: 'input', text: 'Osprey' }],
+    ['/policies/acme/edit', { text: blocking('Kite'), parent: '2', comment: '', do: 'store' }], ['/policies/acme/rollback', { revision: '1', parent: '2' }], ['/policies/acme/retire', { parent: '2', confirm: 'acme' }], ['/audit/erasures', { of: 'default', scope: 'all', confirm: 'default' }], ['/playground', { policy: 'acme', direction: 'input', text: 'Osprey' }],
     ['/tenants/default/keys', { name: 'x' }], ['/settings/tokens', { name: 'x', role: 'auditor' }], ['/settings/sessions/ses_0000000000000000/revoke', {}], ['/settings/tokens/tok_0000000000000000/revoke', {}], ['/tenants/default/keys/k/revoke', {}], ['/logout', {}],
+    ['/audit/erasures/gone', { keeper: 'x', reason: 'x' }], ['/learn/rollback', { plugin: 'toxicity', confirm: 'toxicity' }], ['/learn/x/promote', { confirm: 'x' }], ['/learn/x/shadow', { share: '1' }], ['/learn/x/retire', { gone: 'x' }],
     ['/playground/compare', { left: 'acme', right: 'acme', text: 'x' }], ['/me', { cover: 'yes' }], ['/me/break', { take: 'true' }],
     ['/risk/q/report', {}], ['/risk/q/report/correct', { reason: 'x' }],
     ['/review/next', {}], ['/review/rev_x/claim', {}], ['/review/rev_x/verdict', { fence: '1', resolution: 'allow' }], ['/review/rev_x/release', { fence: '1' }], ['/review/rev_x/appeal', { reason: 'x' }], ['/appeals', { request_id: 'x', reason: 'x' }],
@@ -187,7 +198,7 @@ t.test('an exchange is found, explained, and its entry verified', async (t) => {
   const { house, index } = await furnished(t);
   const admin = await visit(house.adminUrl, house.token);
   const rowsOf = async (query: string): Promise<number> => (await admin.get(`/exchanges${query}`)).text.match(/<tr data-row>/g)?.length ?? 0;
-  const { body: { entries: [newest] } } = await ask(house.adminUrl, '/api/v1/audit?kind=exchange', { token: house.token });
+  const { body: { entries: [newest, oldest] } } = await ask(house.adminUrl, '/api/v1/audit?kind=exchange', { token: house.token });
   const { body: { next } } = await ask(house.adminUrl, '/api/v1/decisions?limit=1', { token: house.token });
   for (const [query, rows] of [['', 2], ['?action=block', 1], ['?action=redact', 0], ['?rule=word', 1], ['?rule=other', 0], ['?policy=acme', 2], ['?policy=acme%402', 1], ['?tenant=default', 2], ['?tenant=nobody', 0], [`?request_id=${newest.request_id}`, 1], ['?since=2000-01-01', 2], ['?until=2000-01-01T00:00', 0], [`?before=${next}`, 1], [`?request_id=${newest.request_id.slice(0, 6)}`, 1], ['?policy=acme%409', 0]] as const) t.equal(await rowsOf(query), rows, query);
   t.match(await admin.get('/exchanges?since=never'), { status: 400, text: /times such as/ });
@@ -195,7 +206,7 @@ t.test('an exchange is found, explained, and its entry verified', async (t) => {
   t.match(shown.text, /a-block">block.*<code>word<\/code>.*acme@2.*Verify that it is in the log/s);
   await until(async () => (await admin.get(`/exchanges/${index}?proof=1`)).text.includes('✓ Verified'), 'a checkpoint that covers it');
   t.match(shown.text, /<h3>Why<\/h3><ol class="trace">.*<code>patterns\.word gte 1<\/code>: 1\.000/s, 'rule by rule');
-  t.match((await admin.get('/exchanges/0')).text, /Why.*does not hold/s, 'and what was decided by a file');
+  t.match((await admin.get(`/exchanges/${oldest.index}`)).text, /Why.*does not hold/s, 'and what was decided by a file');
   for (const path of ['/policies/acme?revision=99999999999999', '/policies/acme/diff?from=99999999999&to=-1', '/exchanges?before=999999999999999', '/exchanges?before=99999999999999999999', '/audit?before=1e9', '/exchanges/99999999999999999']) t.ok((await admin.get(path)).status < 500, path);
   t.match(await admin.get('/exchanges/999999'), { status: 404, text: /Not here/ });
 });

@@ -10,6 +10,7 @@ import { NAV } from '../../src/console/layout.ts';
 import { ask } from './admin.ts';
 import { barriers, openBrowser, openWindow, overflow, type Look } from './browser.ts';
 import { openHouse, until, type House } from './house.ts';
+import { trainedModels } from './models.ts';
 
 export const shots = process.env['WEIR_TEST_SCREENSHOTS'];
 
@@ -116,6 +117,19 @@ export async function walk(t: Test, { width, scheme }: Pick<Look, 'width' | 'sch
   await look('classifier');
   await page.goto('/policies/acme/beside');
   await look('beside');
+  const trained = trainedModels(house.dir);
+  t.teardown(() => trained.close());
+  const [working, model] = [await trained.working(), await trained.fresh()];
+  await go('^/learn$', 'g', 'd');
+  await look('learn');
+  await page.locator('tr[data-row] a', { hasText: model }).press('Enter');
+  await page.waitForURL(`**/learn/${model}`);
+  await Promise.all([page.waitForURL('**gate=1'), page.getByRole('button', { name: 'Try it' }).press('Enter')]);
+  await page.locator('.good').waitFor();
+  await look('model');
+  await page.goto('/learn/history/prompt-injection');
+  t.match(await page.locator('main').innerText(), new RegExp(working));
+  await look('model-history');
   await go('^/playground$', 'g', 'y');
   await page.locator('main a', { hasText: 'Compare two policies' }).press('Enter');
   await page.waitForURL('**/playground/compare*');

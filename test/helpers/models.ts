@@ -3,11 +3,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ATTACK_SIGNS } from '../../plugins/prompt-injection/signs.ts';
 import type { Candidate, CandidateCategory } from '../../src/learn/candidate.ts';
-import { promote } from '../../src/learn/promotion.ts';
+import { promote, shadowModel } from '../../src/learn/promotion.ts';
 import { isRefusal, modelIdOf, ModelRegistry, sha256Of } from '../../src/learn/registry.ts';
 import { NO_SIGNS } from '../../src/model/signs.ts';
 import { readModel, writeModel } from '../../src/model/text-model.ts';
 import { SqlModelStore } from '../../src/store/models.ts';
+import { SqlShadowStore } from '../../src/store/shadows.ts';
 import { openSqliteDatabase } from '../../src/store/sqlite.ts';
 
 export function modelFile(plugin: string): string {
@@ -39,6 +40,8 @@ export interface TrainedModels {
   fresh(): Promise<string>;
   /** One that works, so that there is something to go back from. */
   working(): Promise<string>;
+  /** One that runs beside what works. */
+  shadow(): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -63,6 +66,11 @@ export function trainedModels(dir: string): TrainedModels {
       const modelId = await fresh();
       const done = await promote({ registry, ...RULES, shipped: async () => candidateOf('prompt-injection', new Uint8Array()).base_sha256, now }, { modelId, author: 'ana' });
       if (isRefusal(done)) throw new Error(done.message);
+      return modelId;
+    },
+    shadow: async () => {
+      const modelId = await fresh();
+      await shadowModel({ registry, shadows: new SqlShadowStore(database), now }, { modelId, share: 1, author: 'ana' });
       return modelId;
     },
     close: () => database.close(),

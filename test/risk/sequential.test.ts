@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { clopperPearson, midP } from '../../src/risk/intervals.ts';
 import { evidenceAgainst, type LabelCount, peekingInterval } from '../../src/risk/peeking.ts';
-import { advanceSprt, SPRT_START, type SprtPlan, type SprtState, sprtSizes } from '../../src/risk/sprt.ts';
+import { advanceSprt, SPRT_START, sprtOf, type SprtPlan, type SprtState, sprtSizes } from '../../src/risk/sprt.ts';
 import { monteCarloError } from '../helpers/draws.ts';
 import { randomOf, runs, seed } from '../helpers/runs.ts';
 
@@ -47,6 +47,19 @@ t.test('the sequential test: all safe ends where the formula says, a decision st
   t.equal(advanceSprt(plan, safe, true), safe);
   const violating = runTo(plan, () => true);
   t.same([violating.decision, violating.n], ['bad', Math.ceil(-Math.log(0.05) / Math.log(2))]);
+});
+
+t.test('the sequential test from counts says what label after label says, until it has spoken', async (t) => {
+  const random = randomOf(13);
+  let state = SPRT_START;
+  while (state.decision === 'open') {
+    state = advanceSprt(plan, state, random() < 0.01);
+    const counted = sprtOf(plan, state.n, state.violations);
+    if (Math.abs(counted.evidence - state.evidence) > 1e-9 || counted.decision !== state.decision) t.fail(`${JSON.stringify(counted)} ${JSON.stringify(state)}`);
+  }
+  t.not(state.n, 0);
+  t.equal(sprtOf(plan, 0, 0).decision, 'open');
+  for (const [n, violations] of [[1, 2], [1, -1], [Number.NaN, 0]] as const) t.throws(() => sprtOf(plan, n, violations), { name: 'RangeError', message: /labels cannot hold/ });
 });
 
 t.test('a confidence sequence misses the rate, ever, in at most 5 %; a fixed interval looked at as often misses it far oftener', async (t) => {

@@ -4,7 +4,7 @@
  */
 import { createHmac } from 'node:crypto';
 import t from 'tap';
-import { RISK, type CampaignConfig } from '../../src/config/risk.ts';
+import { RISK, type PlannedCampaign } from '../../src/config/risk.ts';
 import { readShape } from '../../src/config/shape.ts';
 import { estimateRate } from '../../src/risk/estimate.ts';
 import { probabilityOf, Sampler, type SampledExchange } from '../../src/screen/sampler.ts';
@@ -13,7 +13,7 @@ import { campaigns, exchange, record, scored, tenant } from '../helpers/campaign
 t.setTimeout(300_000);
 
 const SEED = Buffer.alloc(32, 3);
-const seedOf = ({ id }: CampaignConfig): Buffer => createHmac('sha256', SEED).update(id).digest();
+const seedOf = ({ id }: PlannedCampaign): Buffer => createHmac('sha256', SEED).update(id).digest();
 const all = { id: 'rest', probability_percent: 1 };
 
 t.test('over 100,000 ids each stratum is drawn as often as its probability says', async (t) => {

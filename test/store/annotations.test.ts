@@ -9,6 +9,7 @@ import t, { type Test } from 'tap';
 import { ItemSeal } from '../../src/risk/items.ts';
 import { readLabels, writeLabels, LABEL_FORMATS } from '../../src/risk/formats.ts';
 import { SqlAnnotationChecks } from '../../src/store/annotation-checks.ts';
+import { SqlAnnotationCourse } from '../../src/store/annotation-course.ts';
 import { taskIdOf, type NewTask } from '../../src/store/annotation-tasks.ts';
 import type { WantedBatch } from '../../src/store/annotation-batches.ts';
 import { SqlAnnotationStore } from '../../src/store/annotations.ts';
@@ -50,6 +51,36 @@ for (const { name, skip, open } of drivers) {
   };
   const wanted = (annotator: string, now: number, more: Partial<WantedBatch> = {}): WantedBatch => ({ annotator, now: at(now), until: at(now + 60), itemsMax: 5, calibrationShare: () => 0, random: randomOf(seed), newId: () => `ann_${name}_${ids++}`, ...more });
   const totals = async (store: SqlAnnotationStore): Promise<Record<string, number>> => Object.fromEntries((await store.cells('q')).map(({ outcome, category, total }) => [`${outcome}${category === '' ? '' : ` ${category}`}`, total]));
+
+  t.test(`${name}: counts by day are those of the tasks, in whatever pieces they are read`, { skip }, async (t) => {
+    const { store, database } = await opened(t);
+    const all = Array.from({ length: 23 }, (_, i) => task(i, { created_at: at((i % 7) * 40_000), tenant_id: i % 3 === 0 ? 'other' : 'acme', inclusion_probability: i % 2 === 0 ? 0.25 : 1 }));
+    await store.add([...all, task(99, { campaign: 'another', task_id: taskIdOf('another', 'r99', 'output') })]);
+    const [first, ...rest] = await store.batch(wanted('ana', 0, { itemsMax: 6 }));
+    await store.label(first!.annotation_id, 'ana', { ...BAD, at: at(100) });
+    for (const [i, { annotation_id: id }] of rest.slice(0, 3).entries()) await store.label(id, 'ana', { ...SAFE, at: at(101 + i) });
+    await store.missing(rest[3]!.task.task_id, 'absent', at(200));
+    const daysOf = async (pieceTasks?: number): Promise<{ readonly pieces: number; readonly cells: readonly string[] }> => {
+      const cells = new Map<string, number>();
+      let pieces = 0;
+      for await (const piece of new SqlAnnotationCourse(database, pieceTasks === undefined ? {} : { pieceTasks }).days('q')) {
+        pieces++;
+        for (const { total, ...cell } of piece) cells.set(JSON.stringify(cell), (cells.get(JSON.stringify(cell)) ?? 0) + total);
+      }
+      return { pieces, cells: [...cells].map(([cell, total]) => `${cell} ${total}`).sort() };
+    };
+    const whole = await daysOf();
+    t.same([whole.pieces, (await daysOf(1)).pieces, (await daysOf(22)).pieces, (await daysOf(23)).pieces], [1, 24, 2, 2]);
+    for (const pieceTasks of [1, 2, 5, 22, 23, 24]) t.same((await daysOf(pieceTasks)).cells, whole.cells, `${pieceTasks} at a time`);
+    const sum = (of: RegExp): number => whole.cells.filter((one) => of.test(one)).reduce((total, one) => total + Number(one.split(' ').at(-1)), 0);
+    t.same([sum(/./), sum(/"toxicity.hate","outcome":"violation"/), sum(/"safe"/), sum(/"missing"/), sum(/"waiting"/), sum(/"day":"2030-01-03"/)], [23, 1, 3, 1, 18, 6]);
+    const course = new SqlAnnotationCourse(database);
+    t.same((await course.settled('q', 10)).map(({ at: time, isLabelled }) => `${time} ${isLabelled}`), [`${at(200)} false`, `${at(103)} true`, `${at(102)} true`, `${at(101)} true`, `${at(100)} true`]);
+    t.equal((await course.settled('q', 2)).length, 2);
+    t.same([(await course.judged('q', 'violation', 9)).map(({ task_id: id }) => id), (await course.judged('q', 'safe', 2)).map(({ task_id: id }) => id)], [[first!.task.task_id], [rest[2]!.task.task_id, rest[1]!.task.task_id]]);
+    t.same(await course.drawnBetween('q'), { from: at(0), until: at(240_000) });
+    t.equal(await course.drawnBetween('none'), undefined);
+  });
 
   t.test(`${name}: what is drawn is a task once, with the place of its log`, { skip }, async (t) => {
     const { store, again } = await opened(t);

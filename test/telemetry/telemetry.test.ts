@@ -214,6 +214,8 @@ t.test('every metric is told, with its labels and no others', async (t) => {
   CHANNELS.reviewTold.publish({ kind: 'admitted', tenant_id: 'acme', origin: 'sample', admission: 'full' });
   CHANNELS.reviewTold.publish({ kind: 'waiting', waiting: { low: 4, medium: 3, high: 2, critical: 1 } });
   CHANNELS.reviewTold.publish({ kind: 'notice', receiver: 'tenant', outcome: 'given_up' });
+  const told = { campaign: 'q', rate: 0.01, bounds: { low: 0.004, high: 0.02, peeking_low: 0.001, peeking_high: 0.04 }, texts: { waiting: 7, safe: 99, violation: 1, missing: 2 }, claim: 'open', sequential: 'good', risen: { all: 1, tenant: 2, category: 0 } } as const;
+  CHANNELS.riskTold.publish({ campaigns: [told, { ...told, campaign: 'new', rate: null, claim: null, sequential: null, risen: null }], annotators: { active: 3, paused: 1 } });
   openExchange();
   openExchange();
   CHANNELS.stageEnded.publish({ requestId: 'request-1', stage: 'identify', startMs: 0, endMs: 5 });
@@ -227,6 +229,8 @@ t.test('every metric is told, with its labels and no others', async (t) => {
   }
   const lines = text.split('\n');
   for (const line of [
+    'weir_risk_rate{campaign="q"} 0.01', 'weir_risk_rate_bound{campaign="q",bound="peeking_high"} 0.04', 'weir_risk_texts{campaign="new",outcome="waiting"} 7', 'weir_risk_claim{campaign="q",state="open"} 1', 'weir_risk_claim{campaign="q",state="met"} 0',
+    'weir_risk_sequential{campaign="q",decision="good"} 1', 'weir_risk_risen{campaign="q",series="tenant"} 2', 'weir_risk_annotators{state="paused"} 1',
     'weir_review_judged_total{policy="p",rule="r",resolution="block"} 1', 'weir_review_overrides_total{tenant="acme",retroactive_action="withdraw"} 1', 'weir_review_resolution_seconds_sum{severity="low"} 60', 'weir_review_waiting{severity="critical"} 1',
     'weir_exchanges_total{tenant="acme",action="redact",outcome="completed"} 1', 'weir_open_exchanges 1', 'weir_decisions_indexed_total 7', 'weir_decisions_index_lag_entries 6', 'weir_redactions_total{direction="output",tenant="acme"} 3',
     'weir_violations_total{category="pii.EMAIL",direction="output"} 3', 'weir_unknown_scores_total{classifier="slow",reason="timeout"} 1', 'weir_unscreened_forwarded_total{tenant="acme",reason="opaque"} 1',
@@ -238,6 +242,7 @@ t.test('every metric is told, with its labels and no others', async (t) => {
     'weir_config_info{hash="aaa"} 0', 'weir_config_info{hash="bbb"} 1', 'weir_config_last_reload_success 0', 'weir_healthy{part="audit"} 0',
     'weir_exchange_duration_seconds_bucket{outcome="completed",le="0.16"} 1', 'weir_exchange_duration_seconds_bucket{outcome="completed",le="0.08"} 0', 'weir_held_characters_sum 12', 'weir_hold_seconds_sum 0.034',
   ]) t.ok(lines.includes(line), line);
+  t.notMatch(text, /^weir_risk_(?:rate|rate_bound|claim|sequential|risen)\{campaign="new"/m, 'what is not known is not told');
 });
 
 t.test('what went upstream unscreened is counted by its reason', async (t) => {

@@ -15,6 +15,7 @@ import { readModel } from '../../model/text-model.ts';
 import { SqlModelStore } from '../../store/models.ts';
 import { author, tableText } from '../beside.ts';
 import type { Io } from '../command.ts';
+import { registrable } from './models.ts';
 import { baseModel, goneText, onPlace, recipeOf, rowsOfVersion, textsRecipe } from './place.ts';
 import { bars } from './progress.ts';
 
@@ -39,7 +40,7 @@ export function trainOnVerdicts({ plugin, dataset: id, without, model, out, seed
     const candidate = trainCandidate({ plugin, recipe, base, dataset: dataset.dataset_id, rows, seed, trainedAt: new Date().toISOString(), progress: bars(io) });
     const folder = out ?? join(place.config.data_dir, 'candidates', candidate.model_id);
     await writeCandidate(folder, candidate);
-    const reply = await new ModelRegistry(new SqlModelStore(place.database), () => new Date()).register(candidate, author());
+    const reply = await new ModelRegistry(new SqlModelStore(place.database), () => new Date()).register(registrable(candidate), author());
     if (typeof reply === 'object' && isRefusal(reply)) throw new RangeError(`${reply.message}; the candidate is in ${folder}`);
     await place.audit({ change: 'trained', author: author(), dataset: dataset.dataset_id, sha256: dataset.sha256, count: candidate.trained_on, model_id: candidate.model_id });
     const { bytes: _, ...about } = candidate;

@@ -10,21 +10,24 @@ import type { Policy } from '../../contract/policy.ts';
 import type { Candidate } from '../../learn/candidate.ts';
 import { readCandidate } from '../../learn/candidate-files.ts';
 import type { TrainedCandidate } from '../../learn/candidates.ts';
-import { promote, rollback, standingAgainst, type PromotionParts } from '../../learn/promotion.ts';
-import { isRefusal, ModelRegistry, type ModelRefusal } from '../../learn/registry.ts';
+import { promote, rollback, shadowModel, standingAgainst, type PromotionParts } from '../../learn/promotion.ts';
+import { isRefusal, leftOf, ModelRegistry, type ModelRefusal } from '../../learn/registry.ts';
 import { promotionParts } from '../../learning.ts';
 import { digestOf } from '../../proving.ts';
 import { ClassifierPool } from '../../runtime.ts';
 import { SqlModelStore, type ModelSwitch } from '../../store/models.ts';
+import { SqlShadowStore, type ShadowCount } from '../../store/shadows.ts';
+import { wilson } from '../../risk/intervals.ts';
 import { author, readConfig, tableText, withStore } from '../beside.ts';
 import { parseCall, UsageError, type Io } from '../command.ts';
 import { openBench } from '../policy/workbench.ts';
 
-const OPTIONS = { override: 'flag', shipped: 'flag', reason: 'value', json: 'flag', config: 'value' } as const;
+const OPTIONS = { share: 'value', stop: 'flag', override: 'flag', shipped: 'flag', reason: 'value', json: 'flag', config: 'value' } as const;
 
 interface Place {
   readonly config: Config;
   readonly registry: ModelRegistry;
+  readonly shadows: SqlShadowStore;
   readonly parts: () => Promise<PromotionParts>;
 }
 
@@ -100,6 +103,45 @@ export function rollbackModel(args: readonly string[], io: Io): Promise<number> 
   return onModels(options.config, io, async ({ parts }) => made(await rollback(await parts(), { plugin, author: author(), reason: options.reason, toShipped: options.shipped }), options.json, io));
 }
 
+/** Lets a model score live traffic beside what works, ends that, or tells what came of it. */
+export function shadowModels(args: readonly string[], io: Io): Promise<number> {
+  const { options, operands: [plugin, id] } = parseCall(args, OPTIONS, 2);
+  if (plugin === undefined) throw new UsageError('which plugin is missing; weir learn models tells what works');
+  const share = options.share === undefined ? undefined : Number(options.share) / 100;
+  if (share !== undefined && !(share > 0 && share <= 1)) throw new UsageError('--share takes a percentage above 0 and at most 100');
+  if (options.stop && id !== undefined) throw new UsageError('--stop takes the plugin alone');
+  return onModels(options.config, io, async ({ config, registry, shadows }) => {
+    const [now, json] = [(): Date => new Date(), options.json];
+    if (options.stop) {
+      const ended = await shadows.end(plugin, now().toISOString(), leftOf({ kind: 'model_change', change: 'shadow', author: author(), plugin, model_id: null }));
+      if (!ended) return told({ refused: 'no_model', message: `no model runs beside what works in ${plugin}` }, json, io);
+      io.stdout(json ? `${JSON.stringify({ plugin, running: null })}\n` : `nothing runs beside what works in ${plugin} any more; what came of it stays\n`);
+      return 0;
+    }
+    const running = (await shadows.shadows()).find((one) => one.plugin === plugin);
+    if (id === undefined) return shadowTold(running?.model_id, shadows, json, io);
+    const model = await registry.show(id);
+    if (!isRefusal(model) && model.plugin !== plugin) throw new UsageError(`${id} is a model of ${model.plugin}, not of ${plugin}`);
+    if (running?.model_id === id && share === undefined) return shadowTold(id, shadows, json, io);
+    const refused = await shadowModel({ registry, shadows, now }, { modelId: id, share: share ?? config.learn.shadow.share_percent / 100, author: author() });
+    if (refused !== undefined) return told(refused, json, io);
+    io.stdout(json ? `${JSON.stringify({ plugin, running: id })}\n` : `${id} scores live traffic beside what works within seconds, and decides nothing\n`);
+    return 0;
+  });
+}
+
+async function shadowTold(id: string | undefined, shadows: SqlShadowStore, json: boolean, io: Io): Promise<number> {
+  const sums = id === undefined ? { counts: [], texts: [] } : await shadows.sums(id);
+  const share = (count: number, { total }: ShadowCount): string => {
+    const { low, high } = wilson(count, total);
+    return `${count} (${(100 * low).toFixed(2)}–${(100 * high).toFixed(2)} %)`;
+  };
+  if (json) io.stdout(`${JSON.stringify({ model_id: id ?? null, ...sums })}\n`);
+  else if (id === undefined) io.stdout('no model runs beside what works\n');
+  else io.stdout(`${id}: ${sums.texts.map(({ outcome, total }) => `${total} ${outcome}`).join(', ') || 'nothing yet'}\n${sums.counts.length === 0 ? '' : tableText([['category', 'policy', 'threshold', 'texts', 'only what works', 'only the other'], ...sums.counts.map((one) => [`${one.classifier_id}.${one.category}`, one.policy || '-', String(one.threshold), String(one.total), share(one.only_working, one), share(one.only_shadow, one)])])}`);
+  return 0;
+}
+
 export function retireModel(args: readonly string[], io: Io): Promise<number> {
   const { options, operands: [id] } = parseCall(args, OPTIONS, 1);
   if (id === undefined) throw new UsageError('which model is missing; weir learn models lists them');
@@ -119,7 +161,7 @@ async function onModels(file: string | undefined, io: Io, work: (place: Place) =
       const [models, policies] = [await modelsOf(registry), await policiesOf(file, io)];
       return promotionParts(registry, { config: () => config, policies: () => policies, models: () => models });
     };
-    return work({ config, registry, parts });
+    return work({ config, registry, shadows: new SqlShadowStore(database), parts });
   });
 }
 

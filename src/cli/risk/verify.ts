@@ -8,8 +8,8 @@ import { LogFollower } from '../../audit/follow.ts';
 import { listSegments } from '../../audit/segments.ts';
 import { ConfigError } from '../../contract/errors.ts';
 import { readSources } from '../../config/load.ts';
-import { readHashKey, samplerOf } from '../../runtime.ts';
-import { redraw, type DrawFault, type StratumTally, type Tallies } from '../../screen/redraw.ts';
+import { readHashKey, seedsOf } from '../../runtime.ts';
+import { DrawCheck, type DrawFault, type StratumTally } from '../../screen/redraw.ts';
 import { tableText } from '../beside.ts';
 import { parseCall, type Io } from '../command.ts';
 import { readTimeRange } from '../time.ts';
@@ -29,10 +29,8 @@ export async function verifyDraws(args: readonly string[], io: Io): Promise<numb
   if (meant.some(({ seed_file: file }) => file === undefined) && !existsSync(join(config.data_dir, 'hash.key'))) return refuse(io, `${join(config.data_dir, 'hash.key')} is not there, of which the seed is made; run it where the log was written, or with a campaign that has a seed_file`);
   const dir = options.dir ?? config.audit.dir;
   if ((await listSegments(dir)).length === 0) return refuse(io, `there is no log in ${dir}; name its folder by --dir`);
-  const sampler = samplerOf({ config, file: main.file }, readHashKey(config.data_dir));
-  const tenants = new Map(config.tenants.map((tenant) => [tenant.id, tenant]));
-  const names = new Set(meant.map((one) => one.id));
-  const tallies: Tallies = new Map();
+  const seeds = seedsOf({ config, file: main.file }, readHashKey(config.data_dir));
+  const check = new DrawCheck({ campaigns: meant, tenants: config.tenants, seedOf: ({ id: campaign }) => seeds.get(campaign)! });
   const faults: DrawFault[] = [];
   let entries = 0;
   const follower = new LogFollower(dir);
@@ -40,14 +38,14 @@ export async function verifyDraws(args: readonly string[], io: Io): Promise<numb
     const read = await follower.read(next, BATCH_ENTRIES);
     for (const entry of read.entries) {
       const startedMs = Date.parse(String(entry['started_at']));
-      if (entry.kind !== 'exchange' || !(startedMs >= sinceMs && startedMs < untilMs)) continue;
-      entries++;
-      faults.push(...redraw(entry, { sampler, tenantOf: (tenant) => tenants.get(tenant), isMeant: (campaign) => names.has(campaign) }, tallies));
+      if (entry.kind === 'exchange' && !(startedMs >= sinceMs && startedMs < untilMs)) continue;
+      if (entry.kind === 'exchange') entries++;
+      faults.push(...check.take(entry));
     }
     more = read.next > next;
     next = read.next;
   }
-  const strata = [...tallies.values()];
+  const { strata } = check;
   io.stdout(options.json ? `${JSON.stringify({ ok: faults.length === 0, exchanges: entries, strata, faults: faults.length, first_faults: faults.slice(0, FAULTS_TOLD_MAX) })}\n` : textOf(entries, strata, faults));
   return faults.length === 0 ? 0 : 1;
 }
@@ -60,8 +58,8 @@ function refuse(io: Io, message: string): number {
 function textOf(entries: number, strata: readonly StratumTally[], faults: readonly DrawFault[]): string {
   const rows = strata.map(({ campaign, stratum, probability, population, drawn }) => [campaign, stratum, `${Number((probability * 100).toPrecision(3))} %`, String(population), String(drawn), (population * probability).toFixed(1)]);
   const table = rows.length === 0 ? '' : tableText([['campaign', 'stratum', 'probability', 'texts', 'drawn', 'expected'], ...rows]);
-  const lines = faults.slice(0, FAULTS_TOLD_MAX).map(({ fault, index, request_id: request, campaign, direction }) => `entry ${index}: ${request} ${direction} is ${WORDS[fault]} ${campaign}\n`);
-  const verdict = faults.length === 0 ? 'every draw is as the seed says' : `${faults.length} draws are not as the seed says, with this configuration`;
+  const lines = faults.slice(0, FAULTS_TOLD_MAX).map(({ fault, index, request_id: request, campaign, direction }) => fault === 'other_seed' ? `entry ${index}: the seed is not the one that was declared for ${campaign}\n` : `entry ${index}: ${request} ${direction} is ${WORDS[fault]} ${campaign}\n`);
+  const verdict = faults.length === 0 ? 'every draw is as the seed says' : `${faults.length} faults; what no declaration tells is held against this configuration`;
   return `${table}${lines.join('')}${entries} exchanges: ${verdict}\n`;
 }
 
