@@ -10,7 +10,7 @@ import { randomOf } from '../src/learn/measure.ts';
 import { until } from './helpers/house.ts';
 import { openLoop, type LoopPlace } from './helpers/loop.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 
 const POLICY = `policy: shop
 patterns:
@@ -29,6 +29,9 @@ const PEOPLE = ['ana', 'ben', 'cyd'];
 const HEAD = 'prompt_leak';
 /** As `learn.gate` has it by itself: of some ten intervals at 95 %, one is often beside its value. */
 const MARGIN = 0.01;
+const LEARN = { shadow: { cpu_percent: 100, queue_max: 1_000 } };
+/** At the lowest priority, beside whatever else runs. */
+const TRAINING_MS = 200_000;
 
 const data = { content: 'original', campaigns: true, learning: true };
 const campaign = (id: Tenant): object => ({ id, tenants: [id], directions: ['input'], strata: [{ id: 'all', probability_percent: DRAWN_PERCENT }] });
@@ -45,7 +48,7 @@ async function entries(place: LoopPlace, kind: string): Promise<readonly any[]> 
 t.test('what got through is drawn, labelled, learnt, found, and taken back', async (t) => {
   const place = await openLoop(t, {
     tenants: { calm: { data }, busy: { data } }, policy: POLICY,
-    config: { review: { double_blind_percent: 0 }, risk: { campaigns: TENANTS.map(campaign), annotation: many }, learn: { shadow: { cpu_percent: 100, queue_max: 1_000 } } },
+    config: { review: { double_blind_percent: 0 }, risk: { campaigns: TENANTS.map(campaign), annotation: many }, learn: LEARN },
   });
   const prompts = (tenant: Tenant, seed = SENT[tenant].seed) => plantedPrompts(SENT[tenant].prompts, SENT[tenant].violations, randomOf(seed));
 
@@ -131,7 +134,7 @@ t.test('what got through is drawn, labelled, learnt, found, and taken back', asy
     place.goOn();
     t.same([...new Set(await open)], [200], 'nothing is taken back from what was open');
     t.ok((await place.sendAll('busy', slowly)).includes(400), 'and now it is stopped');
-    await until(async () => (await entries(place, 'exchange')).filter(({ route, models }) => route === '/v1/chat/completions' && models?.includes(model)).length >= 195, 'entries');
+    await until(async () => (await entries(place, 'exchange')).filter(({ route, models }) => route === '/v1/chat/completions' && models?.includes(model)).length >= 150, 'entries');
     const closed = await entries(place, 'exchange');
     const mine = closed.filter(({ input }) => input.triggered_rules.includes('leak'));
     t.equal(mine.filter(({ models }) => models?.[0] !== model).length, 0, 'who was stopped was stopped by it, and the log says so');
@@ -148,5 +151,25 @@ t.test('what got through is drawn, labelled, learnt, found, and taken back', asy
     await until(async () => (await entries(place, 'model_change')).length >= 2, 'its entry');
     t.match(await entries(place, 'model_change'), [{ change: 'rollback', reason: 'an exercise', from_model_id: model }, { change: 'promote' }]);
     t.match(JSON.parse(await place.weirSays('audit', 'verify', '--json')), { ok: true });
+  });
+
+  await t.test('the weekly run does the same by itself, once, and lets nothing work', async (t) => {
+    const weekly = { weekly: { plugins: ['prompt-injection'] }, ...LEARN };
+    const { plugins: [was], models: before } = (await place.api('GET', 'learn/models')).body;
+    await place.restart({ learn: weekly });
+    const learnt = async (): Promise<any> => (await place.api('GET', 'learn/models')).body;
+    await until(async () => ['done', 'failed'].includes((await learnt()).weekly?.state), 'the training', TRAINING_MS);
+    const { weekly: run, plugins: [is], models } = await learnt();
+    t.match(run, { state: 'done', attempts: 1 }, run.detail);
+    const [made] = models.filter(({ model_id: id }: any) => !before.some((one: any) => one.model_id === id));
+    t.ok(run.detail.includes(`${made.model_id} runs beside what works`), run.detail);
+    t.match(made, { works: false, plugin: 'prompt-injection' });
+    t.same([is.working, is.switch], [was.working, was.switch], 'what works is what worked');
+    t.match((await place.api('GET', `learn/models/${made.model_id}/shadow`)).body, { running: { author: 'weekly' } });
+    t.same([...new Set(await place.sendAll('busy', texts.slice(0, 50)))], [200]);
+    await place.restart({ learn: weekly });
+    await until(async () => (await place.api('GET', `learn/models/${made.model_id}/shadow`)).body.running !== null, 'it runs again');
+    const again = await learnt();
+    t.same([again.weekly.started_at, again.weekly.attempts, again.models.length], [run.started_at, 1, models.length], 'nothing is done twice');
   });
 });

@@ -314,6 +314,7 @@ function tryIt({ page, started, configFile }: Stage, isDrawn = false): string {
       '  From such labels models learn, and you see what each is worth before it works:',
       '',
       `    npm run weir -- learn collect --config ${configFile}`,
+      `    npm run weir -- learn train prompt-injection --dataset latest --config ${configFile}`,
       `    ${adminUrl}/learn`,
       '',
     ] : []),

@@ -14,7 +14,7 @@ import { keyDigest } from '../../src/tenant/keys.ts';
 import { ask, tokenFor } from './admin.ts';
 import { openProvider } from './held.ts';
 import { freshFolder, KEY } from './house.ts';
-import { runWeir, type WeirProcess } from './process.ts';
+import { runWeir } from './process.ts';
 
 const MAIN = join(import.meta.dirname, '../../src/main.ts');
 const run = promisify(execFile);
@@ -22,13 +22,14 @@ const OPEN_AT_ONCE = 16;
 
 export interface LoopPlace {
   readonly dir: string;
-  readonly weir: WeirProcess;
   api(method: string, path: string, body?: object, token?: string): Promise<{ readonly status: number; readonly body: any }>;
   /** The answer's status; of many in their order. */
   send(tenant: string, text: string): Promise<number>;
   sendAll(tenant: string, texts: readonly string[]): Promise<readonly number[]>;
   /** Of all scores that these texts get, digit for digit. */
   scores(tenant: string, texts: readonly string[]): Promise<string>;
+  /** Ends the process in good order and starts it again, with this over its configuration. */
+  restart(config?: object): Promise<void>;
   /** `weir …` as a process, with this configuration; what it printed. */
   weirSays(...args: readonly string[]): Promise<string>;
   json(...args: readonly string[]): Promise<any>;
@@ -54,12 +55,14 @@ export async function openLoop(t: Test, { tenants, policy, config = {} }: { read
   writeFileSync(join(dir, 'data/hash.key'), KEY);
   writeFileSync(join(dir, 'shop.yaml'), policy);
   const keyOf = (tenant: string): string => `wk-made-up-${tenant}`;
-  writeFileSync(join(dir, 'weir.yaml'), JSON.stringify({
+  const configure = (more: object): void => writeFileSync(join(dir, 'weir.yaml'), JSON.stringify({
     data_dir: 'data', proxy: { port: 0 }, admin: { port: 0 }, policies: ['shop.yaml'], upstreams: { local: { url: provider.url } }, telemetry: { log_level: 'warn' }, screening: { deadline_ms: 10_000 },
-    tenants: Object.entries(tenants).map(([id, more]) => ({ id, policy: 'shop', upstream: 'local', keys: [{ id: 'k', sha256: keyDigest(keyOf(id)) }], ...more })), ...config,
+    tenants: Object.entries(tenants).map(([id, of]) => ({ id, policy: 'shop', upstream: 'local', keys: [{ id: 'k', sha256: keyDigest(keyOf(id)) }], ...of })), ...config, ...more,
   }));
-  const weir = await runWeir(t, dir);
-  const api: LoopPlace['api'] = (method, path, body, token = weir.adminToken) => ask(weir.adminUrl, `/api/v1/${path}`, { method, token, ...(body === undefined ? {} : { body }) });
+  configure({});
+  let weir = await runWeir(t, dir);
+  const admin = weir.adminToken!;
+  const api: LoopPlace['api'] = (method, path, body, token = admin) => ask(weir.adminUrl, `/api/v1/${path}`, { method, token, ...(body === undefined ? {} : { body }) });
   const post = (tenant: string, path: string, body: object): Promise<Response> => fetch(`http://127.0.0.1:${weir.port}${path}`, { method: 'POST', headers: { 'content-type': 'application/json', authorization: `Bearer ${keyOf(tenant)}` }, body: JSON.stringify(body) });
   const send: LoopPlace['send'] = async (tenant, text) => {
     const response = await post(tenant, '/v1/chat/completions', { model: 'm', messages: [{ role: 'user', content: text }] });
@@ -69,11 +72,16 @@ export async function openLoop(t: Test, { tenants, policy, config = {} }: { read
   const weirSays: LoopPlace['weirSays'] = async (...args) => (await run(process.execPath, [MAIN, ...args, '--config', join(dir, 'weir.yaml')], { cwd: dir, maxBuffer: 1 << 26 })).stdout;
   const tokens = new Map<string, string>();
   const tokenOf = async (person: string): Promise<string> => {
-    if (!tokens.has(person)) tokens.set(person, await tokenFor(weir.adminUrl, weir.adminToken!, person, ['reviewer']));
+    if (!tokens.has(person)) tokens.set(person, await tokenFor(weir.adminUrl, admin, person, ['reviewer']));
     return tokens.get(person)!;
   };
   return {
-    dir, weir, api, send, weirSays,
+    dir, api, send, weirSays,
+    async restart(more = {}) {
+      await weir.stop();
+      configure(more);
+      weir = await runWeir(t, dir);
+    },
     json: async (...args) => JSON.parse(await weirSays(...args, '--json')),
     waiting: () => waiting.length,
     goOn() {

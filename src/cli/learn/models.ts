@@ -40,7 +40,7 @@ export function listModels(args: readonly string[], io: Io): Promise<number> {
     const working = [...heads.values()].map(({ plugin, number, model_id }) => ({ plugin, number, model_id }));
     if (options.json) io.stdout(`${JSON.stringify({ working, models: models.map(({ evaluation: _, ...model }) => model) })}\n`);
     else {
-      io.stdout(models.length === 0 ? 'there are no models; weir learn train --dataset makes candidates, weir learn register takes them in\n' : tableText([['model', 'plugin', 'state', 'data set', 'trained', 'by'], ...models.map((one) => [one.model_id, one.plugin, heads.get(one.plugin)?.model_id === one.model_id ? 'works' : one.retired_at === null ? 'waits' : 'retired', one.dataset, one.trained_at, one.registered_by])]));
+      io.stdout(models.length === 0 ? 'there are no models; weir learn train --dataset makes one; weir learn register takes in one from elsewhere\n' : tableText([['model', 'plugin', 'state', 'data set', 'trained', 'by'], ...models.map((one) => [one.model_id, one.plugin, heads.get(one.plugin)?.model_id === one.model_id ? 'works' : one.retired_at === null ? 'waits' : 'retired', one.dataset, one.trained_at, one.registered_by])]));
       for (const { plugin, model_id: id, number } of working) io.stdout(`${plugin}: ${id ?? 'what is shipped'} works, by switch ${number}\n`);
     }
     return 0;
