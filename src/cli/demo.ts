@@ -24,7 +24,7 @@ const OPTIONS = { once: 'flag', 'no-color': 'flag', speed: 'value' } as const;
 const PIECE_MS = 45;
 const BETWEEN_MS = 900;
 /** Between two prompts of the help desk, so that they do not delay what is shown. */
-const DESK_MS = 150;
+const DESK_MS = 100;
 const DESK_SEED = 1;
 const RECORD_WAIT_MS = 2000;
 /** Classifiers give nearly everything a small score; one below this was not seen. */
