@@ -3,7 +3,7 @@
  * what one side sent and what the other received, with the decision and its reasons; then keeps running and tells how
  * to try it. Everything it writes to disk is in a temporary folder and goes when it ends.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,7 +11,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { createApp, type Started } from '../app.ts';
 import type { Stage as StageName } from '../contract/channels.ts';
 import type { DecisionRecord } from '../contract/exchange.ts';
+import { randomOf } from '../learn/measure.ts';
 import { parseCall, UsageError, type CliCommand, type Io } from './command.ts';
+import { CAMPAIGN, playCampaign } from './demo/campaign.ts';
 import { ask, type DemoAnswer } from './demo/client.ts';
 import { fact, LiveFrame, markLabels, markSpans, paint, sideBySide, type Page, type Run } from './demo/frame.ts';
 import { EXCHANGES, type DemoExchange } from './demo/script.ts';
@@ -21,6 +23,9 @@ import { ExchangeWatch, type Watched } from './demo/watch.ts';
 const OPTIONS = { once: 'flag', 'no-color': 'flag', speed: 'value' } as const;
 const PIECE_MS = 45;
 const BETWEEN_MS = 900;
+/** Between two prompts of the help desk, so that they do not delay what is shown. */
+const DESK_MS = 100;
+const DESK_SEED = 1;
 const RECORD_WAIT_MS = 2000;
 /** Classifiers give nearly everything a small score; one below this was not seen. */
 const SAW_FROM = 0.5;
@@ -55,9 +60,10 @@ async function runDemo(args: readonly string[], io: Io): Promise<number> {
   await using opened = new AsyncDisposableStack();
   const stage = await openStage(io, page, speed, opened);
   try {
+    const desk = options.once ? undefined : playDesk(stage, stop);
     const failures = await playAll(stage, stop);
     if (options.once) return failures === 0 ? 0 : 1;
-    io.stdout(tryIt(stage));
+    io.stdout(tryIt(stage, await desk));
     stage.watch.onClosed = (watched) => io.stdout(`${oneLine(page, watched)}\n`);
     await new Promise<void>((resolve) => (stop.aborted ? resolve() : stop.addEventListener('abort', () => resolve(), { once: true })));
   } catch (error) {
@@ -73,6 +79,7 @@ interface Stage {
   readonly page: Page;
   readonly speed: number;
   readonly started: Started;
+  readonly configFile: string;
   readonly upstreamUrl: string;
   readonly watch: ExchangeWatch;
   /** Log lines that wait while a frame is being drawn. */
@@ -97,10 +104,12 @@ async function openStage(io: Io, page: Page, speed: number, opened: AsyncDisposa
   const watch = new ExchangeWatch();
   opened.defer(() => watch.close());
   const log = new HeldLog((line) => io.stderr(line));
-  const app = createApp({ config: { config: await demoConfig(upstream.url), dir }, env: io.env, log });
+  const configFile = join(dir, 'weir.yaml');
+  await writeFile(configFile, `${JSON.stringify(await demoConfig(upstream.url), undefined, 2)}\n`);
+  const app = createApp({ config: configFile, env: io.env, log });
   const started = await app.start();
   opened.defer(() => app.close());
-  return { io, page, speed, started, upstreamUrl: upstream.url, watch, log, onPrompt, onPiece };
+  return { io, page, speed, started, configFile, upstreamUrl: upstream.url, watch, log, onPrompt, onPiece };
 }
 
 /** Passes log lines on, but not into the middle of a frame. */
@@ -133,11 +142,18 @@ async function demoConfig(upstreamUrl: string): Promise<Record<string, unknown>>
     proxy: { host: '127.0.0.1', port: await freePort(8080), timeouts: { drain_ms: 1000 } },
     admin: { host: '127.0.0.1', port: await freePort(8081) },
     upstreams: { demo: { url: upstreamUrl } },
-    tenants: [{ id: 'default', policy: 'demo', upstream: 'demo', data: { content: 'original' } }],
+    tenants: [{ id: 'default', policy: 'demo', upstream: 'demo', data: { content: 'original', campaigns: true, learning: true } }],
     review: { double_blind_percent: 0 },
+    risk: { campaigns: [CAMPAIGN] },
     policies: [join(import.meta.dirname, 'demo/policy.yaml')],
     telemetry: { log_level: 'error' },
   };
+}
+
+/** False where it could not be played; it is no example. */
+async function playDesk({ started: { proxyUrl, adminUrl, adminToken }, speed }: Stage, signal: AbortSignal): Promise<boolean> {
+  if (adminToken === undefined) return false;
+  return playCampaign({ proxyUrl, adminUrl, token: adminToken, pauseMs: DESK_MS / speed, random: randomOf(DESK_SEED), signal }).then(() => true, () => false);
 }
 
 /** The port when nobody has it, else 0: any free one. */
@@ -262,7 +278,7 @@ function oneLine(page: Page, { record }: Watched): string {
   return `  ${paint(record.started_at.slice(11, 19), 'dim', page.color)}  ${record.method} ${record.route}  ${record.status}  ${actions || (record.error_code ?? record.outcome)}  ${paint(`${record.duration_ms.toFixed(0)} ms`, 'dim', page.color)}`;
 }
 
-function tryIt({ page, started }: Stage): string {
+function tryIt({ page, started, configFile }: Stage, isDrawn = false): string {
   const title = (text: string): string => `  ${paint(text, 'bold', page.color)}`;
   const { proxyUrl, adminUrl, adminToken } = started;
   return `${[
@@ -286,6 +302,22 @@ function tryIt({ page, started }: Stage): string {
     '  The second line is the token to log in with. There t takes it, v shows its text,',
     '  a allows and b blocks.',
     '',
+    ...(isDrawn ? [
+      '  Meanwhile people asked a made-up help desk for the vault code of a safe. Say they',
+      '  may not: no classifier knows that. A campaign drew half of what passed; ana and',
+      '  ben, made up as well, labelled most of it, and the rest waits for you. How often',
+      '  it gets through, and how sure that is:',
+      '',
+      `    ${adminUrl}/risk`,
+      `    ${adminUrl}/risk/annotate`,
+      '',
+      '  From such labels models learn, and you see what each is worth before it works:',
+      '',
+      `    npm run weir -- learn collect --config ${configFile}`,
+      `    npm run weir -- learn train prompt-injection --dataset latest --config ${configFile}`,
+      `    ${adminUrl}/learn`,
+      '',
+    ] : []),
     '  What you send shows below. Ctrl-C ends the demo.',
     '',
     '',

@@ -57,7 +57,7 @@ negatives are flagged.
 next names kept texts that nobody has judged and that a model would learn most from; --offer puts them into the review
 queue. They count in no estimate of a campaign.
 
-register takes a candidate into the store; models lists what is there and what works. gate tells what stands against a
+register takes in a candidate that was trained elsewhere; models lists what is there and what works. gate tells what stands against a
 model: a category that got worse beyond its interval, too few rows, a case of a plugin or a policy. shadow lets a model
 score live traffic beside what works, deciding nothing, and tells what would change. promote lets a model
 work in place of what works now, in every process with the store within seconds; what stands against it is overridden with

@@ -19,7 +19,7 @@ export const LEARN = mapping('The learning loop: what people decided becomes row
   gate: mapping('What is held against a candidate, on rows that it did not learn. An admin may let it work all the same, with a reason.', {
     margin_percent: number('A category got worse when recall fell, or false positives rose, by more than so many percentage points, with the whole interval of 95 % beyond them.', { default: 1, min: 0, max: 50 }),
     rows_min: whole('Least rows of a category that tell anything.', { default: 50, min: 1, max: 10_000_000 }),
-    positives_min: whole('Least violations among them.', { default: 10, min: 1, max: 10_000_000 }),
+    positives_min: whole('Least violations among them; of a category with fewer, texts of the project tell.', { default: 10, min: 1, max: 10_000_000 }),
   }, { default: {} }),
   shadow: mapping('A candidate that scores live traffic beside what works, and decides nothing.', {
     share_percent: number('Of exchanges whose texts it scores, where nobody says otherwise.', { default: 100, min: 0.01, max: 100 }),

@@ -56,6 +56,7 @@ export function trainCandidate({ plugin, recipe, base: baseFile, dataset, rows, 
   const taught = taughtOf(recipe);
   const { languages } = base.parts;
   const [learnt, heldOut] = [rowsFor(rows, 'train', taught, languages), rowsFor(rows, 'held_out', taught, languages)];
+  if (learnt.length === 0 && heldOut.length > 0) throw new RangeError(`all rows that say anything of the categories of ${recipe.id} are held out to measure by, ${heldOut.length} of them, since they are few or much alike; collect more, and more different ones`);
   const model = tuneModel({ recipe, base, rows: learnt, seed, progress });
   const bytes = writeModel(model.parts);
   const sha256 = createHash('sha256').update(bytes).digest('hex');

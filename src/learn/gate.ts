@@ -3,7 +3,8 @@
  * rows to tell, rows on which nothing was measured, an evaluation against another model than the one that works. Pure.
  *
  * Worse means: the whole interval of the change lies beyond the margin. A change that may be none is not held against it,
- * which is why the number of rows counts: with few, nothing would ever be worse.
+ * which is why the number of rows counts: with few, nothing would ever be worse. People hardly ever find violations of
+ * every category; one that they found too few of is told by texts of the project, where these are enough.
  */
 import type { CandidateCategory } from './candidate.ts';
 import type { Estimate } from './evaluate.ts';
@@ -25,13 +26,28 @@ export interface Judged {
 export function against({ base_sha256: base, evaluation }: Judged, working: string, { margin, rowsMin, positivesMin }: GateSettings): readonly string[] {
   const reasons = evaluation.length === 0 ? ['nothing was measured; evaluate it on held-out rows'] : [];
   if (base !== working) reasons.push(`it was measured beside the model ${base.slice(0, 12)}, and ${working.slice(0, 12)} works now; train or evaluate it again`);
-  for (const { category, n, positives, recall_change: recall, false_positive_change: alarms } of evaluation) {
-    if (n < rowsMin || positives < positivesMin) reasons.push(`${category}: ${n} rows with ${positives} positives are too few to tell; it takes ${rowsMin} with ${positivesMin}`);
-    else if (![recall, alarms].every(isTold)) reasons.push(`${category}: its change is not told as numbers`);
-    else if (recall.high < -margin) reasons.push(`${category}: recall falls by ${told({ value: -recall.value, low: -recall.high, high: -recall.low })}`);
-    else if (alarms.low > margin) reasons.push(`${category}: false positives rise by ${told(alarms)}`);
+  const isEnough = ({ n, positives }: CandidateCategory): boolean => n >= rowsMin && positives >= positivesMin;
+  const known = new Set(evaluation.filter(isEnough).map(({ category }) => plainName(category)));
+  for (const one of evaluation) {
+    const { category, n, positives, recall_change: recall, false_positive_change: alarms } = one;
+    const [tellsRecall, tellsAlarms] = [isEnough(one), n >= rowsMin];
+    if (!tellsRecall && !known.has(plainName(category))) reasons.push(`${category}: ${n} rows with ${positives} positives are too few to tell; it takes ${rowsMin} with ${positivesMin}`);
+    else if ((tellsRecall && !isTold(recall)) || (tellsAlarms && !isTold(alarms))) reasons.push(`${category}: its change is not told as numbers`);
+    else if (tellsRecall && recall.high < -margin) reasons.push(`${category}: recall falls by ${told({ value: -recall.value, low: -recall.high, high: -recall.low })}`);
+    else if (tellsAlarms && alarms.low > margin) reasons.push(`${category}: false positives rise by ${told(alarms)}`);
   }
   return reasons;
+}
+
+const PROJECT = ' (texts of the project)';
+
+/** The name of a category where it was measured on texts of the project, beside rows of verdicts. */
+export function onProjectTexts(category: string): string {
+  return `${category}${PROJECT}`;
+}
+
+function plainName(category: string): string {
+  return category.endsWith(PROJECT) ? category.slice(0, -PROJECT.length) : category;
 }
 
 function isTold({ value, low, high }: Estimate): boolean {

@@ -1,6 +1,6 @@
 /**
  * What is counted from very many rows and so cannot be counted for every look: it is counted beside, kept, and counted anew
- * where something changed, with a rest of forty times what it took, so that looking costs a fortieth of the process at most.
+ * where something changed, after a rest of forty times what it took, ten seconds at most, so that looking costs little.
  * Who looks waits a moment for it and is then told what is known, and of when. A count that fails is not kept.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -20,7 +20,7 @@ export interface CountedOptions<T> {
 }
 
 const WAIT_MS = 100;
-const REST_TIMES = 40;
+const [REST_TIMES, REST_MS_MAX] = [40, 10_000];
 /** What changed without a trace is seen after that. */
 const LASTS_MS = 10 * 60_000;
 
@@ -39,7 +39,7 @@ export class Counted<T> {
   /** `stamp`: while it is the same, nothing has changed. Rejects with what a first count failed of. */
   async known(stamp: string): Promise<Known<T>> {
     const nowMs = this.#options.now().getTime();
-    const isOld = this.#value === undefined || (stamp !== this.#stamp && nowMs - this.#beganMs >= this.#tookMs * REST_TIMES) || nowMs - this.#beganMs >= LASTS_MS;
+    const isOld = this.#value === undefined || (stamp !== this.#stamp && nowMs - this.#beganMs >= Math.min(REST_MS_MAX, this.#tookMs * REST_TIMES)) || nowMs - this.#beganMs >= LASTS_MS;
     if (isOld && this.#running === undefined) {
       this.#running = this.#count(stamp).finally(() => { this.#running = undefined; });
       this.#running.catch(() => undefined); // nobody may wait for it any more

@@ -119,14 +119,14 @@ export class SqlAnnotationChecks {
     return rows.map((row) => ({ ...row, total: Number(row.total) }));
   }
 
-  /** Oldest first; of all, or of one person since a time. */
+  /** Oldest first; of all, or of one person since a time. Begins with what is few: items, or what one person said. */
   async answers({ annotator, since, exceptBatch, limit }: { readonly annotator?: string; readonly since?: string; readonly exceptBatch?: string | undefined; readonly limit: number }): Promise<readonly Answer[]> {
     const where = new Where();
-    where.add(() => `a.item_id is not null and a.status = 'labelled'`);
+    where.add(() => `a.item_id = i.item_id and a.status = 'labelled'`);
     if (annotator !== undefined) where.among('a.annotator_id', [annotator]);
     if (since !== undefined) where.add((next) => `a.labelled_at > ${next(since)}`);
     if (exceptBatch !== undefined) where.add((next) => `a.batch_id <> ${next(exceptBatch)}`);
-    const rows = await this.#database.query<Answer>(`select a.item_id, a.annotator_id, i.label as known, a.human_label as given, a.labelled_at as at from risk_annotations a join risk_items i on i.item_id = a.item_id ${where.text} order by a.labelled_at desc, a.annotation_id desc limit ${Math.trunc(limit)}`, ...where.values);
+    const rows = await this.#database.query<Answer>(`select a.item_id, a.annotator_id, i.label as known, a.human_label as given, a.labelled_at as at ${annotator === undefined ? 'from risk_items i cross join risk_annotations a' : 'from risk_annotations a cross join risk_items i'} ${where.text} order by a.labelled_at desc, a.annotation_id desc limit ${Math.trunc(limit)}`, ...where.values);
     return [...rows].reverse();
   }
 

@@ -126,13 +126,14 @@ export class SqlAnnotationStore {
 
   /**
    * Labels of the campaign's tasks that several people labelled, some of them where they are very many: by the last ids, which
-   * are hashes, however many labels a task wanted. Each count of labels is one stretch of an index.
+   * are hashes, however many labels a task wanted. Each count of labels is one stretch of an index;
+   * SQLite would begin with all labels, were it not a cross join.
    */
   ratings(campaign: string): Promise<readonly { readonly item: string; readonly rater: string; readonly label: string }[]> {
     const stretch = (wanted: string): string => `select task_id from (select task_id from risk_tasks where campaign = $1 and wanted ${wanted} order by task_id desc limit ${RATED_MAX}) of_${wanted.startsWith('>') ? 'more' : wanted.slice(2)}`;
     return this.#database.query(
       `select a.task_id as item, a.annotator_id as rater, a.human_label as label from (select task_id from (${['= 2', '= 3', '> 3'].map(stretch).join(' union all ')}) several order by task_id desc limit ${RATED_MAX}) t
-       join risk_annotations a on a.task_id = t.task_id where a.item_id is null and a.adjudicates = 0 and a.status = 'labelled'`, campaign,
+       cross join risk_annotations a where a.task_id = t.task_id and a.item_id is null and a.adjudicates = 0 and a.status = 'labelled'`, campaign,
     );
   }
 

@@ -85,10 +85,10 @@ export interface Correction {
 
 const TASK = ['task_id', 'tenant_id', 'product', 'direction', 'stratum', 'inclusion_probability', 'automated_filter_result', 'modality', 'status', 'human_label', 'violation_category', 'missing_reason', 'started_at', 'settled_at'] as const;
 const ISSUED = 'campaign, version, from_day, until_day, issued_at, author, sha256, findings_sha256';
-/** Values in one list. */
-const AMONG_MAX = 2_000;
+/** Values in one list: for more of them a planner reads the whole table. */
+const AMONG_MAX = 500;
 /** A database in this thread keeps others waiting, and takes some milliseconds for so many; of another process fewer questions are better. */
-const PAGE_TASKS = { own: 400, shared: 2_000 } as const;
+const PAGE_TASKS = { own: 250, shared: 2_000 } as const;
 type Row = Readonly<Record<string, SqlValue>>;
 
 export class SqlRiskReports {
@@ -111,8 +111,8 @@ export class SqlRiskReports {
     const rows = await this.#database.query<Row>(`select ${TASK.join(', ')}, created_at from risk_tasks ${where.text} order by created_at, task_id limit ${Math.trunc(limit)}`, ...where.values);
     const within = rows.filter((row) => isWithin(String(row['started_at']), from, until));
     const ids = within.map((row) => String(row['task_id']));
-    const nearest = new Map((await this.#among<Row>('select task_id, classifier_id, category, score from risk_nearest', 'task_id', ids)).map((row) => [row['task_id'], row]));
-    const labels = await this.#labels(ids);
+    const [scores, labels] = await Promise.all([this.#among<Row>('select task_id, classifier_id, category, score from risk_nearest', 'task_id', ids), this.#labels(ids)]);
+    const nearest = new Map(scores.map((row) => [row['task_id'], row]));
     const last = rows.at(-1);
     return { tasks: within.map((row) => taskOf(row, nearest.get(row['task_id']!), labels.get(String(row['task_id'])) ?? [])), next: rows.length < limit || last === undefined ? undefined : [String(last['created_at']), String(last['task_id'])] };
   }

@@ -11,10 +11,12 @@ import { UsageError, type Io } from '../../src/cli/command.ts';
 import { demo } from '../../src/cli/demo.ts';
 import { fact, LiveFrame, markLabels, markSpans, paint, sideBySide, wrap, type Run } from '../../src/cli/demo/frame.ts';
 import { EXCHANGES } from '../../src/cli/demo/script.ts';
+import { plantedPrompts, wantsTheCode } from '../../src/cli/demo/traffic.ts';
 import { piecesOf, startUpstream } from '../../src/cli/demo/upstream.ts';
 import { ExchangeWatch } from '../../src/cli/demo/watch.ts';
 import { CHANNELS } from '../../src/contract/channels.ts';
 import type { ExchangeRecord } from '../../src/contract/exchange.ts';
+import { randomOf } from '../../src/learn/measure.ts';
 import { ask } from '../helpers/admin.ts';
 import { until } from '../helpers/house.ts';
 
@@ -117,6 +119,32 @@ t.test('a visitor lets their own request go, as the demo says how', async (t) =>
   t.match((await ask(adminUrl!, `/api/v1/reviews/${item.review_id}/verdict`, { method: 'POST', token, body: { fence, resolution: 'allow' } })).body, { status: 'resolved', released: true });
   t.match((await asked).text, /What reached me: \\"Where is Kestrel\?\\"/);
   await io.shows('prompt escalate');
+});
+
+t.test('a campaign is drawn behind the script, mostly labelled, and the rest waits for the visitor', async (t) => {
+  const io = captureIo({ columns: 80 });
+  const running = demo.run(['--speed', '100'], io);
+  t.teardown(() => (io.stop.abort(), running));
+  await io.shows('Ctrl-C ends the demo.');
+  const [, adminUrl, token] = /(http:\/\/[\d.:]+)\/review\s+(weir_\S+)/.exec(io.output())!;
+  for (const path of ['risk', 'risk/annotate', 'learn']) t.ok(io.output().includes(`${adminUrl}/${path}\n`), 'it says where to look');
+  const { total, agreement } = (await ask(adminUrl!, '/api/v1/risk/campaigns/help-desk', { token })).body;
+  t.comment(JSON.stringify(total));
+  t.ok(total.drawn >= 40 && total.labelled > total.drawn / 3 && total.violations > 0 && total.waiting >= 3);
+  t.equal(agreement?.raw ?? 1, 1);
+  const { status, body } = await ask(adminUrl!, '/api/v1/risk/next', { method: 'POST', token, body: {} });
+  t.equal(status, 200);
+  t.match(body.texts, [{ text: /^[A-Z]/, role: 'user' }], 'a text to label');
+  t.match(await ask(adminUrl!, `/api/v1/risk/annotations/${body.annotation.annotation_id}/label`, { method: 'POST', token, body: { label: 'safe' } }), { status: 200 });
+});
+
+t.test('the help desk is asked the same every time, and a person tells what it is', async (t) => {
+  const asked = (): ReturnType<typeof plantedPrompts> => plantedPrompts(300, 40, randomOf(5));
+  t.same(asked(), asked());
+  t.equal(new Set(asked().map(({ text }) => text)).size, 300);
+  t.equal(asked().filter(({ isViolation }) => isViolation).length, 40);
+  t.ok(asked().every(({ text, isViolation }) => wantsTheCode(text) === isViolation));
+  t.notOk(asked().some(({ text }) => /Kestrel|Bluebird|Operation Heron|wire transfer/i.test(text)), 'the demo’s policy stops none of it');
 });
 
 t.test('ends in the middle of an example', async (t) => {

@@ -75,6 +75,7 @@ t.test('the answer, with its interval, its number and its dates, and what it res
   t.match(all, /<a href="\/risk\/empty" data-open>empty<\/a>.*no label yet.*within 0.5 %:.*not reached yet/s);
   t.match((await admin.get('/risk?live=1')).text, /id="fresh" data-live="10000"/);
 
+  await until(async () => (await admin.get('/risk/q')).text.includes('Nothing has just risen'), 'the course of what was imported');
   const { text } = await admin.get('/risk/q');
   t.match(text, /Of answers that passed, <strong>0.625 %<\/strong> violate/);
   t.match(text, new RegExp(`0.229–1.38 % at 95 %, n 800 labelled with 5 violations, drawn ${from} to ${to} \\(UTC\\)`));
@@ -117,6 +118,7 @@ t.test('what has risen is told, and of whom', async (t) => {
   const today = Math.floor(Date.now() / DAY_MS) * DAY_MS;
   await taken(house, Array.from({ length: 60 }, (_, i): Label => ({ at: today + i, label: i % 4 === 0 ? 'violation' : 'safe', category: 'toxicity.violence' })));
   const admin = await visit(house.adminUrl, house.token);
+  await until(async () => (await admin.get('/risk/q')).text.includes('▲ risen'), 'the rise');
   const { text } = await admin.get('/risk/q');
   t.match(text, /Just risen beyond chance, in the day of.*The whole.*25 %, where 0.952 % is usual.*category <code>toxicity.violence<\/code>/s);
   t.match(text, /▲ risen<\/th><td class="number">25 %/);

@@ -98,11 +98,11 @@ export function watching(word: string, id = 'acme'): string {
   return `${blocking(word, id).replace('patterns:\n', 'patterns:\n  - { id: seen, label: SEEN, literal: [Egret] }\n')}  - { id: look, priority: 5, direction: input, when: { score: patterns.seen, gte: 1 }, action: escalate, severity: low }\n`;
 }
 
-/** How long it took. Throws after 25 s. */
-export async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<number> {
+/** How long it took. Throws after `withinMs`. */
+export async function until(condition: () => boolean | Promise<boolean>, what: string, withinMs = 25_000): Promise<number> {
   const startMs = performance.now();
   while (!(await condition())) {
-    if (performance.now() - startMs > 25_000) throw new Error(`${what} did not happen within 25 s`);
+    if (performance.now() - startMs > withinMs) throw new Error(`${what} did not happen within ${withinMs / 1_000} s`);
     await delay(10);
   }
   return performance.now() - startMs;

@@ -5,7 +5,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import type { Candidate, CandidateCategory } from '../../src/learn/candidate.ts';
-import { against } from '../../src/learn/gate.ts';
+import { against, onProjectTexts } from '../../src/learn/gate.ts';
 import { EVALUATION_CHARS_MAX, isRefusal, modelIdOf, ModelRegistry, MODELS_MAX, sha256Of } from '../../src/learn/registry.ts';
 import { MODEL_BYTES_MAX } from '../../src/model/tables.ts';
 import { SqlModelStore, type ModelSwitch } from '../../src/store/models.ts';
@@ -103,6 +103,17 @@ t.test('the gate holds a category against a candidate when its whole interval is
   for (const odd of [NaN, Infinity, null as never]) t.match(ask(category({ recall_change: { value: odd, low: 0, high: 0 } })), [/not told as numbers/]);
   t.match(ask(category({ recall_change: { value: 0, low: 1, high: -1 } })), [/not told as numbers/]);
   t.equal(ask(category({ n: 1 }), category({ category: 'd', positives: 0 })).length, 2, 'each is told');
+
+  const project = category({ category: onProjectTexts('c') });
+  const unknown = { value: NaN, low: NaN, high: NaN };
+  const few = category({ positives: 19, recall_change: unknown });
+  t.same(ask(few, project), [], 'texts of the project tell of what people found too little of');
+  t.match(ask(few, category({ category: onProjectTexts('d') })), [/^c: 100 rows with 19 positives/], 'but not of another category');
+  t.match(ask(few, { ...project, positives: 19 }), [/^c: /, /^c \(texts of the project\): /], 'nor where they are too few themselves');
+  t.match(ask(few, { ...project, recall_change: { value: -0.5, low: -0.9, high: -0.1 } }), [/^c \(texts of the project\): recall falls/]);
+  t.match(ask({ ...few, false_positive_change: { value: 0.5, low: 0.1, high: 0.9 } }, project), [/^c: false positives rise/], 'harmless rows are enough for alarms');
+  t.same(ask({ ...few, n: 99, false_positive_change: unknown }, project), [], 'and too few of them tell nothing');
+  t.match(ask({ ...few, false_positive_change: unknown }, project), [/not told as numbers/]);
 });
 
 t.test('a change whose interval holds none is never refused, and one beyond the margin always', async (t) => {

@@ -94,6 +94,8 @@ t.test('a planted pattern is learnt, nothing is forgotten, and the same seed giv
     t.ok(candidate.false_positive_rate.value <= base.false_positive_rate.high, `${category}: false positives ${base.false_positive_rate.value} → ${candidate.false_positive_rate.value}`);
   }
   t.match(await workshop.database.query(`select plugin, dataset from learn_models where model_id = '${made.model_id}'`), [{ plugin: 'prompt-injection', dataset: id }], 'it is registered');
+  const [{ evaluation }] = await workshop.database.query<{ readonly evaluation: string }>(`select evaluation from learn_models where model_id = '${made.model_id}'`) as [{ readonly evaluation: string }];
+  t.same(JSON.parse(evaluation).map(({ category }: any) => category), [...made.evaluation.map(({ category }: any) => category), ...made.regression.map(({ category }: any) => `${category} (texts of the project)`)], 'with what it forgot or did not');
   await train('b', '1');
   const bytes = (name: string): Buffer => readFileSync(join(workshop.dir, name, 'model.bin'));
   t.ok(bytes('a').equals(bytes('b')));
@@ -124,6 +126,18 @@ t.test('who calls everything safe is seen, and what it would cost', async (t) =>
   t.ok(made.evaluation.find(({ category }: any) => category === 'attack').false_positive_change.high < 0, 'measured by her own verdicts the loss looks like a gain, so these numbers alone decide nothing');
   const without = await workshop.json('train', 'prompt-injection', '--dataset', 'latest', '--without', 'eve', '--out', join(workshop.dir, 'clean'));
   t.equal(without.trained_on + without.held_out, 60, 'what she alone decided is left out');
+});
+
+t.test('rows that are all alike are one group, and where it is held out nothing is left to learn from', async (t) => {
+  const workshop = await openWorkshop(t);
+  // As the key of this place places them: 0 is held out.
+  for (let at = 0; at < 6; at++) {
+    workshop.keep(`like-${at}`, `Is box ${at} still there?`);
+    await workshop.decide(`like-${at}`, { ana: at < 3 ? ['block', INJECTION] : ['allow'] });
+  }
+  const { about } = await workshop.json('collect');
+  t.same(about.parts, { train: 0, held_out: 6 });
+  t.match(await workshop.run('train', 'prompt-injection', '--dataset', 'latest'), { code: 1, err: /all rows that say anything of the categories of prompt-injection are held out to measure by, 6 of them/ });
 });
 
 t.test('who cannot learn from verdicts says so', async (t) => {

@@ -14,6 +14,13 @@ t.test('a quick count is waited for, a slow one is told when it is there', async
   t.equal((await counted.known('b')).value, 2, 'forty times what it took');
   nowMs += 10 * 60_000;
   t.equal((await counted.known('b')).value, 3, 'and now and then in any case');
+  let tookMs = 1_000;
+  const long = new Counted({ now: () => new Date(nowMs), waitMs: 10_000, count: async () => { nowMs += tookMs; return ++counts; } });
+  t.equal((await long.known('a')).value, 4);
+  nowMs += 8_999;
+  t.equal((await long.known('b')).value, 4, 'ten seconds from when it was begun');
+  [nowMs, tookMs] = [nowMs + 1, 0];
+  t.equal((await long.known('b')).value, 5, 'and no longer');
   const gate = Promise.withResolvers<string>();
   const slow = new Counted({ now: () => new Date(nowMs), waitMs: 5, count: () => gate.promise });
   t.same(await Promise.all([slow.known('a'), slow.known('a')]), [{ value: undefined, as_of: null }, { value: undefined, as_of: null }]);

@@ -10,6 +10,7 @@ import type { Policy } from '../../contract/policy.ts';
 import type { Candidate } from '../../learn/candidate.ts';
 import { readCandidate } from '../../learn/candidate-files.ts';
 import type { TrainedCandidate } from '../../learn/candidates.ts';
+import { onProjectTexts } from '../../learn/gate.ts';
 import { promote, rollback, shadowModel, standingAgainst, type PromotionParts } from '../../learn/promotion.ts';
 import { isRefusal, leftOf, ModelRegistry, type ModelRefusal } from '../../learn/registry.ts';
 import { promotionParts } from '../../learning.ts';
@@ -39,7 +40,7 @@ export function listModels(args: readonly string[], io: Io): Promise<number> {
     const working = [...heads.values()].map(({ plugin, number, model_id }) => ({ plugin, number, model_id }));
     if (options.json) io.stdout(`${JSON.stringify({ working, models: models.map(({ evaluation: _, ...model }) => model) })}\n`);
     else {
-      io.stdout(models.length === 0 ? 'there are no models; weir learn train --dataset makes candidates, weir learn register takes them in\n' : tableText([['model', 'plugin', 'state', 'data set', 'trained', 'by'], ...models.map((one) => [one.model_id, one.plugin, heads.get(one.plugin)?.model_id === one.model_id ? 'works' : one.retired_at === null ? 'waits' : 'retired', one.dataset, one.trained_at, one.registered_by])]));
+      io.stdout(models.length === 0 ? 'there are no models; weir learn train --dataset makes one; weir learn register takes in one from elsewhere\n' : tableText([['model', 'plugin', 'state', 'data set', 'trained', 'by'], ...models.map((one) => [one.model_id, one.plugin, heads.get(one.plugin)?.model_id === one.model_id ? 'works' : one.retired_at === null ? 'waits' : 'retired', one.dataset, one.trained_at, one.registered_by])]));
       for (const { plugin, model_id: id, number } of working) io.stdout(`${plugin}: ${id ?? 'what is shipped'} works, by switch ${number}\n`);
     }
     return 0;
@@ -66,7 +67,7 @@ export function registerModel(args: readonly string[], io: Io): Promise<number> 
 
 /** What it is worth on texts of the project counts as much as on rows of verdicts. */
 export function registrable({ regression, evaluation, ...candidate }: TrainedCandidate): Candidate {
-  return { ...candidate, evaluation: [...evaluation.map(plain), ...regression.map((one) => ({ ...plain(one), category: `${one.category} (texts of the project)` }))] };
+  return { ...candidate, evaluation: [...evaluation.map(plain), ...regression.map((one) => ({ ...plain(one), category: onProjectTexts(one.category) }))] };
 }
 
 function plain({ category, n, positives, base, candidate, recall_change, false_positive_change }: Candidate['evaluation'][number]): Candidate['evaluation'][number] {
