@@ -78,6 +78,7 @@ import type { StoreDatabase } from './store/sql.ts';
 import { SqlKeyStore } from './store/sql-keys.ts';
 import { SqlUsageStore } from './store/sql-usage.ts';
 import { ClassifierTally } from './telemetry/classifier-tally.ts';
+import { HealthHistory } from './telemetry/health-history.ts';
 import { createLog, logChannels, type Log } from './telemetry/log.ts';
 import { startMetrics, type Metrics } from './telemetry/metrics.ts';
 import { startTraces } from './telemetry/traces.ts';
@@ -156,6 +157,8 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
   opened.defer(() => house.settled());
   learning?.start();
 
+  const health = new HealthHistory(Date.now);
+  opened.defer(() => health.close());
   const metrics = startTelemetry(config, options, opened);
   redis.door?.announce(); // it was opened before anybody listened
   CHANNELS.configReloaded.publish({ ok: true, hash: first.hash, issues: first.warnings.length });
@@ -187,7 +190,7 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
   const replicas = new Replicas(() => redis.door);
   if (config.roles.includes('proxy')) replicas.start();
   opened.defer(() => replicas.close());
-  const adminUrl = await listenAdmin(house, { audit, erasing, reviews: reviewing?.desk, risk: campaigning?.desk, learn: learning?.desk, collector, decisions }, token, metrics, tenants.desk, opened);
+  const adminUrl = await listenAdmin(house, { audit, erasing, reviews: reviewing?.desk, risk: campaigning?.desk, learn: learning?.desk, collector, decisions, health }, token, metrics, tenants.desk, opened);
   const limits = new TenantLimits({ redis: () => redis.door, replicas: () => replicas.count });
   const pseudonyms = new PseudonymVault({ shared });
   const bars = new SessionBars({ shared });
@@ -429,9 +432,10 @@ interface AdminParts {
   readonly learn?: LearnDesk | undefined;
   readonly collector?: Collector | undefined;
   readonly decisions?: DecisionIndex | undefined;
+  readonly health: HealthHistory;
 }
 
-async function listenAdmin(house: RunningHouse, { audit, erasing, reviews, risk, learn, collector, decisions }: AdminParts, token: AdminToken, metrics: Metrics, keys: KeyDesk | undefined, opened: AsyncDisposableStack): Promise<string> {
+async function listenAdmin(house: RunningHouse, { audit, erasing, reviews, risk, learn, collector, decisions, health }: AdminParts, token: AdminToken, metrics: Metrics, keys: KeyDesk | undefined, opened: AsyncDisposableStack): Promise<string> {
   const { admin, telemetry, audit: { dir } } = house.runtime.snapshot.config;
   const now = (): Date => new Date();
   const { door, people } = openDoor(house, audit, token, opened);
@@ -452,6 +456,7 @@ async function listenAdmin(house: RunningHouse, { audit, erasing, reviews, risk,
       ...(decisions === undefined ? {} : { locate: (requestId) => locate(decisions, requestId, nameOfLog(audit.checkpoint())) }),
     },
     erasures: erasing,
+    health,
     classifiers: { since: tally.since, running: () => runningClassifiers(house.runtime), figures: (id) => tally.of(id), card: readCard },
     ...(decisions === undefined ? {} : { decisions: { ...decisions.queries, ownLog: () => nameOfLog(audit.checkpoint()) } }),
     ...(reviews === undefined ? {} : { reviews }),

@@ -50,7 +50,7 @@ const OF_STORE: Readonly<Record<number, RouteAnswer>> = { 501: { meaning: 'anoth
 const MISDIRECTED: RouteAnswer = { meaning: 'the Host field names no host of ours; see admin.hosts' };
 
 /** Answered without a store. */
-const STORELESS: readonly string[] = ['/api/v1/classifiers', '/metrics', '/api/v1/health', '/api/v1/openapi.json', '/api/v1/status', '/api/v1/tenants'];
+const STORELESS: readonly string[] = ['/api/v1/classifiers', '/metrics', '/api/v1/health', '/api/v1/health/parts', '/api/v1/openapi.json', '/api/v1/status', '/api/v1/tenants'];
 
 function operationOf({ path, name, meaning, access, query = {}, body, answers }: RouteDoc): object {
   const isOpen = access === 'open';

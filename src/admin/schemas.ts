@@ -96,6 +96,10 @@ export const SCHEMAS = {
     columns: listOf(object({ from: time, actions: { type: 'object', additionalProperties: whole } })),
   }),
   Health: object({ status: { const: 'ok' }, version: text }),
+  HealthReport: object({
+    since: { ...time, description: 'Since when it is told, in this process.' }, healthy: flag,
+    parts: listOf(object({ part: text, healthy: flag, since: time, detail: text, meaning: text, next: text })), history: listOf(object({ at: time, part: text, healthy: flag, detail: text })),
+  }),
   Status: object({
     version: text, config: object({ hash: text, file: text, loaded_at: { type: 'string', format: 'date-time' }, warnings: whole }), tenants: whole, policies: listOf(text), classifiers: listOf(text),
     audit_head: object({ index: { type: 'integer' }, hash: text }),

@@ -25,6 +25,7 @@ export const NAV: readonly NavEntry[] = [
   { path: '/policies', label: 'Policies', needs: 'listPolicies', key: 'p' },
   { path: '/playground', label: 'Playground', needs: 'screenText', key: 'y' },
   { path: '/classifiers', label: 'Classifiers', needs: 'listClassifiers', key: 'c' },
+  { path: '/health', label: 'Health', needs: 'readHealth', key: 'h' },
   { path: '/learn', label: 'Learning', needs: 'listModels', key: 'd' },
   { path: '/tenants', label: 'Tenants', needs: 'listTenants', key: 't' },
   { path: '/audit', label: 'Audit', needs: 'readCheckpoint', key: 'a' },

@@ -9,6 +9,7 @@ import { BESIDE_PAGES } from './beside.ts';
 import { CALIBRATION_PAGES } from './calibration.ts';
 import { CLASSIFIER_PAGES } from './classifiers.ts';
 import { COMPARE_PAGES } from './compare.ts';
+import { HEALTH_PAGE } from './degraded.ts';
 import { DISPUTE_PAGES } from './disputes.ts';
 import { ERASURE_PAGES } from './erasures.ts';
 import { exchangePages, type ExchangeParts } from './exchange.ts';
@@ -36,7 +37,7 @@ export interface ConsoleParts extends ExchangeParts {
 
 export function createPages(parts: ConsoleParts): Pages {
   const routes: readonly Page[] = [
-    ...ASSET_PAGES, ...loginPages(parts.hasProvider), OVERVIEW_PAGE, ...REVIEW_PAGES, ...ANNOTATE_PAGES, ...DISPUTE_PAGES, ...ANNOTATOR_PAGES, ...CALIBRATION_PAGES, ...WELLNESS_PAGES, EXCHANGE_LIST_PAGE, ...exchangePages(parts), ...POLICY_PAGES, ...POLICY_EDIT_PAGES, ...BESIDE_PAGES, ...PLAYGROUND_PAGES, ...COMPARE_PAGES, ...CLASSIFIER_PAGES, ...LEARN_PAGES, RISK_PAGE, RISK_CAMPAIGN_PAGE, ...TENANT_PAGES, ...auditPages(parts), ...ERASURE_PAGES, ...RISK_REPORT_PAGES, ...SETTINGS_PAGES,
+    ...ASSET_PAGES, ...loginPages(parts.hasProvider), OVERVIEW_PAGE, ...REVIEW_PAGES, ...ANNOTATE_PAGES, ...DISPUTE_PAGES, ...ANNOTATOR_PAGES, ...CALIBRATION_PAGES, ...WELLNESS_PAGES, EXCHANGE_LIST_PAGE, ...exchangePages(parts), ...POLICY_PAGES, ...POLICY_EDIT_PAGES, ...BESIDE_PAGES, ...PLAYGROUND_PAGES, ...COMPARE_PAGES, ...CLASSIFIER_PAGES, HEALTH_PAGE, ...LEARN_PAGES, RISK_PAGE, RISK_CAMPAIGN_PAGE, ...TENANT_PAGES, ...auditPages(parts), ...ERASURE_PAGES, ...RISK_REPORT_PAGES, ...SETTINGS_PAGES,
   ];
   return {
     routes: routes.map(guarded),

@@ -8,6 +8,7 @@ import t from 'tap';
 import { Door } from '../../src/admin/door.ts';
 import { createAdminServer, ADMIN_ROUTES, type AdminDependencies } from '../../src/admin/server.ts';
 import { templateOf } from '../../src/admin/openapi.ts';
+import { CHANNELS } from '../../src/contract/channels.ts';
 import { blocking, openHouse, watching, until } from '../helpers/house.ts';
 import { meetKeeper } from '../helpers/keepers.ts';
 import { trainedModels } from '../helpers/models.ts';
@@ -125,6 +126,10 @@ t.test('what is answered is what it says', async (t) => {
   const [newer, older] = await reviews() as [{ review_id: string; created_at: string }, { review_id: string }];
   for (const path of ['', '?since=2020-01-01T00:00:00Z', '?since=x']) for (const name of ['queue', 'queue/pace', 'overrides']) await ask('GET', `/api/v1/${name}${path}`);
   await ask('GET', '/api/v1/classifiers');
+  for (const healthy of [false, true]) {
+    CHANNELS.healthChanged.publish({ part: 'pager', healthy, detail: 'made up' });
+    await ask('GET', '/api/v1/health/parts');
+  }
   for (const body of ['{}', '{"text":"x","left":{"policy":"acme"}}', '{"text":"x","left":{"policy":"none"},"right":{"policy":"acme"}}', '{"text":"write to ana@example.com","direction":"output","left":{"policy":"acme"},"right":{"policy":"acme","source":"policy: acme\\nrules: [7]"}}', '{"text":"write to ana@example.com","direction":"output","left":{"policy":"acme"},"right":{"policy":"acme"}}']) await ask('POST', '/api/v1/screen-beside', { body });
   for (const path of ['/acme/beside', '/acme/beside?limit=1&since=2030-01-01T00:00:00Z', '/none/beside', '/acme/beside?limit=0']) await ask('GET', `/api/v1/policies${path}`);
   for (const body of ['{}', '{"cover":false,"opt_out":["hate"]}', '{"cover":7}']) await ask('PUT', '/api/v1/me/wellness', { body });

@@ -78,6 +78,7 @@ const CALLS: Readonly<Record<string, (house: House, round: number, token: string
   saveWellness: async () => ({ path: '/api/v1/me/wellness', body: { cover: true } }),
   answerBreak: async () => ({ path: '/api/v1/me/break', body: { take: false } }),
   readBeside: async () => ({ path: '/api/v1/policies/acme/beside' }),
+  readHealth: async () => ({ path: '/api/v1/health/parts' }),
   listClassifiers: async () => ({ path: '/api/v1/classifiers' }),
   screenBeside: async () => ({ path: '/api/v1/screen-beside', body: { text: 'x', left: { policy: 'acme' }, right: { policy: 'acme' } } }),
   readAgreement: async () => ({ path: '/api/v1/agreement' }),
