@@ -53,7 +53,7 @@ ${stateBody(me)}
 <dl class="facts"><div><dt>Today</dt><dd>${count(me.labels_today)} of ${count(me.daily_max)} texts</dd></div><div><dt>Of them violations</dt><dd>${count(me.violations_today)} of ${count(me.violations_daily_max)}, then it is enough for a day</dd></div><div><dt>Agreement with known answers</dt><dd>${agreementOf(me)}</dd></div><div><dt>Pace</dt><dd>${paceOf(me)}</dd></div></dl>
 ${me.state === 'paused' ? '' : actions(me, request)}
 ${me.disputes === 0 ? '' : html`<p><a href="/risk/disputes">${count(me.disputes)} ${me.disputes === 1 ? 'text waits' : 'texts wait'} for somebody to decide</a>, since two people differ.</p>`}
-<p class="quiet">Some texts have known answers, and look like any other. A cover and breaks are under <a href="/me">My settings</a>; what you do not want to be given there is told by scores, which nobody has here: skip such a text.${may('listRiskCampaigns') ? html` <a href="/risk">Campaigns</a>.` : ''}${may('listAnnotators') ? html` <a href="/risk/annotators">Annotators</a>.` : ''}${may('listCalibrationItems') ? html` <a href="/risk/calibration">Known answers</a>.` : ''}</p>
+<p class="quiet">Some texts have known answers, and look like any other. A cover and breaks are under <a href="/me">your settings</a>; what you do not want to be given there is told by scores, which nobody has here: skip such a text.${may('listRiskCampaigns') ? html` <a href="/risk">Campaigns</a>.` : ''}${may('listAnnotators') ? html` <a href="/risk/annotators">Annotators</a>.` : ''}${may('listCalibrationItems') ? html` <a href="/risk/calibration">Known answers</a>.` : ''}</p>
 ${guideBody(await take<Taxonomy>(api, request, 'readRiskGuide'))}`,
   });
 }

@@ -29,7 +29,7 @@ export const NAV: readonly NavEntry[] = [
   { path: '/learn', label: 'Learning', needs: 'listModels', key: 'd' },
   { path: '/tenants', label: 'Tenants', needs: 'listTenants', key: 't' },
   { path: '/audit', label: 'Audit', needs: 'readCheckpoint', key: 'a' },
-  { path: '/me', label: 'My settings', needs: 'readWellness', key: 'm' },
+  { path: '/me', label: 'Me', needs: 'readWellness', key: 'm' },
   { path: '/settings', label: 'Settings', needs: 'status', key: 's' },
 ];
 

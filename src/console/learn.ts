@@ -111,7 +111,7 @@ ${isThere ? forms(api, request, model, beside) : ''}`,
 function evaluationBody(evaluation: readonly CandidateCategory[]): Html {
   const most = Math.max(0.01, ...evaluation.flatMap(({ recall_change: a, false_positive_change: b }) => [a.low, a.high, b.low, b.high].map((one) => Math.abs(Number(one)))));
   return html`<div class="scroll" tabindex="0" role="region" aria-label="Measured"><table class="bars"><thead><tr><th scope="col">Category</th><th scope="col" class="number">Rows</th><th scope="col" class="number">Violations</th><th scope="col">AUPRC</th><th scope="col">Recall</th><th scope="col">False positives</th><th scope="col">Change of recall</th><th scope="col"><span class="sr">Drawn</span></th><th scope="col">Change of false positives</th><th scope="col"><span class="sr">Drawn</span></th></tr></thead><tbody>${evaluation.map(({ category, n, positives, base, candidate, recall_change: recall, false_positive_change: alarms }) => html`
-<tr><th scope="row">${category}</th><td class="number">${count(n)}</td><td class="number">${count(positives)}</td>${(['auprc', 'recall', 'false_positive_rate'] as const).map((name) => html`<td>${three(base[name].value)} → ${estimate(candidate[name])}</td>`)}<td>${estimate(recall)}</td><td class="wide">${strip(recall, most)}</td><td>${estimate(alarms)}</td><td class="wide">${strip(alarms, most)}</td></tr>`)}</tbody></table></div><p class="quiet">The line in the middle of each drawing is no change, its ends ${three(most)} less and more.</p>`;
+<tr><th scope="row">${category}</th><td class="number">${count(n)}</td><td class="number">${count(positives)}</td>${(['auprc', 'recall', 'false_positive_rate'] as const).map((name) => html`<td class="estimate">${candidate[name].value === null ? '' : `${three(base[name].value)} → `}${estimate(candidate[name])}</td>`)}<td class="estimate">${estimate(recall)}</td><td class="wide">${strip(recall, most)}</td><td class="estimate">${estimate(alarms)}</td><td class="wide">${strip(alarms, most)}</td></tr>`)}</tbody></table></div><p class="quiet">The line in the middle of each drawing is no change, its ends ${three(most)} less and more.</p>`;
 }
 
 function three(value: number | null): string {
@@ -119,7 +119,7 @@ function three(value: number | null): string {
 }
 
 function estimate({ value, low, high }: Told): Piece {
-  return html`${three(value)} <span class="quiet">(${three(low)}–${three(high)})</span>`;
+  return value === null || !Number.isFinite(value) ? '–' : html`${three(value)} <span class="quiet">(${three(low)}–${three(high)})</span>`;
 }
 
 /** The interval on a line from `-most` to `most`; the numbers stand beside it. */

@@ -96,12 +96,12 @@ export interface Proposal extends CostCurve {
 /** What moved, base to candidate, with its 95 % intervals. */
 export function changesText(of: string, categories: readonly CandidateCategory[]): string {
   if (categories.length === 0) return `${of}: none says anything of this model's categories\n`;
-  const cell = (before: Estimate, after: Estimate): string => `${shown(before.value)} → ${shown(after.value)} (${shown(after.low)}–${shown(after.high)})`;
+  const cell = (before: Estimate, after: Estimate): string => (Number.isFinite(after.value) ? `${shown(before.value)} → ${changeText(after)}` : '–');
   return `${of}:\n${tableText([['  category', 'n', 'violations', 'AUPRC', 'recall', 'false positives', 'change of recall', 'of false positives'], ...categories.map(({ category, n, positives, base, candidate, recall_change, false_positive_change }) => [`  ${category}`, String(n), String(positives), cell(base.auprc, candidate.auprc), cell(base.recall, candidate.recall), cell(base.false_positive_rate, candidate.false_positive_rate), changeText(recall_change), changeText(false_positive_change)])])}`;
 }
 
 function changeText({ value, low, high }: Estimate): string {
-  return `${shown(value)} (${shown(low)}–${shown(high)})`;
+  return Number.isFinite(value) ? `${shown(value)} (${shown(low)}–${shown(high)})` : '–';
 }
 
 function shown(value: number): string {
