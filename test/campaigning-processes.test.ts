@@ -143,7 +143,7 @@ t.test('with another master key nothing is shown, and nothing lost', { skip: POS
   const proxy = await start(t, placeOf(t, provider.url, url, { roles: ['proxy'], audit: KEYED }));
   await chat(proxy, 'a question of room 4711');
   await until(async () => (await call('GET', 'risk/campaigns/q')).total?.drawn === 1, 'the task');
-  t.same(await call('POST', 'risk/next'), { state: 'locked', left: 0, annotation: null, texts: [] });
+  t.same(await call('POST', 'risk/next'), { state: 'locked', left: 0, done: 0, cut: 0, annotation: null, texts: [] }, 'no text');
   t.match((await call('GET', 'risk/campaigns/q')).total, { waiting: 1, missing: 0 });
   t.ok(control.log.some((line) => /drawn cannot be read here.*audit\.master_key/.test(line)), 'its log says what to do');
   await control.stop();
