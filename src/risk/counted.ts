@@ -19,7 +19,7 @@ export interface CountedOptions<T> {
   readonly waitMs?: number;
 }
 
-const WAIT_MS = 100;
+const WAIT_MS = 40;
 const [REST_TIMES, REST_MS_MAX] = [40, 10_000];
 /** What changed without a trace is seen after that. */
 const LASTS_MS = 10 * 60_000;
