@@ -22,6 +22,19 @@ export interface SampleRecord {
   readonly modality: ContentType;
 }
 
+/** So many units of a day, in UTC. */
+export interface PopulationCell {
+  readonly campaign: string;
+  /** SHA-256 of the declaration; empty: none was known. */
+  readonly definition: string;
+  readonly day: string;
+  readonly stratum: string;
+  readonly probability: number;
+  readonly total: number;
+  /** Of them. Without a declaration only these are known, and `total` is 0. */
+  readonly drawn: number;
+}
+
 /** `removed`: it is not configured any more; what was drawn for it is still there. */
 export const CAMPAIGN_STATES = ['planned', 'running', 'ended', 'removed'] as const;
 export type CampaignState = (typeof CAMPAIGN_STATES)[number];

@@ -5,21 +5,8 @@
  * drawn alone, under none. Reads entries as they stand, which may be of another version. Pure.
  */
 import type { CampaignConfig } from '../config/risk.ts';
-import type { CampaignDeclaration, SampleRecord } from '../contract/risk.ts';
+import type { CampaignDeclaration, PopulationCell, SampleRecord } from '../contract/risk.ts';
 import { Sampler, type SampledExchange } from './sampler.ts';
-
-/** So many units of a day, in UTC. */
-export interface PopulationCell {
-  readonly campaign: string;
-  /** SHA-256 of the declaration; empty: none was known. */
-  readonly definition: string;
-  readonly day: string;
-  readonly stratum: string;
-  readonly probability: number;
-  readonly total: number;
-  /** Of them. Without a declaration only these are known, and `total` is 0. */
-  readonly drawn: number;
-}
 
 interface Declared {
   readonly fromMs: number;

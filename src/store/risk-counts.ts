@@ -3,21 +3,10 @@
  * from, which score came nearest. Guarantees: an entry is counted once, since the counts move with the log's place and only
  * from the place that they go on from; a log that is looked through anew is counted anew. Statements alone.
  */
-import type { CampaignDeclaration } from '../contract/risk.ts';
+import type { CampaignDeclaration, PopulationCell } from '../contract/risk.ts';
 import { moveCursor, type LogCursor } from './annotation-tasks.ts';
 import { insertMany } from './insert-many.ts';
 import type { SqlQuery, SqlValue } from './sql.ts';
-
-/** So many of one day, as the log says under one declaration; an empty one: none was known, and only what was drawn is. */
-export interface PopulationCount {
-  readonly campaign: string;
-  readonly definition: string;
-  readonly day: string;
-  readonly stratum: string;
-  readonly probability: number;
-  readonly total: number;
-  readonly drawn: number;
-}
 
 /** Of a drawn text: the highest score, and whose it was. */
 export interface NearestScore {
@@ -38,7 +27,7 @@ export interface LogCounts {
   /** Where they begin; 0 counts the log anew. */
   readonly from: number;
   readonly declarations: readonly PlacedDeclaration[];
-  readonly population: readonly PopulationCount[];
+  readonly population: readonly PopulationCell[];
   readonly nearest: readonly NearestScore[];
 }
 

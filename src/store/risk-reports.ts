@@ -3,9 +3,9 @@
  * page by page, so that no statement takes long however many there are; counts of the population; reports that were issued,
  * which nothing changes any more; corrections. Rejects with WeirError store_unavailable when the store does not answer.
  */
-import type { HumanLabel, MissingReason, TaskState } from '../contract/risk.ts';
+import type { HumanLabel, MissingReason, TaskState, PopulationCell } from '../contract/risk.ts';
 import type { LogCursor } from './annotation-tasks.ts';
-import { readDeclarations, type PlacedDeclaration, type PopulationCount } from './risk-counts.ts';
+import { readDeclarations, type PlacedDeclaration } from './risk-counts.ts';
 import type { SqlValue, StoreDatabase } from './sql.ts';
 import { Where } from './where.ts';
 
@@ -55,7 +55,7 @@ export interface ReportPage {
 export type TaskPlace = readonly [createdAt: string, taskId: string];
 
 export interface LogCount extends LogCursor {
-  readonly counts: readonly Pick<PopulationCount, 'definition' | 'stratum' | 'probability' | 'total' | 'drawn'>[];
+  readonly counts: readonly Pick<PopulationCell, 'definition' | 'stratum' | 'probability' | 'total' | 'drawn'>[];
 }
 
 export interface IssuedReport extends ReportPeriod {
