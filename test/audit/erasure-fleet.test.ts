@@ -3,10 +3,7 @@
  * the connection it ships through. What is asked for at one is carried out by all, also by one that was killed, or whose
  * control plane was; nothing of another tenant is touched, and each log says so and verifies.
  */
-import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -19,20 +16,9 @@ import { linesOf } from '../helpers/audit.ts';
 import { until } from '../helpers/house.ts';
 import { openPostgresSchema, POSTGRES_MISSING } from '../helpers/postgres.ts';
 import { runWeir, type WeirProcess } from '../helpers/process.ts';
+import { openProvider } from '../helpers/replicas.ts';
 
 t.setTimeout(600_000);
-
-const ANSWER = JSON.stringify({ id: 'c', object: 'chat.completion', created: 1, model: 'm', choices: [{ index: 0, message: { role: 'assistant', content: 'made up' }, finish_reason: 'stop' }] });
-
-async function openUpstream(t: Test): Promise<string> {
-  const upstream = createServer((received, answer) => received.resume().on('end', () => answer.writeHead(200, { 'content-type': 'application/json' }).end(ANSWER)));
-  await once(upstream.listen(0, '127.0.0.1'), 'listening');
-  t.teardown(() => {
-    upstream.closeAllConnections();
-    upstream.close();
-  });
-  return `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`;
-}
 
 interface Place {
   readonly dir: string;
@@ -85,7 +71,7 @@ async function sound(t: Test, { dir, origin }: Place): Promise<void> {
 }
 
 t.test('one Postgres: asked for at one, carried out by all, and by who was killed when it starts', { skip: POSTGRES_MISSING }, async (t) => {
-  const [upstream, store] = [await openUpstream(t), { url: await openPostgresSchema(t) }];
+  const [upstream, store] = [await openProvider(t), { url: await openPostgresSchema(t) }];
   const places = ['hub/control', 'eu/a', 'eu/b'].map((origin, i) => placeOf(t, upstream, origin, { store, roles: i === 0 ? ['control', 'proxy'] : ['proxy'] }));
   const [home, a, b] = places as [Place, Place, Place];
   const control = await runWeir(t, home.dir);
@@ -135,7 +121,7 @@ t.test('one Postgres: asked for at one, carried out by all, and by who was kille
 });
 
 t.test('a sidecar without the store hears of it through what it ships, and its log confirms it', async (t) => {
-  const upstream = await openUpstream(t);
+  const upstream = await openProvider(t);
   const home = placeOf(t, upstream, 'hub/control', {});
   let control = await runWeir(t, home.dir);
   const token = control.adminToken!;

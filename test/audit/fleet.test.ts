@@ -6,7 +6,6 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
 import { connect, createServer as createNetServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,23 +18,13 @@ import { ask as askAdmin, tokenFor } from '../helpers/admin.ts';
 import { linesOf } from '../helpers/audit.ts';
 import { until } from '../helpers/house.ts';
 import { runWeir, type WeirProcess } from '../helpers/process.ts';
+import { openProvider } from '../helpers/replicas.ts';
 import { randomOf, runs, seed } from '../helpers/runs.ts';
 import { filesOf } from '../helpers/shipping.ts';
 
 t.setTimeout(600_000);
 
-const ANSWER = JSON.stringify({ id: 'c', object: 'chat.completion', created: 1, model: 'm', choices: [{ index: 0, message: { role: 'assistant', content: 'fine' }, finish_reason: 'stop' }] });
 const PROMPT = JSON.stringify({ model: 'm', messages: [{ role: 'user', content: 'hello' }] });
-
-async function openUpstream(t: Test): Promise<string> {
-  const upstream = createServer((received, answer) => received.resume().on('end', () => answer.writeHead(200, { 'content-type': 'application/json' }).end(ANSWER)));
-  await once(upstream.listen(0, '127.0.0.1'), 'listening');
-  t.teardown(() => {
-    upstream.closeAllConnections();
-    upstream.close();
-  });
-  return `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`;
-}
 
 function folder(t: Test): string {
   const dir = mkdtempSync(join(tmpdir(), 'weir-fleet-'));
@@ -121,7 +110,7 @@ async function complete(dir: string, copy: string): Promise<void> {
 const metricOf = async ({ adminUrl }: WeirProcess, name: string): Promise<number> => Number(new RegExp(`^${name}(?:\\{.*\\})? ([\\d.]+)$`, 'm').exec((await askAdmin(adminUrl, '/metrics')).text)?.[1] ?? Number.NaN);
 
 t.test('each copy equals its log after kills of either and a network that breaks within batches', async (t) => {
-  const upstream = await openUpstream(t);
+  const upstream = await openProvider(t);
   const home = folder(t);
   configure(home, upstream, {});
   let control = await runWeir(t, home);
@@ -175,7 +164,7 @@ t.test('each copy equals its log after kills of either and a network that breaks
 });
 
 t.test('a sidecar that was restored from a backup is refused, and says so', async (t) => {
-  const upstream = await openUpstream(t);
+  const upstream = await openProvider(t);
   const [home, dir] = [folder(t), folder(t)];
   configure(home, upstream, {});
   const control = await runWeir(t, home);
@@ -211,7 +200,7 @@ t.test('a sidecar that was restored from a backup is refused, and says so', asyn
 });
 
 t.test('a wrong token is told at once, and traffic goes on', async (t) => {
-  const upstream = await openUpstream(t);
+  const upstream = await openProvider(t);
   const [home, dir] = [folder(t), folder(t)];
   configure(home, upstream, {});
   const control = await runWeir(t, home);
