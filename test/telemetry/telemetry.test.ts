@@ -9,7 +9,7 @@ import type { DecisionRecord, ExchangeRecord } from '../../src/contract/exchange
 import { carrierName, nameOf } from '../../src/contract/names.ts';
 import { ERROR_CODES, type ErrorCode } from '../../src/contract/errors.ts';
 import { outcomeOf } from '../../src/proxy/exchange.ts';
-import { faultOf } from '../../src/telemetry/fault.ts';
+import { faultOf } from '../../src/contract/fault.ts';
 import { BoundedLabel } from '../../src/telemetry/label.ts';
 import { createLog, logChannels } from '../../src/telemetry/log.ts';
 import { METRICS, startMetrics } from '../../src/telemetry/metrics.ts';
