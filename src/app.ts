@@ -44,7 +44,7 @@ import { UsageMeter } from './tenant/usage-meter.ts';
 import { listenAdmin, listenerUrl } from './app/admin.ts';
 import { VERSION } from './app/version.ts';
 import { openContent, openErasing, retentionOf, shipLog, openDecisions, exchangesOf, openCollector } from './app/logs.ts';
-import { openReviewing, openContents, openHolding, openLearning, openCampaigning } from './app/people.ts';
+import { openReviewing, openContents, openHolding, openLearning, openCampaigning, openReporting } from './app/people.ts';
 
 export interface AppOptions {
   /** A file, or the configuration itself; absent: the file found when none is named. */
@@ -144,10 +144,13 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
   const campaigning = openCampaigning(house, audit, { content: current, contents, exchangeOf }, { collector, decisions, database: tenants.database });
   opened.defer(() => campaigning?.close());
   campaigning?.start();
+  const reporting = openReporting(house, { collector, decisions, database: tenants.database });
+  opened.defer(() => reporting?.close());
+  reporting?.start();
   const replicas = new Replicas(() => redis.door);
   if (config.roles.includes('proxy')) replicas.start();
   opened.defer(() => replicas.close());
-  const adminUrl = await listenAdmin(house, { audit, erasing, reviews: reviewing?.desk, risk: campaigning?.desk, learn: learning?.desk, collector, decisions, health }, token, metrics, tenants.desk, opened);
+  const adminUrl = await listenAdmin(house, { audit, erasing, reviews: reviewing?.desk, risk: campaigning?.desk, learn: learning?.desk, weekly: reporting?.desk, collector, decisions, health }, token, metrics, tenants.desk, opened);
   const limits = new TenantLimits({ redis: () => redis.door, replicas: () => replicas.count });
   const pseudonyms = new PseudonymVault({ shared });
   const bars = new SessionBars({ shared });

@@ -17,8 +17,10 @@ import { combination } from './combine.ts';
 import { schemaOf } from './json-schema.ts';
 import { countsAfterRestart } from './restart.ts';
 import { LEARN } from './learn.ts';
+import { REPORTS } from './reports.ts';
 import { RISK } from './risk.ts';
 import { choice, custom, documentKeys, flag, isMapping, kindOf, list, mapping, meant, name, number, readShape, record, text, url, whole, type JsonSchema, type KeyDoc, type Shape, type Site, type TypeOf } from './shape.ts';
+import { webhookSecret } from './webhook.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -164,8 +166,6 @@ const CONTEXT_NAMES_MAX = 64;
 const KNOWN_CONTEXT: readonly string[] = ['direction', 'endpoint', 'language', 'model', 'role', 'session', 'sources', 'stream', 'tenant', 'time', 'time.hour', 'time.weekday', 'user'];
 
 const contextName = custom('name', 'A name.', readContextName, { schema: { type: 'string', pattern: '^[a-z][a-z0-9.-]{0,63}$', not: { enum: KNOWN_CONTEXT } } });
-
-const webhookSecret = () => text('Key of the signature, HMAC-SHA256 of the time and the body; 16 characters at least.', { required: true, lengthMax: 4096, pattern: /^[\x21-\x7e]{16,}$/, patternMeaning: 'a secret of 16 characters or more, without spaces', example: '${WEIR_WEBHOOK_SECRET}' });
 
 const tenant = mapping('One tenant.', {
   id: name('Name in records, headers and metrics.', { required: true, example: 'default' }),
@@ -380,6 +380,7 @@ export const CONFIG = mapping('The configuration.', {
   }, { default: {} }),
   risk: RISK,
   learn: LEARN,
+  reports: REPORTS,
 });
 
 /** The configuration as read: checked, defaults filled in. Paths are as written until `load` resolves them. */
@@ -426,6 +427,7 @@ export function resolveConfig(config: ReadConfig, dir: string, workingDir: strin
       origin: config.audit.origin ?? `weir/${hostname()}`,
     }),
     upstreams: Object.freeze(upstreams),
+    reports: withReportPaths(config.reports, dir),
     risk: Object.freeze({ ...config.risk, campaigns: Object.freeze(config.risk.campaigns.map((entry) => Object.freeze({ ...entry, ...(entry.seed_file === undefined ? {} : { seed_file: resolve(dir, entry.seed_file) }) }))) }),
     classifiers: Object.freeze((config.classifiers ?? EMBEDDED_CLASSIFIERS).map((entry) => Object.freeze({
       ...entry,
@@ -444,6 +446,11 @@ function withAdminPaths(fields: ReadConfig['admin'], dir: string): ReadConfig['a
     ...(tls === undefined ? {} : { tls: Object.freeze({ cert_file: resolve(dir, tls.cert_file!), key_file: resolve(dir, tls.key_file!) }) }),
     ...(provider?.client_secret_file === undefined ? {} : { oidc: Object.freeze({ ...provider, client_secret_file: resolve(dir, provider.client_secret_file) }) }),
   });
+}
+
+function withReportPaths(reports: ReadConfig['reports'], dir: string): ReadConfig['reports'] {
+  const { weekly } = reports;
+  return weekly?.directory === undefined ? reports : Object.freeze({ ...reports, weekly: Object.freeze({ ...weekly, directory: resolve(dir, weekly.directory) }) });
 }
 
 /** Options of a plugin, where text that begins with `./` or `../` is a path: a plugin does not know where the file is. */

@@ -10,6 +10,7 @@ import type { PolicyOrigin } from './policy.ts';
 import type { ReviewOrigin } from './review.ts';
 import type { AnnotatorState, ClaimState, SequentialDecision } from './risk.ts';
 import type { Direction, Severity } from './screening.ts';
+import type { WeeklyOutcome } from './weekly.ts';
 
 /** Stages in the order of the walk; the span names are `weir.<stage>`. */
 export const STAGES = ['identify', 'read_request', 'screen_input', 'decide_input', 'hold', 'upstream', 'guard', 'audit'] as const;
@@ -167,6 +168,15 @@ export interface RiskTold {
   readonly annotators: Readonly<Record<AnnotatorState, number>>;
 }
 
+/** What became of a tenant's weekly report that was due. */
+export interface WeeklyReported {
+  readonly tenant_id: string;
+  /** `2030-W05` */
+  readonly week: string;
+  readonly outcome: WeeklyOutcome;
+  readonly detail: string;
+}
+
 /** The number of those that wait for a person has changed; `ended`: by the end of one, or because one could not wait. */
 export interface HoldsChanged {
   readonly open: number;
@@ -190,6 +200,7 @@ interface Payloads {
   'weir.review.told': ReviewTold;
   'weir.risk.told': RiskTold;
   'weir.holds.changed': HoldsChanged;
+  'weir.weekly.reported': WeeklyReported;
 }
 
 export const CHANNELS = {
@@ -209,4 +220,5 @@ export const CHANNELS = {
   reviewTold: channel('weir.review.told') as Channel<unknown, Payloads['weir.review.told']>,
   riskTold: channel('weir.risk.told') as Channel<unknown, Payloads['weir.risk.told']>,
   holdsChanged: channel('weir.holds.changed') as Channel<unknown, Payloads['weir.holds.changed']>,
+  weeklyReported: channel('weir.weekly.reported') as Channel<unknown, Payloads['weir.weekly.reported']>,
 } as const;

@@ -3,7 +3,7 @@
  * no way to log an object, so no body and no header can slip in. One line per change of state, one per exchange.
  */
 import pino from 'pino';
-import { CHANNELS, type ConfigReloaded, type DecisionsIndexed, type ExchangeClosed, type HealthChanged, type RetentionApplied, type ReviewTold, type StageEnded } from '../contract/channels.ts';
+import { CHANNELS, type ConfigReloaded, type DecisionsIndexed, type ExchangeClosed, type HealthChanged, type RetentionApplied, type ReviewTold, type StageEnded, type WeeklyReported } from '../contract/channels.ts';
 import type { DecisionRecord, LateRecord, ShadowRecord } from '../contract/exchange.ts';
 import { HealthLog } from './health-log.ts';
 import { nameOf } from '../contract/names.ts';
@@ -63,7 +63,10 @@ export function logChannels(log: Log, steadyMs?: number): () => void {
   if (log.isDebug()) CHANNELS.stageEnded.subscribe(onStage);
   const onReview = (message: unknown): void => logReview(log, message as ReviewTold);
   CHANNELS.reviewTold.subscribe(onReview);
+  const onWeekly = (message: unknown): void => logWeekly(log, message as WeeklyReported);
+  CHANNELS.weeklyReported.subscribe(onWeekly);
   return () => {
+    CHANNELS.weeklyReported.unsubscribe(onWeekly);
     CHANNELS.decisionsIndexed.unsubscribe(onIndexed);
     CHANNELS.reviewTold.unsubscribe(onReview);
     CHANNELS.retentionApplied.unsubscribe(onRetention);
@@ -122,6 +125,10 @@ function lateFields(late: LateRecord | undefined): LogFields {
 
 function logRetention(log: Log, { kind, removed, detail }: RetentionApplied): void {
   log.info('retention', { kind, removed, detail });
+}
+
+function logWeekly(log: Log, { tenant_id, week, outcome, detail }: WeeklyReported): void {
+  log[outcome === 'delivered' ? 'info' : outcome === 'put_off' ? 'warn' : 'error']('weekly report', { tenant_id: nameOf(tenant_id), week, outcome, detail });
 }
 
 /** Behind by more than this, catching up is told. */

@@ -9,7 +9,7 @@ import { OTLPMetricExporter } from '@opentelemetry/exporter-metrics-otlp-http';
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { MeterProvider, PeriodicExportingMetricReader, type IMetricReader } from '@opentelemetry/sdk-metrics';
-import { BREAKER_STATES, CHANNELS, CONTENT_LOSSES, type AuditReceived, type AuditShipped, type BreakerChanged, type BreakerState, type ClassifierCalled, type ConfigReloaded, type ContentLost, type DecisionsIndexed, type ExchangeClosed, type HealthChanged, type HoldsChanged, type PoliciesHeld, type PolicyHeld, type RetentionApplied, type ReviewTold, type RiskTold, type StageEnded } from '../contract/channels.ts';
+import { BREAKER_STATES, CHANNELS, CONTENT_LOSSES, type AuditReceived, type AuditShipped, type BreakerChanged, type BreakerState, type ClassifierCalled, type ConfigReloaded, type ContentLost, type DecisionsIndexed, type ExchangeClosed, type HealthChanged, type HoldsChanged, type PoliciesHeld, type PolicyHeld, type RetentionApplied, type ReviewTold, type RiskTold, type StageEnded, type WeeklyReported } from '../contract/channels.ts';
 import type { DecisionRecord, ExchangeRecord } from '../contract/exchange.ts';
 import { POLICY_ORIGINS } from '../contract/policy.ts';
 import { ACTIONS, DIRECTIONS, type Action, type Direction } from '../contract/screening.ts';
@@ -64,6 +64,7 @@ export const METRICS = {
   weir_policy_age_seconds: { kind: 'gauge', labels: ['policy'], help: 'Time since a stored policy was known to be the newest' },
   weir_policy_stale: { kind: 'gauge', labels: ['policy'], help: '1 while nobody has confirmed a stored policy for two minutes' },
   weir_content_lost_total: { kind: 'counter', labels: ['reason'], help: 'Exchanges whose content was to be kept and is not: key, overflow, write; copy: a text of the review queue for other processes' },
+  weir_weekly_reports_total: { kind: 'counter', labels: ['outcome'], help: 'Weekly reports of tenants that were due, by what came of an attempt: delivered, put_off to be tried again, given_up' },
   weir_retention_removed_total: { kind: 'counter', labels: ['kind'], help: 'Entries of the audit log and of copies of others, hours of usage, decisions and their counts, texts of the review queue, drawn texts with their labels that were removed after their retention' },
   weir_decisions_indexed_total: { kind: 'counter', labels: [], help: 'Entries of audit logs that came into the store, to be searched' },
   weir_decisions_index_lag_entries: { kind: 'gauge', labels: [], help: 'Entries of the own audit log that the store did not have yet when it last took some' },
@@ -196,6 +197,8 @@ class Recorder {
     CHANNELS.contentLost.subscribe(onLost);
     const onRetention = (message: unknown): void => this.#count('weir_retention_removed_total', (message as RetentionApplied).removed, { kind: (message as RetentionApplied).kind });
     CHANNELS.retentionApplied.subscribe(onRetention);
+    const onWeekly = (message: unknown): void => this.#count('weir_weekly_reports_total', 1, { outcome: (message as WeeklyReported).outcome });
+    CHANNELS.weeklyReported.subscribe(onWeekly);
     const onShipped = (message: unknown): void => this.#shipped(message as AuditShipped);
     const onReceived = (message: unknown): void => this.#received(message as AuditReceived);
     CHANNELS.auditShipped.subscribe(onShipped);
@@ -219,6 +222,7 @@ class Recorder {
     return () => {
       CHANNELS.contentLost.unsubscribe(onLost);
       CHANNELS.retentionApplied.unsubscribe(onRetention);
+      CHANNELS.weeklyReported.unsubscribe(onWeekly);
       CHANNELS.auditShipped.unsubscribe(onShipped);
       CHANNELS.auditReceived.unsubscribe(onReceived);
       CHANNELS.decisionsIndexed.unsubscribe(onIndexed);

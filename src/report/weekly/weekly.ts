@@ -9,6 +9,7 @@ import { newestCheckpoint } from '../../audit/checkpoint-file.ts';
 import type { Signer } from '../../audit/checkpoint.ts';
 import { publishedKeys } from '../../audit/recovery.ts';
 import { WeirError } from '../../contract/errors.ts';
+import type { WeeklyForm } from '../../contract/weekly.ts';
 import { weeklyCsv } from './csv.ts';
 import { digest, sealWeekly, weeklyDocument, weeklyText, type WeeklyBasis, type WeeklyDocument, type WeeklyFiles } from './document.ts';
 import { DSA_ENDINGS, DSA_PARTS, dsaTables } from './dsa.ts';
@@ -16,10 +17,6 @@ import type { ReportScope } from './facts.ts';
 import { findingsOf } from './findings.ts';
 import { WeeklyQueries, type WeeklySources } from './queries.ts';
 import type { ReportRange } from './weeks.ts';
-
-/** Forms of a report; `dsa` is several files, and the signature over all of them comes by itself. */
-export const WEEKLY_FORMS = ['html', 'json', 'csv', 'dsa'] as const;
-export type WeeklyForm = (typeof WEEKLY_FORMS)[number];
 
 export interface WeeklyOptions extends WeeklySources {
   /** Folders of the own log and of those that are shipped here. */
