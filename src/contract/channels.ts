@@ -4,6 +4,7 @@
  */
 import { channel, type Channel } from 'node:diagnostics_channel';
 import type { ExchangeRecord } from './exchange.ts';
+import type { Part } from './health.ts';
 import type { HoldEndedBy } from './hold.ts';
 import type { ReviewNotice } from './notification.ts';
 import type { PolicyOrigin } from './policy.ts';
@@ -51,11 +52,17 @@ export interface ConfigReloaded {
   readonly waiting?: readonly string[];
 }
 
-/** A change of state worth a log line and a gauge: something works less well than configured, or well again. */
+/** A part works less well than configured, or well again, as it says itself at that moment. */
 export interface HealthChanged {
-  readonly part: string;
+  readonly part: Part;
   readonly healthy: boolean;
   readonly detail: string;
+}
+
+/** The same as people are told it, by log, page and gauge: ill at once, well when it lasts. */
+export interface HealthTold extends HealthChanged {
+  /** When it turned, in milliseconds since 1970. */
+  readonly atMs: number;
 }
 
 export const CALL_OUTCOMES = ['ok', 'timeout', 'unavailable', 'error', 'unsupported', 'cached', 'late'] as const;
@@ -179,6 +186,7 @@ interface Payloads {
   'weir.exchange.closed': ExchangeClosed;
   'weir.config.reloaded': ConfigReloaded;
   'weir.health.changed': HealthChanged;
+  'weir.health.told': HealthTold;
   'weir.classifier.called': ClassifierCalled;
   'weir.breaker.changed': BreakerChanged;
   'weir.policies.held': PoliciesHeld;
@@ -198,6 +206,7 @@ export const CHANNELS = {
   exchangeClosed: channel('weir.exchange.closed') as Channel<unknown, Payloads['weir.exchange.closed']>,
   configReloaded: channel('weir.config.reloaded') as Channel<unknown, Payloads['weir.config.reloaded']>,
   healthChanged: channel('weir.health.changed') as Channel<unknown, Payloads['weir.health.changed']>,
+  healthTold: channel('weir.health.told') as Channel<unknown, Payloads['weir.health.told']>,
   classifierCalled: channel('weir.classifier.called') as Channel<unknown, Payloads['weir.classifier.called']>,
   breakerChanged: channel('weir.breaker.changed') as Channel<unknown, Payloads['weir.breaker.changed']>,
   policiesHeld: channel('weir.policies.held') as Channel<unknown, Payloads['weir.policies.held']>,
