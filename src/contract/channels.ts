@@ -5,6 +5,7 @@
 import { channel, type Channel } from 'node:diagnostics_channel';
 import type { ExchangeRecord } from './exchange.ts';
 import type { Part } from './health.ts';
+import type { ErrorCode } from './errors.ts';
 import type { HoldEndedBy } from './hold.ts';
 import type { ReviewNotice } from './notification.ts';
 import type { PolicyOrigin } from './policy.ts';
@@ -42,6 +43,24 @@ export interface StageEnded {
 export interface ExchangeClosed {
   readonly record: ExchangeRecord;
 }
+
+/** Something came to the proxy's port that became no exchange. Health checks are none of it. */
+export interface TurnedAway {
+  readonly code: TurnedAwayCode;
+}
+
+/** What is not HTTP, or whose head did not come whole; an upgrade to what is no socket here; a connection beyond what is accepted. */
+export const TURNED_AWAY_CODES = ['bad_request', 'headers_too_large', 'body_too_large', 'body_timeout', 'upgrade_refused', 'overloaded'] as const satisfies readonly ErrorCode[];
+export type TurnedAwayCode = (typeof TURNED_AWAY_CODES)[number];
+
+/** Entries that the audit log was given and did not make durable. */
+export interface AuditLost {
+  readonly count: number;
+  readonly kind: (typeof AUDIT_LOSSES)[number];
+}
+
+/** Of exchanges, or of changes. */
+export const AUDIT_LOSSES = ['exchange', 'change'] as const;
 
 export interface ConfigReloaded {
   readonly ok: boolean;
@@ -184,6 +203,7 @@ interface Payloads {
   'weir.exchange.opened': ExchangeOpened;
   'weir.stage.ended': StageEnded;
   'weir.exchange.closed': ExchangeClosed;
+  'weir.request.turned_away': TurnedAway;
   'weir.config.reloaded': ConfigReloaded;
   'weir.health.changed': HealthChanged;
   'weir.health.told': HealthTold;
@@ -192,6 +212,7 @@ interface Payloads {
   'weir.policies.held': PoliciesHeld;
   'weir.content.lost': ContentLost;
   'weir.retention.applied': RetentionApplied;
+  'weir.audit.lost': AuditLost;
   'weir.audit.shipped': AuditShipped;
   'weir.audit.received': AuditReceived;
   'weir.decisions.indexed': DecisionsIndexed;
@@ -204,6 +225,7 @@ export const CHANNELS = {
   exchangeOpened: channel('weir.exchange.opened') as Channel<unknown, Payloads['weir.exchange.opened']>,
   stageEnded: channel('weir.stage.ended') as Channel<unknown, Payloads['weir.stage.ended']>,
   exchangeClosed: channel('weir.exchange.closed') as Channel<unknown, Payloads['weir.exchange.closed']>,
+  turnedAway: channel('weir.request.turned_away') as Channel<unknown, Payloads['weir.request.turned_away']>,
   configReloaded: channel('weir.config.reloaded') as Channel<unknown, Payloads['weir.config.reloaded']>,
   healthChanged: channel('weir.health.changed') as Channel<unknown, Payloads['weir.health.changed']>,
   healthTold: channel('weir.health.told') as Channel<unknown, Payloads['weir.health.told']>,
@@ -212,6 +234,7 @@ export const CHANNELS = {
   policiesHeld: channel('weir.policies.held') as Channel<unknown, Payloads['weir.policies.held']>,
   contentLost: channel('weir.content.lost') as Channel<unknown, Payloads['weir.content.lost']>,
   retentionApplied: channel('weir.retention.applied') as Channel<unknown, Payloads['weir.retention.applied']>,
+  auditLost: channel('weir.audit.lost') as Channel<unknown, Payloads['weir.audit.lost']>,
   auditShipped: channel('weir.audit.shipped') as Channel<unknown, Payloads['weir.audit.shipped']>,
   auditReceived: channel('weir.audit.received') as Channel<unknown, Payloads['weir.audit.received']>,
   decisionsIndexed: channel('weir.decisions.indexed') as Channel<unknown, Payloads['weir.decisions.indexed']>,
