@@ -9,6 +9,7 @@ import type { Signer } from './audit/checkpoint.ts';
 import { WEEKDAYS } from './config/learn.ts';
 import type { Config } from './config/schema.ts';
 import { CHANNELS } from './contract/channels.ts';
+import { PartHealth } from './contract/part-health.ts';
 import { postSigned } from './notify/webhook.ts';
 import { writeReport } from './report/weekly/folder.ts';
 import { WeeklySchedule, type WeeklyNotice, type WeeklySettings } from './report/weekly/schedule.ts';
@@ -17,7 +18,6 @@ import { SqlAnnotationCourse } from './store/annotation-course.ts';
 import { SqlAnnotationStore } from './store/annotations.ts';
 import { SqlReportFacts } from './store/report-facts.ts';
 import type { StoreDatabase } from './store/sql.ts';
-import { SteadyHealth } from './store/steady-health.ts';
 import { SqlWeeklyRuns } from './store/weekly-reports.ts';
 
 export interface ReportingOptions {
@@ -43,7 +43,7 @@ export class Reporting {
   readonly desk: WeeklyDesk;
   readonly #options: ReportingOptions;
   readonly #schedule: WeeklySchedule;
-  readonly #health = new SteadyHealth('weekly reports');
+  readonly #health = new PartHealth('weekly reports');
   readonly #stop = new AbortController();
   /** Reports whose last attempt failed. */
   readonly #failing = new Set<string>();
@@ -79,7 +79,6 @@ export class Reporting {
     clearTimeout(this.#timer);
     this.#stop.abort();
     await this.#schedule.close();
-    this.#health.close();
   }
 
   #lookIn(ms: number): void {
