@@ -62,6 +62,7 @@ export const ADVICE: readonly (readonly [part: RegExp, advice: Advice])[] = [
   [/^review deadlines$/, { meaning: 'People did not decide items of the review queue in time.', next: 'Open Review, the most urgent first.' }],
   [/^pager$/, { meaning: 'Nobody is told of critical items of the review queue.', next: 'Repair the pager service or its key; until then look at Review.' }],
   [/^(?:policies|tenant keys|usage|decisions|review queue|erasures|campaigns|models)$/, STORE],
+  [/^export of /, { meaning: 'The collector takes no spans or no metrics. Traffic does not wait for it; what it does not take is lost and counted, and /metrics goes on.', next: 'Look at the collector, and at telemetry.traces.endpoint and telemetry.metrics.otlp_endpoint.' }],
   [/^(?:webhook|review webhooks)$/, { meaning: 'Somebody who is to be told by a webhook is not; notices are tried again for a while.', next: 'Look at the receiver.' }],
   [/^(?:content|review content|campaign texts|copies of )/, { meaning: 'Texts that are to be kept are not, or not for other processes; decisions are recorded all the same.', next: 'Look at the disk of data_dir, at the store, and at audit.master_key.' }],
 ];
