@@ -12,7 +12,7 @@ import type { DecisionRecord, ExchangeRecord } from '../contract/exchange.ts';
 import { POLICY_ORIGINS } from '../contract/policy.ts';
 import { ACTIONS, DIRECTIONS, type Action, type Direction } from '../contract/screening.ts';
 import { nameOf } from '../contract/names.ts';
-import { FAULTS, faultOf } from './fault.ts';
+import { FAULTS, faultOf } from '../contract/fault.ts';
 import { BoundedLabel } from './label.ts';
 import { SERVICE_NAME, type SemconvEdition } from './names.ts';
 import { otlpMetricExporter, resourceOf, type OtlpTarget, type Service } from './otlp.ts';

@@ -10,7 +10,7 @@ import { carrierName, nameOf } from '../../src/contract/names.ts';
 import { ERROR_CODES, type ErrorCode } from '../../src/contract/errors.ts';
 import type { UpstreamCall } from '../../src/contract/upstream-call.ts';
 import { outcomeOf } from '../../src/proxy/exchange.ts';
-import { faultOf } from '../../src/telemetry/fault.ts';
+import { faultOf } from '../../src/contract/fault.ts';
 import { BoundedLabel } from '../../src/telemetry/label.ts';
 import { createLog, logChannels } from '../../src/telemetry/log.ts';
 import { METRICS, startMetrics } from '../../src/telemetry/metrics.ts';

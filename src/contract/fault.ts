@@ -3,8 +3,8 @@
  * What a policy blocks is as it should be; what a caller sent wrongly, or left, counts for nobody. That a score was missing
  * and the policy fails closed is our fault: the caller was refused for no reason of theirs.
  */
-import { ERROR_CODES, type ErrorCode } from '../contract/errors.ts';
-import type { ExchangeRecord, Outcome } from '../contract/exchange.ts';
+import { ERROR_CODES, type ErrorCode } from './errors.ts';
+import type { ExchangeRecord, Outcome } from './exchange.ts';
 
 export const FAULTS = ['none', 'client', 'upstream', 'weir'] as const;
 export type Fault = (typeof FAULTS)[number];
