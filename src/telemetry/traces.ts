@@ -6,10 +6,10 @@
  */
 import { CHANNELS, type ClassifierCalled, type ExchangeClosed, type ExchangeOpened, type StageEnded } from '../contract/channels.ts';
 import type { DecisionRecord, ExchangeRecord } from '../contract/exchange.ts';
+import { faultOf } from '../contract/fault.ts';
 import { nameOf } from '../contract/names.ts';
 import type { Direction } from '../contract/screening.ts';
 import { callAttributes } from './call-attributes.ts';
-import { faultOf } from './fault.ts';
 import { inputMessagesOf, instructionsOf, outputMessagesOf } from './messages.ts';
 import { CALL_SPAN, EDITIONS, NAMES, SERVICE_NAME, STAGE_SPAN_PREFIX, type SemconvEdition } from './names.ts';
 import { otlpSpanExporter, resourceOf, SpanQueue, type OtlpTarget, type Service, type SpanExporter } from './otlp.ts';
