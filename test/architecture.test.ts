@@ -89,7 +89,8 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   '@grpc/proto-loader': ['plugins/grpc/wire.ts'],
   'onnxruntime-common': ['plugins/onnx/inference.ts'],
   '@huggingface/tokenizers': ['plugins/onnx/inference.ts'],
-  '@opentelemetry/*': ['src/telemetry/traces.ts', 'src/telemetry/metrics.ts'],
+  // Four parts of one house: spans as records, metrics, series of our own, and the way out.
+  '@opentelemetry/*': ['src/telemetry/spans.ts', 'src/telemetry/metrics.ts', 'src/telemetry/series.ts', 'src/telemetry/otlp.ts'],
 };
 
 interface Import {

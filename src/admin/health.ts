@@ -94,6 +94,8 @@ export const ADVICE: Readonly<Record<PartKind, Advice>> = {
   'content retention': { meaning: 'Texts are kept for longer than their tenants want.', next: 'Look at the disk of data_dir; it is tried again in an hour.' },
   retention: { meaning: 'What passed its retention is still there. Traffic does not feel it.', next: 'Look at the part that the detail names; it is tried again by itself.' },
   erasures: { meaning: 'Erasures that were asked for elsewhere are not carried out here yet, so texts are here for longer than promised.', next: 'Repair the store or the Weir of audit.ship; they are carried out by themselves then.' },
+  'export of metrics': { meaning: 'The collector takes no metrics. Traffic does not wait for it; what it does not take is lost and counted, and /metrics goes on.', next: 'Look at the collector, and at telemetry.metrics.otlp_endpoint.' },
+  'export of traces': { meaning: 'The collector takes no spans. Traffic does not wait for it; what it does not take is lost and counted.', next: 'Look at the collector, and at telemetry.traces.endpoint.' },
   campaigns: { meaning: 'What was drawn for residual risk does not become tasks, so estimates do not move. It waits in the audit log.', next: 'Repair Postgres, or free the disk of SQLite.' },
   'campaign texts': { meaning: 'People who label get no texts of some logs, so estimates do not move.', next: 'Give this process the keys that the detail names.' },
   'copies of policies': { meaning: 'After a restart without Redis and store this process would know older policies. Traffic does not feel it now.', next: 'Free or repair the disk of data_dir.' },

@@ -319,14 +319,19 @@ export const CONFIG = mapping('The configuration.', {
   }, { default: {} }),
   telemetry: mapping('What is seen from outside.', {
     log_level: choice('Least severe log line that is written.', ['debug', 'info', 'warn', 'error', 'silent'] as const, { default: 'info' }),
+    semconv: choice('Names of the GenAI conventions: those of semantic-conventions 1.41, or those that are changed since and not released.', ['v1.41', 'genai-next'] as const, { default: 'v1.41' }),
+    service_name: text('service.name of spans and metrics; by default OTEL_SERVICE_NAME, or weir.', { lengthMax: 255, example: 'weir' }),
+    otlp_encoding: choice('How OTLP over HTTP is written; by default as OTEL_EXPORTER_OTLP_PROTOCOL says, or protobuf.', ['protobuf', 'json'] as const, { example: 'protobuf' }),
     traces: mapping('OpenTelemetry traces.', {
       exporter: choice('Where spans go.', ['none', 'otlp', 'console'] as const, { default: 'none' }),
-      endpoint: url('OTLP over HTTP endpoint for exporter otlp.', { schemes: ['http', 'https'], example: 'http://127.0.0.1:4318/v1/traces' }),
+      endpoint: url('OTLP over HTTP endpoint for exporter otlp; by default that of OTEL_EXPORTER_OTLP_TRACES_ENDPOINT or OTEL_EXPORTER_OTLP_ENDPOINT.', { schemes: ['http', 'https'], example: 'http://127.0.0.1:4318/v1/traces' }),
       sample_ratio: number('Share of exchanges traced when the caller did not decide.', { default: 1, min: 0, max: 1 }),
-      service_name: text('service.name of every span.', { default: 'weir', lengthMax: 255 }),
+      keep: list('What is traced besides, where the caller did not decide: what the policy blocked, what failed here or at the upstream, what took longer than slow_ms; 20 exchanges in a second at most.', choice('A kind.', ['blocked', 'errors', 'slow'] as const), { default: ['blocked', 'errors'], countMax: 3 }),
+      slow_ms: ms('How long a slow exchange takes at least.', 30_000),
     }, { default: {} }),
     metrics: mapping('Metrics.', {
       prometheus: flag('Serve /metrics on the admin port.', { default: true }),
+      otlp: flag('Push over OTLP where the OTEL_EXPORTER_OTLP_* variables say; otlp_endpoint says so by itself.', { default: false }),
       otlp_endpoint: url('OTLP over HTTP endpoint to push to as well.', { schemes: ['http', 'https'], example: 'http://127.0.0.1:4318/v1/metrics' }),
       interval_ms: ms('Time between two pushes.', 60_000, 1000),
     }, { default: {} }),

@@ -3,7 +3,7 @@
  * no way to log an object, so no body and no header can slip in. One line per change of state, one per exchange.
  */
 import pino from 'pino';
-import { CHANNELS, type ConfigReloaded, type DecisionsIndexed, type ExchangeClosed, type HealthTold, type RetentionApplied, type ReviewTold, type StageEnded, type WeeklyReported } from '../contract/channels.ts';
+import { CHANNELS, type ConfigReloaded, type DecisionsIndexed, type ExchangeClosed, type HealthTold, type RetentionApplied, type ReviewTold, type StageEnded, type TracePlace, type WeeklyReported } from '../contract/channels.ts';
 import type { DecisionRecord, LateRecord, ShadowRecord } from '../contract/exchange.ts';
 import { nameOf } from '../contract/names.ts';
 
@@ -75,7 +75,7 @@ export function logChannels(log: Log): () => void {
   };
 }
 
-function logExchange(log: Log, { record }: ExchangeClosed): void {
+function logExchange(log: Log, { record, trace }: ExchangeClosed): void {
   const level = record.outcome === 'failed' ? 'error' : record.outcome === 'upstream_failed' ? 'warn' : 'info';
   log[level]('exchange', {
     request_id: nameOf(record.request_id),
@@ -96,7 +96,13 @@ function logExchange(log: Log, { record }: ExchangeClosed): void {
     request_bytes: record.request_bytes,
     response_bytes: record.response_bytes,
     duration_ms: rounded(record.duration_ms),
+    ...traceFields(trace),
   });
+}
+
+/** Under the names by which collectors of logs find the trace; absent when traces are off. */
+function traceFields({ traceId, spanId, sampled }: TracePlace = {}): LogFields {
+  return traceId === undefined ? {} : { trace_id: traceId, span_id: spanId, trace_sampled: sampled };
 }
 
 function decisionFields(direction: string, decision: DecisionRecord | undefined): LogFields {
@@ -153,7 +159,7 @@ function logReview(log: Log, told: ReviewTold): void {
 }
 
 function logStage(log: Log, stage: StageEnded): void {
-  log.debug('stage', { request_id: nameOf(stage.requestId), stage: stage.stage, duration_ms: rounded(stage.endMs - stage.startMs), error: stage.error && nameOf(stage.error) });
+  log.debug('stage', { request_id: nameOf(stage.requestId), stage: stage.stage, duration_ms: rounded(stage.endMs - stage.startMs), error: stage.error && nameOf(stage.error), ...traceFields(stage.trace) });
 }
 
 function logConfig(log: Log, event: ConfigReloaded): void {

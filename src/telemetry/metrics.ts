@@ -1,24 +1,25 @@
 /**
- * Metrics from the diagnostics channels, as Prometheus text and over OTLP; with `traces.ts` the only door to
+ * Metrics from the diagnostics channels, as Prometheus text and over OTLP; one of the doors to
  * OpenTelemetry. Every metric stands in `METRICS`, from which README's table is made. Label values that come from
  * outside are bounded: a name, at most so many different ones, the rest `other`.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Attributes, Counter, Histogram, Meter, ObservableResult } from '@opentelemetry/api';
-import { OTLPMetricExporter } from '@opentelemetry/exporter-metrics-otlp-http';
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
-import { resourceFromAttributes } from '@opentelemetry/resources';
-import { MeterProvider, PeriodicExportingMetricReader, type IMetricReader } from '@opentelemetry/sdk-metrics';
-import { AUDIT_LOSSES, BREAKER_STATES, CHANNELS, CONTENT_LOSSES, TURNED_AWAY_CODES, type AuditLost, type AuditReceived, type AuditShipped, type BreakerChanged, type BreakerState, type ClassifierCalled, type ConfigReloaded, type ContentLost, type DecisionsIndexed, type ExchangeClosed, type HealthChanged, type HealthTold, type HoldsChanged, type PoliciesHeld, type PolicyHeld, type RetentionApplied, type ReviewTold, type RiskTold, type StageEnded, type TurnedAway, type WeeklyReported } from '../contract/channels.ts';
+import { MeterProvider, PeriodicExportingMetricReader, type IMetricReader, type MetricProducer } from '@opentelemetry/sdk-metrics';
+import { AUDIT_LOSSES, BREAKER_STATES, CHANNELS, CONTENT_LOSSES, TURNED_AWAY_CODES, type AuditLost, type AuditReceived, type AuditShipped, type BreakerChanged, type BreakerState, type ClassifierCalled, type ConfigReloaded, type ContentLost, type DecisionsIndexed, type ExchangeClosed, type HealthChanged, type HealthTold, type HoldsChanged, type PoliciesHeld, type PolicyHeld, type RetentionApplied, type ReviewTold, type RiskTold, type StageEnded, type TelemetryDropped, type TurnedAway, type WeeklyReported } from '../contract/channels.ts';
 import type { DecisionRecord, ExchangeRecord } from '../contract/exchange.ts';
 import { POLICY_ORIGINS } from '../contract/policy.ts';
 import { ACTIONS, DIRECTIONS, type Action, type Direction } from '../contract/screening.ts';
 import { FAULTS, faultOf } from '../contract/fault.ts';
 import { HEALTH_METRICS, HealthSeries } from './health-metrics.ts';
 import { BoundedLabel } from './label.ts';
-import { SERVICE_NAME } from './names.ts';
+import { SERVICE_NAME, type SemconvEdition } from './names.ts';
+import { otlpMetricExporter, resourceOf, type OtlpTarget, type Service } from './otlp.ts';
 import { countReview, REVIEW_METRICS } from './review-metrics.ts';
 import { observeRisk, RISK_METRICS } from './risk-metrics.ts';
+import { SemconvRecorder } from './semconv-metrics.ts';
+import { producerOf } from './series.ts';
 
 export interface MetricDefinition {
   readonly kind: 'counter' | 'histogram' | 'gauge';
@@ -77,16 +78,16 @@ export const METRICS = {
   weir_audit_refused_total: { kind: 'counter', labels: ['log', 'reason'], help: 'Batches of audit logs that were not taken' },
   ...REVIEW_METRICS,
   ...RISK_METRICS,
+  weir_telemetry_dropped_total: { kind: 'counter', labels: ['signal', 'reason'], help: 'Spans, and pushes of metrics, that did not go out: queue_full, nobody took them in time; export_failed, the collector did not take them; too_many_kept, more exchanges in a second than are recorded beside the sampling' },
   weir_event_loop_delay_seconds: { kind: 'gauge', labels: ['quantile'], help: 'Delay of the event loop since the last reading' },
 } as const satisfies Record<string, MetricDefinition>;
 
 export type MetricName = keyof typeof METRICS;
 
-export interface MetricOptions {
-  readonly version: string;
-  readonly serviceName?: string;
+export interface MetricOptions extends Service {
   /** OTLP/HTTP besides the Prometheus text. */
-  readonly otlp?: { readonly endpoint?: string; readonly intervalMs: number };
+  readonly otlp?: (OtlpTarget & { readonly intervalMs: number }) | undefined;
+  readonly edition?: SemconvEdition | undefined;
 }
 
 export interface Metrics {
@@ -109,10 +110,12 @@ const VIOLATION_SCORE = 0.5;
 const SERIES_MAX = 10_000;
 
 export function startMetrics(options: MetricOptions): Metrics {
-  const scrape = new PrometheusExporter({ preventServerStart: true });
+  const semconv = new SemconvRecorder(options.edition ?? 'v1.41');
+  const metricProducers = [producerOf({ name: SERVICE_NAME, version: options.version }, semconv.tables)];
+  const scrape = new PrometheusExporter({ preventServerStart: true, metricProducers });
   const provider = new MeterProvider({
-    resource: resourceFromAttributes({ 'service.name': options.serviceName ?? SERVICE_NAME, 'service.version': options.version }),
-    readers: [scrape, ...pushReaders(options)],
+    resource: resourceOf(options),
+    readers: [scrape, ...pushReaders(options, metricProducers)],
     views: [{ instrumentName: '*', aggregationCardinalityLimit: SERIES_MAX }],
   });
   const recorder = new Recorder(provider.getMeter(SERVICE_NAME, options.version));
@@ -121,15 +124,15 @@ export function startMetrics(options: MetricOptions): Metrics {
     prometheusText: async () => serializer.serialize((await scrape.collect()).resourceMetrics),
     async close() {
       recorder.close();
+      semconv.close();
       await Promise.race([provider.shutdown(), new Promise((resolve) => setTimeout(resolve, 3000).unref())]).catch(() => undefined);
     },
   };
 }
 
-function pushReaders({ otlp }: MetricOptions): IMetricReader[] {
+function pushReaders({ otlp }: MetricOptions, metricProducers: MetricProducer[]): IMetricReader[] {
   if (otlp === undefined) return [];
-  const exporter = new OTLPMetricExporter(otlp.endpoint === undefined ? {} : { url: otlp.endpoint });
-  return [new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: otlp.intervalMs, exportTimeoutMillis: Math.min(otlp.intervalMs, 10_000) })];
+  return [new PeriodicExportingMetricReader({ exporter: otlpMetricExporter(otlp), metricProducers, exportIntervalMillis: otlp.intervalMs, exportTimeoutMillis: Math.min(otlp.intervalMs, 10_000) })];
 }
 
 /** Turns what the channels tell into instruments. */
@@ -218,6 +221,8 @@ class Recorder {
     CHANNELS.reviewTold.subscribe(onReview);
     const onRisk = (message: unknown): void => { this.#risk = message as RiskTold; };
     CHANNELS.riskTold.subscribe(onRisk);
+    const onDropped = (message: unknown): void => this.#count('weir_telemetry_dropped_total', (message as TelemetryDropped).count, { signal: (message as TelemetryDropped).signal, reason: (message as TelemetryDropped).reason });
+    CHANNELS.telemetryDropped.subscribe(onDropped);
     const onHolds = (message: unknown): void => this.#holds(message as HoldsChanged);
     CHANNELS.holdsChanged.subscribe(onHolds);
     CHANNELS.policiesHeld.subscribe(onHeld);
@@ -230,6 +235,7 @@ class Recorder {
     CHANNELS.classifierCalled.subscribe(onCalled);
     CHANNELS.breakerChanged.subscribe(onBreaker);
     return () => {
+      CHANNELS.telemetryDropped.unsubscribe(onDropped);
       CHANNELS.contentLost.unsubscribe(onLost);
       CHANNELS.turnedAway.unsubscribe(onTurnedAway);
       CHANNELS.auditLost.unsubscribe(onAuditLost);

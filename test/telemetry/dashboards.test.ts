@@ -9,8 +9,8 @@ import { ALERTS, labelsIn, metricOf, metricsIn, RECORDS } from '../helpers/alert
 import { asked, DASHBOARDS, SCHEMA_VERSION, type Panel } from '../helpers/dashboards.ts';
 
 const UNITS = ['short', 's', 'ops', 'reqps', 'percentunit'];
-/** Neither shown nor watched: what was removed on purpose; answers that came too late were counted as timeouts; refusals are in the alert's runbook; a round that is over is in the gauge. */
-const UNSHOWN = ['weir_retention_removed_total', 'weir_classifier_late_total', 'weir_audit_refused_total', 'weir_review_overdue_total'];
+/** Neither shown nor watched: what was removed on purpose; answers that came too late were counted as timeouts; refusals are in the alert's runbook; a round that is over is in the gauge; that telemetry does not go out is watched as a part. */
+const UNSHOWN = ['weir_retention_removed_total', 'weir_classifier_late_total', 'weir_audit_refused_total', 'weir_review_overdue_total', 'weir_telemetry_dropped_total'];
 
 function touches({ gridPos: a }: Panel, { gridPos: b }: Panel): boolean {
   return a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h;

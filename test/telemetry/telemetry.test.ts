@@ -8,6 +8,7 @@ import type { Part } from '../../src/contract/health.ts';
 import type { ReviewNotice } from '../../src/contract/notification.ts';
 import type { DecisionRecord, ExchangeRecord } from '../../src/contract/exchange.ts';
 import { carrierName, nameOf } from '../../src/contract/names.ts';
+import type { UpstreamCall } from '../../src/contract/upstream-call.ts';
 import { BoundedLabel } from '../../src/telemetry/label.ts';
 import { createLog, logChannels } from '../../src/telemetry/log.ts';
 import { METRICS, startMetrics } from '../../src/telemetry/metrics.ts';
@@ -29,9 +30,13 @@ function record(more: Partial<ExchangeRecord> = {}): ExchangeRecord {
   };
 }
 
+function upstreamCall(more: Partial<UpstreamCall> = {}): UpstreamCall {
+  return { operation: 'chat', dialect: 'openai-chat', provider: undefined, address: 'api.openai.com', port: 443, model: 'gpt-test', stream: true, parameters: {}, serviceTier: undefined, status: 200, facts: undefined, usage: undefined, firstChunkMs: undefined, gaps: undefined, ...more };
+}
+
 function openExchange(more: Partial<ExchangeOpened> = {}): Record<string, string> {
   const propagate: Record<string, string> = {};
-  CHANNELS.exchangeOpened.publish({ requestId: 'request-1', method: 'POST', path: '/v1/chat/completions', startedAtMs: Date.now(), propagate, ...more });
+  CHANNELS.exchangeOpened.publish({ requestId: 'request-1', method: 'POST', path: '/v1/chat/completions', startedAtMs: Date.now(), propagate, trace: {}, ...more });
   return propagate;
 }
 
@@ -122,7 +127,7 @@ t.test('the caller\'s trace goes on through the exchange to the upstream', async
   const sent = openExchange({ traceparent: `00-${TRACE}-b7ad6b7169203331-01`, tracestate: 'vendor=x' });
   const now = performance.now();
   CHANNELS.stageEnded.publish({ requestId: 'request-1', stage: 'identify', startMs: now, endMs: now + 1 });
-  CHANNELS.stageEnded.publish({ requestId: 'request-1', stage: 'upstream', startMs: now + 1, endMs: now + 5, attributes: { 'gen_ai.provider.name': 'openai', 'gen_ai.usage.input_tokens': 7, 'gen_ai.response.id': SECRET } });
+  CHANNELS.stageEnded.publish({ requestId: 'request-1', stage: 'upstream', startMs: now + 1, endMs: now + 5, call: upstreamCall({ usage: { inputTokens: 7 }, facts: { responseId: SECRET, finishReasons: [SECRET, 'stop'] }, firstChunkMs: 40 }) });
   CHANNELS.stageEnded.publish({ requestId: 'other-request', stage: 'identify', startMs: 0, endMs: 1 });
   CHANNELS.classifierCalled.publish({ requestId: 'request-1', classifier: 'vendor', outcome: 'timeout', startMs: now + 2, endMs: now + 3 });
   CHANNELS.classifierCalled.publish({ requestId: 'request-1', classifier: 'vendor', outcome: 'late', startMs: now + 2, endMs: now + 4 });
@@ -132,8 +137,8 @@ t.test('the caller\'s trace goes on through the exchange to the upstream', async
   t.equal(exporter.getFinishedSpans().length, 0, 'nothing is told before the exchange ends');
   CHANNELS.exchangeClosed.publish({ record: record({ session_id: 'session-1' }) });
   const spans = exporter.getFinishedSpans();
-  t.same(spans.map((span) => span.name), ['weir.identify', 'chat gpt-test', 'weir.classify', 'weir.guard', 'POST /v1/chat/completions']);
-  const [identify, upstream, call, guard, server] = spans;
+  t.same(spans.map((span) => span.name), ['weir.identify', 'chat gpt-test', 'weir.guard', 'weir.classify', 'POST /v1/chat/completions']);
+  const [identify, upstream, guard, call, server] = spans;
   t.same(new Set(spans.map((span) => span.spanContext().traceId)), new Set([TRACE]));
   t.equal(server.parentSpanContext?.spanId, 'b7ad6b7169203331');
   for (const child of [identify, upstream, guard]) t.equal(child.parentSpanContext?.spanId, server.spanContext().spanId);
@@ -141,11 +146,12 @@ t.test('the caller\'s trace goes on through the exchange to the upstream', async
   t.match(call.attributes, { 'weir.classifier': 'vendor', 'weir.classifier.outcome': 'timeout' });
   t.equal(sent.traceparent, `00-${TRACE}-${upstream.spanContext().spanId}-01`, 'the upstream hears the id of the client span');
   t.equal(sent.tracestate, 'vendor=x');
-  t.match(upstream.attributes, { 'gen_ai.operation.name': 'chat', 'gen_ai.provider.name': 'openai', 'gen_ai.request.model': 'gpt-test', 'gen_ai.request.stream': true, 'gen_ai.usage.input_tokens': 7, 'gen_ai.response.id': 'other', 'gen_ai.conversation.id': 'session-1', 'gen_ai.response.time_to_first_chunk': 0.04 });
+  t.match(upstream.attributes, { 'gen_ai.operation.name': 'chat', 'gen_ai.provider.name': 'openai', 'gen_ai.request.model': 'gpt-test', 'gen_ai.request.stream': true, 'gen_ai.usage.input_tokens': 7, 'gen_ai.response.id': 'other', 'gen_ai.conversation.id': 'session-1', 'gen_ai.response.time_to_first_chunk': 0.04, 'gen_ai.response.finish_reasons': ['other', 'stop'] });
   t.match(server.attributes, { 'http.route': '/v1/chat/completions', 'http.response.status_code': 200, 'weir.tenant': 'acme', 'weir.output.action': 'redact', 'weir.redactions': 3 });
   t.same(server.events.map(({ name, attributes }) => [name, attributes?.['gen_ai.evaluation.name'], attributes?.['gen_ai.evaluation.score.label']]), [
-    ['gen_ai.evaluation.result', 'policy', 'allow'], ['gen_ai.evaluation.result', 'policy', 'redact'], ['gen_ai.evaluation.result', 'pii', 'EMAIL'], ['gen_ai.evaluation.result', 'slow', 'x'],
+    ['gen_ai.evaluation.result', 'policy', 'allow'],
   ]);
+  t.same(upstream.events.map(({ attributes }) => [attributes?.['gen_ai.evaluation.name'], attributes?.['gen_ai.evaluation.score.label'], attributes?.['error.type']]), [['policy', 'redact', undefined], ['pii.EMAIL', 'violation', undefined], ['slow.x', undefined, 'timeout']]);
   t.equal(guard.attributes['error.type'], 'upstream_timeout');
   t.notMatch(JSON.stringify(spans.map((span) => [span.name, span.attributes, span.events])), /4111/);
 });
@@ -212,6 +218,7 @@ t.test('every metric is told, with its labels and no others', async (t) => {
   CHANNELS.contentLost.publish({ count: 2, reason: 'write' });
   CHANNELS.turnedAway.publish({ code: 'upgrade_refused' });
   CHANNELS.auditLost.publish({ count: 3, kind: 'exchange' });
+  CHANNELS.telemetryDropped.publish({ signal: 'traces', reason: 'queue_full', count: 7 });
   CHANNELS.auditShipped.publish({ lag: 3, error: 'unreachable' });
   CHANNELS.auditReceived.publish({ log: 'eu-1/a', entries: 4, lag: 5, refused: 'forked' });
   CHANNELS.decisionsIndexed.publish({ log: '', taken: 4, lag: 6 });
@@ -275,7 +282,7 @@ t.test('series stay few, whatever callers send', async (t) => {
     CHANNELS.reviewTold.publish({ kind: 'resolved', notice: { ...reviewNotice, tenant_id: `tenant-${i}`, policy: `p${i}@1`, triggered_rules: [`r${i}`] } });
   }
   const text = await metrics.prometheusText();
-  t.ok(text.split('\n').length < 3000, `${text.split('\n').length} lines`);
+  t.ok(text.split('\n').length < 4000, `${text.split('\n').length} lines`);
   t.match(text, /tenant="other"/);
   t.match(text, /category="other"/);
 });
