@@ -51,6 +51,7 @@ const LATER: Advice = { meaning: 'Traffic does not need it; what it was to do wa
 
 /** By the name of a part, or how it begins. The first that fits counts. */
 export const ADVICE: readonly (readonly [part: RegExp, advice: Advice])[] = [
+  [/^decisions$/, { meaning: 'Decisions of the last while are not on the overview, among the exchanges and in reports. Nothing is lost: they wait in the audit log. Traffic does not need them.', next: 'Repair ClickHouse where analytics names one, else the store; they come by themselves. weir_decisions_index_lag_entries says how many are to come.' }],
   [/^redis$/, { meaning: 'Limits count for each process by itself, and nothing is shared: policies, barred sessions, what was remembered. Traffic goes on.', next: 'Repair Redis; it is found again within seconds.' }],
   [/^classifier[.]/, { meaning: 'It failed so often that nobody asks it. Its scores are unknown, and the fail mode of each rule decides.', next: 'Look at its page under Classifiers, and at the log of its service; it is asked again once it answers.' }],
   [/^screening$/, { meaning: 'The event loop is late, so classifiers of the slow tier are not asked; fail modes decide.', next: 'Add processes or CPU.' }],
@@ -61,7 +62,7 @@ export const ADVICE: readonly (readonly [part: RegExp, advice: Advice])[] = [
   [/^policy /, { meaning: 'A change or a rollback of it may not count here. Tenants with policy_stale_max_s are refused after that time.', next: 'Repair Redis or the store.' }],
   [/^review deadlines$/, { meaning: 'People did not decide items of the review queue in time.', next: 'Open Review, the most urgent first.' }],
   [/^pager$/, { meaning: 'Nobody is told of critical items of the review queue.', next: 'Repair the pager service or its key; until then look at Review.' }],
-  [/^(?:policies|tenant keys|usage|decisions|review queue|erasures|campaigns|models)$/, STORE],
+  [/^(?:policies|tenant keys|usage|review queue|erasures|campaigns|models)$/, STORE],
   [/^(?:webhook|review webhooks)$/, { meaning: 'Somebody who is to be told by a webhook is not; notices are tried again for a while.', next: 'Look at the receiver.' }],
   [/^(?:content|review content|campaign texts|copies of )/, { meaning: 'Texts that are to be kept are not, or not for other processes; decisions are recorded all the same.', next: 'Look at the disk of data_dir, at the store, and at audit.master_key.' }],
 ];
