@@ -78,6 +78,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   'eventsource-parser': ['src/stream/sse.ts'],
   'js-yaml': ['src/config/yaml.ts'],
   ioredis: ['src/store/redis.ts', 'src/store/redis-messages.ts'],
+  '@clickhouse/client': ['src/store/clickhouse.ts'],
   pg: ['src/store/postgres.ts', 'src/store/postgres-messages.ts'],
   'node:sqlite': ['src/store/sqlite.ts'],
   pino: ['src/telemetry/log.ts'],

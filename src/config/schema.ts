@@ -143,6 +143,25 @@ function isLoopback(address: string): boolean {
   return address === 'localhost' || address === '::1' || /^127(?:\.\d{1,3}){3}$/.test(address);
 }
 
+const analyticsFields = mapping('ClickHouse, where decisions are searched and counted in place of the store, when there are many. Absent: the store has them.', {
+  url: url('ClickHouse over HTTP, with the user where it is not `default`; `clickhouse:` is another word for `http:`.', { schemes: ['http', 'https', 'clickhouse'], userinfo: true, required: true, example: 'https://weir:${WEIR_CLICKHOUSE_PASSWORD:-}@clickhouse.example.com:8443' }),
+  password_file: path('A file with the password, in place of one in url.', { example: './clickhouse-password' }),
+  database: text('Its database, made on the first start where there is none.', { default: 'weir', lengthMax: 64, pattern: /^[A-Za-z_][A-Za-z0-9_]*$/, patternMeaning: 'a database name' }),
+  ttl_days: whole('Days after which ClickHouse itself removes decisions; their counts stay. Absent: the days under retention alone count, tenant by tenant.', { min: 1, max: 3_660, unit: 'days', example: 400 }),
+});
+
+const analytics: typeof analyticsFields = {
+  ...analyticsFields,
+  read(value, site) {
+    const fields = analyticsFields.read(value, site);
+    const parsed = URL.parse(fields?.url ?? '');
+    if (parsed === null) return fields as never;
+    if (parsed.search !== '') site.child('url').refuse('the URL of ClickHouse has no parameters here', 'remove ? and what follows; the database has a key of its own');
+    if (parsed.password !== '' && fields!.password_file !== undefined) site.child('password_file').refuse('the password is given twice', 'keep the one in url or password_file');
+    return fields;
+  },
+};
+
 // Where it goes.
 
 const upstream = mapping('One provider.', {
@@ -342,10 +361,7 @@ export const CONFIG = mapping('The configuration.', {
   store: mapping('Where policies, keys and usage of tenants are kept; a policy there counts in place of a file with the same id.', {
     url: url('sqlite: and a path in data_dir, which one process with the role control has for itself, or postgres: for several.', { schemes: ['sqlite', 'postgres', 'postgresql'], userinfo: true, default: 'sqlite:weir.db' }),
   }, { default: {} }),
-  analytics: mapping('Where decisions are counted for reports.', {
-    url: url('ClickHouse over HTTP.', { schemes: ['http', 'https', 'clickhouse'], userinfo: true, required: true, example: 'http://127.0.0.1:8123' }),
-    database: text('Database name.', { default: 'weir', lengthMax: 64, pattern: /^[A-Za-z_][A-Za-z0-9_]*$/, patternMeaning: 'a database name' }),
-  }, { later: 'metrics are the only numbers until then' }),
+  analytics,
   review: mapping('The review queue: what the action escalate asks people about, and what is drawn for them.', {
     deadlines: mapping('By when a person is to have decided an item, by severity.', {
       critical_ms: ms('Critical.', 300_000, 1000),
@@ -424,6 +440,7 @@ export function resolveConfig(config: ReadConfig, dir: string, workingDir: strin
     ...config,
     data_dir: dataDir,
     admin: withAdminPaths(config.admin, dir),
+    ...(config.analytics?.password_file === undefined ? {} : { analytics: Object.freeze({ ...config.analytics, password_file: resolve(dir, config.analytics.password_file) }) }),
     policies: Object.freeze((config.policies ?? ['policies']).map((entry) => (isAbsolute(entry) ? entry : resolve(dir, entry)))),
     audit: Object.freeze({
       ...config.audit,

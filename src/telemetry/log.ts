@@ -146,8 +146,9 @@ const LAG_TOLD_MS = 5_000;
 function indexingLog(log: Log): (message: unknown) => void {
   let [isBehind, toldMs] = [false, -Infinity];
   return (message) => {
-    const { log: name, lag } = message as DecisionsIndexed;
-    if (name !== '' || (lag <= LAG_TOLD && !(isBehind && lag === 0)) || (lag > 0 && performance.now() - toldMs < LAG_TOLD_MS)) return;
+    const { log: name, taken, lag } = message as DecisionsIndexed;
+    // A store that takes nothing is told of as a part that is ill.
+    if (name !== '' || (taken === 0 && lag > 0) || (lag <= LAG_TOLD && !(isBehind && lag === 0)) || (lag > 0 && performance.now() - toldMs < LAG_TOLD_MS)) return;
     [isBehind, toldMs] = [lag > 0, performance.now()];
     log.info(lag > 0 ? 'the audit log is being indexed' : 'the audit log is indexed', { entries_to_come: lag });
   };
