@@ -38,6 +38,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   rehearsal: ['contract', 'policy', 'screen', 'stream', 'dialect', 'text'],
   retention: ['contract', 'audit', 'store'],
   erasing: ['contract', 'audit', 'store'],
+  expiring: ['contract', 'config', 'store'],
   reviewing: ['contract', 'admin', 'audit', 'notify', 'review', 'store'],
   holding: ['contract', 'review', 'reviewing', 'store'],
   population: ['contract', 'audit', 'screen', 'risk'],

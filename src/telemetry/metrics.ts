@@ -9,13 +9,15 @@ import { OTLPMetricExporter } from '@opentelemetry/exporter-metrics-otlp-http';
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { MeterProvider, PeriodicExportingMetricReader, type IMetricReader } from '@opentelemetry/sdk-metrics';
-import { BREAKER_STATES, CHANNELS, CONTENT_LOSSES, type AuditReceived, type AuditShipped, type BreakerChanged, type BreakerState, type ClassifierCalled, type ConfigReloaded, type ContentLost, type DecisionsIndexed, type ExchangeClosed, type HealthChanged, type HealthTold, type HoldsChanged, type PoliciesHeld, type PolicyHeld, type RetentionApplied, type ReviewTold, type RiskTold, type StageEnded } from '../contract/channels.ts';
+import { BREAKER_STATES, CHANNELS, CONTENT_LOSSES, type AuditReceived, type AuditShipped, type BreakerChanged, type BreakerState, type ClassifierCalled, type ConfigReloaded, type ContentLost, type DecisionsIndexed, type ExchangeClosed, type ExpiryTold, type HealthChanged, type HealthTold, type HoldsChanged, type LearningTold, type PoliciesHeld, type PolicyHeld, type RetentionApplied, type ReviewTold, type RiskTold, type StageEnded } from '../contract/channels.ts';
 import type { DecisionRecord, ExchangeRecord } from '../contract/exchange.ts';
 import { POLICY_ORIGINS } from '../contract/policy.ts';
 import { ACTIONS, DIRECTIONS, type Action, type Direction } from '../contract/screening.ts';
+import { EXPIRY_METRICS, ExpirySeries } from './expiry-metrics.ts';
 import { FAULTS, faultOf } from './fault.ts';
 import { HEALTH_METRICS, HealthSeries } from './health-metrics.ts';
 import { BoundedLabel } from './label.ts';
+import { LEARNING_METRICS, LearningSeries } from './learning-metrics.ts';
 import { SERVICE_NAME } from './names.ts';
 import { countReview, REVIEW_METRICS } from './review-metrics.ts';
 import { observeRisk, RISK_METRICS } from './risk-metrics.ts';
@@ -74,6 +76,8 @@ export const METRICS = {
   weir_audit_refused_total: { kind: 'counter', labels: ['log', 'reason'], help: 'Batches of audit logs that were not taken' },
   ...REVIEW_METRICS,
   ...RISK_METRICS,
+  ...LEARNING_METRICS,
+  ...EXPIRY_METRICS,
   weir_event_loop_delay_seconds: { kind: 'gauge', labels: ['quantile'], help: 'Delay of the event loop since the last reading' },
 } as const satisfies Record<string, MetricDefinition>;
 
@@ -147,6 +151,8 @@ class Recorder {
   readonly #overdue = new Map<string, number>();
   /** Where campaigns stand. */
   #risk: RiskTold | undefined;
+  readonly #learning = new LearningSeries({ count: (name, amount, labels) => this.#count(name, amount, labels), plugin: (name) => this.#classifiers.of(name) });
+  readonly #expiries = new ExpirySeries((id) => this.#tenants.of(id));
   #shipLag: number | undefined;
   #indexLag: number | undefined;
   /** By label. */
@@ -207,6 +213,10 @@ class Recorder {
     CHANNELS.reviewTold.subscribe(onReview);
     const onRisk = (message: unknown): void => { this.#risk = message as RiskTold; };
     CHANNELS.riskTold.subscribe(onRisk);
+    const onLearning = (message: unknown): void => this.#learning.told(message as LearningTold);
+    CHANNELS.learningTold.subscribe(onLearning);
+    const onExpiry = (message: unknown): void => this.#expiries.told(message as ExpiryTold);
+    CHANNELS.expiryTold.subscribe(onExpiry);
     const onHolds = (message: unknown): void => this.#holds(message as HoldsChanged);
     CHANNELS.holdsChanged.subscribe(onHolds);
     CHANNELS.policiesHeld.subscribe(onHeld);
@@ -226,6 +236,8 @@ class Recorder {
       CHANNELS.decisionsIndexed.unsubscribe(onIndexed);
       CHANNELS.reviewTold.unsubscribe(onReview);
       CHANNELS.riskTold.unsubscribe(onRisk);
+      CHANNELS.learningTold.unsubscribe(onLearning);
+      CHANNELS.expiryTold.unsubscribe(onExpiry);
       CHANNELS.holdsChanged.unsubscribe(onHolds);
       CHANNELS.policiesHeld.unsubscribe(onHeld);
       CHANNELS.exchangeOpened.unsubscribe(onOpened);
@@ -249,6 +261,8 @@ class Recorder {
     else if (name === 'weir_review_waiting') for (const [severity, value] of this.#waiting) result.observe(value, { severity });
     else if (name === 'weir_review_overdue') for (const [severity, value] of this.#overdue) result.observe(value, { severity });
     else if (name.startsWith('weir_risk_') && this.#risk !== undefined) observeRisk(name, this.#risk, (campaign) => this.#campaigns.of(campaign), (value, labels) => result.observe(value, labels));
+    else if (Object.hasOwn(LEARNING_METRICS, name)) this.#learning.observe(name as keyof typeof LEARNING_METRICS, (value, labels) => result.observe(value, labels));
+    else if (name === 'weir_expiry_timestamp_seconds') this.#expiries.observe((value, labels) => result.observe(value, labels));
     else if (name === 'weir_audit_ship_lag_entries' && this.#shipLag !== undefined) result.observe(this.#shipLag);
     else if (name === 'weir_decisions_index_lag_entries' && this.#indexLag !== undefined) result.observe(this.#indexLag);
     else if (name === 'weir_audit_received_lag_entries') for (const [log, lag] of this.#receivedLags) result.observe(lag, { log });

@@ -17,7 +17,7 @@ function touches({ gridPos: a }: Panel, { gridPos: b }: Panel): boolean {
 }
 
 t.test('there are dashboards, each with an address of its own', async (t) => {
-  t.same(DASHBOARDS.map(({ file }) => file), ['audit.json', 'overview.json', 'review.json', 'risk.json', 'screening.json', 'streams.json', 'tenants.json']);
+  t.same(DASHBOARDS.map(({ file }) => file), ['audit.json', 'learning.json', 'overview.json', 'review.json', 'risk.json', 'screening.json', 'streams.json', 'tenants.json']);
   t.same(DASHBOARDS.map(({ uid }) => uid), DASHBOARDS.map(({ file }) => `weir-${file.replace('.json', '')}`));
 });
 
