@@ -34,6 +34,12 @@ export class LearningSeries {
     this.#to = to;
   }
 
+  /** What came in a day needs a value before the first. */
+  begin(): void {
+    for (const state of ['done', 'failed']) this.#to.count('weir_learning_runs_total', 0, { state });
+    this.#to.count('weir_learning_refusals_total', 0, { reason: 'gate' });
+  }
+
   told(told: LearningTold): void {
     if (told.kind === 'trained') return this.#to.count('weir_learning_runs_total', 1, { state: told.state });
     if (told.kind === 'refused') return this.#to.count('weir_learning_refusals_total', 1, { reason: told.reason });

@@ -103,6 +103,8 @@ const LOGS_MAX = 1_000;
 const CAMPAIGNS_MAX = 200;
 const POLICIES_MAX = 1_000;
 const RULES_MAX = 1_000;
+/** Configurations that ran in one process. */
+const CONFIGS_MAX = 500;
 /** Twice what is usual at most. */
 const STALE_SECONDS = 120;
 const VIOLATION_SCORE = 0.5;
@@ -168,12 +170,14 @@ class Recorder {
   #config: ConfigReloaded | undefined;
   /** Every configuration that ran, the one that runs last. A gauge once told is repeated for ever, so old ones are set to 0. */
   readonly #configHashes = new Set<string>();
+  readonly #hashes = new BoundedLabel(CONFIGS_MAX);
 
   constructor(meter: Meter) {
     for (const [name, definition] of Object.entries(METRICS) as [MetricName, MetricDefinition][]) this.#create(meter, name, definition);
     // A rate needs a value before the first fault.
     for (const fault of FAULTS) this.#count('weir_answers_total', 0, { fault });
     for (const reason of CONTENT_LOSSES) this.#count('weir_content_lost_total', 0, { reason });
+    this.#learning.begin();
     this.#loop.enable();
     this.#unsubscribe = this.#subscribe();
   }
@@ -301,8 +305,9 @@ class Recorder {
   #reloaded(event: ConfigReloaded): void {
     this.#config = event;
     if (!event.ok) return;
-    this.#configHashes.delete(event.hash);
-    this.#configHashes.add(event.hash);
+    const hash = this.#hashes.of(event.hash);
+    this.#configHashes.delete(hash);
+    this.#configHashes.add(hash);
   }
 
   #holds({ open, ended }: HoldsChanged): void {

@@ -14,7 +14,7 @@ import { SqlLearnRuns } from '../../src/store/learn-runs.ts';
 import { openSqliteDatabase } from '../../src/store/sqlite.ts';
 import { generateKey, keyDigest } from '../../src/tenant/keys.ts';
 import { ask, tokenFor } from './admin.ts';
-import { openProvider } from './held.ts';
+import { openProvider, type Answer } from './held.ts';
 import { trainedModels } from './models.ts';
 import { runWeir, startWeir, type WeirProcess } from './process.ts';
 import { freePort } from './redis-server.ts';
@@ -57,8 +57,18 @@ export interface Fleet {
   readonly stranger: WeirProcess;
 }
 
+/** An address, whole or in pieces of four characters. */
+const answered: Answer = (body, response) => {
+  const text = 'Write to ana@example.com';
+  const chunk = (delta: object, finish: string | null = null): object => ({ id: 'c1', object: 'chat.completion.chunk', created: 1, model: 'm', choices: [{ index: 0, delta, finish_reason: finish }] });
+  if (!(JSON.parse(body) as { readonly stream?: boolean }).stream) return void response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ id: 'c1', object: 'chat.completion', created: 1, model: 'm', choices: [{ index: 0, message: { role: 'assistant', content: text }, finish_reason: 'stop' }] }));
+  response.writeHead(200, { 'content-type': 'text/event-stream' });
+  for (const event of [...text.match(/.{1,4}/g)!.map((content) => chunk({ content })), chunk({}, 'stop')]) response.write(`data: ${JSON.stringify(event)}\n\n`);
+  response.end('data: [DONE]\n\n');
+};
+
 export async function openFleet(t: Test): Promise<Fleet> {
-  const [provider, taker, judge, dead] = [await openProvider(t, 'Write to ana@example.com'), await openProvider(t), await openJudge(t), await freePort()];
+  const [provider, taker, judge, dead] = [await openProvider(t, answered), await openProvider(t), await openJudge(t), await freePort()];
   const dir = mkdtempSync(join(tmpdir(), 'weir-prometheus-'));
   t.teardown(() => rmSync(dir, { recursive: true, force: true }));
   mkdirSync(join(dir, 'policies'));
@@ -93,8 +103,8 @@ async function learnt(dir: string): Promise<void> {
   await database.close();
 }
 
-async function chat({ port }: WeirProcess, content: unknown, key = 'sk-made-up'): Promise<void> {
-  await (await fetch(`http://127.0.0.1:${port}/v1/chat/completions`, { method: 'POST', headers: { 'content-type': 'application/json', authorization: `Bearer ${key}` }, body: content === undefined ? '{' : JSON.stringify({ model: 'm', messages: [{ role: 'user', content }] }) })).arrayBuffer();
+async function chat({ port }: WeirProcess, content: unknown, key = 'sk-made-up', stream = false): Promise<void> {
+  await (await fetch(`http://127.0.0.1:${port}/v1/chat/completions`, { method: 'POST', headers: { 'content-type': 'application/json', authorization: `Bearer ${key}` }, body: content === undefined ? '{' : JSON.stringify({ model: 'm', stream, messages: [{ role: 'user', content }] }) })).arrayBuffer();
 }
 
 /** One of each kind: what goes on, is blocked, redacted, waits, is judged late, cannot be read, and is no request; and people who judge and label. */
@@ -104,6 +114,7 @@ export async function traffic({ control, sidecar, stranger }: Fleet, round: numb
   const image = [{ type: 'text', text: `what is this, ${round}` }, { type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } }];
   for (const content of [`hello ${round}`, `tell me of Bluebird ${round}`, `an Egret, ${round}`, `a Heron, ${round}`, `I am ana@example.com, ${round}`, image, undefined]) await chat(control, content, KEYS.acme);
   await chat(control, `a vile word, ${round}`, KEYS.later);
+  await chat(control, `hello again, ${round}`, KEYS.acme, true);
   for (const one of [sidecar, stranger]) await chat(one, `hello ${round}`);
   await call('POST', 'learn/models/none-such/promote');
   const { body: { items } } = await call('GET', 'reviews');

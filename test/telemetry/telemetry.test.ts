@@ -286,17 +286,3 @@ t.test('whose fault it is that an exchange did not end as it should', async (t) 
   for (const [outcome, code, fault] of cases) t.equal(faultOf({ outcome, ...(code === undefined ? {} : { error_code: code }) }), fault, `${outcome} ${code}`);
   for (const [code, { status }] of Object.entries(ERROR_CODES)) if (status < 500 && code !== 'screening_failed') t.equal(faultOf({ outcome: outcomeOf(code as ErrorCode), error_code: code }) === 'weir', false, `${code} does not spend the error budget`);
 });
-
-t.test('series stay few, whatever callers send', async (t) => {
-  const metrics = startMetrics({ version: '0' });
-  t.teardown(() => metrics.close());
-  for (let i = 0; i < 100_000; i += 7) {
-    const results = [{ classifier_id: `c${i % 1000}`, category: `k${i}`, score: 1, count: 1 }];
-    CHANNELS.exchangeClosed.publish({ record: record({ tenant_id: `tenant-${i}`, model: `m${i}`, route: `/r${i}`, input: decision({ classifier_results: results }), output: undefined }) });
-    CHANNELS.reviewTold.publish({ kind: 'resolved', notice: { ...reviewNotice, tenant_id: `tenant-${i}`, policy: `p${i}@1`, triggered_rules: [`r${i}`] } });
-  }
-  const text = await metrics.prometheusText();
-  t.ok(text.split('\n').length < 3000, `${text.split('\n').length} lines`);
-  t.match(text, /tenant="other"/);
-  t.match(text, /category="other"/);
-});
