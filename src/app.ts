@@ -16,6 +16,7 @@ import { watchConfig } from './config/watch.ts';
 import { CHANNELS } from './contract/channels.ts';
 import type { Classifier } from './contract/classifier.ts';
 import type { LateViolation } from './contract/notification.ts';
+import { Expiring } from './expiring.ts';
 import type { Holding } from './holding.ts';
 import { RunningHouse, SharedRedis } from './house.ts';
 import { openDatabase, PolicyDistribution, type DistributionOptions } from './distribution.ts';
@@ -150,6 +151,9 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
   const reporting = openReporting(house, { collector, decisions, database: tenants.database });
   opened.defer(() => reporting?.close());
   reporting?.start();
+  const expiring = new Expiring({ database: tenants.database, config: () => house.runtime.snapshot.config, now: () => new Date() });
+  opened.defer(() => expiring.close());
+  expiring.start();
   const replicas = new Replicas(() => redis.door);
   if (config.roles.includes('proxy')) replicas.start();
   opened.defer(() => replicas.close());

@@ -39,6 +39,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   reporting: ['contract', 'admin', 'audit', 'config', 'notify', 'report', 'store'],
   retention: ['contract', 'audit', 'store'],
   erasing: ['contract', 'audit', 'store'],
+  expiring: ['contract', 'config', 'store'],
   reviewing: ['contract', 'admin', 'audit', 'notify', 'review', 'store'],
   holding: ['contract', 'review', 'reviewing', 'store'],
   population: ['contract', 'audit', 'screen', 'risk'],

@@ -3,7 +3,7 @@
  * no way to log an object, so no body and no header can slip in. One line per change of state, one per exchange.
  */
 import pino from 'pino';
-import { CHANNELS, type ConfigReloaded, type DecisionsIndexed, type ExchangeClosed, type HealthTold, type RetentionApplied, type ReviewTold, type StageEnded, type TracePlace, type WeeklyReported } from '../contract/channels.ts';
+import { CHANNELS, type ConfigReloaded, type DecisionsIndexed, type ExchangeClosed, type HealthTold, type LearningTold, type RetentionApplied, type ReviewTold, type StageEnded, type TracePlace, type WeeklyReported } from '../contract/channels.ts';
 import type { DecisionRecord, LateRecord, ShadowRecord } from '../contract/exchange.ts';
 import { nameOf } from '../contract/names.ts';
 
@@ -52,6 +52,8 @@ export function logChannels(log: Log): () => void {
   const onConfig = (message: unknown): void => logConfig(log, message as ConfigReloaded);
   const onHealth = (message: unknown): void => logHealth(log, message as HealthTold);
   const onRetention = (message: unknown): void => logRetention(log, message as RetentionApplied);
+  const onLearning = (message: unknown): void => logLearning(log, message as LearningTold);
+  CHANNELS.learningTold.subscribe(onLearning);
   const onIndexed = indexingLog(log);
   CHANNELS.decisionsIndexed.subscribe(onIndexed);
   CHANNELS.retentionApplied.subscribe(onRetention);
@@ -65,6 +67,7 @@ export function logChannels(log: Log): () => void {
   CHANNELS.weeklyReported.subscribe(onWeekly);
   return () => {
     CHANNELS.weeklyReported.unsubscribe(onWeekly);
+    CHANNELS.learningTold.unsubscribe(onLearning);
     CHANNELS.decisionsIndexed.unsubscribe(onIndexed);
     CHANNELS.reviewTold.unsubscribe(onReview);
     CHANNELS.retentionApplied.unsubscribe(onRetention);
@@ -129,6 +132,11 @@ function lateFields(late: LateRecord | undefined): LogFields {
 function logHealth(log: Log, { part, healthy, detail, atMs }: HealthTold): void {
   if (healthy) log.info('well again', { part, detail, since: new Date(atMs).toISOString() });
   else log.warn('works less well', { part, detail });
+}
+
+/** A training that failed is told as a part that is ill. */
+function logLearning(log: Log, told: LearningTold): void {
+  if (told.kind === 'trained' && told.state === 'done') log.info('weekly training done', { detail: told.detail });
 }
 
 function logRetention(log: Log, { kind, removed, detail }: RetentionApplied): void {

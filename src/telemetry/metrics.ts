@@ -7,13 +7,15 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Attributes, Counter, Histogram, Meter, ObservableResult } from '@opentelemetry/api';
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
 import { MeterProvider, PeriodicExportingMetricReader, type IMetricReader, type MetricProducer } from '@opentelemetry/sdk-metrics';
-import { AUDIT_LOSSES, BREAKER_STATES, CHANNELS, CONTENT_LOSSES, TURNED_AWAY_CODES, type AuditLost, type AuditReceived, type AuditShipped, type BreakerChanged, type BreakerState, type ClassifierCalled, type ConfigReloaded, type ContentLost, type DecisionsIndexed, type ExchangeClosed, type HealthChanged, type HealthTold, type HoldsChanged, type PoliciesHeld, type PolicyHeld, type RetentionApplied, type ReviewTold, type RiskTold, type StageEnded, type TelemetryDropped, type TurnedAway, type WeeklyReported } from '../contract/channels.ts';
+import { AUDIT_LOSSES, BREAKER_STATES, CHANNELS, CONTENT_LOSSES, TURNED_AWAY_CODES, type AuditLost, type AuditReceived, type AuditShipped, type BreakerChanged, type BreakerState, type ClassifierCalled, type ConfigReloaded, type ContentLost, type DecisionsIndexed, type ExchangeClosed, type ExpiryTold, type HealthChanged, type HealthTold, type HoldsChanged, type LearningTold, type PoliciesHeld, type PolicyHeld, type RetentionApplied, type ReviewTold, type RiskTold, type StageEnded, type TelemetryDropped, type TurnedAway, type WeeklyReported } from '../contract/channels.ts';
 import type { DecisionRecord, ExchangeRecord } from '../contract/exchange.ts';
 import { POLICY_ORIGINS } from '../contract/policy.ts';
 import { ACTIONS, DIRECTIONS, type Action, type Direction } from '../contract/screening.ts';
+import { EXPIRY_METRICS, ExpirySeries } from './expiry-metrics.ts';
 import { FAULTS, faultOf } from '../contract/fault.ts';
 import { HEALTH_METRICS, HealthSeries } from './health-metrics.ts';
 import { BoundedLabel } from './label.ts';
+import { LEARNING_METRICS, LearningSeries } from './learning-metrics.ts';
 import { SERVICE_NAME, type SemconvEdition } from './names.ts';
 import { otlpMetricExporter, resourceOf, type OtlpTarget, type Service } from './otlp.ts';
 import { countReview, REVIEW_METRICS } from './review-metrics.ts';
@@ -79,6 +81,8 @@ export const METRICS = {
   ...REVIEW_METRICS,
   ...RISK_METRICS,
   weir_telemetry_dropped_total: { kind: 'counter', labels: ['signal', 'reason'], help: 'Spans, and pushes of metrics, that did not go out: queue_full, nobody took them in time; export_failed, the collector did not take them; too_many_kept, more exchanges in a second than are recorded beside the sampling' },
+  ...LEARNING_METRICS,
+  ...EXPIRY_METRICS,
   weir_event_loop_delay_seconds: { kind: 'gauge', labels: ['quantile'], help: 'Delay of the event loop since the last reading' },
 } as const satisfies Record<string, MetricDefinition>;
 
@@ -103,6 +107,8 @@ const LOGS_MAX = 1_000;
 const CAMPAIGNS_MAX = 200;
 const POLICIES_MAX = 1_000;
 const RULES_MAX = 1_000;
+/** Configurations that ran in one process. */
+const CONFIGS_MAX = 500;
 /** Twice what is usual at most. */
 const STALE_SECONDS = 120;
 const VIOLATION_SCORE = 0.5;
@@ -153,6 +159,8 @@ class Recorder {
   readonly #overdue = new Map<string, number>();
   /** Where campaigns stand. */
   #risk: RiskTold | undefined;
+  readonly #learning = new LearningSeries({ count: (name, amount, labels) => this.#count(name, amount, labels), plugin: (name) => this.#classifiers.of(name) });
+  readonly #expiries = new ExpirySeries((id) => this.#tenants.of(id));
   #shipLag: number | undefined;
   #indexLag: number | undefined;
   /** By label. */
@@ -168,6 +176,7 @@ class Recorder {
   #config: ConfigReloaded | undefined;
   /** Every configuration that ran, the one that runs last. A gauge once told is repeated for ever, so old ones are set to 0. */
   readonly #configHashes = new Set<string>();
+  readonly #hashes = new BoundedLabel(CONFIGS_MAX);
 
   constructor(meter: Meter) {
     for (const [name, definition] of Object.entries(METRICS) as [MetricName, MetricDefinition][]) this.#create(meter, name, definition);
@@ -176,6 +185,7 @@ class Recorder {
     for (const reason of CONTENT_LOSSES) this.#count('weir_content_lost_total', 0, { reason });
     for (const code of TURNED_AWAY_CODES) this.#count('weir_turned_away_total', 0, { code });
     for (const kind of AUDIT_LOSSES) this.#count('weir_audit_lost_total', 0, { kind });
+    this.#learning.begin();
     this.#loop.enable();
     this.#unsubscribe = this.#subscribe();
   }
@@ -223,6 +233,10 @@ class Recorder {
     CHANNELS.riskTold.subscribe(onRisk);
     const onDropped = (message: unknown): void => this.#count('weir_telemetry_dropped_total', (message as TelemetryDropped).count, { signal: (message as TelemetryDropped).signal, reason: (message as TelemetryDropped).reason });
     CHANNELS.telemetryDropped.subscribe(onDropped);
+    const onLearning = (message: unknown): void => this.#learning.told(message as LearningTold);
+    CHANNELS.learningTold.subscribe(onLearning);
+    const onExpiry = (message: unknown): void => this.#expiries.told(message as ExpiryTold);
+    CHANNELS.expiryTold.subscribe(onExpiry);
     const onHolds = (message: unknown): void => this.#holds(message as HoldsChanged);
     CHANNELS.holdsChanged.subscribe(onHolds);
     CHANNELS.policiesHeld.subscribe(onHeld);
@@ -246,6 +260,8 @@ class Recorder {
       CHANNELS.decisionsIndexed.unsubscribe(onIndexed);
       CHANNELS.reviewTold.unsubscribe(onReview);
       CHANNELS.riskTold.unsubscribe(onRisk);
+      CHANNELS.learningTold.unsubscribe(onLearning);
+      CHANNELS.expiryTold.unsubscribe(onExpiry);
       CHANNELS.holdsChanged.unsubscribe(onHolds);
       CHANNELS.policiesHeld.unsubscribe(onHeld);
       CHANNELS.exchangeOpened.unsubscribe(onOpened);
@@ -269,6 +285,8 @@ class Recorder {
     else if (name === 'weir_review_waiting') for (const [severity, value] of this.#waiting) result.observe(value, { severity });
     else if (name === 'weir_review_overdue') for (const [severity, value] of this.#overdue) result.observe(value, { severity });
     else if (name.startsWith('weir_risk_') && this.#risk !== undefined) observeRisk(name, this.#risk, (campaign) => this.#campaigns.of(campaign), (value, labels) => result.observe(value, labels));
+    else if (Object.hasOwn(LEARNING_METRICS, name)) this.#learning.observe(name as keyof typeof LEARNING_METRICS, (value, labels) => result.observe(value, labels));
+    else if (name === 'weir_expiry_timestamp_seconds') this.#expiries.observe((value, labels) => result.observe(value, labels));
     else if (name === 'weir_audit_ship_lag_entries' && this.#shipLag !== undefined) result.observe(this.#shipLag);
     else if (name === 'weir_decisions_index_lag_entries' && this.#indexLag !== undefined) result.observe(this.#indexLag);
     else if (name === 'weir_audit_received_lag_entries') for (const [log, lag] of this.#receivedLags) result.observe(lag, { log });
@@ -307,8 +325,9 @@ class Recorder {
   #reloaded(event: ConfigReloaded): void {
     this.#config = event;
     if (!event.ok) return;
-    this.#configHashes.delete(event.hash);
-    this.#configHashes.add(event.hash);
+    const hash = this.#hashes.of(event.hash);
+    this.#configHashes.delete(hash);
+    this.#configHashes.add(hash);
   }
 
   #holds({ open, ended }: HoldsChanged): void {
