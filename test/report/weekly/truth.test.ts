@@ -49,11 +49,11 @@ for (const kind of ['sqlite', 'postgres'] as const) {
     const [ana, ben] = [await tokenFor(house.adminUrl, house.token, 'ana', ['reviewer']), await tokenFor(house.adminUrl, house.token, 'ben', ['reviewer'])];
     const judge = async (id: string, token: string, resolution: string): Promise<void> => {
       const { fence } = await api('POST', `reviews/${id}/claim`, undefined, token);
-      t.match(await api('POST', `reviews/${id}/verdict`, { fence, resolution }, token), { item: { status: 'resolved' } });
+      t.equal((await ask(house.adminUrl, `/api/v1/reviews/${id}/verdict`, { method: 'POST', token, body: { fence, resolution } })).status, 200, `a verdict on ${id}`);
     };
     await judge(one, ana, 'block');
     await judge(two, ana, 'allow');
-    t.match(await api('POST', `reviews/${one}/appeal`, { reason: 'it was a joke' }), { outcome: 'reopened' });
+    t.equal((await ask(house.adminUrl, `/api/v1/reviews/${one}/appeal`, { method: 'POST', token: house.token, body: { reason: 'it was a joke' } })).status, 200);
     await judge(one, ben, 'allow');
     const database = url === undefined ? openSqliteDatabase(`${dir}/data/weir.db`) : new PostgresDatabase(url);
     const switched = { plugin: 'toxicity', number: 1, change: 'rollback' as const, model_id: null, sha256: 'a'.repeat(64), from_model_id: null, from_sha256: 'b'.repeat(64), back: 0, author: 'somebody', reason: null, against: [], created_at: new Date().toISOString() };
