@@ -149,7 +149,7 @@ function failed(io: Io, message: string): 1 {
 
 // Verifying.
 
-const ENDING = /\.(?:dsa-[a-z0-9-]+\.(?:csv|txt)|html|json|csv|note)$/;
+const ENDING = /\.(?:dsa-[a-z0-9-]+\.csv|html|json|csv|note)$/;
 
 async function verify(args: readonly string[], io: Io): Promise<number> {
   const { options, operands: [file] } = parseCall(args, { key: 'value', dir: 'value', json: 'flag', config: 'value' }, 1);

@@ -17,7 +17,7 @@ export const DSA_PARTS = ['own_initiative', 'complaints', 'automated_means', 'no
 export type DsaPart = (typeof DSA_PARTS)[number];
 
 /** The ending that each has beside a report's name. */
-export const DSA_ENDINGS: Readonly<Record<DsaPart, string>> = { own_initiative: 'dsa-6-own-initiative.csv', complaints: 'dsa-7-complaints.csv', automated_means: 'dsa-8-automated-means.csv', notes: 'dsa-notes.txt' };
+export const DSA_ENDINGS: Readonly<Record<DsaPart, string>> = { own_initiative: 'dsa-6-own-initiative.csv', complaints: 'dsa-7-complaints.csv', automated_means: 'dsa-8-automated-means.csv', notes: 'dsa-notes.csv' };
 
 const ALL = 'All';
 const PLATFORMS = 'Only for providers of online platforms';
@@ -144,24 +144,19 @@ function shareText(what: string, share: Pick<Rate, 'judged' | 'rate' | 'low' | '
 
 // Notes.
 
-function notes({ tenant_id: tenant, findings, made_at: madeAt, findings_sha256: sha256 }: WeeklyDocument): string {
-  const { period } = findings;
-  return [
-    `Material for a transparency report under Regulation (EU) 2022/2065, in the columns of Implementing Regulation (EU) 2024/2835.`,
-    `Tenant ${tenant}, ${period.from} to ${period.until} (UTC)${period.is_over ? '' : `, counted until ${period.counted_until}`}${period.missing === null ? '' : `, ${period.missing.hours} hours before ${period.missing.known_from} passed their retention`}. Made ${madeAt}; SHA-256 of the findings ${sha256}.`,
-    '',
-    'Whoever provides the service reports, not this software. A template is for half a year or a year: add up the weeks. Only prompts and answers that went through this proxy are counted; what else the service moderates is not known here.',
-    '',
-    'Filled in:',
-    '- Table 6: exchanges in which an answer or a prompt was blocked or replaced (removal), redacted (other) or marked (labelled), by the strongest of these; in the row of each category that a classifier found with 0.5 or more. An exchange with two categories is in both rows, and once in TOTAL. All of it was found and done by automated means. That a person was asked is no measure.',
-    '- Table 7: objections, how they were decided, and the median time.',
-    '- Table 8: measures by automated means; precision where some of what was stopped is drawn at random and judged (review.sample), with its interval and n.',
-    '',
-    'Left empty, because it is not known here:',
-    '- Tables 1 to 3 and 9 to 11: the provider, orders of authorities, people, recipients, and the qualitative part.',
-    '- Table 4: notices under Article 16 come to the provider. Table 5: whether content is illegal is not judged here; all measures stand under the provider’s terms (table 6).',
-    '- Demotion, age restriction, restricted interaction, and restrictions of payment, service and accounts: no such measure is taken here.',
-    '- Partial reversals; accuracy and recall; what people did outside the review queue; disputes before other bodies; suspensions; the breakdown by language and Member State.',
-    '',
-  ].join('\n');
+function notes({ tenant_id: tenant, findings: { period }, made_at: madeAt, findings_sha256: sha256 }: WeeklyDocument): string {
+  return csvText([
+    ['Subject', 'Note'],
+    ['This file', 'Material for a transparency report under Regulation (EU) 2022/2065, in the columns of Implementing Regulation (EU) 2024/2835'],
+    ['Of what', `Tenant ${tenant}, ${period.from} to ${period.until} (UTC)${period.is_over ? '' : `, counted until ${period.counted_until}`}${period.missing === null ? '' : `, ${period.missing.hours} hours before ${period.missing.known_from} passed their retention`}. Made ${madeAt}; SHA-256 of the findings ${sha256}`],
+    ['Who reports', 'Whoever provides the service reports, not this software. A template is for half a year or a year: add up the weeks. Only prompts and answers that went through this proxy are counted; what else the service moderates is not known here'],
+    ['Table 6, filled in', 'Exchanges in which a prompt or an answer was blocked or replaced (removal), redacted (other) or marked (labelled), by the strongest of these; in the row of each category that a classifier found with 0.5 or more. An exchange with two categories is in both rows, and once in TOTAL. All of it was found and done by automated means. That a person was asked is no measure'],
+    ['Table 7, filled in', 'Objections, how they were decided, and the median time'],
+    ['Table 8, filled in', 'Measures by automated means; precision where some of what was stopped is drawn at random and judged (review.sample), with its interval and n'],
+    ['Tables 1 to 3 and 9 to 11, left out', 'The provider, orders of authorities, people, recipients, and the qualitative part are not known here'],
+    ['Table 4, left out', 'Notices under Article 16 come to the provider'],
+    ['Table 5, left out', 'Whether content is illegal is not judged here; all measures stand under the provider’s terms (table 6)'],
+    ['Columns left empty', 'Demotion, age restriction, restricted interaction, and restrictions of payment, service and accounts: no such measure is taken here'],
+    ['Values left empty', 'Partial reversals; accuracy and recall; what people did outside the review queue; disputes before other bodies; suspensions; the breakdown by language and Member State'],
+  ]);
 }
