@@ -9,12 +9,12 @@ import { OTLPMetricExporter } from '@opentelemetry/exporter-metrics-otlp-http';
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { MeterProvider, PeriodicExportingMetricReader, type IMetricReader } from '@opentelemetry/sdk-metrics';
-import { AUDIT_LOSSES, BREAKER_STATES, CHANNELS, CONTENT_LOSSES, TURNED_AWAY_CODES, type AuditLost, type AuditReceived, type AuditShipped, type BreakerChanged, type BreakerState, type ClassifierCalled, type ConfigReloaded, type ContentLost, type DecisionsIndexed, type ExchangeClosed, type HealthChanged, type HoldsChanged, type PoliciesHeld, type PolicyHeld, type RetentionApplied, type ReviewTold, type RiskTold, type StageEnded, type TurnedAway } from '../contract/channels.ts';
+import { AUDIT_LOSSES, BREAKER_STATES, CHANNELS, CONTENT_LOSSES, TURNED_AWAY_CODES, type AuditLost, type AuditReceived, type AuditShipped, type BreakerChanged, type BreakerState, type ClassifierCalled, type ConfigReloaded, type ContentLost, type DecisionsIndexed, type ExchangeClosed, type HealthChanged, type HealthTold, type HoldsChanged, type PoliciesHeld, type PolicyHeld, type RetentionApplied, type ReviewTold, type RiskTold, type StageEnded, type TurnedAway } from '../contract/channels.ts';
 import type { DecisionRecord, ExchangeRecord } from '../contract/exchange.ts';
 import { POLICY_ORIGINS } from '../contract/policy.ts';
 import { ACTIONS, DIRECTIONS, type Action, type Direction } from '../contract/screening.ts';
-import { nameOf } from '../contract/names.ts';
-import { FAULTS, faultOf } from './fault.ts';
+import { FAULTS, faultOf } from '../contract/fault.ts';
+import { HEALTH_METRICS, HealthSeries } from './health-metrics.ts';
 import { BoundedLabel } from './label.ts';
 import { SERVICE_NAME } from './names.ts';
 import { countReview, REVIEW_METRICS } from './review-metrics.ts';
@@ -60,7 +60,7 @@ export const METRICS = {
   weir_open_exchanges: { kind: 'gauge', labels: [], help: 'Exchanges under way' },
   weir_config_info: { kind: 'gauge', labels: ['hash'], help: '1 for the configuration that runs, 0 for earlier ones of this process' },
   weir_config_last_reload_success: { kind: 'gauge', labels: [], help: '1 when the last configuration was taken, 0 when it was refused' },
-  weir_healthy: { kind: 'gauge', labels: ['part'], help: '0 while a part works less well than configured; a part of several words is told with underscores, one that was always well is absent' },
+  ...HEALTH_METRICS,
   weir_policy_source: { kind: 'gauge', labels: ['policy', 'source'], help: 'Revision of a stored policy, by where it was last read: store, redis or disk; 0 for the others' },
   weir_policy_age_seconds: { kind: 'gauge', labels: ['policy'], help: 'Time since a stored policy was known to be the newest' },
   weir_policy_stale: { kind: 'gauge', labels: ['policy'], help: '1 while nobody has confirmed a stored policy for two minutes' },
@@ -141,7 +141,7 @@ class Recorder {
   readonly #classifiers = new BoundedLabel(CLASSIFIERS_MAX);
   readonly #logs = new BoundedLabel(LOGS_MAX);
   readonly #campaigns = new BoundedLabel(CAMPAIGNS_MAX);
-  readonly #health = new Map<string, boolean>();
+  readonly #health = new HealthSeries();
   readonly #rules = new BoundedLabel(RULES_MAX);
   /** Items of the review queue, by severity. */
   readonly #waiting = new Map<string, number>();
@@ -192,7 +192,8 @@ class Recorder {
     const onStage = (message: unknown): void => this.#stage(message as StageEnded);
     const onClosed = (message: unknown): void => this.#exchange((message as ExchangeClosed).record);
     const onConfig = (message: unknown): void => this.#reloaded(message as ConfigReloaded);
-    const onHealth = (message: unknown): void => void this.#health.set((message as HealthChanged).part, (message as HealthChanged).healthy);
+    const onHealth = (message: unknown): void => this.#fell(this.#health.changed(message as HealthChanged));
+    const onTold = (message: unknown): void => this.#health.told(message as HealthTold);
     const onCalled = (message: unknown): void => this.#called(message as ClassifierCalled);
     const onBreaker = (message: unknown): void => void this.#breakers.set(this.#classifiers.of((message as BreakerChanged).classifier), (message as BreakerChanged).state);
     const onHeld = (message: unknown): void => void (this.#held = (message as PoliciesHeld).policies);
@@ -222,6 +223,7 @@ class Recorder {
     CHANNELS.exchangeClosed.subscribe(onClosed);
     CHANNELS.configReloaded.subscribe(onConfig);
     CHANNELS.healthChanged.subscribe(onHealth);
+    CHANNELS.healthTold.subscribe(onTold);
     CHANNELS.classifierCalled.subscribe(onCalled);
     CHANNELS.breakerChanged.subscribe(onBreaker);
     return () => {
@@ -241,6 +243,7 @@ class Recorder {
       CHANNELS.exchangeClosed.unsubscribe(onClosed);
       CHANNELS.configReloaded.unsubscribe(onConfig);
       CHANNELS.healthChanged.unsubscribe(onHealth);
+      CHANNELS.healthTold.unsubscribe(onTold);
       CHANNELS.classifierCalled.unsubscribe(onCalled);
       CHANNELS.breakerChanged.unsubscribe(onBreaker);
     };
@@ -251,7 +254,7 @@ class Recorder {
     else if (name === 'weir_waiting_for_people') result.observe(this.#heldRequests);
     else if (name === 'weir_config_info') this.#observeConfig(result);
     else if (name === 'weir_config_last_reload_success' && this.#config !== undefined) result.observe(this.#config.ok ? 1 : 0);
-    else if (name === 'weir_healthy') for (const [part, healthy] of this.#health) result.observe(healthy ? 1 : 0, { part: nameOf(part.replaceAll(' ', '_')) });
+    else if (name === 'weir_healthy') this.#health.observe((value, labels) => result.observe(value, labels));
     else if (name === 'weir_classifier_breaker_state') for (const [classifier, state] of this.#breakers) result.observe(BREAKER_STATES.indexOf(state), { classifier });
     else if (name === 'weir_review_waiting') for (const [severity, value] of this.#waiting) result.observe(value, { severity });
     else if (name === 'weir_review_overdue') for (const [severity, value] of this.#overdue) result.observe(value, { severity });
@@ -261,6 +264,10 @@ class Recorder {
     else if (name === 'weir_audit_received_lag_entries') for (const [log, lag] of this.#receivedLags) result.observe(lag, { log });
     else if (name.startsWith('weir_policy_')) this.#observePolicies(name, result);
     else if (name === 'weir_event_loop_delay_seconds') this.#observeLoop(result);
+  }
+
+  #fell(part: string | undefined): void {
+    if (part !== undefined) this.#count('weir_health_faults_total', 1, { part });
   }
 
   #indexed({ log, taken, lag }: DecisionsIndexed): void {

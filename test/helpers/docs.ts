@@ -18,7 +18,7 @@ import { EXEMPT_REASONS, type LeafRules } from '../../src/dialect/walk.ts';
 import { policySchema } from '../../src/policy/parse.ts';
 import { outcomeOf } from '../../src/proxy/exchange.ts';
 import { OWN_ENDPOINTS, SCREENED_ENDPOINTS, SOCKET_ENDPOINTS } from '../../src/proxy/route.ts';
-import { faultOf } from '../../src/telemetry/fault.ts';
+import { faultOf } from '../../src/contract/fault.ts';
 import { METRICS, type MetricDefinition } from '../../src/telemetry/metrics.ts';
 import { ALERTS } from './alerts.ts';
 

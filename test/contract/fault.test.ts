@@ -8,7 +8,7 @@ import { ERROR_CODES, type ErrorCode } from '../../src/contract/errors.ts';
 import { OUTCOMES, type DecisionRecord, type LateAct, type LateRecord } from '../../src/contract/exchange.ts';
 import { ACTIONS } from '../../src/contract/screening.ts';
 import { outcomeOf } from '../../src/proxy/exchange.ts';
-import { FAULTS, faultOf } from '../../src/telemetry/fault.ts';
+import { FAULTS, faultOf } from '../../src/contract/fault.ts';
 import { runs, seed } from '../helpers/runs.ts';
 
 function decision(more: Partial<DecisionRecord> = {}): DecisionRecord {

@@ -6,8 +6,8 @@
  * the process drains. Every closing entry has exactly one fault. Of many decisions in one entry (a stream, a socket) a rule
  * that was skipped for a missing score in one and blocked by its score in another counts as ours.
  */
-import { ERROR_CODES, type ErrorCode } from '../contract/errors.ts';
-import type { ExchangeRecord, Outcome } from '../contract/exchange.ts';
+import { ERROR_CODES, type ErrorCode } from './errors.ts';
+import type { ExchangeRecord, Outcome } from './exchange.ts';
 
 export const FAULTS = ['none', 'client', 'upstream', 'weir'] as const;
 export type Fault = (typeof FAULTS)[number];
