@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import type { ExchangeRecord } from '../../src/contract/exchange.ts';
-import { FAULTS, faultOf } from '../../src/telemetry/fault.ts';
+import { FAULTS, faultOf } from '../../src/contract/fault.ts';
 import { ask } from './admin.ts';
 import { linesOf } from './audit.ts';
 import type { Note } from './callers.ts';
