@@ -17,7 +17,7 @@ import { HEALTH_METRICS, HealthSeries } from './health-metrics.ts';
 import { BoundedLabel } from './label.ts';
 import { LEARNING_METRICS, LearningSeries } from './learning-metrics.ts';
 import { SERVICE_NAME, type SemconvEdition } from './names.ts';
-import { otlpMetricExporter, resourceOf, type OtlpTarget, type Service } from './otlp.ts';
+import { otlpMetricExporter, resourceOf, type OtlpMetricExporter, type OtlpTarget, type Service } from './otlp.ts';
 import { countReview, REVIEW_METRICS } from './review-metrics.ts';
 import { observeRisk, RISK_METRICS } from './risk-metrics.ts';
 import { SemconvRecorder } from './semconv-metrics.ts';
@@ -111,6 +111,8 @@ const RULES_MAX = 1_000;
 const CONFIGS_MAX = 500;
 /** Twice what is usual at most. */
 const STALE_SECONDS = 120;
+/** A collector that does not answer must not keep the process from ending. */
+const CLOSE_MS = 3_000;
 const VIOLATION_SCORE = 0.5;
 /** Series per metric, above what the labels together can make by design; beyond it OpenTelemetry folds into one. */
 const SERIES_MAX = 10_000;
@@ -118,10 +120,11 @@ const SERIES_MAX = 10_000;
 export function startMetrics(options: MetricOptions): Metrics {
   const semconv = new SemconvRecorder(options.edition ?? 'v1.41');
   const metricProducers = [producerOf({ name: SERVICE_NAME, version: options.version }, semconv.tables)];
+  const exporter = options.otlp && otlpMetricExporter(options.otlp);
   const scrape = new PrometheusExporter({ preventServerStart: true, metricProducers });
   const provider = new MeterProvider({
     resource: resourceOf(options),
-    readers: [scrape, ...pushReaders(options, metricProducers)],
+    readers: [scrape, ...pushReaders(options, exporter, metricProducers)],
     views: [{ instrumentName: '*', aggregationCardinalityLimit: SERIES_MAX }],
   });
   const recorder = new Recorder(provider.getMeter(SERVICE_NAME, options.version));
@@ -131,14 +134,15 @@ export function startMetrics(options: MetricOptions): Metrics {
     async close() {
       recorder.close();
       semconv.close();
-      await Promise.race([provider.shutdown(), new Promise((resolve) => setTimeout(resolve, 3000).unref())]).catch(() => undefined);
+      await Promise.race([provider.shutdown(), new Promise((resolve) => setTimeout(resolve, CLOSE_MS).unref())]).catch(() => undefined);
+      exporter?.abandon();
     },
   };
 }
 
-function pushReaders({ otlp }: MetricOptions, metricProducers: MetricProducer[]): IMetricReader[] {
-  if (otlp === undefined) return [];
-  return [new PeriodicExportingMetricReader({ exporter: otlpMetricExporter(otlp), metricProducers, exportIntervalMillis: otlp.intervalMs, exportTimeoutMillis: Math.min(otlp.intervalMs, 10_000) })];
+function pushReaders({ otlp }: MetricOptions, exporter: OtlpMetricExporter | undefined, metricProducers: MetricProducer[]): IMetricReader[] {
+  if (otlp === undefined || exporter === undefined) return [];
+  return [new PeriodicExportingMetricReader({ exporter, metricProducers, exportIntervalMillis: otlp.intervalMs, exportTimeoutMillis: Math.min(otlp.intervalMs, 10_000) })];
 }
 
 /** Turns what the channels tell into instruments. */

@@ -5,6 +5,7 @@
  * OTEL_EXPORTER_OTLP_* variables decide.
  */
 import { randomUUID } from 'node:crypto';
+import type { Agent } from 'node:http';
 import { ExportResultCode, type ExportResult } from '@opentelemetry/core';
 import { OTLPMetricExporterBase } from '@opentelemetry/exporter-metrics-otlp-http';
 import { OTLPExporterBase } from '@opentelemetry/otlp-exporter-base';
@@ -47,22 +48,57 @@ export function resourceOf({ serviceName, version }: Service): Resource {
 
 export function otlpSpanExporter(target: OtlpTarget): SpanExporter {
   const json = encodingOf(target, 'TRACES') === 'json';
-  return new OTLPExporterBase(createOtlpHttpExportDelegate(settings(target, 'TRACES', 'v1/traces', json), json ? JsonTraceSerializer : ProtobufTraceSerializer, 'otlp_http_span_exporter', TraceExporterMetricsHelper, undefined));
+  const { options, abandon } = abandonable(settings(target, 'TRACES', 'v1/traces', json));
+  const exporter = new OTLPExporterBase<ReadableSpan[]>(createOtlpHttpExportDelegate(options, json ? JsonTraceSerializer : ProtobufTraceSerializer, 'otlp_http_span_exporter', TraceExporterMetricsHelper, undefined));
+  return {
+    export: (spans, done) => exporter.export(spans, done),
+    shutdown: () => {
+      abandon();
+      return exporter.shutdown();
+    },
+  };
 }
 
-export function otlpMetricExporter(target: OtlpTarget): PushMetricExporter {
+export interface OtlpMetricExporter extends PushMetricExporter {
+  /** What is under way fails now, and nothing goes out any more. */
+  abandon(): void;
+}
+
+export function otlpMetricExporter(target: OtlpTarget): OtlpMetricExporter {
   const json = encodingOf(target, 'METRICS') === 'json';
-  const exporter = new OTLPMetricExporterBase(createOtlpHttpExportDelegate(settings(target, 'METRICS', 'v1/metrics', json), json ? JsonMetricsSerializer : ProtobufMetricsSerializer, 'otlp_http_metric_exporter', MetricsExporterMetricsHelper, undefined));
+  const { options, abandon } = abandonable(settings(target, 'METRICS', 'v1/metrics', json));
+  const exporter = new OTLPMetricExporterBase(createOtlpHttpExportDelegate(options, json ? JsonMetricsSerializer : ProtobufMetricsSerializer, 'otlp_http_metric_exporter', MetricsExporterMetricsHelper, undefined));
   const health = new ExportHealth('metrics');
   const send = exporter.export.bind(exporter);
   exporter.export = (metrics: ResourceMetrics, done: (result: ExportResult) => void) => send(metrics, (result) => {
     health.note(result.code === ExportResultCode.SUCCESS, 1);
     done(result);
   });
-  return exporter;
+  return Object.assign(exporter, { abandon });
 }
 
-function settings({ endpoint }: OtlpTarget, signal: string, path: string, json: boolean): ReturnType<typeof convertLegacyHttpOptions> {
+type HttpSettings = ReturnType<typeof convertLegacyHttpOptions>;
+
+/** A request that a frozen collector never answers would keep the process for as long as an export may take, and be tried again. */
+function abandonable(options: HttpSettings): { readonly options: HttpSettings; abandon(): void } {
+  const agents: Agent[] = [];
+  const agentFactory: HttpSettings['agentFactory'] = async (protocol) => {
+    const agent = await options.agentFactory(protocol);
+    agents.push(agent);
+    return agent;
+  };
+  return {
+    options: { ...options, agentFactory },
+    abandon() {
+      for (const agent of agents) {
+        agent.createConnection = () => { throw new Error('telemetry is closed'); };
+        agent.destroy();
+      }
+    },
+  };
+}
+
+function settings({ endpoint }: OtlpTarget, signal: string, path: string, json: boolean): HttpSettings {
   return convertLegacyHttpOptions(endpoint === undefined ? {} : { url: endpoint }, signal, path, { 'Content-Type': json ? 'application/json' : 'application/x-protobuf' });
 }
 
