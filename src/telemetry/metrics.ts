@@ -11,6 +11,7 @@ import { AUDIT_LOSSES, BREAKER_STATES, CHANNELS, CONTENT_LOSSES, TURNED_AWAY_COD
 import type { DecisionRecord, ExchangeRecord } from '../contract/exchange.ts';
 import { POLICY_ORIGINS } from '../contract/policy.ts';
 import { ACTIONS, DIRECTIONS, type Action, type Direction } from '../contract/screening.ts';
+import { WEEKLY_OUTCOMES } from '../contract/weekly.ts';
 import { EXPIRY_METRICS, ExpirySeries } from './expiry-metrics.ts';
 import { FAULTS, faultOf } from '../contract/fault.ts';
 import { HEALTH_METRICS, HealthSeries } from './health-metrics.ts';
@@ -186,6 +187,7 @@ class Recorder {
     for (const [name, definition] of Object.entries(METRICS) as [MetricName, MetricDefinition][]) this.#create(meter, name, definition);
     // A rate needs a value before the first fault.
     for (const fault of FAULTS) this.#count('weir_answers_total', 0, { fault });
+    for (const outcome of WEEKLY_OUTCOMES) this.#count('weir_weekly_reports_total', 0, { outcome });
     for (const reason of CONTENT_LOSSES) this.#count('weir_content_lost_total', 0, { reason });
     for (const code of TURNED_AWAY_CODES) this.#count('weir_turned_away_total', 0, { code });
     for (const kind of AUDIT_LOSSES) this.#count('weir_audit_lost_total', 0, { kind });
