@@ -18,7 +18,7 @@ import { CHANNELS, type AuditReceived, type CampaignTold, type ExchangeClosed } 
 import type { ExchangeRecord } from './contract/exchange.ts';
 import { PartHealth } from './contract/part-health.ts';
 import type { AnnotationTask, CampaignDeclaration } from './contract/risk.ts';
-import { Reports, type ReportsOptions } from './report/reports.ts';
+import { Reports, type ReportsOptions } from './report/campaign/reports.ts';
 import { agreementOf } from './review/agreement.ts';
 import { textOf, type ContentItem, type ReviewContents } from './review/contents.ts';
 import { nearestOf, tasksOf } from './risk/intake.ts';

@@ -9,12 +9,12 @@ import { OTLPMetricExporter } from '@opentelemetry/exporter-metrics-otlp-http';
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { MeterProvider, PeriodicExportingMetricReader, type IMetricReader } from '@opentelemetry/sdk-metrics';
-import { BREAKER_STATES, CHANNELS, CONTENT_LOSSES, type AuditReceived, type AuditShipped, type BreakerChanged, type BreakerState, type ClassifierCalled, type ConfigReloaded, type ContentLost, type DecisionsIndexed, type ExchangeClosed, type ExpiryTold, type HealthChanged, type HealthTold, type HoldsChanged, type LearningTold, type PoliciesHeld, type PolicyHeld, type RetentionApplied, type ReviewTold, type RiskTold, type StageEnded } from '../contract/channels.ts';
+import { AUDIT_LOSSES, BREAKER_STATES, CHANNELS, CONTENT_LOSSES, TURNED_AWAY_CODES, type AuditLost, type AuditReceived, type AuditShipped, type BreakerChanged, type BreakerState, type ClassifierCalled, type ConfigReloaded, type ContentLost, type DecisionsIndexed, type ExchangeClosed, type ExpiryTold, type HealthChanged, type HealthTold, type HoldsChanged, type LearningTold, type PoliciesHeld, type PolicyHeld, type RetentionApplied, type ReviewTold, type RiskTold, type StageEnded, type TurnedAway } from '../contract/channels.ts';
 import type { DecisionRecord, ExchangeRecord } from '../contract/exchange.ts';
 import { POLICY_ORIGINS } from '../contract/policy.ts';
 import { ACTIONS, DIRECTIONS, type Action, type Direction } from '../contract/screening.ts';
+import { FAULTS, faultOf } from '../contract/fault.ts';
 import { EXPIRY_METRICS, ExpirySeries } from './expiry-metrics.ts';
-import { FAULTS, faultOf } from './fault.ts';
 import { HEALTH_METRICS, HealthSeries } from './health-metrics.ts';
 import { BoundedLabel } from './label.ts';
 import { LEARNING_METRICS, LearningSeries } from './learning-metrics.ts';
@@ -35,7 +35,8 @@ const WAIT_SECONDS = [0.1, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600,
 const CHARACTERS = [0, 1, 4, 16, 64, 256, 1024, 4096, 16384, 65536];
 
 export const METRICS = {
-  weir_exchanges_total: { kind: 'counter', labels: ['tenant', 'action', 'outcome'], help: 'Exchanges that ended, by their strongest action' },
+  weir_exchanges_total: { kind: 'counter', labels: ['tenant', 'action', 'outcome'], help: 'Exchanges that ended, by their strongest action: one for each request of which a whole head came, a handshake of a WebSocket too, with one entry in the audit log; not /weir/healthz, /weir/readyz, and what weir_turned_away_total counts' },
+  weir_turned_away_total: { kind: 'counter', labels: ['code'], help: 'What came to the proxy\'s port and became no exchange: no HTTP or no whole head, an upgrade to what is no socket, a connection beyond what is accepted' },
   weir_answers_total: { kind: 'counter', labels: ['fault'], help: 'Exchanges that ended, by whose fault it is where one did not end as it should: none, client, upstream, weir; availability is what of none and weir together is none' },
   weir_errors_total: { kind: 'counter', labels: ['code'], help: 'Exchanges that ended with an error code' },
   weir_decisions_total: { kind: 'counter', labels: ['direction', 'tenant', 'action'], help: 'Decisions' },
@@ -67,6 +68,7 @@ export const METRICS = {
   weir_policy_stale: { kind: 'gauge', labels: ['policy'], help: '1 while nobody has confirmed a stored policy for two minutes' },
   weir_content_lost_total: { kind: 'counter', labels: ['reason'], help: 'Exchanges whose content was to be kept and is not: key, overflow, write; copy: a text of the review queue for other processes' },
   weir_retention_removed_total: { kind: 'counter', labels: ['kind'], help: 'Entries of the audit log and of copies of others, hours of usage, decisions and their counts, texts of the review queue, drawn texts with their labels that were removed after their retention' },
+  weir_audit_lost_total: { kind: 'counter', labels: ['kind'], help: 'Entries that the audit log could not make durable, of exchanges and of changes; those of which only the sync failed may be there all the same' },
   weir_decisions_indexed_total: { kind: 'counter', labels: [], help: 'Entries of audit logs that came into the store, to be searched' },
   weir_decisions_index_lag_entries: { kind: 'gauge', labels: [], help: 'Entries of the own audit log that the store did not have yet when it last took some' },
   weir_audit_ship_lag_entries: { kind: 'gauge', labels: [], help: 'Entries of the audit log that the Weir of audit.ship does not have yet' },
@@ -177,6 +179,8 @@ class Recorder {
     // A rate needs a value before the first fault.
     for (const fault of FAULTS) this.#count('weir_answers_total', 0, { fault });
     for (const reason of CONTENT_LOSSES) this.#count('weir_content_lost_total', 0, { reason });
+    for (const code of TURNED_AWAY_CODES) this.#count('weir_turned_away_total', 0, { code });
+    for (const kind of AUDIT_LOSSES) this.#count('weir_audit_lost_total', 0, { kind });
     this.#learning.begin();
     this.#loop.enable();
     this.#unsubscribe = this.#subscribe();
@@ -205,6 +209,10 @@ class Recorder {
     const onHeld = (message: unknown): void => void (this.#held = (message as PoliciesHeld).policies);
     const onLost = (message: unknown): void => void this.#counters.get('weir_content_lost_total')!.add((message as ContentLost).count, { reason: (message as ContentLost).reason });
     CHANNELS.contentLost.subscribe(onLost);
+    const onTurnedAway = (message: unknown): void => this.#count('weir_turned_away_total', 1, { code: (message as TurnedAway).code });
+    CHANNELS.turnedAway.subscribe(onTurnedAway);
+    const onAuditLost = (message: unknown): void => this.#count('weir_audit_lost_total', (message as AuditLost).count, { kind: (message as AuditLost).kind });
+    CHANNELS.auditLost.subscribe(onAuditLost);
     const onRetention = (message: unknown): void => this.#count('weir_retention_removed_total', (message as RetentionApplied).removed, { kind: (message as RetentionApplied).kind });
     CHANNELS.retentionApplied.subscribe(onRetention);
     const onShipped = (message: unknown): void => this.#shipped(message as AuditShipped);
@@ -234,6 +242,8 @@ class Recorder {
     CHANNELS.breakerChanged.subscribe(onBreaker);
     return () => {
       CHANNELS.contentLost.unsubscribe(onLost);
+      CHANNELS.turnedAway.unsubscribe(onTurnedAway);
+      CHANNELS.auditLost.unsubscribe(onAuditLost);
       CHANNELS.retentionApplied.unsubscribe(onRetention);
       CHANNELS.auditShipped.unsubscribe(onShipped);
       CHANNELS.auditReceived.unsubscribe(onReceived);
