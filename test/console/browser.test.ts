@@ -177,7 +177,7 @@ for (const [width, scheme, javaScriptEnabled] of [[360, 'dark', true], [1280, 'l
     t.match(await send({ confirm: model }, 'Let it work'), new RegExp(`${model} works from now on in place of what is shipped`));
     if (shots !== undefined) await page.screenshot({ path: join(shots, `model-works-${width}.png`), fullPage: true });
     await page.goto('/learn');
-    t.match(await page.locator('main').innerText(), /all 1 follow/);
+    t.match(await page.locator('main').innerText(), /1 follows/);
     t.match(await send({ plugin: 'prompt-injection', confirm: 'toxicity' }, 'Roll back'), /Nothing was switched/);
     t.match(await send({ plugin: 'prompt-injection', confirm: 'prompt-injection', reason: 'a try' }, 'Roll back'), /what is shipped works from now on/);
     await page.goto(`/learn/${model}`);
