@@ -37,6 +37,7 @@ import { HealthHistory } from './telemetry/health-history.ts';
 import { createLog, logChannels, type Log } from './telemetry/log.ts';
 import { startMetrics, type Metrics } from './telemetry/metrics.ts';
 import { startTraces } from './telemetry/traces.ts';
+import { SteadyHealth } from './telemetry/steady-health.ts';
 import { KeyWatch } from './tenant/key-watch.ts';
 import { TenantLimits } from './tenant/limits.ts';
 import { Replicas } from './tenant/replicas.ts';
@@ -117,6 +118,8 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
   const health = new HealthHistory(Date.now);
   opened.defer(() => health.close());
   const metrics = startTelemetry(config, options, opened);
+  const steady = new SteadyHealth(Date.now);
+  opened.defer(() => steady.close());
   redis.door?.announce(); // it was opened before anybody listened
   CHANNELS.configReloaded.publish({ ok: true, hash: first.hash, issues: first.warnings.length });
   const audit = await openAuditLog({ dir: config.audit.dir, keyFile: config.audit.key_file, origin: config.audit.origin, clock: Date.now });
@@ -147,7 +150,7 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
   const replicas = new Replicas(() => redis.door);
   if (config.roles.includes('proxy')) replicas.start();
   opened.defer(() => replicas.close());
-  const adminUrl = await listenAdmin(house, { audit, erasing, reviews: reviewing?.desk, risk: campaigning?.desk, learn: learning?.desk, collector, decisions, health }, token, metrics, tenants.desk, opened);
+  const adminUrl = await listenAdmin(house, { audit, erasing, reviews: reviewing?.desk, risk: campaigning?.desk, learn: learning?.desk, collector, decisions, health, replicas: () => (redis.door !== undefined && config.roles.includes('proxy') ? replicas.count : undefined) }, token, metrics, tenants.desk, opened);
   const limits = new TenantLimits({ redis: () => redis.door, replicas: () => replicas.count });
   const pseudonyms = new PseudonymVault({ shared });
   const bars = new SessionBars({ shared });

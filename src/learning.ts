@@ -11,6 +11,7 @@ import type { ModelsAtWork } from './config/plugins.ts';
 import { WEEKDAYS } from './config/learn.ts';
 import type { Config } from './config/schema.ts';
 import { CHANNELS } from './contract/channels.ts';
+import { PartHealth } from './contract/part-health.ts';
 import type { Policy } from './contract/policy.ts';
 import type { GateSettings } from './learn/gate.ts';
 import { shadowModel, type PromotionParts } from './learn/promotion.ts';
@@ -25,7 +26,6 @@ import { SqlLearnRuns } from './store/learn-runs.ts';
 import { SqlModelStore } from './store/models.ts';
 import { SqlShadowStore } from './store/shadows.ts';
 import type { StoreDatabase } from './store/sql.ts';
-import { SteadyHealth } from './store/steady-health.ts';
 
 export interface LearningOptions {
   readonly database: StoreDatabase;
@@ -52,7 +52,7 @@ export class Learning {
   readonly #store: SqlModelStore;
   readonly #shadowing: Shadowing;
   readonly #weekly: Weekly;
-  readonly #weeklyHealth = new SteadyHealth('weekly training');
+  readonly #weeklyHealth = new PartHealth('weekly training');
   #timer: NodeJS.Timeout | undefined;
 
   constructor({ database, config, file, policies, use, policyOf }: LearningOptions) {
@@ -101,7 +101,6 @@ export class Learning {
     await this.#shadowing.close();
     clearTimeout(this.#timer);
     await this.#weekly.close();
-    this.#weeklyHealth.close();
   }
 
   #lookWeekly(): void {

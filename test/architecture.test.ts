@@ -64,7 +64,7 @@ const ENTRANCES: Readonly<Record<string, readonly string[]>> = {
 /** Folders and files without I/O, clock or chance: they take these as arguments. `hash` computes, so node:crypto is allowed there. */
 const PURE: readonly RegExp[] = [
   /^src\/contract\//, /^src\/match\//, /^src\/text\//, /^src\/model\//, /^src\/dialect\//, /^src\/policy\/(condition|parse|rules|decide|hold|stricter|explain|diff|explained|truth|time|recorded|near|cases|seal|source)\.ts$/,
-  /^src\/audit\/(checkpoint|entry|tree|verify)\.ts$/, /^src\/report\/(deviations|document|findings|methods|tally)\.ts$/, /^src\/screen\/population\.ts$/, /^src\/risk\/(guide|special|intervals|plan|proposal|estimate|calibrate|sprt|peeking|trend|quality|course|nearest|status)\.ts$/, /^src\/review\/(agreement|drawn|held|intake|overrides|stage)\.ts$/, /^src\/tenant\/gcra\.ts$/, /^src\/config\/(nearest|shape|json-schema|combine)\.ts$/, /^src\/screen\/(answer|breaker|canary|combine|shadow)\.ts$/,
+  /^src\/audit\/(checkpoint|entry|tree|verify)\.ts$/, /^src\/report\/campaign\/(deviations|document|findings|methods|tally)\.ts$/, /^src\/screen\/population\.ts$/, /^src\/risk\/(guide|special|intervals|plan|proposal|estimate|calibrate|sprt|peeking|trend|quality|course|nearest|status)\.ts$/, /^src\/review\/(agreement|drawn|held|intake|overrides|stage)\.ts$/, /^src\/tenant\/gcra\.ts$/, /^src\/config\/(nearest|shape|json-schema|combine)\.ts$/, /^src\/screen\/(answer|breaker|canary|combine|shadow)\.ts$/,
 ];
 const PURE_MODULES: readonly string[] = ['node:crypto', 'node:buffer', 'node:string_decoder', 'node:diagnostics_channel'];
 const IMPURE_GLOBALS = /\b(?:Date\.now\(|new Date\(\)|Math\.random\(|setTimeout\(|setInterval\(|setImmediate\(|process\.|fetch\(|performance\.|randomUUID|randomBytes|randomInt)/;

@@ -3,8 +3,8 @@
  * recording what was wrong with one. They tell of all tenants of a campaign, so they are for those who see all.
  */
 import { REPORT_FORMATS, type ReportFormat } from '../contract/risk.ts';
-import { REPORT_POLICY } from '../report/document.ts';
-import { REASON_CHARS_MAX, type WrittenReport } from '../report/reports.ts';
+import { REPORT_POLICY } from '../report/campaign/document.ts';
+import { REASON_CHARS_MAX, type WrittenReport } from '../report/campaign/reports.ts';
 import type { IssuedReport, ReportPeriod } from '../store/risk-reports.ts';
 import { invalid, missing, parsed, type DeskAnswer, type DeskRequest, type Route } from './desk.ts';
 import type { RiskDesk } from './risk.ts';

@@ -7,7 +7,7 @@ import type { CampaignConfig, PlannedCampaign, RiskConfig } from '../config/risk
 import type { Taxonomy } from '../config/taxonomy.ts';
 import { seesAll, type Actor } from '../contract/people.ts';
 import type { CalibrationItem, CampaignDefinition } from '../contract/risk.ts';
-import type { Reports } from '../report/reports.ts';
+import type { Reports } from '../report/campaign/reports.ts';
 import type { SealedItem } from '../risk/items.ts';
 import type { Labelling } from '../risk/labelling.ts';
 import type { CampaignLook } from '../risk/look.ts';

@@ -99,6 +99,8 @@ export const SCHEMAS = {
   HealthReport: object({
     since: { ...time, description: 'Since when it is told, in this process.' }, healthy: flag,
     parts: listOf(object({ part: text, healthy: flag, since: time, detail: text, meaning: text, next: text })), history: listOf(object({ at: time, part: text, healthy: flag, detail: text })),
+    lags: listOf(object({ part: text, entries: whole, since: { type: ['string', 'null'], format: 'date-time', description: 'Null: nothing is behind.' }, meaning: text })),
+    unheard: { ...listOf(object({ part: text, meaning: text })), description: 'Parts that told no fault since the start: well, or not in use here.' }, replicas: { type: ['integer', 'null'], description: 'Processes that share the limits, with this one. Null: it shares none.' },
   }),
   Status: object({
     version: text, config: object({ hash: text, file: text, loaded_at: { type: 'string', format: 'date-time' }, warnings: whole }), tenants: whole, policies: listOf(text), classifiers: listOf(text),

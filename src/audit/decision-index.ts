@@ -6,8 +6,8 @@
 import { Worker } from 'node:worker_threads';
 import { CHANNELS, type AuditReceived } from '../contract/channels.ts';
 import { WeirError } from '../contract/errors.ts';
+import { PartHealth } from '../contract/part-health.ts';
 import type { DecisionPlace, DecisionStore } from '../store/decisions.ts';
-import { SteadyHealth } from '../store/steady-health.ts';
 
 /** What is asked of the thread by others. */
 export type DecisionQueries = Pick<DecisionStore, 'search' | 'counts' | 'tenantAfter' | 'drop' | 'dropCounts'>;
@@ -59,7 +59,7 @@ interface Waiter {
 export class DecisionIndex {
   readonly queries: DecisionQueries;
   readonly #options: DecisionIndexOptions;
-  readonly #health = new SteadyHealth('decisions');
+  readonly #health = new PartHealth('decisions');
   readonly #waiters = new Map<number, Waiter>();
   /** Logs of which something came since the last look. */
   readonly #came = new Set<string>();
@@ -107,7 +107,6 @@ export class DecisionIndex {
       await ended;
       clearTimeout(late);
     }
-    this.#health.close();
   }
 
   /** Logs that are here already may have grown while nobody looked. */

@@ -6,7 +6,7 @@
  */
 import { hostname } from 'node:os';
 import { isAbsolute, resolve } from 'node:path';
-import { CONTENT_MODES } from '../contract/content.ts';
+import { CONTENT_MODES, TRACED_MODES } from '../contract/content.ts';
 import { LOG_NAME, LOG_NAME_CHARS_MAX } from '../contract/log-name.ts';
 import { REVIEW_EVENTS } from '../contract/notification.ts';
 import { PEOPLE_ROLES } from '../contract/people.ts';
@@ -230,6 +230,7 @@ const tenant = mapping('One tenant.', {
     content: choice('none; redacted: as they went on, the prompt as the provider and the answer as the client got it; original: as they came, which is what was judged.', CONTENT_MODES, { default: 'none' }),
     keep_days: whole('Days for which they are kept; then their keys are destroyed.', { default: 30, min: 1, max: 3650, unit: 'days' }),
     campaigns: flag('Take part in residual-risk campaigns: what is drawn for one is kept for it as it went on, or as it came where what was blocked is drawn too, sealed, and people label it.', { default: false }),
+    traces: choice('Texts in its traces: none; redacted: as they went on, the prompt as the provider and the answer as the client got it, without what the policy stopped, and no answer in which pseudonyms were put back. They are as readable there as any other attribute.', TRACED_MODES, { default: 'none' }),
     learning: flag('Let the embedded classifiers learn from what people decided of this tenant’s texts: its kept texts, whatever they are kept for, become rows, sealed, for learn.keep_days.', { default: false }),
   }, { default: {} }),
 });

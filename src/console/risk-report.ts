@@ -3,8 +3,8 @@
  * nothing and runs nothing; what a plot shows stands in numbers beside it. It tells what its JSON tells and nothing else,
  * and carries the digest of that JSON. Pure.
  */
-import type { LogBasis, ReportDocument } from '../report/document.ts';
-import type { Rate, ReportFindings, Share } from '../report/findings.ts';
+import type { LogBasis, ReportDocument } from '../report/campaign/document.ts';
+import type { Rate, ReportFindings, Share } from '../report/campaign/findings.ts';
 import type { Interval } from '../risk/intervals.ts';
 import type { ClaimStatus, Estimate } from '../risk/status.ts';
 import { html, Html, type Piece } from './html.ts';

@@ -3,17 +3,29 @@
  * Publishing costs nothing when nobody listens.
  */
 import { channel, type Channel } from 'node:diagnostics_channel';
+import type { KeptTexts } from './content.ts';
 import type { ExchangeRecord } from './exchange.ts';
+import type { Part } from './health.ts';
+import type { ErrorCode } from './errors.ts';
 import type { HoldEndedBy } from './hold.ts';
 import type { ReviewNotice } from './notification.ts';
 import type { PolicyOrigin } from './policy.ts';
 import type { ReviewOrigin } from './review.ts';
 import type { AnnotatorState, ClaimState, SequentialDecision } from './risk.ts';
 import type { Direction, Severity } from './screening.ts';
+import type { UpstreamCall } from './upstream-call.ts';
 
 /** Stages in the order of the walk; the span names are `weir.<stage>`. */
 export const STAGES = ['identify', 'read_request', 'screen_input', 'decide_input', 'hold', 'upstream', 'guard', 'audit'] as const;
 export type Stage = (typeof STAGES)[number];
+
+/** Where an exchange stands in a trace. Telemetry fills it in when it opens; it goes with what is told of it later. */
+export interface TracePlace {
+  traceId?: string;
+  spanId?: string;
+  /** Its spans go out, whatever becomes of it: what is gathered for them alone is not in vain. */
+  sampled?: boolean;
+}
 
 export interface ExchangeOpened {
   readonly requestId: string;
@@ -25,6 +37,7 @@ export interface ExchangeOpened {
   readonly startedAtMs: number;
   /** Telemetry fills this in: the headers to send upstream so that the trace goes on. */
   readonly propagate: Record<string, string>;
+  readonly trace: TracePlace;
 }
 
 export interface StageEnded {
@@ -36,11 +49,45 @@ export interface StageEnded {
   readonly error?: string;
   /** Numbers and names only, never content; keys are attribute names. */
   readonly attributes?: Readonly<Record<string, string | number | boolean>>;
+  /** Of the stage `upstream`. */
+  readonly call?: UpstreamCall;
+  readonly trace?: TracePlace;
 }
 
 export interface ExchangeClosed {
   readonly record: ExchangeRecord;
+  readonly trace?: TracePlace;
+  /** As they went on, where the tenant lets them be traced: without what the policy took out, and nothing of what it stopped. */
+  readonly texts?: Partial<Readonly<Record<Direction, KeptTexts>>>;
 }
+
+export const TELEMETRY_SIGNALS = ['traces', 'metrics'] as const;
+export const TELEMETRY_LOSSES = ['queue_full', 'export_failed', 'too_many_kept'] as const;
+
+/** Spans that did not go out, or a push of metrics: there was no room for more, nobody took them, or more were kept against the sampling than may be. */
+export interface TelemetryDropped {
+  readonly signal: (typeof TELEMETRY_SIGNALS)[number];
+  readonly reason: (typeof TELEMETRY_LOSSES)[number];
+  readonly count: number;
+}
+
+/** Something came to the proxy's port that became no exchange. Health checks are none of it. */
+export interface TurnedAway {
+  readonly code: TurnedAwayCode;
+}
+
+/** What is not HTTP, or whose head did not come whole; an upgrade to what is no socket here; a connection beyond what is accepted. */
+export const TURNED_AWAY_CODES = ['bad_request', 'headers_too_large', 'body_too_large', 'body_timeout', 'upgrade_refused', 'overloaded'] as const satisfies readonly ErrorCode[];
+export type TurnedAwayCode = (typeof TURNED_AWAY_CODES)[number];
+
+/** Entries that the audit log was given and did not make durable. */
+export interface AuditLost {
+  readonly count: number;
+  readonly kind: (typeof AUDIT_LOSSES)[number];
+}
+
+/** Of exchanges, or of changes. */
+export const AUDIT_LOSSES = ['exchange', 'change'] as const;
 
 export interface ConfigReloaded {
   readonly ok: boolean;
@@ -51,11 +98,17 @@ export interface ConfigReloaded {
   readonly waiting?: readonly string[];
 }
 
-/** A change of state worth a log line and a gauge: something works less well than configured, or well again. */
+/** A part works less well than configured, or well again, as it says itself at that moment. */
 export interface HealthChanged {
-  readonly part: string;
+  readonly part: Part;
   readonly healthy: boolean;
   readonly detail: string;
+}
+
+/** The same as people are told it, by log, page and gauge: ill at once, well when it lasts. */
+export interface HealthTold extends HealthChanged {
+  /** When it turned, in milliseconds since 1970. */
+  readonly atMs: number;
 }
 
 export const CALL_OUTCOMES = ['ok', 'timeout', 'unavailable', 'error', 'unsupported', 'cached', 'late'] as const;
@@ -177,36 +230,44 @@ interface Payloads {
   'weir.exchange.opened': ExchangeOpened;
   'weir.stage.ended': StageEnded;
   'weir.exchange.closed': ExchangeClosed;
+  'weir.request.turned_away': TurnedAway;
   'weir.config.reloaded': ConfigReloaded;
   'weir.health.changed': HealthChanged;
+  'weir.health.told': HealthTold;
   'weir.classifier.called': ClassifierCalled;
   'weir.breaker.changed': BreakerChanged;
   'weir.policies.held': PoliciesHeld;
   'weir.content.lost': ContentLost;
   'weir.retention.applied': RetentionApplied;
+  'weir.audit.lost': AuditLost;
   'weir.audit.shipped': AuditShipped;
   'weir.audit.received': AuditReceived;
   'weir.decisions.indexed': DecisionsIndexed;
   'weir.review.told': ReviewTold;
   'weir.risk.told': RiskTold;
   'weir.holds.changed': HoldsChanged;
+  'weir.telemetry.dropped': TelemetryDropped;
 }
 
 export const CHANNELS = {
   exchangeOpened: channel('weir.exchange.opened') as Channel<unknown, Payloads['weir.exchange.opened']>,
   stageEnded: channel('weir.stage.ended') as Channel<unknown, Payloads['weir.stage.ended']>,
   exchangeClosed: channel('weir.exchange.closed') as Channel<unknown, Payloads['weir.exchange.closed']>,
+  turnedAway: channel('weir.request.turned_away') as Channel<unknown, Payloads['weir.request.turned_away']>,
   configReloaded: channel('weir.config.reloaded') as Channel<unknown, Payloads['weir.config.reloaded']>,
   healthChanged: channel('weir.health.changed') as Channel<unknown, Payloads['weir.health.changed']>,
+  healthTold: channel('weir.health.told') as Channel<unknown, Payloads['weir.health.told']>,
   classifierCalled: channel('weir.classifier.called') as Channel<unknown, Payloads['weir.classifier.called']>,
   breakerChanged: channel('weir.breaker.changed') as Channel<unknown, Payloads['weir.breaker.changed']>,
   policiesHeld: channel('weir.policies.held') as Channel<unknown, Payloads['weir.policies.held']>,
   contentLost: channel('weir.content.lost') as Channel<unknown, Payloads['weir.content.lost']>,
   retentionApplied: channel('weir.retention.applied') as Channel<unknown, Payloads['weir.retention.applied']>,
+  auditLost: channel('weir.audit.lost') as Channel<unknown, Payloads['weir.audit.lost']>,
   auditShipped: channel('weir.audit.shipped') as Channel<unknown, Payloads['weir.audit.shipped']>,
   auditReceived: channel('weir.audit.received') as Channel<unknown, Payloads['weir.audit.received']>,
   decisionsIndexed: channel('weir.decisions.indexed') as Channel<unknown, Payloads['weir.decisions.indexed']>,
   reviewTold: channel('weir.review.told') as Channel<unknown, Payloads['weir.review.told']>,
   riskTold: channel('weir.risk.told') as Channel<unknown, Payloads['weir.risk.told']>,
   holdsChanged: channel('weir.holds.changed') as Channel<unknown, Payloads['weir.holds.changed']>,
+  telemetryDropped: channel('weir.telemetry.dropped') as Channel<unknown, Payloads['weir.telemetry.dropped']>,
 } as const;

@@ -1,12 +1,18 @@
 /** The words of content that is kept: the texts of one direction of an exchange, and what has become of them. */
 import type { Direction } from './screening.ts';
 
+/** What may stand in traces: nothing, or texts as they went on. */
+export const TRACED_MODES = ['none', 'redacted'] as const;
+
 export const CONTENT_MODES = ['none', 'redacted', 'original'] as const;
 /** `redacted`: as it went on, without what the policy took out or held back. `original`: as it came, which is what was judged. */
 export type ContentMode = (typeof CONTENT_MODES)[number];
 
 /** Of one direction of one exchange; what is beyond is not kept, and counted. */
 export const CONTENT_CHARS_MAX = 262_144;
+
+/** Of one direction of an exchange in its trace. Escaped as JSON that is six times as much at most, within what a span's attribute may hold. */
+export const TRACED_CHARS_MAX = 8_192;
 
 export interface KeptText {
   /** Where it stood: the path of a request's text, the choice and channel of an answer's. */

@@ -3,6 +3,7 @@
  * Facts of the wire: blocks follow each other, each opened and ended by an event of its own; a delta is of an open block
  * and names it; what was opened for the client must be ended. A signature comes after the text it signs.
  */
+import type { AnswerFacts, AnswerUsage } from '../contract/answer.ts';
 import type { ErrorCode } from '../contract/errors.ts';
 import { BLOCK_EXEMPT, BLOCK_NAMED, BLOCK_NUMBERED, BLOCK_OPAQUE, blocksAndTools, errorObject, frame, isSigned } from './anthropic.ts';
 import type { Dependent, EventReading, Piece, RequestReading, ResponseReader } from './dialect.ts';
@@ -37,6 +38,9 @@ export class MessageReader implements ResponseReader {
   #finishReason: string | undefined;
   #inputTokens: number | undefined;
   #outputTokens: number | undefined;
+  #cacheReadTokens: number | undefined;
+  #cacheWriteTokens: number | undefined;
+  #serviceTier: string | undefined;
   /** What the client has got: how far the message is, blocks so far, the one that is open. */
   #sent: 'nothing' | 'start' | 'delta' | 'stop' = 'nothing';
   #blocks = 0;
@@ -136,13 +140,13 @@ export class MessageReader implements ResponseReader {
     return Buffer.from(frame(errorObject(code, message, requestId)));
   }
 
-  usage(): { readonly inputTokens?: number; readonly outputTokens?: number } | undefined {
+  usage(): AnswerUsage | undefined {
     if (this.#inputTokens === undefined && this.#outputTokens === undefined) return undefined;
-    return { inputTokens: this.#inputTokens, outputTokens: this.#outputTokens };
+    return { inputTokens: this.#inputTokens, outputTokens: this.#outputTokens, cacheReadTokens: this.#cacheReadTokens, cacheWriteTokens: this.#cacheWriteTokens };
   }
 
-  facts(): { readonly responseId?: string; readonly model?: string; readonly finishReasons: readonly string[] } {
-    return { responseId: this.#responseId, model: this.#model, finishReasons: this.#finishReason === undefined ? [] : [this.#finishReason] };
+  facts(): AnswerFacts {
+    return { responseId: this.#responseId, model: this.#model, finishReasons: this.#finishReason === undefined ? [] : [this.#finishReason], serviceTier: this.#serviceTier };
   }
 
   get #head(): MessageHead {
@@ -180,6 +184,9 @@ export class MessageReader implements ResponseReader {
     this.#finishReason = textOf(message.stop_reason) ?? this.#finishReason;
     if (!isObject(usage)) return;
     const input = [usage.input_tokens, usage.cache_creation_input_tokens, usage.cache_read_input_tokens].map(numberOf).filter((count) => count !== undefined);
+    this.#cacheWriteTokens = numberOf(usage.cache_creation_input_tokens) ?? this.#cacheWriteTokens;
+    this.#cacheReadTokens = numberOf(usage.cache_read_input_tokens) ?? this.#cacheReadTokens;
+    this.#serviceTier = textOf(usage.service_tier) ?? this.#serviceTier;
     if (numberOf(usage.input_tokens) !== undefined) this.#inputTokens = input.reduce((sum, count) => sum + count, 0);
     this.#outputTokens = numberOf(usage.output_tokens) ?? this.#outputTokens;
   }

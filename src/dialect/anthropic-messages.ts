@@ -69,6 +69,7 @@ function readRequest(document: JsonDocument): RequestReading {
     stream: body.stream === true,
     model: textOf(body.model),
     parameters: { ...parametersOf(body, PARAMETERS), ...(isObject(thinking) ? { thinking: thinking.type !== 'disabled' } : {}) },
+    serviceTier: textOf(body.service_tier),
     userId: isObject(metadata) ? textOf(metadata.user_id) : undefined,
   };
 }

@@ -2,6 +2,7 @@
  * What a wire dialect knows: where text stands in a request, where it stands in an answer or one stream event, how an
  * error and a block look. Pure; holds no connection. One file per dialect implements this.
  */
+import type { AnswerFacts, AnswerUsage } from '../contract/answer.ts';
 import type { ErrorCode } from '../contract/errors.ts';
 import type { OpaqueKind, OpaquePart, Segment } from '../contract/exchange.ts';
 import type { FormDocument } from './form.ts';
@@ -18,6 +19,8 @@ export interface RequestReading {
   readonly answerFormat?: string;
   /** Numbers and flags for traces: `n`, `temperature`, `max_tokens`; never text. */
   readonly parameters: Readonly<Record<string, number | boolean>>;
+  /** The quality of service that was asked for, in the caller's words. */
+  readonly serviceTier?: string;
   /** Paths in `parameters` style that identify the end user or session when the body names them. */
   readonly userId?: string;
   readonly sessionId?: string;
@@ -101,9 +104,9 @@ export interface ResponseReader {
   blockedBody(body: unknown, message: string | undefined): Buffer;
   /** An error frame inside a stream. */
   errorEvent(code: ErrorCode, message: string, requestId: string): Buffer;
-  usage(): { readonly inputTokens?: number; readonly outputTokens?: number } | undefined;
+  usage(): AnswerUsage | undefined;
   /** Names and ids for traces, seen so far. */
-  facts(): { readonly responseId?: string; readonly model?: string; readonly finishReasons: readonly string[] };
+  facts(): AnswerFacts;
 }
 
 export type DialectId = 'openai-chat' | 'openai-completions' | 'openai-responses' | 'openai-conversations' | 'openai-embeddings' | 'openai-images' | 'openai-audio' | 'openai-moderations' | 'anthropic-messages';

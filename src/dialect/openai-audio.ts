@@ -4,14 +4,16 @@
  * may be cut over them; log-probabilities and token numbers repeat it too; streams have CR LF line ends and no event
  * names, and their last event repeats the whole text.
  */
+import type { AnswerFacts, AnswerUsage } from '../contract/answer.ts';
 import { WeirError, type ErrorCode } from '../contract/errors.ts';
 import type { Dependent, Dialect, EventReading, Piece, RequestReading, ResponseReader } from './dialect.ts';
 import { fieldOf, isTrue, numbersOf, readFields } from './form-fields.ts';
 import type { FormDocument } from './form.ts';
 import type { JsonDocument } from './json.ts';
 import { RecordReader, refuseInstead } from './openai-records.ts';
-import { DONE, errorAnswerAbout, errorFrame, frame, numberOf, objectOf, parametersOf, textOf } from './openai.ts';
+import { DONE, errorAnswerAbout, errorFrame, frame, objectOf, parametersOf, textOf } from './openai.ts';
 import { subtitleLines, subtitlesOf } from './subtitles.ts';
+import { usageOf } from './usage.ts';
 import { isObject, readSegments, readWhole, type JsonObject, type LeafRules } from './walk.ts';
 
 // What is no text.
@@ -136,7 +138,7 @@ const LISTS: Readonly<Record<string, string>> = { segments: 'text', words: 'word
 
 class TranscriptionReader implements ResponseReader {
   readonly #request: RequestReading;
-  #usage: { inputTokens?: number; outputTokens?: number } | undefined;
+  #usage: AnswerUsage | undefined;
   #model: string | undefined;
   /** The deltas so far: how the texts of segments follow one another. */
   #said = '';
@@ -221,17 +223,17 @@ class TranscriptionReader implements ResponseReader {
     return errorFrame(code, message);
   }
 
-  usage(): { readonly inputTokens?: number; readonly outputTokens?: number } | undefined {
+  usage(): AnswerUsage | undefined {
     return this.#usage;
   }
 
-  facts(): { readonly model?: string; readonly finishReasons: readonly string[] } {
+  facts(): AnswerFacts {
     return { model: this.#model, finishReasons: [] };
   }
 
   #note({ model, usage }: JsonObject): void {
     if (typeof model === 'string') this.#model ??= model;
-    if (isObject(usage)) this.#usage = { inputTokens: numberOf(usage.input_tokens ?? usage.prompt_tokens), outputTokens: numberOf(usage.output_tokens ?? usage.completion_tokens) };
+    if (isObject(usage)) this.#usage = usageOf(usage);
   }
 }
 

@@ -98,6 +98,7 @@ function readRequest(document: JsonDocument): RequestReading {
     stream: body.stream === true,
     model: textOf(body.model),
     parameters: parametersOf(body, PARAMETERS),
+    serviceTier: textOf(body.service_tier),
     userId: textOf(body.user),
   };
 }

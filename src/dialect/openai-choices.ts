@@ -4,10 +4,12 @@
  * chunk may carry text, and another chunk may follow it; chunks may have no delta, or no choices; `id` and `created`
  * change within a stream at some servers, so nothing is keyed by them.
  */
+import type { AnswerFacts, AnswerUsage } from '../contract/answer.ts';
 import { WeirError, type ErrorCode } from '../contract/errors.ts';
 import type { Dependent, EventReading, Piece, ResponseReader } from './dialect.ts';
 import type { JsonPath } from './json.ts';
-import { DONE, errorFrame, frame, numberOf } from './openai.ts';
+import { DONE, errorFrame, frame } from './openai.ts';
+import { usageOf } from './usage.ts';
 import { isDependent, isExempt, isObject, readWhole, type JsonObject, type LeafRules } from './walk.ts';
 
 /** What differs between the endpoints. */
@@ -31,9 +33,11 @@ export class ChoicesReader implements ResponseReader {
   readonly #shape: ChoiceShape;
   /** That of the newest chunk that names one, for chunks of our own. */
   #envelope: JsonObject | undefined;
-  #usage: { inputTokens?: number; outputTokens?: number } | undefined;
+  #usage: AnswerUsage | undefined;
   #responseId: string | undefined;
   #model: string | undefined;
+  #serviceTier: string | undefined;
+  #fingerprint: string | undefined;
   readonly #finishReasons = new Map<number, string>();
   /** Choices that have begun, and those whose deltas had text. */
   readonly #begun = new Set<number>();
@@ -138,12 +142,12 @@ export class ChoicesReader implements ResponseReader {
     return errorFrame(code, message);
   }
 
-  usage(): { readonly inputTokens?: number; readonly outputTokens?: number } | undefined {
+  usage(): AnswerUsage | undefined {
     return this.#usage;
   }
 
-  facts(): { readonly responseId?: string; readonly model?: string; readonly finishReasons: readonly string[] } {
-    return { responseId: this.#responseId, model: this.#model, finishReasons: [...this.#finishReasons.values()] };
+  facts(): AnswerFacts {
+    return { responseId: this.#responseId, model: this.#model, finishReasons: [...this.#finishReasons.values()], serviceTier: this.#serviceTier, fingerprint: this.#fingerprint };
   }
 
   #chunk(choice: JsonObject): string {
@@ -151,14 +155,16 @@ export class ChoicesReader implements ResponseReader {
   }
 
   #note(event: JsonObject): void {
-    const { id, created, model, system_fingerprint: fingerprint, usage } = event;
+    const { id, created, model, system_fingerprint: fingerprint, service_tier: tier, usage } = event;
     // Chunks that only annotate have an empty id at Azure.
     if (choicesOf(event).length > 0 && (id !== '' || this.#envelope === undefined)) {
       this.#envelope = { id, object: this.#shape.objects.chunk, created, model, ...(fingerprint === undefined ? {} : { system_fingerprint: fingerprint }) };
     }
     if (typeof id === 'string' && id !== '') this.#responseId ??= id;
     if (typeof model === 'string' && model !== '') this.#model ??= model;
-    if (isObject(usage)) this.#usage = { inputTokens: numberOf(usage.prompt_tokens), outputTokens: numberOf(usage.completion_tokens) };
+    if (isObject(usage)) this.#usage = usageOf(usage);
+    if (typeof tier === 'string') this.#serviceTier = tier;
+    if (typeof fingerprint === 'string') this.#fingerprint ??= fingerprint;
   }
 
   /**

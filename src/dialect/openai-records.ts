@@ -2,9 +2,11 @@
  * Answers that are records and no conversation: vectors, pictures, verdicts about texts. Every string in them is a text
  * by itself. Nothing in them can say that it was blocked, so in place of a blocked one the client gets an error. Pure.
  */
+import type { AnswerFacts, AnswerUsage } from '../contract/answer.ts';
 import { WeirError, type ErrorCode } from '../contract/errors.ts';
 import type { Dependent, EventReading, Piece, RequestReading, ResponseReader } from './dialect.ts';
-import { errorFrame, numberOf } from './openai.ts';
+import { errorFrame } from './openai.ts';
+import { usageOf } from './usage.ts';
 import { isObject, readWhole, type LeafRules } from './walk.ts';
 
 /** `Dialect.fallback` where no answer could hold the message: an error says it. */
@@ -18,7 +20,7 @@ export class RecordReader implements ResponseReader {
   readonly #rules: LeafRules;
   #responseId: string | undefined;
   #model: string | undefined;
-  #usage: { inputTokens?: number; outputTokens?: number } | undefined;
+  #usage: AnswerUsage | undefined;
 
   constructor(rules: LeafRules) {
     this.#rules = rules;
@@ -56,11 +58,11 @@ export class RecordReader implements ResponseReader {
     return errorFrame(code, message);
   }
 
-  usage(): { readonly inputTokens?: number; readonly outputTokens?: number } | undefined {
+  usage(): AnswerUsage | undefined {
     return this.#usage;
   }
 
-  facts(): { readonly responseId?: string; readonly model?: string; readonly finishReasons: readonly string[] } {
+  facts(): AnswerFacts {
     return { responseId: this.#responseId, model: this.#model, finishReasons: [] };
   }
 
@@ -69,7 +71,7 @@ export class RecordReader implements ResponseReader {
       const { id, model, usage } = record;
       if (typeof id === 'string') this.#responseId ??= id;
       if (typeof model === 'string') this.#model ??= model;
-      if (isObject(usage)) this.#usage = { inputTokens: numberOf(usage.prompt_tokens ?? usage.input_tokens), outputTokens: numberOf(usage.completion_tokens ?? usage.output_tokens) };
+      if (isObject(usage)) this.#usage = usageOf(usage);
     }
     const pieces: Piece[] = [];
     readWhole(record, [], '', key, this.#rules, pieces);

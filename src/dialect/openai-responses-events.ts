@@ -6,22 +6,25 @@
  *
  * `encrypted_content` passes as it is: it holds the reasoning as the model wrote it, which only the provider can read.
  */
+import type { AnswerFacts, AnswerUsage } from '../contract/answer.ts';
 import { WeirError, type ErrorCode } from '../contract/errors.ts';
 import type { Dependent, EventReading, Piece, ResponseReader } from './dialect.ts';
 import type { JsonPath } from './json.ts';
 import { ANSWER_RULES } from './openai-responses-rules.ts';
 import { blockedResponse, SentResponse } from './openai-responses-sent.ts';
 import { asList, numberOf, textOf } from './openai.ts';
+import { usageOf } from './usage.ts';
 import { isExempt, isObject, readLeaves, type JsonObject } from './walk.ts';
 
 const ENDS: ReadonlySet<string> = new Set(['response.completed', 'response.incomplete', 'response.failed']);
 
 export class ResponsesReader implements ResponseReader {
   readonly #sent = new SentResponse();
-  #usage: { inputTokens?: number; outputTokens?: number } | undefined;
+  #usage: AnswerUsage | undefined;
   #responseId: string | undefined;
   #model: string | undefined;
   #finish: string | undefined;
+  #serviceTier: string | undefined;
 
   readEvent(event: unknown): EventReading {
     const pieces: Piece[] = [];
@@ -82,19 +85,20 @@ export class ResponsesReader implements ResponseReader {
     return this.#sent.error(code, message);
   }
 
-  usage(): { readonly inputTokens?: number; readonly outputTokens?: number } | undefined {
+  usage(): AnswerUsage | undefined {
     return this.#usage;
   }
 
-  facts(): { readonly responseId?: string; readonly model?: string; readonly finishReasons: readonly string[] } {
-    return { responseId: this.#responseId, model: this.#model, finishReasons: this.#finish === undefined ? [] : [this.#finish] };
+  facts(): AnswerFacts {
+    return { responseId: this.#responseId, model: this.#model, finishReasons: this.#finish === undefined ? [] : [this.#finish], serviceTier: this.#serviceTier };
   }
 
   #note(response: JsonObject, ended: boolean): void {
-    const { id, model, usage, status, incomplete_details: details } = response;
+    const { id, model, usage, status, service_tier: tier, incomplete_details: details } = response;
     if (typeof id === 'string') this.#responseId ??= id;
     if (typeof model === 'string') this.#model ??= model;
-    if (isObject(usage)) this.#usage = { inputTokens: numberOf(usage.input_tokens), outputTokens: numberOf(usage.output_tokens) };
+    if (isObject(usage)) this.#usage = usageOf(usage);
+    if (typeof tier === 'string') this.#serviceTier = tier;
     if (ended) this.#finish = (isObject(details) ? textOf(details.reason) : undefined) ?? textOf(status);
   }
 }

@@ -3,6 +3,7 @@
  * HTTP stream, one in each frame. Answers follow each other on a connection, or run side by side where events name a
  * stream; each has a reader of its own. No event cancels an answer: what the upstream still says after a cut is dropped.
  */
+import type { AnswerFacts, AnswerUsage } from '../contract/answer.ts';
 import { ERROR_CODES, WeirError, type ErrorCode } from '../contract/errors.ts';
 import type { Dependent, EventReading, Piece } from './dialect.ts';
 import type { JsonDocument } from './json.ts';
@@ -154,11 +155,11 @@ class ResponsesSocketReader implements SocketReader {
     return { toClient: framesOf(answer.reader.blockedStream(instead), answer.streamId), toUpstream: [] };
   }
 
-  usage(): { readonly inputTokens?: number; readonly outputTokens?: number } | undefined {
+  usage(): AnswerUsage | undefined {
     return this.#usage;
   }
 
-  facts(): { readonly responseId?: string; readonly model?: string; readonly finishReasons: readonly string[] } {
+  facts(): AnswerFacts {
     return { responseId: this.#responseId, model: this.#model, finishReasons: [...this.#finishReasons] };
   }
 

@@ -57,6 +57,7 @@ function readRequest(document: JsonDocument): RequestReading {
     stream: body.stream === true,
     model: textOf(body.model),
     parameters: parametersOf(body, PARAMETERS),
+    serviceTier: textOf(body.service_tier),
     userId: textOf(body.user) ?? textOf(body.safety_identifier),
     sessionId: textOf(body.conversation) ?? (isObject(body.conversation) ? textOf(body.conversation.id) : undefined),
   };

@@ -4,6 +4,7 @@
  * the item and the answer are done; transcripts of what the user says arrive in between; audio runs beside its transcript,
  * so what was spoken cannot be unsaid. Pure.
  */
+import type { AnswerFacts, AnswerUsage } from '../contract/answer.ts';
 import { ERROR_CODES, WeirError, type ErrorCode } from '../contract/errors.ts';
 import type { Dependent, Piece } from './dialect.ts';
 import type { JsonDocument, JsonPath } from './json.ts';
@@ -194,11 +195,11 @@ class RealtimeReader implements SocketReader {
     };
   }
 
-  usage(): { readonly inputTokens?: number; readonly outputTokens?: number } | undefined {
+  usage(): AnswerUsage | undefined {
     return this.#inputTokens === undefined && this.#outputTokens === undefined ? undefined : { inputTokens: this.#inputTokens, outputTokens: this.#outputTokens };
   }
 
-  facts(): { readonly responseId?: string; readonly model?: string; readonly finishReasons: readonly string[] } {
+  facts(): AnswerFacts {
     return { responseId: this.#responseId, model: this.#model, finishReasons: [...this.#finishReasons] };
   }
 

@@ -33,6 +33,7 @@ import { readBody, readRequest, type BodyLimits, type ReadRequest } from './requ
 import { errorAnswer, jsonAnswer, respond, type OwnAnswer } from './respond.ts';
 import { dialectAt, matchRoute, readTarget, type PassThroughRoute, type ScreenedRoute } from './route.ts';
 import { upstreamCredential } from './upstream.ts';
+import { watchCall } from './upstream-call.ts';
 import type { Upstreams } from './upstreams.ts';
 
 export type { AuditPort, ProxyDependencies, ScreeningCaller, ScreeningService } from './dependencies.ts';
@@ -136,18 +137,23 @@ async function screenedRoute(exchange: OpenExchange, site: ExchangeSite, identif
   const { config, screened } = upstreamOf(exchange, site, identified);
   const afterwards = exchange.afterwards = request.reading.observed === true ? undefined : openAfterwards(exchange, site, plan);
   afterwards?.watch('input', plan.complete(actedOn(plan, prompt.screened), 'input', context, afterwards.signal));
-  const sentMs = performance.now();
+  const call = watchCall(exchange, { dialect: route.endpoint.dialect, reading: request.reading, upstream: screened });
   const answer = await unlessCut(afterwards, signal, (uncut) => screened.send(settled.request, {
     method: route.endpoint.method,
     target: route.target,
     headers: forwardedRequestHeaders(req.rawHeaders, forwardOptions(exchange, identified, config)),
     responseBytesMax: exchange.snapshot.config.proxy.limits.response_bytes_max,
     signal: uncut,
-  }));
+  })).catch((error: unknown) => {
+    call?.failed(error);
+    throw error;
+  });
+  if (answer === undefined) call?.failed(new WeirError('content_filter'));
   if (answer === undefined) return answerRefused(exchange, route, request, refuse(plan, afterwards!.violation!, facts.input!));
   facts.upstreamStatus = answer.status;
+  if (pseudonyms !== undefined && pseudonyms.size > 0) exchange.forgetTraced();
   await relayAnswer({
-    exchange, answer, sentMs, dialect: route.endpoint.dialect, request: request.reading,
+    exchange, answer, call, dialect: route.endpoint.dialect, request: request.reading,
     plan: plan.forOutput({ ...context, ...sourcesOf(exchange.snapshot, plan, request), direction: 'output' }, pseudonyms, afterwards), createGuard: site.dependencies.createGuard ?? createGuard, holds: site.dependencies.holds,
   });
 }

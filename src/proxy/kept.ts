@@ -4,7 +4,8 @@
  */
 import type { TenantConfig } from '../config/schema.ts';
 import { CONTENT_CHARS_MAX, type AnswerWitness, type ContentMode, type KeptText, type KeptTexts } from '../contract/content.ts';
-import type { Segment } from '../contract/exchange.ts';
+import type { ExchangeRecord, Segment } from '../contract/exchange.ts';
+import type { Action, Direction } from '../contract/screening.ts';
 import { applyEdits } from '../text/edits.ts';
 import type { SegmentEdits } from './prompt.ts';
 
@@ -18,6 +19,8 @@ export interface TextWitness extends AnswerWitness {
 
 export class KeptExchange implements TextWitness {
   readonly #mode: Exclude<ContentMode, 'none'>;
+  readonly #charsMax: number;
+  #forgetsAnswer = false;
   #prompt: KeptText[] = [];
   #promptChars = 0;
   #promptCut = 0;
@@ -26,8 +29,9 @@ export class KeptExchange implements TextWitness {
   #answerChars = 0;
   #answerCut = 0;
 
-  constructor(mode: Exclude<ContentMode, 'none'>) {
+  constructor(mode: Exclude<ContentMode, 'none'>, charsMax = CONTENT_CHARS_MAX) {
     this.#mode = mode;
+    this.#charsMax = charsMax;
   }
 
   promptCame(segments: readonly Segment[]): void {
@@ -54,6 +58,12 @@ export class KeptExchange implements TextWitness {
     if (this.#mode === 'redacted') this.#drop(key);
   }
 
+  /** Nothing of the answer is kept. */
+  forgetAnswer(): void {
+    this.#forgetsAnswer = true;
+    this.#answer.clear();
+  }
+
   get texts(): { readonly input: KeptTexts; readonly output: KeptTexts } {
     return {
       input: { texts: this.#prompt, cut: this.#promptCut },
@@ -68,13 +78,13 @@ export class KeptExchange implements TextWitness {
       if (segment.contentType !== 'text') continue;
       const { path: place, role, content } = segment;
       const all = changed.has(segment) ? applyEdits(content, changed.get(segment)!) : content;
-      const text = all.slice(-CONTENT_CHARS_MAX);
+      const text = all.slice(-this.#charsMax);
       this.#promptCut += all.length - text.length;
       this.#prompt.push({ place, ...(role === undefined ? {} : { role }), text });
       this.#promptChars += text.length;
     }
     let dropped = 0;
-    for (; this.#promptChars > CONTENT_CHARS_MAX; dropped++) {
+    for (; this.#promptChars > this.#charsMax; dropped++) {
       this.#promptChars -= this.#prompt[dropped]!.text.length;
       this.#promptCut += this.#prompt[dropped]!.text.length;
     }
@@ -82,9 +92,9 @@ export class KeptExchange implements TextWitness {
   }
 
   #add(key: string, text: string): void {
-    const fitting = text.slice(0, CONTENT_CHARS_MAX - this.#answerChars);
+    const fitting = text.slice(0, this.#charsMax - this.#answerChars);
     this.#answerCut += text.length - fitting.length;
-    if (fitting === '') return;
+    if (fitting === '' || this.#forgetsAnswer) return;
     this.#answerChars += fitting.length;
     this.#answer.set(key, (this.#answer.get(key) ?? '') + fitting);
   }
@@ -93,6 +103,16 @@ export class KeptExchange implements TextWitness {
     this.#answerChars -= this.#answer.get(key)?.length ?? 0;
     this.#answer.delete(key);
   }
+}
+
+/** Of what was kept as it went on: nothing of a direction that the policy stopped, at once or after the fact. */
+export function tracedTexts({ input, output, late, outcome, upstream_status: status }: ExchangeRecord, { texts }: KeptExchange): Partial<Record<Direction, KeptTexts>> {
+  const stopped = (decision: { readonly action: Action } | undefined): boolean => decision === undefined || decision.action === 'block' || decision.action === 'replace';
+  const isLate = (direction: Direction): boolean => late?.direction === direction && stopped(late);
+  return {
+    ...(stopped(input) || status === undefined || isLate('input') ? {} : { input: texts.input }),
+    ...(stopped(output) || outcome === 'blocked' || isLate('output') ? {} : { output: texts.output }),
+  };
 }
 
 /** Undefined where the tenant keeps no content. */

@@ -7,8 +7,8 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { TenantConfig } from '../config/schema.ts';
 import type { Snapshot } from '../config/snapshot.ts';
-import { CHANNELS, type Stage, type StageEnded } from '../contract/channels.ts';
-import type { ContentCommitments, ExchangeCommitments } from '../contract/content.ts';
+import { CHANNELS, type ExchangeClosed, type Stage, type StageEnded, type TracePlace } from '../contract/channels.ts';
+import { TRACED_CHARS_MAX, type ContentCommitments, type ExchangeCommitments } from '../contract/content.ts';
 import { WeirError } from '../contract/errors.ts';
 import type { DecisionRecord, ExchangeRecord, HoldRecord, Outcome, TokenUsage } from '../contract/exchange.ts';
 import { nameOf } from '../contract/names.ts';
@@ -19,7 +19,7 @@ import type { ServiceText } from '../screen/service.ts';
 import type { Admission } from '../tenant/limits.ts';
 import type { ProxyDependencies } from './dependencies.ts';
 import { fieldValue, headerSafe } from './headers.ts';
-import { heardBy, KeptExchange, keptOf, type TextWitness } from './kept.ts';
+import { heardBy, KeptExchange, keptOf, tracedTexts, type TextWitness } from './kept.ts';
 import { keptScreenings, type KeptGroup } from './kept-screenings.ts';
 
 /** Why an exchange stopped when nothing was wrong with it: nobody waits for the answer. */
@@ -69,6 +69,8 @@ export class OpenExchange {
   readonly startedAtMs: number;
   /** Trace headers for the upstream; telemetry fills them in. */
   readonly propagate: Record<string, string> = {};
+  /** Telemetry fills it in. */
+  readonly trace: TracePlace = {};
   readonly facts: Facts = {
     route: 'unknown', stream: false, outcome: 'failed', status: 0, heldCharsMax: 0, heldMsTotal: 0, requestBytes: 0, responseBytes: 0,
   };
@@ -84,6 +86,8 @@ export class OpenExchange {
   #own?: KeptExchange;
   /** The same for campaigns, where it may be drawn. */
   #sampled?: KeptExchange;
+  /** The same for its trace, where the tenant lets texts into it. */
+  #traced?: KeptExchange;
   /** As configured when its texts began to be gathered. */
   #sampler?: Sampler;
   /** The same of a call of the screening service. */
@@ -117,6 +121,7 @@ export class OpenExchange {
       tracestate: fieldValue(req.rawHeaders, 'tracestate'),
       startedAtMs: this.startedAtMs,
       propagate: this.propagate,
+      trace: this.trace,
     });
   }
 
@@ -141,11 +146,19 @@ export class OpenExchange {
   keepContent(): void {
     const { facts: { tenant }, requestId } = this;
     this.#sampler = this.#dependencies.sampler?.();
-    if (this.#dependencies.content === undefined || tenant === undefined) return;
-    this.#own = keptOf(tenant);
-    const sampledAs = this.#sampler?.mayBeDrawn(tenant, requestId, this.startedAtMs);
-    if (sampledAs !== undefined) this.#sampled = new KeptExchange(sampledAs);
-    this.kept = heardBy([this.#own, this.#sampled].flatMap((one) => one ?? []));
+    if (tenant === undefined) return;
+    if (this.trace.sampled === true && tenant.data?.traces === 'redacted') this.#traced = new KeptExchange('redacted', TRACED_CHARS_MAX);
+    if (this.#dependencies.content !== undefined) {
+      this.#own = keptOf(tenant);
+      const sampledAs = this.#sampler?.mayBeDrawn(tenant, requestId, this.startedAtMs);
+      if (sampledAs !== undefined) this.#sampled = new KeptExchange(sampledAs);
+    }
+    this.kept = heardBy([this.#own, this.#sampled, this.#traced].flatMap((one) => one ?? []));
+  }
+
+  /** Its answer will hold what the policy keeps from others: no text of it is traced. */
+  forgetTraced(): void {
+    this.#traced?.forgetAnswer();
   }
 
   /** These were screened: they are kept, where the tenant asks for it. */
@@ -190,7 +203,7 @@ export class OpenExchange {
   }
 
   stageEnded(ended: Omit<StageEnded, 'requestId' | 'endMs'>): void {
-    if (CHANNELS.stageEnded.hasSubscribers) CHANNELS.stageEnded.publish({ requestId: this.requestId, endMs: performance.now(), ...ended });
+    if (CHANNELS.stageEnded.hasSubscribers) CHANNELS.stageEnded.publish({ requestId: this.requestId, endMs: performance.now(), trace: this.trace, ...ended });
   }
 
   /** Appends the closing entry and tells it. Throws audit_unavailable in strict durability when it cannot be written. */
@@ -213,12 +226,16 @@ export class OpenExchange {
       if (this.durability === 'strict') await appended;
       else if (appended !== undefined) appended.catch(() => {}); // the log itself tells that it is broken
       this.stageEnded({ stage: 'audit', startMs });
-      CHANNELS.exchangeClosed.publish({ record });
+      CHANNELS.exchangeClosed.publish(this.#closed(record));
     } catch (cause) {
       this.stageEnded({ stage: 'audit', startMs, error: 'audit_unavailable' });
-      CHANNELS.exchangeClosed.publish({ record: { ...record, outcome: 'failed', error_code: 'audit_unavailable' } });
+      CHANNELS.exchangeClosed.publish(this.#closed({ ...record, outcome: 'failed', error_code: 'audit_unavailable' }));
       if (this.durability === 'strict') throw cause instanceof WeirError ? cause : new WeirError('audit_unavailable', undefined, { cause });
     }
+  }
+
+  #closed(record: ExchangeRecord): ExchangeClosed {
+    return { record, trace: this.trace, texts: this.#traced === undefined ? undefined : tracedTexts(record, this.#traced) };
   }
 
   /** What of it is drawn, with its texts sealed for that: of the directions that are, and no other. */

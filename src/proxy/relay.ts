@@ -16,6 +16,7 @@ import { addStreamHeaders, forwardedAnswerHeaders, mediaType } from './headers.t
 import { waitForPerson, withHold } from './hold.ts';
 import type { OpenExchange } from './opened.ts';
 import type { BodyTaker, UpstreamAnswer } from './upstream.ts';
+import type { CallWatch } from './upstream-call.ts';
 
 export interface RelayOptions {
   readonly exchange: OpenExchange;
@@ -26,8 +27,8 @@ export interface RelayOptions {
   readonly createGuard: (options: GuardOptions) => Guard;
   /** Waits for people. */
   readonly holds: HoldPort | undefined;
-  /** `performance.now()` when the request was sent. */
-  readonly sentMs: number;
+  /** Told how it went, where somebody listens. */
+  readonly call: CallWatch | undefined;
 }
 
 /**
@@ -40,6 +41,7 @@ export async function relayAnswer(options: RelayOptions): Promise<void> {
     await new Promise<void>((resolve, reject) => (relay = new Relay(options, resolve, reject)).start());
   } catch (error) {
     options.answer.abort();
+    options.call?.failed(error);
     throw error;
   } finally {
     await relay?.endHold();
@@ -132,6 +134,7 @@ class Relay implements BodyTaker {
 
   onChunk(chunk: Buffer): void {
     if (this.#over) return;
+    this.#options.call?.chunk();
     try {
       this.#guard.feed(chunk);
     } catch (error) {
@@ -294,7 +297,7 @@ class Relay implements BodyTaker {
     facts.heldMsTotal = summary.heldMsTotal;
     facts.usage = usageOf(exchange, summary);
     exchange.admission?.settleTokens(facts.usage.prompt_tokens + facts.usage.completion_tokens);
-    exchange.stageEnded({ stage: 'upstream', startMs: this.#options.sentMs, error: facts.errorCode, attributes: upstreamAttributes(summary) });
+    this.#options.call?.end(summary, facts.errorCode ?? (facts.outcome === 'client_left' ? 'client_left' : undefined));
     exchange.stageEnded({ stage: 'guard', startMs: this.#startMs, attributes: { 'weir.held_characters': summary.heldCharsMax } });
   }
 
@@ -321,14 +324,4 @@ function hasLine(bytes: Buffer, word: string): boolean {
     if (LINE_BEGINS.test(bytes.toString('latin1', Math.max(0, at - '\nevent: '.length), at))) return true;
   }
   return false;
-}
-
-function upstreamAttributes({ facts, usage }: GuardSummary): Record<string, string | number> {
-  const attributes: Record<string, string | number> = {};
-  if (facts.responseId !== undefined) attributes['gen_ai.response.id'] = facts.responseId;
-  if (facts.model !== undefined) attributes['gen_ai.response.model'] = facts.model;
-  if (facts.finishReasons.length > 0) attributes['gen_ai.response.finish_reasons'] = facts.finishReasons.join(',');
-  if (usage?.inputTokens !== undefined) attributes['gen_ai.usage.input_tokens'] = usage.inputTokens;
-  if (usage?.outputTokens !== undefined) attributes['gen_ai.usage.output_tokens'] = usage.outputTokens;
-  return attributes;
 }

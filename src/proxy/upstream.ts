@@ -84,6 +84,14 @@ export class Upstream {
     });
   }
 
+  get address(): string {
+    return this.#base.hostname;
+  }
+
+  get port(): number {
+    return this.#base.port === '' ? (this.#base.protocol === 'http:' ? 80 : 443) : Number(this.#base.port);
+  }
+
   /** Sends and waits for the answer's head. Throws upstream_unreachable, upstream_timeout, upstream_protocol, or the signal's reason. */
   send(request: ScreenedRequest, options: SendOptions): Promise<UpstreamAnswer> {
     options.signal.throwIfAborted();

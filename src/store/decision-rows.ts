@@ -4,7 +4,8 @@
  * away again takes exactly its counts with it. Pure.
  */
 import { createHash } from 'node:crypto';
-import type { DecisionRecord, ExchangeRecord, LateRecord } from '../contract/exchange.ts';
+import { OUTCOMES, type DecisionRecord, type ExchangeRecord, type LateRecord, type Outcome } from '../contract/exchange.ts';
+import { faultOf, type Fault } from '../contract/fault.ts';
 import { ACTIONS, DIRECTIONS, strongest, type Action } from '../contract/screening.ts';
 import type { SqlValue } from './sql.ts';
 
@@ -132,8 +133,13 @@ export function requestKey(requestId: string): number {
   return Number.parseInt((/^[0-9a-f]{32}$/.test(digits) ? digits : createHash('sha256').update(requestId).digest('hex')).slice(0, REQUEST_KEY_DIGITS), 16);
 }
 
-/** What is counted, of a direction or, without one, of the exchange. A latency is counted by its step. */
-export const MEASURES = ['exchanges', 'action', 'outcome', 'rule', 'category', 'unknown', 'degraded', 'partial', 'latency', 'duration', 'first_byte'] as const;
+/**
+ * What is counted, of a direction or, without one, of the exchange. A latency is counted by its step, redactions by how many
+ * there were; `acted` is an action that did something, with each category that was found (`block pii.EMAIL`), and with none;
+ * `uncovered` what had carriers that were `exempt` or `opaque`. Of exchanges that were counted before there was a measure it
+ * is missing: `route` is of every exchange, so its sum tells of how many.
+ */
+export const MEASURES = ['exchanges', 'action', 'outcome', 'rule', 'category', 'unknown', 'degraded', 'partial', 'latency', 'duration', 'first_byte', 'route', 'status', 'error', 'policy', 'fault', 'acted', 'uncovered', 'redactions'] as const;
 export type Measure = (typeof MEASURES)[number];
 
 export interface Counted {
@@ -148,8 +154,22 @@ export function countsOf(row: DecisionRow): readonly Counted[] {
   return [
     ...of('', 'exchanges', ['']), ...of('', 'action', [row.action ?? 'none']), ...of('', 'outcome', [row.outcome]), ...of('', 'rule', rulesOf(row)), ...of('', 'category', parts.flatMap(([, { found }]) => found)),
     ...of('', 'degraded', row.is_degraded ? [''] : []), ...of('', 'partial', row.is_partial ? [''] : []), ...of('', 'duration', [stepOf(row.duration_ms)]), ...of('', 'first_byte', row.first_byte_ms === null ? [] : [stepOf(row.first_byte_ms)]),
-    ...parts.flatMap(([part, { action, rules, found, unknown, latency_ms: ms }]) => [...of(part, 'action', [action]), ...of(part, 'rule', rules), ...of(part, 'category', found), ...of(part, 'unknown', unknown), ...of(part, 'latency', [stepOf(ms)])]),
+    ...of('', 'route', [row.route]), ...of('', 'status', [String(row.status)]), ...of('', 'error', row.error_code === null ? [] : [row.error_code]), ...of('', 'policy', row.policy_id === '' ? [] : [`${row.policy_id}@${row.policy_revision}`]), ...of('', 'fault', [faultIn(row)]),
+    ...of('', 'acted', row.action === null || row.action === 'allow' ? [] : actedOf(row.action, parts.flatMap(([, { found }]) => found))),
+    ...parts.flatMap(([part, { action, rules, found, unknown, latency_ms: ms, exempt = 0, opaque = 0, redactions = 0 }]) => [...of(part, 'action', [action]), ...of(part, 'rule', rules), ...of(part, 'category', found), ...of(part, 'unknown', unknown), ...of(part, 'latency', [stepOf(ms)]), ...of(part, 'uncovered', [...(exempt > 0 ? ['exempt'] : []), ...(opaque > 0 ? ['opaque'] : [])]), ...of(part, 'redactions', redactions > 0 ? [String(Math.min(REDACTIONS_MAX, Math.trunc(redactions)))] : [])]),
   ];
+}
+
+/** A log that was written elsewhere may tell of an end that we do not know. */
+function faultIn({ outcome, error_code: code }: DecisionRow): Fault {
+  return OUTCOMES.includes(outcome as Outcome) ? faultOf({ outcome: outcome as Outcome, ...(code === null ? {} : { error_code: code }) }) : 'none';
+}
+
+/** More of one direction count as so many, so that there are not more names than these. */
+const REDACTIONS_MAX = 1_000;
+
+function actedOf(action: Action, found: readonly string[]): readonly string[] {
+  return found.length === 0 ? [action] : found.map((category) => `${action} ${category}`);
 }
 
 /** Four steps to a doubling: the middle of a step is at most a tenth from any time in it. */

@@ -7,6 +7,7 @@
  * cuts. Held is at most what the patterns need, and never more than the limits. No I/O.
  */
 import { isUtf8 } from 'node:buffer';
+import type { AnswerFacts, AnswerUsage } from '../contract/answer.ts';
 import type { AnswerWitness } from '../contract/content.ts';
 import type { DecisionRecord, OpaqueKind, OpaquePart } from '../contract/exchange.ts';
 import { WeirError } from '../contract/errors.ts';
@@ -60,8 +61,8 @@ export interface GuardSummary {
   readonly heldMsTotal: number;
   /** Of all texts of the answer. */
   readonly textChars: number;
-  readonly usage?: { readonly inputTokens?: number; readonly outputTokens?: number };
-  readonly facts: { readonly responseId?: string; readonly model?: string; readonly finishReasons: readonly string[] };
+  readonly usage?: AnswerUsage;
+  readonly facts: AnswerFacts;
 }
 
 export type FailureCode = 'upstream_unreachable' | 'upstream_timeout' | 'response_too_large' | 'upstream_protocol';

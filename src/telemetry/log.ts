@@ -3,9 +3,8 @@
  * no way to log an object, so no body and no header can slip in. One line per change of state, one per exchange.
  */
 import pino from 'pino';
-import { CHANNELS, type ConfigReloaded, type DecisionsIndexed, type ExchangeClosed, type HealthChanged, type RetentionApplied, type ReviewTold, type StageEnded } from '../contract/channels.ts';
+import { CHANNELS, type ConfigReloaded, type DecisionsIndexed, type ExchangeClosed, type HealthTold, type RetentionApplied, type ReviewTold, type StageEnded } from '../contract/channels.ts';
 import type { DecisionRecord, LateRecord, ShadowRecord } from '../contract/exchange.ts';
-import { HealthLog } from './health-log.ts';
 import { nameOf } from '../contract/names.ts';
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
@@ -47,19 +46,18 @@ export function createLog(options: { readonly level: LogLevel; readonly destinat
 }
 
 /** Writes what the core publishes. Returns the function that ends it. */
-export function logChannels(log: Log, steadyMs?: number): () => void {
-  const health = new HealthLog(log, steadyMs);
+export function logChannels(log: Log): () => void {
   const onClosed = (message: unknown): void => logExchange(log, message as ExchangeClosed);
   const onStage = (message: unknown): void => logStage(log, message as StageEnded);
   const onConfig = (message: unknown): void => logConfig(log, message as ConfigReloaded);
-  const onHealth = (message: unknown): void => health.note(message as HealthChanged);
+  const onHealth = (message: unknown): void => logHealth(log, message as HealthTold);
   const onRetention = (message: unknown): void => logRetention(log, message as RetentionApplied);
   const onIndexed = indexingLog(log);
   CHANNELS.decisionsIndexed.subscribe(onIndexed);
   CHANNELS.retentionApplied.subscribe(onRetention);
   CHANNELS.exchangeClosed.subscribe(onClosed);
   CHANNELS.configReloaded.subscribe(onConfig);
-  CHANNELS.healthChanged.subscribe(onHealth);
+  CHANNELS.healthTold.subscribe(onHealth);
   if (log.isDebug()) CHANNELS.stageEnded.subscribe(onStage);
   const onReview = (message: unknown): void => logReview(log, message as ReviewTold);
   CHANNELS.reviewTold.subscribe(onReview);
@@ -69,9 +67,8 @@ export function logChannels(log: Log, steadyMs?: number): () => void {
     CHANNELS.retentionApplied.unsubscribe(onRetention);
     CHANNELS.exchangeClosed.unsubscribe(onClosed);
     CHANNELS.configReloaded.unsubscribe(onConfig);
-    CHANNELS.healthChanged.unsubscribe(onHealth);
+    CHANNELS.healthTold.unsubscribe(onHealth);
     CHANNELS.stageEnded.unsubscribe(onStage);
-    health.close();
   };
 }
 
@@ -118,6 +115,11 @@ function shadowFields(name: string, shadow: ShadowRecord | undefined): LogFields
 function lateFields(late: LateRecord | undefined): LogFields {
   if (late === undefined) return {};
   return { late_action: late.action, late_rules: late.triggered_rules.map(nameOf).join(',') || undefined, late_acted: late.acted.join(',') || undefined, late_degraded: late.degraded.map(nameOf).join(',') || undefined };
+}
+
+function logHealth(log: Log, { part, healthy, detail, atMs }: HealthTold): void {
+  if (healthy) log.info('well again', { part, detail, since: new Date(atMs).toISOString() });
+  else log.warn('works less well', { part, detail });
 }
 
 function logRetention(log: Log, { kind, removed, detail }: RetentionApplied): void {

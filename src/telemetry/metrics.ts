@@ -9,12 +9,12 @@ import { OTLPMetricExporter } from '@opentelemetry/exporter-metrics-otlp-http';
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { MeterProvider, PeriodicExportingMetricReader, type IMetricReader } from '@opentelemetry/sdk-metrics';
-import { BREAKER_STATES, CHANNELS, CONTENT_LOSSES, type AuditReceived, type AuditShipped, type BreakerChanged, type BreakerState, type ClassifierCalled, type ConfigReloaded, type ContentLost, type DecisionsIndexed, type ExchangeClosed, type HealthChanged, type HoldsChanged, type PoliciesHeld, type PolicyHeld, type RetentionApplied, type ReviewTold, type RiskTold, type StageEnded } from '../contract/channels.ts';
+import { AUDIT_LOSSES, BREAKER_STATES, CHANNELS, CONTENT_LOSSES, TURNED_AWAY_CODES, type AuditLost, type AuditReceived, type AuditShipped, type BreakerChanged, type BreakerState, type ClassifierCalled, type ConfigReloaded, type ContentLost, type DecisionsIndexed, type ExchangeClosed, type HealthChanged, type HealthTold, type HoldsChanged, type PoliciesHeld, type PolicyHeld, type RetentionApplied, type ReviewTold, type RiskTold, type StageEnded, type TurnedAway } from '../contract/channels.ts';
 import type { DecisionRecord, ExchangeRecord } from '../contract/exchange.ts';
 import { POLICY_ORIGINS } from '../contract/policy.ts';
 import { ACTIONS, DIRECTIONS, type Action, type Direction } from '../contract/screening.ts';
-import { nameOf } from '../contract/names.ts';
-import { FAULTS, faultOf } from './fault.ts';
+import { FAULTS, faultOf } from '../contract/fault.ts';
+import { HEALTH_METRICS, HealthSeries } from './health-metrics.ts';
 import { BoundedLabel } from './label.ts';
 import { SERVICE_NAME } from './names.ts';
 import { countReview, REVIEW_METRICS } from './review-metrics.ts';
@@ -33,7 +33,8 @@ const WAIT_SECONDS = [0.1, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600,
 const CHARACTERS = [0, 1, 4, 16, 64, 256, 1024, 4096, 16384, 65536];
 
 export const METRICS = {
-  weir_exchanges_total: { kind: 'counter', labels: ['tenant', 'action', 'outcome'], help: 'Exchanges that ended, by their strongest action' },
+  weir_exchanges_total: { kind: 'counter', labels: ['tenant', 'action', 'outcome'], help: 'Exchanges that ended, by their strongest action: one for each request of which a whole head came, a handshake of a WebSocket too, with one entry in the audit log; not /weir/healthz, /weir/readyz, and what weir_turned_away_total counts' },
+  weir_turned_away_total: { kind: 'counter', labels: ['code'], help: 'What came to the proxy\'s port and became no exchange: no HTTP or no whole head, an upgrade to what is no socket, a connection beyond what is accepted' },
   weir_answers_total: { kind: 'counter', labels: ['fault'], help: 'Exchanges that ended, by whose fault it is where one did not end as it should: none, client, upstream, weir; availability is what of none and weir together is none' },
   weir_errors_total: { kind: 'counter', labels: ['code'], help: 'Exchanges that ended with an error code' },
   weir_decisions_total: { kind: 'counter', labels: ['direction', 'tenant', 'action'], help: 'Decisions' },
@@ -59,12 +60,13 @@ export const METRICS = {
   weir_open_exchanges: { kind: 'gauge', labels: [], help: 'Exchanges under way' },
   weir_config_info: { kind: 'gauge', labels: ['hash'], help: '1 for the configuration that runs, 0 for earlier ones of this process' },
   weir_config_last_reload_success: { kind: 'gauge', labels: [], help: '1 when the last configuration was taken, 0 when it was refused' },
-  weir_healthy: { kind: 'gauge', labels: ['part'], help: '0 while a part works less well than configured; a part of several words is told with underscores, one that was always well is absent' },
+  ...HEALTH_METRICS,
   weir_policy_source: { kind: 'gauge', labels: ['policy', 'source'], help: 'Revision of a stored policy, by where it was last read: store, redis or disk; 0 for the others' },
   weir_policy_age_seconds: { kind: 'gauge', labels: ['policy'], help: 'Time since a stored policy was known to be the newest' },
   weir_policy_stale: { kind: 'gauge', labels: ['policy'], help: '1 while nobody has confirmed a stored policy for two minutes' },
   weir_content_lost_total: { kind: 'counter', labels: ['reason'], help: 'Exchanges whose content was to be kept and is not: key, overflow, write; copy: a text of the review queue for other processes' },
   weir_retention_removed_total: { kind: 'counter', labels: ['kind'], help: 'Entries of the audit log and of copies of others, hours of usage, decisions and their counts, texts of the review queue, drawn texts with their labels that were removed after their retention' },
+  weir_audit_lost_total: { kind: 'counter', labels: ['kind'], help: 'Entries that the audit log could not make durable, of exchanges and of changes; those of which only the sync failed may be there all the same' },
   weir_decisions_indexed_total: { kind: 'counter', labels: [], help: 'Entries of audit logs that came into the store, to be searched' },
   weir_decisions_index_lag_entries: { kind: 'gauge', labels: [], help: 'Entries of the own audit log that the store did not have yet when it last took some' },
   weir_audit_ship_lag_entries: { kind: 'gauge', labels: [], help: 'Entries of the audit log that the Weir of audit.ship does not have yet' },
@@ -139,7 +141,7 @@ class Recorder {
   readonly #classifiers = new BoundedLabel(CLASSIFIERS_MAX);
   readonly #logs = new BoundedLabel(LOGS_MAX);
   readonly #campaigns = new BoundedLabel(CAMPAIGNS_MAX);
-  readonly #health = new Map<string, boolean>();
+  readonly #health = new HealthSeries();
   readonly #rules = new BoundedLabel(RULES_MAX);
   /** Items of the review queue, by severity. */
   readonly #waiting = new Map<string, number>();
@@ -168,6 +170,8 @@ class Recorder {
     // A rate needs a value before the first fault.
     for (const fault of FAULTS) this.#count('weir_answers_total', 0, { fault });
     for (const reason of CONTENT_LOSSES) this.#count('weir_content_lost_total', 0, { reason });
+    for (const code of TURNED_AWAY_CODES) this.#count('weir_turned_away_total', 0, { code });
+    for (const kind of AUDIT_LOSSES) this.#count('weir_audit_lost_total', 0, { kind });
     this.#loop.enable();
     this.#unsubscribe = this.#subscribe();
   }
@@ -188,12 +192,17 @@ class Recorder {
     const onStage = (message: unknown): void => this.#stage(message as StageEnded);
     const onClosed = (message: unknown): void => this.#exchange((message as ExchangeClosed).record);
     const onConfig = (message: unknown): void => this.#reloaded(message as ConfigReloaded);
-    const onHealth = (message: unknown): void => void this.#health.set((message as HealthChanged).part, (message as HealthChanged).healthy);
+    const onHealth = (message: unknown): void => this.#fell(this.#health.changed(message as HealthChanged));
+    const onTold = (message: unknown): void => this.#health.told(message as HealthTold);
     const onCalled = (message: unknown): void => this.#called(message as ClassifierCalled);
     const onBreaker = (message: unknown): void => void this.#breakers.set(this.#classifiers.of((message as BreakerChanged).classifier), (message as BreakerChanged).state);
     const onHeld = (message: unknown): void => void (this.#held = (message as PoliciesHeld).policies);
     const onLost = (message: unknown): void => void this.#counters.get('weir_content_lost_total')!.add((message as ContentLost).count, { reason: (message as ContentLost).reason });
     CHANNELS.contentLost.subscribe(onLost);
+    const onTurnedAway = (message: unknown): void => this.#count('weir_turned_away_total', 1, { code: (message as TurnedAway).code });
+    CHANNELS.turnedAway.subscribe(onTurnedAway);
+    const onAuditLost = (message: unknown): void => this.#count('weir_audit_lost_total', (message as AuditLost).count, { kind: (message as AuditLost).kind });
+    CHANNELS.auditLost.subscribe(onAuditLost);
     const onRetention = (message: unknown): void => this.#count('weir_retention_removed_total', (message as RetentionApplied).removed, { kind: (message as RetentionApplied).kind });
     CHANNELS.retentionApplied.subscribe(onRetention);
     const onShipped = (message: unknown): void => this.#shipped(message as AuditShipped);
@@ -214,10 +223,13 @@ class Recorder {
     CHANNELS.exchangeClosed.subscribe(onClosed);
     CHANNELS.configReloaded.subscribe(onConfig);
     CHANNELS.healthChanged.subscribe(onHealth);
+    CHANNELS.healthTold.subscribe(onTold);
     CHANNELS.classifierCalled.subscribe(onCalled);
     CHANNELS.breakerChanged.subscribe(onBreaker);
     return () => {
       CHANNELS.contentLost.unsubscribe(onLost);
+      CHANNELS.turnedAway.unsubscribe(onTurnedAway);
+      CHANNELS.auditLost.unsubscribe(onAuditLost);
       CHANNELS.retentionApplied.unsubscribe(onRetention);
       CHANNELS.auditShipped.unsubscribe(onShipped);
       CHANNELS.auditReceived.unsubscribe(onReceived);
@@ -231,6 +243,7 @@ class Recorder {
       CHANNELS.exchangeClosed.unsubscribe(onClosed);
       CHANNELS.configReloaded.unsubscribe(onConfig);
       CHANNELS.healthChanged.unsubscribe(onHealth);
+      CHANNELS.healthTold.unsubscribe(onTold);
       CHANNELS.classifierCalled.unsubscribe(onCalled);
       CHANNELS.breakerChanged.unsubscribe(onBreaker);
     };
@@ -241,7 +254,7 @@ class Recorder {
     else if (name === 'weir_waiting_for_people') result.observe(this.#heldRequests);
     else if (name === 'weir_config_info') this.#observeConfig(result);
     else if (name === 'weir_config_last_reload_success' && this.#config !== undefined) result.observe(this.#config.ok ? 1 : 0);
-    else if (name === 'weir_healthy') for (const [part, healthy] of this.#health) result.observe(healthy ? 1 : 0, { part: nameOf(part.replaceAll(' ', '_')) });
+    else if (name === 'weir_healthy') this.#health.observe((value, labels) => result.observe(value, labels));
     else if (name === 'weir_classifier_breaker_state') for (const [classifier, state] of this.#breakers) result.observe(BREAKER_STATES.indexOf(state), { classifier });
     else if (name === 'weir_review_waiting') for (const [severity, value] of this.#waiting) result.observe(value, { severity });
     else if (name === 'weir_review_overdue') for (const [severity, value] of this.#overdue) result.observe(value, { severity });
@@ -251,6 +264,10 @@ class Recorder {
     else if (name === 'weir_audit_received_lag_entries') for (const [log, lag] of this.#receivedLags) result.observe(lag, { log });
     else if (name.startsWith('weir_policy_')) this.#observePolicies(name, result);
     else if (name === 'weir_event_loop_delay_seconds') this.#observeLoop(result);
+  }
+
+  #fell(part: string | undefined): void {
+    if (part !== undefined) this.#count('weir_health_faults_total', 1, { part });
   }
 
   #indexed({ log, taken, lag }: DecisionsIndexed): void {

@@ -19,7 +19,7 @@ import { shippedTaxonomy } from '../../src/config/taxonomy.ts';
 import { RISK_CAMPAIGN_PAGE } from '../../src/console/risk-campaign.ts';
 import { reportPage } from '../../src/console/risk-report.ts';
 import { RISK_PAGE } from '../../src/console/risk.ts';
-import { Reports } from '../../src/report/reports.ts';
+import { Reports } from '../../src/report/campaign/reports.ts';
 import { agreementOf } from '../../src/review/agreement.ts';
 import { CampaignLook } from '../../src/risk/look.ts';
 import { Overview } from '../../src/risk/overview.ts';

@@ -8,7 +8,7 @@ import { Readable } from 'node:stream';
 import t from 'tap';
 import type { Io } from '../../src/cli/command.ts';
 import { risk } from '../../src/cli/risk.ts';
-import { REASON_CHARS_MAX } from '../../src/report/reports.ts';
+import { REASON_CHARS_MAX } from '../../src/report/campaign/reports.ts';
 import { ask } from '../helpers/admin.ts';
 import { openHouse, until } from '../helpers/house.ts';
 

@@ -119,8 +119,8 @@ t.test('every text of an event is a piece, deltas joined by block', async (t) =>
   t.same(texts(one.readEvent({ type: 'future_event', words: { t: 'u' }, message: 'v', content_block: 'w' })), { 'event/words/t': 'u', 'event/message': 'v', '0': 'w' });
   t.same(texts(one.readEvent(['x'])), { 'event/0': 'x' });
   t.same(one.readEvent({ type: 'message_delta', delta: 'odd', usage: { input_tokens: null } }).pieces.map((p) => p.text), ['odd']);
-  t.same(one.usage(), { inputTokens: 7, outputTokens: 12 });
-  t.same(one.facts(), { responseId: 'msg_1', model: 'claude', finishReasons: ['refusal'] });
+  t.same(one.usage(), { inputTokens: 7, outputTokens: 12, cacheReadTokens: 4 });
+  t.same(one.facts(), { responseId: 'msg_1', model: 'claude', finishReasons: ['refusal'], serviceTier: 'standard' });
   t.same(reader().usage(), undefined);
   t.same(reader().facts(), { responseId: undefined, model: undefined, finishReasons: [] });
   t.same(one.dependents({}, '0/text'), []);
@@ -137,7 +137,7 @@ t.test('a whole answer', async (t) => {
   });
   t.same(texts(reading), { '0/thinking fixed': 'a', '1/text': 'b', '2/name': 'c', '2/input/d/*': 'd', '2/input/d/e/*': 'e', '2/input/d/e/0': '1', '2/input/d/e/1': 'f', 'message/stop_sequence': 'g', 'message/future': 'h' });
   t.same(reading.closes, ['']);
-  t.same(one.usage(), { inputTokens: 12, outputTokens: 11 });
+  t.same(one.usage(), { inputTokens: 12, outputTokens: 11, cacheReadTokens: 3, cacheWriteTokens: 2 });
   t.match(one.facts(), { responseId: 'msg_made_up', model: 'claude-made-up-1', finishReasons: ['tool_use'] });
   t.same(texts(reader().readBody({ type: 'message', content: [{ type: 'thinking', thinking: 'a', signature: '' }] })), { '0/thinking': 'a' }, 'unsigned thinking is text like any');
   t.same(texts(reader().readBody({ content: 'odd' })), { 'message/content': 'odd' });

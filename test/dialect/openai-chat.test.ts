@@ -69,7 +69,7 @@ t.test('every text of a chunk is a piece, fragments joined by channel', async (t
   t.same(reader.readEvent(null), { pieces: [], closes: [] });
   t.same(texts(reader.readEvent({ choices: 'odd', usage: { prompt_tokens: 3, completion_tokens: 'x' }, citations: ['y'] }).pieces), { 'event/choices': 'odd', 'event/usage/completion_tokens': 'x', 'event/citations/0': 'y' });
   t.same(reader.usage(), { inputTokens: 3, outputTokens: undefined });
-  t.same(reader.facts(), { responseId: 'c', model: 'gpt', finishReasons: ['stop'] });
+  t.same(reader.facts(), { responseId: 'c', model: 'gpt', finishReasons: ['stop'], fingerprint: 'fp' });
 });
 
 t.test('a whole answer', async (t) => {

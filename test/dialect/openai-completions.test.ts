@@ -36,7 +36,7 @@ t.test('every text of a chunk is a piece; choices are texts of their own', async
   });
   t.same(texts(pieces), { '1/text…': 'a', '1/stop_reason/': 'END', '0/text…': 'b', '0/delta/content…': 'b', '0/message/content…': 'c', '3/text//0': 'e', 'event/prompt/0': 'the prompt', 'event/choices/2': 'odd' });
   t.same(closes, ['event/', '1/']);
-  t.same(one.facts(), { responseId: 'cmpl-1', model: 'm', finishReasons: ['stop'] });
+  t.same(one.facts(), { responseId: 'cmpl-1', model: 'm', finishReasons: ['stop'], fingerprint: 'fp' });
   one.readEvent({ choices: [], usage: { prompt_tokens: 3, completion_tokens: 4 } });
   t.same(one.usage(), { inputTokens: 3, outputTokens: 4 });
   t.same(texts(one.readBody({ id: 'c', prompt: [], choices: [{ text: 'a', logprobs: null }, { index: 4, text: 'b' }] }).pieces), { '0/text…': 'a', '4/text…': 'b' });

@@ -76,7 +76,7 @@ t.test('nothing outside of the population is drawn', async (t) => {
   t.same(drawn({}, exchange('x', { output: undefined })), [], 'no answer');
   t.same(drawn({}, exchange('x', { output: record('allow', { coverage: { screened: [], exempt: [], opaque: [], nothing_to_screen: true } }) })), [], 'nothing to decide on');
   t.same(drawn({ decisions: ['blocked'] }, exchange('x', { late: { direction: 'output', action: 'block', triggered_rules: [], classifier_results: [], degraded: [], acted: ['cut'], latency_ms: 1 } })), ['output blocked text'], 'cut late');
-  t.same(drawn({}, exchange('x'), tenant({ data: { content: 'original', keep_days: 30, campaigns: false, learning: false } })), [], 'the tenant takes no part');
+  t.same(drawn({}, exchange('x'), tenant({ data: { content: 'original', keep_days: 30, campaigns: false, traces: 'none' as const, learning: false } })), [], 'the tenant takes no part');
   t.same(drawn({ tenants: ['other'] }), []);
   t.same(drawn({ products: ['Shop'] }), []);
   t.same(drawn({ products: ['Help centre'] }).length, 1);
@@ -98,7 +98,7 @@ t.test('where nothing can be drawn nothing is gathered', async (t) => {
   t.equal(may([]), undefined);
   t.equal(may([{ id: 'q', strata: [certain] }]), 'redacted');
   t.equal(may([{ id: 'q', decisions: ['passed', 'blocked'], strata: [certain] }]), 'original', 'what was blocked never went on');
-  t.equal(may([{ id: 'q', strata: [certain] }], tenant({ data: { content: 'original', keep_days: 1, campaigns: false, learning: false } })), undefined);
+  t.equal(may([{ id: 'q', strata: [certain] }], tenant({ data: { content: 'original', keep_days: 1, campaigns: false, traces: 'none' as const, learning: false } })), undefined);
   t.equal(may([{ id: 'q', until: '2029-01-01T00:00:00Z', strata: [certain] }]), undefined);
 });
 

@@ -85,6 +85,11 @@ t.test('ids, keys and steps', async (t) => {
   t.same([0, -1, Number.NaN].map(stepOf), ['0', '0', '0']);
   t.ok(Number.isSafeInteger(requestKey('any text at all')));
   const entry = { kind: 'exchange', index: 3, time: 'never', hash: 'f'.repeat(64), request_id: 'a\0b', tenant_id: 'acme', route: '/x', outcome: 'completed', status: 200, started_at: '2030-01-01T00:00:00.000Z', duration_ms: 1 } as unknown as ExchangeEntry;
+  const part = { action: 'redact', triggered_rules: ['r'], classifier_results: [{ classifier_id: 'pii', category: 'EMAIL', score: 1, count: 1 }], coverage: { screened: [], exempt: [{ carrier: 'x', rule: 'e' }], opaque: [] }, degraded: [], redactions: 3, latency_ms: 1 } as const;
+  const counted = countsOf(decisionRow({ ...entry, policy: 'p@7', outcome: 'refused', error_code: 'screening_failed', status: 503, input: part, output: { ...part, action: 'allow', classifier_results: [], coverage: { screened: [], exempt: [], opaque: [{ carrier: 'y', kind: 'image' }] }, redactions: 5_000 } } as unknown as ExchangeEntry, 1, false)).map(({ direction, measure, name }) => `${direction} ${measure} ${name}`);
+  for (const one of [' route /x', ' status 503', ' error screening_failed', ' policy p@7', ' fault weir', ' acted redact pii.EMAIL', 'input uncovered exempt', 'output uncovered opaque', 'input redactions 3', 'output redactions 1000']) t.ok(counted.includes(one), one);
+  t.ok(countsOf(decisionRow({ ...entry, outcome: 'toString' } as unknown as ExchangeEntry, 1, false)).some(({ measure, name }) => measure === 'fault' && name === 'none'), 'an end that no Weir writes is nobody’s fault');
+  t.notOk(countsOf(decisionRow(entry, 1, false)).some(({ measure }) => measure === 'acted'), 'where nothing was done');
   t.match(decisionRow(entry, 1, false), { request_id: 'a\uFFFDb', at_ms: 0, action: null, policy_id: '', detail: {} }, 'what no store would take is written otherwise');
 });
 

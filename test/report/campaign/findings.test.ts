@@ -4,22 +4,22 @@
  * which nothing is known.
  */
 import t from 'tap';
-import { canonicalJson } from '../../src/audit/entry.ts';
-import { reportPage } from '../../src/console/risk-report.ts';
-import type { CampaignDeclaration } from '../../src/contract/risk.ts';
-import { documentOf } from '../../src/report/document.ts';
-import { findingsOf, REST, TABLE_ROWS_MAX, type ReportFacts, type ReportFindings } from '../../src/report/findings.ts';
-import { Tally } from '../../src/report/tally.ts';
-import { cohensKappa, agreementOf } from '../../src/review/agreement.ts';
-import { correctRate } from '../../src/risk/calibrate.ts';
-import { estimateByCategory, estimateByDomain, estimateRate } from '../../src/risk/estimate.ts';
-import { clopperPearsonUpper, midP } from '../../src/risk/intervals.ts';
-import { steady } from '../../src/risk/overview.ts';
-import { peekingInterval } from '../../src/risk/peeking.ts';
-import { claimPlans } from '../../src/risk/plan.ts';
-import type { ReportedTask } from '../../src/store/risk-reports.ts';
-import { drawnTask, factsOf, labelOf, MADE } from '../helpers/reports.ts';
-import { randomOf } from '../helpers/runs.ts';
+import { canonicalJson } from '../../../src/audit/entry.ts';
+import { reportPage } from '../../../src/console/risk-report.ts';
+import type { CampaignDeclaration } from '../../../src/contract/risk.ts';
+import { documentOf } from '../../../src/report/campaign/document.ts';
+import { findingsOf, REST, TABLE_ROWS_MAX, type ReportFacts, type ReportFindings } from '../../../src/report/campaign/findings.ts';
+import { Tally } from '../../../src/report/campaign/tally.ts';
+import { cohensKappa, agreementOf } from '../../../src/review/agreement.ts';
+import { correctRate } from '../../../src/risk/calibrate.ts';
+import { estimateByCategory, estimateByDomain, estimateRate } from '../../../src/risk/estimate.ts';
+import { clopperPearsonUpper, midP } from '../../../src/risk/intervals.ts';
+import { steady } from '../../../src/risk/overview.ts';
+import { peekingInterval } from '../../../src/risk/peeking.ts';
+import { claimPlans } from '../../../src/risk/plan.ts';
+import type { ReportedTask } from '../../../src/store/risk-reports.ts';
+import { drawnTask, factsOf, labelOf, MADE } from '../../helpers/reports.ts';
+import { randomOf } from '../../helpers/runs.ts';
 
 const found = (tasks: readonly ReportedTask[], more: Partial<ReportFacts> = {}): ReportFindings => {
   const facts = factsOf({ drawnBefore: tasks.length, population: tasks.length === 0 ? [] : [{ definition: '', stratum: 'rest', probability: 0.1, total: 0, drawn: tasks.length }], ...more });

@@ -4,18 +4,18 @@
  * give the same findings, to the digit; people are told by pseudonyms; nothing of any text is in it. The statistics are those
  * of src/risk, which says what they mean. Pure.
  */
-import type { CampaignConfig } from '../config/risk.ts';
-import type { AnnotatorState } from '../contract/risk.ts';
-import { agreementOf, cohensKappa, type Agreement } from '../review/agreement.ts';
-import { pseudonymOf } from '../review/pseudonym.ts';
-import { estimateByDomain, estimateRate, type RateEstimate, type SampledItem } from '../risk/estimate.ts';
-import { midP, type Interval } from '../risk/intervals.ts';
-import { steady } from '../risk/overview.ts';
-import { claimPlans, type ClaimPlan } from '../risk/plan.ts';
-import { statusOf, type CampaignStatus } from '../risk/status.ts';
-import { changeBetween, periodOf, spikesOf } from '../risk/trend.ts';
-import type { TaskCell, TaskOutcome } from '../store/annotation-tasks.ts';
-import type { Correction, LogCount, ReportPeriod } from '../store/risk-reports.ts';
+import type { CampaignConfig } from '../../config/risk.ts';
+import type { AnnotatorState } from '../../contract/risk.ts';
+import { agreementOf, cohensKappa, type Agreement } from '../../review/agreement.ts';
+import { pseudonymOf } from '../../review/pseudonym.ts';
+import { estimateByDomain, estimateRate, type RateEstimate, type SampledItem } from '../../risk/estimate.ts';
+import { midP, type Interval } from '../../risk/intervals.ts';
+import { steady } from '../../risk/overview.ts';
+import { claimPlans, type ClaimPlan } from '../../risk/plan.ts';
+import { statusOf, type CampaignStatus } from '../../risk/status.ts';
+import { changeBetween, periodOf, spikesOf } from '../../risk/trend.ts';
+import type { TaskCell, TaskOutcome } from '../../store/annotation-tasks.ts';
+import type { Correction, LogCount, ReportPeriod } from '../../store/risk-reports.ts';
 import { planChanges, recordFaults, type DesignRow, type Deviation, type PlacedPlan } from './deviations.ts';
 import type { AnnotatorSums, Sums } from './tally.ts';
 

@@ -1,6 +1,6 @@
 /** A thread that sums the tasks of one report as they come, and finds what is to be found: that takes longer than a proxy has. */
 import { parentPort, workerData } from 'node:worker_threads';
-import type { ReportedTask } from '../store/risk-reports.ts';
+import type { ReportedTask } from '../../store/risk-reports.ts';
 import { findingsOf, type ReportFacts } from './findings.ts';
 import { Tally } from './tally.ts';
 

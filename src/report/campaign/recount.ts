@@ -3,12 +3,12 @@
  * what the report's checkpoint covers, and that the population and what was drawn come out the same when they
  * are counted anew. What was pruned since cannot be looked at any more, and is told.
  */
-import { checkLog } from '../audit/check.ts';
-import { readCheckpoint, type NoteKey } from '../audit/checkpoint.ts';
-import { LogFollower } from '../audit/follow.ts';
-import { keeperKeys } from '../audit/pruned.ts';
-import { PopulationCounter } from '../screen/population.ts';
-import { isWithin, type ReportPeriod } from '../store/risk-reports.ts';
+import { checkLog } from '../../audit/check.ts';
+import { readCheckpoint, type NoteKey } from '../../audit/checkpoint.ts';
+import { LogFollower } from '../../audit/follow.ts';
+import { keeperKeys } from '../../audit/pruned.ts';
+import { PopulationCounter } from '../../screen/population.ts';
+import { isWithin, type ReportPeriod } from '../../store/risk-reports.ts';
 import type { LogBasis } from './document.ts';
 
 export interface Recount {

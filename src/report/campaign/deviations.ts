@@ -2,7 +2,7 @@
  * Where a campaign left its plan, or its records do not fit one another: told by comparing what the audit logs declared, what
  * was counted there, and what was drawn. A report lists them; it judges none of them. Pure.
  */
-import type { CampaignDeclaration } from '../contract/risk.ts';
+import type { CampaignDeclaration } from '../../contract/risk.ts';
 
 export const DEVIATIONS = ['changed', 'withdrawn', 'seed_changed', 'late_plan', 'no_plan', 'not_counted', 'tasks_differ', 'unlikely_draw', 'not_covered'] as const;
 

@@ -3,9 +3,9 @@
  * for the same tasks. What happened after the moment that the report is of counts as not happened. Pure.
  */
 import { createHash } from 'node:crypto';
-import { MISSING_REASONS, type HumanLabel, type MissingReason } from '../contract/risk.ts';
-import type { TaskCell, TaskOutcome } from '../store/annotation-tasks.ts';
-import type { ReportedTask } from '../store/risk-reports.ts';
+import { MISSING_REASONS, type HumanLabel, type MissingReason } from '../../contract/risk.ts';
+import type { TaskCell, TaskOutcome } from '../../store/annotation-tasks.ts';
+import type { ReportedTask } from '../../store/risk-reports.ts';
 
 /** So many of one day. */
 export interface DayCell {

@@ -5,8 +5,8 @@
  * be taken for none. Pure.
  */
 import { createHash } from 'node:crypto';
-import { isSignedBy, readNote, signNote, type NoteKey, type Signer } from '../audit/checkpoint.ts';
-import { canonicalJson } from '../audit/entry.ts';
+import { isSignedBy, readNote, signNote, type NoteKey, type Signer } from '../../audit/checkpoint.ts';
+import { canonicalJson } from '../../audit/entry.ts';
 import type { ReportFindings } from './findings.ts';
 import { MAPPING_NOTE, MAPPINGS, METHODS } from './methods.ts';
 
