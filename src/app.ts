@@ -16,6 +16,7 @@ import { watchConfig } from './config/watch.ts';
 import { CHANNELS } from './contract/channels.ts';
 import type { Classifier } from './contract/classifier.ts';
 import type { LateViolation } from './contract/notification.ts';
+import { Expiring } from './expiring.ts';
 import type { Holding } from './holding.ts';
 import { RunningHouse, SharedRedis } from './house.ts';
 import { openDatabase, PolicyDistribution, type DistributionOptions } from './distribution.ts';
@@ -37,6 +38,7 @@ import { HealthHistory } from './telemetry/health-history.ts';
 import { createLog, logChannels, type Log } from './telemetry/log.ts';
 import { startMetrics, type Metrics } from './telemetry/metrics.ts';
 import { startTraces } from './telemetry/traces.ts';
+import { SteadyHealth } from './telemetry/steady-health.ts';
 import { KeyWatch } from './tenant/key-watch.ts';
 import { TenantLimits } from './tenant/limits.ts';
 import { Replicas } from './tenant/replicas.ts';
@@ -44,7 +46,7 @@ import { UsageMeter } from './tenant/usage-meter.ts';
 import { listenAdmin, listenerUrl } from './app/admin.ts';
 import { VERSION } from './app/version.ts';
 import { openContent, openErasing, retentionOf, shipLog, openDecisions, exchangesOf, openCollector } from './app/logs.ts';
-import { openReviewing, openContents, openHolding, openLearning, openCampaigning } from './app/people.ts';
+import { openReviewing, openContents, openHolding, openLearning, openCampaigning, openReporting } from './app/people.ts';
 
 export interface AppOptions {
   /** A file, or the configuration itself; absent: the file found when none is named. */
@@ -117,6 +119,8 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
   const health = new HealthHistory(Date.now);
   opened.defer(() => health.close());
   const metrics = startTelemetry(config, options, opened);
+  const steady = new SteadyHealth(Date.now);
+  opened.defer(() => steady.close());
   redis.door?.announce(); // it was opened before anybody listened
   CHANNELS.configReloaded.publish({ ok: true, hash: first.hash, issues: first.warnings.length });
   const audit = await openAuditLog({ dir: config.audit.dir, keyFile: config.audit.key_file, origin: config.audit.origin, clock: Date.now });
@@ -144,10 +148,16 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
   const campaigning = openCampaigning(house, audit, { content: current, contents, exchangeOf }, { collector, decisions, database: tenants.database });
   opened.defer(() => campaigning?.close());
   campaigning?.start();
+  const reporting = openReporting(house, { collector, decisions, database: tenants.database });
+  opened.defer(() => reporting?.close());
+  reporting?.start();
+  const expiring = new Expiring({ database: tenants.database, config: () => house.runtime.snapshot.config, now: () => new Date() });
+  opened.defer(() => expiring.close());
+  expiring.start();
   const replicas = new Replicas(() => redis.door);
   if (config.roles.includes('proxy')) replicas.start();
   opened.defer(() => replicas.close());
-  const adminUrl = await listenAdmin(house, { audit, erasing, reviews: reviewing?.desk, risk: campaigning?.desk, learn: learning?.desk, collector, decisions, health }, token, metrics, tenants.desk, opened);
+  const adminUrl = await listenAdmin(house, { audit, erasing, reviews: reviewing?.desk, risk: campaigning?.desk, learn: learning?.desk, weekly: reporting?.desk, collector, decisions, health, replicas: () => (redis.door !== undefined && config.roles.includes('proxy') ? replicas.count : undefined) }, token, metrics, tenants.desk, opened);
   const limits = new TenantLimits({ redis: () => redis.door, replicas: () => replicas.count });
   const pseudonyms = new PseudonymVault({ shared });
   const bars = new SessionBars({ shared });

@@ -16,6 +16,7 @@ import type { Config } from './config/schema.ts';
 import type { Taxonomy } from './config/taxonomy.ts';
 import { CHANNELS, type AuditReceived, type CampaignTold, type ExchangeClosed } from './contract/channels.ts';
 import type { ExchangeRecord } from './contract/exchange.ts';
+import { PartHealth } from './contract/part-health.ts';
 import type { AnnotationTask, CampaignDeclaration } from './contract/risk.ts';
 import { Reports, type ReportsOptions } from './report/campaign/reports.ts';
 import { agreementOf } from './review/agreement.ts';
@@ -33,7 +34,6 @@ import { SqlAnnotationCourse } from './store/annotation-course.ts';
 import type { NewTask, TaskCell } from './store/annotation-tasks.ts';
 import { SqlAnnotationStore } from './store/annotations.ts';
 import { SqlRiskReports } from './store/risk-reports.ts';
-import { SteadyHealth } from './store/steady-health.ts';
 import type { StoreDatabase } from './store/sql.ts';
 
 export interface CampaigningOptions {
@@ -74,8 +74,8 @@ export class Campaigning {
   readonly desk: RiskDesk;
   readonly #options: CampaigningOptions;
   readonly #store: SqlAnnotationStore;
-  readonly #health = new SteadyHealth('campaigns');
-  readonly #keys = new SteadyHealth('campaign texts');
+  readonly #health = new PartHealth('campaigns');
+  readonly #keys = new PartHealth('campaign texts');
   readonly #followers = new Map<string, LogFollower>();
   readonly #stop = new AbortController();
   readonly #onExchange = (message: unknown): void => { if (((message as ExchangeClosed).record.samples?.length ?? 0) > 0) this.#soon(); };
@@ -120,8 +120,6 @@ export class Campaigning {
     this.#stop.abort();
     await Promise.all([this.#looking, this.#telling]);
     if (this.#isNeeded()) await this.#own().catch(() => undefined);
-    this.#health.close();
-    this.#keys.close();
   }
 
   #soon(ms = this.#options.lookMs ?? LOOK_MS): void {

@@ -10,6 +10,7 @@ import { join, parse, resolve } from 'node:path';
 import type { Config } from './config/schema.ts';
 import type { StoredPolicies, WrittenPolicy } from './config/snapshot.ts';
 import { CHANNELS } from './contract/channels.ts';
+import { PartHealth } from './contract/part-health.ts';
 import type { Policy, PolicyRevision } from './contract/policy.ts';
 import { PolicySeal } from './policy/seal.ts';
 import { pinnedNumber, policyKey, policyOfKey, PolicySource, type PolicyQuestion, type PolicyReply } from './policy/source.ts';
@@ -19,7 +20,6 @@ import { SealedCopies } from './store/sealed-copies.ts';
 import { PostgresDatabase, PostgresPolicyStore } from './store/postgres.ts';
 import { RedisMessages } from './store/redis-messages.ts';
 import type { RedisDoor } from './store/redis.ts';
-import { SteadyHealth } from './store/steady-health.ts';
 import { readDocumentMessage, RedisDocuments, SHARED_POLICIES } from './store/shared-documents.ts';
 import type { StoreDatabase } from './store/sql.ts';
 import { openSqlite, openSqliteDatabase } from './store/sqlite.ts';
@@ -92,7 +92,7 @@ export class PolicyDistribution {
   #polling = false;
   #pollDueMs = -Infinity;
   #toldMs = -Infinity;
-  readonly #health = new SteadyHealth('policies');
+  readonly #health = new PartHealth('policies');
   /** Redis took calls at the last turn. */
   #admitted = true;
   #timer: NodeJS.Timeout | undefined;
@@ -156,7 +156,6 @@ export class PolicyDistribution {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
-    this.#health.close();
     this.#messages?.close();
     this.#answered.resolve();
     await this.#counting;
@@ -407,7 +406,8 @@ export function openDatabase({ store: { url }, roles, data_dir: dataDir }: Confi
 }
 
 /** What was decided has a file of its own beside the embedded store: it is large, and made again from the audit log. */
-export function decisionPlace({ store: { url }, roles, data_dir: dataDir }: Config): DecisionPlace | undefined {
+export function decisionPlace({ store: { url }, analytics, roles, data_dir: dataDir }: Config): DecisionPlace | undefined {
+  if (analytics !== undefined) return { kind: 'clickhouse', url: analytics.url, database: analytics.database, passwordFile: analytics.password_file, ttlDays: analytics.ttl_days };
   if (!url.startsWith('sqlite:')) return { kind: 'postgres', url };
   const { dir, name, ext } = parse(sqliteFile(url, dataDir));
   return roles.includes('control') ? { kind: 'sqlite', file: join(dir, `${name}-decisions${ext}`) } : undefined;

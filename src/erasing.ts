@@ -16,8 +16,8 @@ import { NEWS_MAX, type ErasureClaim, type ErasureNews } from './audit/shipment.
 import type { ContentVault } from './audit/vault.ts';
 import type { KeeperGoneRecord } from './audit/entry.ts';
 import { WeirError } from './contract/errors.ts';
+import { PartHealth } from './contract/part-health.ts';
 import type { ErasureKeeper, ErasureStore, StoredErasure } from './store/erasures.ts';
-import { SteadyHealth } from './store/steady-health.ts';
 
 export interface ErasingOptions {
   readonly vault: ContentVault;
@@ -71,7 +71,7 @@ const ROWS_MAX = 100;
 export class Erasing {
   readonly #options: ErasingOptions;
   readonly #now: () => Date;
-  readonly #health = new SteadyHealth('erasures');
+  readonly #health = new PartHealth('erasures');
   #state: ErasureState | undefined;
   /** What changes the state, one after the other. */
   #working: Promise<unknown> = Promise.resolve();
@@ -158,7 +158,6 @@ export class Erasing {
     this.#closed = true;
     clearTimeout(this.#timer);
     await this.#working;
-    this.#health.close();
   }
 
   // With the store.

@@ -11,6 +11,7 @@ import type { ModelsAtWork } from './config/plugins.ts';
 import { WEEKDAYS } from './config/learn.ts';
 import type { Config } from './config/schema.ts';
 import { CHANNELS } from './contract/channels.ts';
+import { PartHealth } from './contract/part-health.ts';
 import type { Policy } from './contract/policy.ts';
 import type { GateSettings } from './learn/gate.ts';
 import { shadowModel, type PromotionParts } from './learn/promotion.ts';
@@ -21,11 +22,11 @@ import { digestOf, prove } from './proving.ts';
 import { Shadowing } from './shadowing.ts';
 import { learnStep } from './training.ts';
 import type { ClassifierResult, ScreeningRequest } from './contract/screening.ts';
+import { learningStanding } from './store/learn-standing.ts';
 import { SqlLearnRuns } from './store/learn-runs.ts';
 import { SqlModelStore } from './store/models.ts';
 import { SqlShadowStore } from './store/shadows.ts';
 import type { StoreDatabase } from './store/sql.ts';
-import { SteadyHealth } from './store/steady-health.ts';
 
 export interface LearningOptions {
   readonly database: StoreDatabase;
@@ -52,10 +53,14 @@ export class Learning {
   readonly #store: SqlModelStore;
   readonly #shadowing: Shadowing;
   readonly #weekly: Weekly;
-  readonly #weeklyHealth = new SteadyHealth('weekly training');
+  readonly #weeklyHealth = new PartHealth('weekly training');
+  readonly #database: StoreDatabase;
+  readonly #config: () => Config;
   #timer: NodeJS.Timeout | undefined;
 
   constructor({ database, config, file, policies, use, policyOf }: LearningOptions) {
+    this.#database = database;
+    this.#config = config;
     this.#store = new SqlModelStore(database);
     const registry = new ModelRegistry(this.#store, now);
     const { data_dir: dataDir, audit: { origin } } = config();
@@ -101,12 +106,18 @@ export class Learning {
     await this.#shadowing.close();
     clearTimeout(this.#timer);
     await this.#weekly.close();
-    this.#weeklyHealth.close();
   }
 
   #lookWeekly(): void {
-    void this.#weekly.look().catch(() => undefined); // the store says itself that it does not answer
+    void Promise.all([this.#weekly.look(), this.#tellStanding()]).catch(() => undefined); // the store says itself that it does not answer
     this.#timer = setTimeout(() => this.#lookWeekly(), WEEKLY_LOOK_MS).unref();
+  }
+
+  async #tellStanding(): Promise<void> {
+    const { roles, learn: { weekly } } = this.#config();
+    if (!roles.includes('control')) return;
+    const standing = await learningStanding(this.#database, new Date(Date.now() - GONE_MS).toISOString());
+    CHANNELS.learningTold.publish({ kind: 'standing', standing: weekly === undefined ? { ...standing, lastTrained: null } : standing });
   }
 
   #openWeekly({ runs, registry, shadows, config, file }: Pick<LearningOptions, 'config' | 'file'> & { readonly runs: SqlLearnRuns; readonly registry: ModelRegistry; readonly shadows: SqlShadowStore }): Weekly {
@@ -128,11 +139,9 @@ export class Learning {
         if (refused !== undefined) throw new Error(refused.message);
       },
       tell: (state, detail) => {
+        CHANNELS.learningTold.publish({ kind: 'trained', state, detail });
         if (state === 'failed') this.#weeklyHealth.ill(detail);
-        else {
-          this.#weeklyHealth.well(() => detail);
-          CHANNELS.healthChanged.publish({ part: 'weekly training', healthy: true, detail });
-        }
+        else this.#weeklyHealth.well(() => detail);
       },
     });
   }

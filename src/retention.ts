@@ -16,10 +16,10 @@ import { publishedKeys } from './audit/recovery.ts';
 import type { AuditRetention } from './audit/retention.ts';
 import type { Config } from './config/schema.ts';
 import { CHANNELS, type RetentionApplied } from './contract/channels.ts';
+import { PartHealth } from './contract/part-health.ts';
 import type { AdminStore } from './store/admins.ts';
 import type { SqlReviewContents } from './store/review-contents.ts';
 import type { SqlAnnotationStore } from './store/annotations.ts';
-import { SteadyHealth } from './store/steady-health.ts';
 import type { UsageStore } from './store/usage.ts';
 
 export interface RetentionOptions {
@@ -63,7 +63,7 @@ const MINUTE_DAYS = 8;
 export class Retention {
   readonly #options: RetentionOptions;
   readonly #now: () => Date;
-  readonly #health = new SteadyHealth('retention');
+  readonly #health = new PartHealth('retention');
   readonly #stop = new AbortController();
   #running: Promise<void> = Promise.resolve();
 
@@ -91,7 +91,6 @@ export class Retention {
   async close(): Promise<void> {
     this.#stop.abort();
     await this.#running;
-    this.#health.close();
   }
 
   async #rounds(): Promise<void> {

@@ -13,6 +13,7 @@ import type { Config } from './config/schema.ts';
 import { CHANNELS, type ExchangeClosed } from './contract/channels.ts';
 import type { ExchangeRecord } from './contract/exchange.ts';
 import type { ReviewNotice } from './contract/notification.ts';
+import { PartHealth } from './contract/part-health.ts';
 import type { Policy } from './contract/policy.ts';
 import type { ClassifierResult, Direction, Severity } from './contract/screening.ts';
 import type { BreakLimits } from './contract/wellness.ts';
@@ -33,7 +34,6 @@ import { SqlOutcomeStore } from './store/review-outcomes.ts';
 import { SqlReviewStore, type NewReviewItem } from './store/reviews.ts';
 import { SqlWellnessStore } from './store/wellness.ts';
 import type { StoreDatabase } from './store/sql.ts';
-import { SteadyHealth } from './store/steady-health.ts';
 
 export interface ReviewingOptions {
   readonly database: StoreDatabase;
@@ -73,7 +73,7 @@ export class Reviewing {
   readonly #options: ReviewingOptions;
   readonly #intake: SqlReviewIntake;
   readonly #sampled: SampledOfWeek;
-  readonly #health = new SteadyHealth('review queue');
+  readonly #health = new PartHealth('review queue');
   readonly #waiting: Arrival[] = [];
   readonly #stop = new AbortController();
   /** Exchanges that closed since the event loop last went round: their end does not wait for what is found in them. */
@@ -146,7 +146,6 @@ export class Reviewing {
     this.#takeClosed();
     this.#stop.abort();
     await Promise.all([this.#storing, ...this.#rounds]);
-    this.#health.close();
   }
 
   #hear({ record }: ExchangeClosed): void {

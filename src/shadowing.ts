@@ -8,11 +8,11 @@ import { Worker } from 'node:worker_threads';
 import { modelsRead, type ModelsAtWork } from './config/plugins.ts';
 import type { ClassifierConfig, Config } from './config/schema.ts';
 import type { GivenModel } from './contract/classifier.ts';
+import { PartHealth } from './contract/part-health.ts';
 import type { Condition, Policy } from './contract/policy.ts';
 import type { ClassifierResult, ScreeningRequest } from './contract/screening.ts';
 import { isRefusal, type ModelRegistry } from './learn/registry.ts';
 import { ShadowRun, type Threshold } from './learn/shadow.ts';
-import { SteadyHealth } from './store/steady-health.ts';
 import type { Shadow, SqlShadowStore } from './store/shadows.ts';
 
 export interface ShadowingOptions {
@@ -39,7 +39,7 @@ interface Running {
 
 export class Shadowing {
   readonly #options: ShadowingOptions;
-  readonly #health = new SteadyHealth('shadow models');
+  readonly #health = new PartHealth('shadow models');
   readonly #running = new Map<string, Running>();
   readonly #againMs = new Map<string, number>();
   readonly #thresholds = new WeakMap<Policy, readonly Threshold[]>();
@@ -72,7 +72,6 @@ export class Shadowing {
     clearTimeout(this.#timer);
     await this.#looking;
     await Promise.all([...this.#running.keys()].map((plugin) => this.#end(plugin).catch(() => undefined)));
-    this.#health.close();
   }
 
   async #look(): Promise<void> {

@@ -4,6 +4,7 @@
  * connection that is used again.
  */
 import t from 'tap';
+import { CHANNELS } from '../src/contract/channels.ts';
 import { ProxyUnderTest } from './helpers/proxy.ts';
 import { HELLO, RawClient, chatRequest, rawRequest } from './helpers/raw.ts';
 import { CHAT_ANSWER, head, json, pause, until } from './helpers/upstream.ts';
@@ -98,17 +99,29 @@ const MALFORMED: readonly (readonly [what: string, bytes: string | Buffer, statu
   ['content-encoding gzip', request('Content-Encoding: gzip'), 415],
   ['content-encoding twice', request('Content-Encoding: identity', 'Content-Encoding: gzip'), 400],
   ['key in the query string', target('/v1/chat/completions?api_key=made-up'), 400],
+  ['an expectation that nobody meets', request('Expect: 200-maybe'), 400],
+  ['an expectation beside the known one', request('Expect: 100-continue, fast'), 400],
+  ['an upgrade to what is no socket', request('Connection: Upgrade', 'Upgrade: h2c'), 501],
+  ['CONNECT', lines(['CONNECT a.example.com:443 HTTP/1.1', 'Host: a.example.com'], ''), 400],
 ];
 
 t.test('what is malformed or ambiguous is refused, in JSON, and the upstream hears nothing', async (t) => {
   const proxy = await ProxyUnderTest.start({ script: json(200, CHAT_ANSWER) });
   t.teardown(() => proxy.close());
+  let turnedAway = 0;
+  const onTurnedAway = (): void => void turnedAway++;
+  CHANNELS.turnedAway.subscribe(onTurnedAway);
+  t.teardown(() => CHANNELS.turnedAway.unsubscribe(onTurnedAway));
+  let counted = 0;
   for (const [what, bytes, expected] of MALFORMED) {
     const answer = await rawRequest(proxy.port, bytes);
     t.equal(answer.status, expected, what);
     const { error } = JSON.parse(answer.body.toString()) as { error: { code: string; message: string } };
     t.type(error.code, 'string', `${what}: has a code`);
+    await until(() => proxy.server.openExchanges === 0 && proxy.records.length + turnedAway > counted, 20_000, `${what}: a count`);
+    t.equal(proxy.records.length + turnedAway, ++counted, `${what}: counted once`);
   }
+  t.ok(turnedAway > 10 && proxy.records.length > 10, `${proxy.records.length} have an entry, ${turnedAway} never were a request`);
   t.equal(proxy.upstream.received.length, 0, 'the upstream received nothing');
   t.equal((await rawRequest(proxy.port, request())).status, 200, 'and an ordinary request still passes');
 });

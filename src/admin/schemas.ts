@@ -21,6 +21,7 @@ import { KEY_STATES } from '../tenant/issue.ts';
 import { SUBJECTS } from '../contract/wellness.ts';
 import { LEARN_SCHEMAS } from './learn-schemas.ts';
 import { RISK_SCHEMAS } from './risk-schemas.ts';
+import { WEEKLY_SCHEMAS } from './weekly-schemas.ts';
 import { SESSION_WAYS } from '../store/admins.ts';
 
 export const ref = (name: keyof typeof SCHEMAS): JsonSchema => ({ $ref: `#/components/schemas/${name}` });
@@ -99,6 +100,8 @@ export const SCHEMAS = {
   HealthReport: object({
     since: { ...time, description: 'Since when it is told, in this process.' }, healthy: flag,
     parts: listOf(object({ part: text, healthy: flag, since: time, detail: text, meaning: text, next: text })), history: listOf(object({ at: time, part: text, healthy: flag, detail: text })),
+    lags: listOf(object({ part: text, entries: whole, since: { type: ['string', 'null'], format: 'date-time', description: 'Null: nothing is behind.' }, meaning: text })),
+    unheard: { ...listOf(object({ part: text, meaning: text })), description: 'Parts that told no fault since the start: well, or not in use here.' }, replicas: { type: ['integer', 'null'], description: 'Processes that share the limits, with this one. Null: it shares none.' },
   }),
   Status: object({
     version: text, config: object({ hash: text, file: text, loaded_at: { type: 'string', format: 'date-time' }, warnings: whole }), tenants: whole, policies: listOf(text), classifiers: listOf(text),
@@ -233,6 +236,7 @@ export const SCHEMAS = {
   CompareTrial: TRIAL_SCHEMAS.compare,
   SidesTrial: TRIAL_SCHEMAS.sides,
   ...RISK_SCHEMAS,
+  ...WEEKLY_SCHEMAS,
   ...LEARN_SCHEMAS,
   Policy: policySchema(),
 } as const satisfies Readonly<Record<string, JsonSchema>>;

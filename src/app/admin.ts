@@ -4,9 +4,11 @@
 import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { AccessChanges } from '../admin/changes.ts';
+import type { HealthDesk } from '../admin/health.ts';
 import type { ClassifierDesk } from '../admin/classifiers.ts';
 import type { LearnDesk } from '../admin/learn.ts';
 import type { RiskDesk } from '../admin/risk.ts';
+import type { WeeklyDesk } from '../admin/weekly-reports.ts';
 import { Door } from '../admin/door.ts';
 import type { KeyDesk } from '../admin/keys.ts';
 import { createLogin, type Login } from '../admin/login.ts';
@@ -42,12 +44,14 @@ interface AdminParts {
   readonly reviews?: Reviewing['desk'] | undefined;
   readonly risk?: RiskDesk | undefined;
   readonly learn?: LearnDesk | undefined;
+  readonly weekly?: WeeklyDesk | undefined;
   readonly collector?: Collector | undefined;
   readonly decisions?: DecisionIndex | undefined;
   readonly health: HealthHistory;
+  readonly replicas: () => number | undefined;
 }
 
-export async function listenAdmin(house: RunningHouse, { audit, erasing, reviews, risk, learn, collector, decisions, health }: AdminParts, token: AdminToken, metrics: Metrics, keys: KeyDesk | undefined, opened: AsyncDisposableStack): Promise<string> {
+export async function listenAdmin(house: RunningHouse, { audit, erasing, reviews, risk, learn, weekly, collector, decisions, health, replicas }: AdminParts, token: AdminToken, metrics: Metrics, keys: KeyDesk | undefined, opened: AsyncDisposableStack): Promise<string> {
   const { admin, telemetry, audit: { dir } } = house.runtime.snapshot.config;
   const now = (): Date => new Date();
   const { door, people } = openDoor(house, audit, token, opened);
@@ -68,12 +72,13 @@ export async function listenAdmin(house: RunningHouse, { audit, erasing, reviews
       ...(decisions === undefined ? {} : { locate: (requestId) => locate(decisions, requestId, nameOfLog(audit.checkpoint())) }),
     },
     erasures: erasing,
-    health,
+    health: healthDesk(health, replicas),
     classifiers: { since: tally.since, running: () => runningClassifiers(house.runtime), figures: (id) => tally.of(id), card: readCard },
     ...(decisions === undefined ? {} : { decisions: { ...decisions.queries, ownLog: () => nameOfLog(audit.checkpoint()) } }),
     ...(reviews === undefined ? {} : { reviews }),
     ...(risk === undefined ? {} : { risk }),
     ...(learn === undefined ? {} : { learn }),
+    ...(weekly === undefined ? {} : { weekly }),
     ...(collector === undefined ? {} : { origins: originsOf(collector, erasing) }),
     ...(people === undefined ? {} : { pages: createPages({ hasProvider: people.login !== undefined, keys: () => publishedKeys(dir) }) }),
     metricsText: telemetry.metrics.prometheus ? () => metrics.prometheusText() : undefined,
@@ -155,4 +160,8 @@ function adminStatus({ snapshot, plans, classifiers }: Runtime, audit: AuditLog)
 export function listenerUrl(host: string, port: number, scheme = 'http'): string {
   const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
   return `${scheme}://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
+}
+
+function healthDesk(health: HealthHistory, replicas: () => number | undefined): HealthDesk {
+  return { since: health.since, parts: () => health.parts(), turns: () => health.turns(), lags: () => health.lags(), unheard: () => health.unheard(), replicas };
 }

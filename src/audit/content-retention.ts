@@ -5,20 +5,17 @@
 import type { Config } from '../config/schema.ts';
 import { CHANNELS } from '../contract/channels.ts';
 import type { ContentPurpose } from '../contract/content.ts';
+import { PartHealth } from '../contract/part-health.ts';
 import type { ContentVault } from './vault.ts';
 
 const SWEEP_MS = 3_600_000;
 
 /** `keepDays`: by tenant, as it is at that moment, of what is kept for `purpose`. Returns the function that ends it. */
 export function keepWithin(vault: ContentVault, keepDays: () => ReadonlyMap<string, number>, purpose?: ContentPurpose): () => Promise<void> {
-  let isWell = true;
-  const tell = (healthy: boolean, detail: string): void => {
-    if (healthy !== isWell) CHANNELS.healthChanged.publish({ part: 'content retention', healthy, detail });
-    isWell = healthy;
-  };
+  const health = new PartHealth('content retention');
   const sweep = (): Promise<void> => vault.sweep(keepDays(), purpose).then(
-    () => tell(true, 'old content is erased again'),
-    (error: unknown) => tell(false, `old content could not be erased (${(error as NodeJS.ErrnoException).code ?? (error as Error).name})`),
+    () => health.well(() => 'old content is erased again'),
+    (error: unknown) => health.ill(`old content could not be erased (${(error as NodeJS.ErrnoException).code ?? (error as Error).name})`),
   );
   let sweeping = sweep();
   const again = (): void => void (sweeping = sweeping.then(sweep));

@@ -6,8 +6,8 @@
 import { Worker } from 'node:worker_threads';
 import { CHANNELS, type AuditReceived } from '../contract/channels.ts';
 import { WeirError } from '../contract/errors.ts';
+import { PartHealth } from '../contract/part-health.ts';
 import type { DecisionPlace, DecisionStore } from '../store/decisions.ts';
-import { SteadyHealth } from '../store/steady-health.ts';
 
 /** What is asked of the thread by others. */
 export type DecisionQueries = Pick<DecisionStore, 'search' | 'counts' | 'tenantAfter' | 'drop' | 'dropCounts'>;
@@ -59,7 +59,7 @@ interface Waiter {
 export class DecisionIndex {
   readonly queries: DecisionQueries;
   readonly #options: DecisionIndexOptions;
-  readonly #health = new SteadyHealth('decisions');
+  readonly #health = new PartHealth('decisions');
   readonly #waiters = new Map<number, Waiter>();
   /** Logs of which something came since the last look. */
   readonly #came = new Set<string>();
@@ -107,7 +107,6 @@ export class DecisionIndex {
       await ended;
       clearTimeout(late);
     }
-    this.#health.close();
   }
 
   /** Logs that are here already may have grown while nobody looked. */
@@ -169,7 +168,11 @@ export class DecisionIndex {
     switch (told.kind) {
       case 'answer': return this.#settle(told.id, ({ resolve }) => resolve(told.value));
       case 'failed': return this.#settle(told.id, ({ reject }) => reject(told.isRange ? new RangeError(told.message) : new WeirError('store_unavailable', 'the decisions could not be read', { cause: told.message })));
-      case 'ill': return this.#health.ill(`audit logs are not indexed (${told.reason}); they wait on disk, and it is tried again`, ['store']);
+      case 'ill': {
+        // With every try, so that it is seen how much waits.
+        CHANNELS.decisionsIndexed.publish({ log: '', taken: 0, lag: Math.max(0, this.#options.size() - this.#indexed) });
+        return this.#health.ill(`audit logs are not indexed (${told.reason}); they wait on disk, and it is tried again`, ['store']);
+      }
       case 'well': return this.#health.well(() => 'audit logs are indexed again');
       case 'indexed': {
         const { log, taken, next } = told;

@@ -7,7 +7,7 @@
  */
 import { mkdir, open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CHANNELS } from '../contract/channels.ts';
+import { CHANNELS, type AuditLost } from '../contract/channels.ts';
 import { WeirError } from '../contract/errors.ts';
 import { signCheckpoint, type Signer } from './checkpoint.ts';
 import { sealEntry, type AuditRecord } from './entry.ts';
@@ -89,6 +89,7 @@ interface PlacedLine {
   readonly line: string;
   readonly leaf: string;
   readonly timeMs: number;
+  readonly kind: AuditLost['kind'];
 }
 
 class SegmentedLog implements AuditLog {
@@ -153,7 +154,7 @@ class SegmentedLog implements AuditLog {
   append(record: AuditRecord, durability: Durability): Promise<void> {
     const refusal = this.#refusal();
     if (refusal !== undefined) {
-      this.#lost++;
+      this.#lose([lossOf(record)]);
       return durability === 'strict' ? Promise.reject(refusal) : Promise.resolve();
     }
     if (this.#lost > 0) this.#tellLost();
@@ -241,6 +242,12 @@ class SegmentedLog implements AuditLog {
     return new WeirError('audit_unavailable', 'the audit log is slower than the traffic');
   }
 
+  /** Of a group that was written and not synced, the disk may have kept some all the same. */
+  #lose(kinds: readonly AuditLost['kind'][]): void {
+    this.#lost += kinds.length;
+    for (const [kind, { length: count }] of Map.groupBy(kinds, (kind) => kind)) CHANNELS.auditLost.publish({ count, kind });
+  }
+
   #tellLost(): void {
     const count = this.#lost;
     this.#lost = 0;
@@ -253,7 +260,7 @@ class SegmentedLog implements AuditLog {
     const link = { index: this.#head.index + 1, time: new Date(timeMs).toISOString(), origin: this.#options.origin, prev: this.#head.hash };
     const entry = sealEntry(link, record);
     this.#head = { index: link.index, hash: entry.hash };
-    this.#pending.push({ line: entry.line, leaf: entry.hash, timeMs });
+    this.#pending.push({ line: entry.line, leaf: entry.hash, timeMs, kind: lossOf(record) });
     this.#signTimer ??= setTimeout(() => this.#askSignature(), CHECKPOINT_DELAY_MS);
     return { line: entry.line, index: link.index };
   }
@@ -286,7 +293,7 @@ class SegmentedLog implements AuditLog {
     if (isSigned) this.#isSignatureDue = false;
     this.#writing = this.#writeGroup(lines, from, waiters.length > 0 || isSigned).then(
       () => this.#written(waiters, isSigned),
-      (error: unknown) => this.#failed(error, lines.length, waiters),
+      (error: unknown) => this.#failed(error, lines, waiters),
     );
   }
 
@@ -352,9 +359,9 @@ class SegmentedLog implements AuditLog {
     else if (this.#pending.length > 0 && !this.#closed) this.#timer ??= setTimeout(() => this.#write(), RELAXED_DELAY_MS);
   }
 
-  #failed(cause: unknown, linesInGroup: number, waiters: readonly Waiter[]): void {
+  #failed(cause: unknown, group: readonly PlacedLine[], waiters: readonly Waiter[]): void {
     this.#writing = undefined;
-    this.#lost += linesInGroup;
+    this.#lose(group.map(({ kind }) => kind));
     this.#end(cause);
     for (const { reject } of waiters) reject(this.#dead);
   }
@@ -365,10 +372,14 @@ class SegmentedLog implements AuditLog {
     clearTimeout(this.#signTimer);
     const code = (cause as NodeJS.ErrnoException).code ?? 'unknown error';
     this.#dead = new WeirError('audit_unavailable', `the audit log could not be written (${code})`, { cause });
-    this.#lost += this.#pending.length;
+    this.#lose(this.#pending.map(({ kind }) => kind));
     this.#pending = [];
     CHANNELS.healthChanged.publish({ part: 'audit', healthy: false, detail: `write failed (${code}); nothing more is recorded until weir starts again` });
     for (const { reject } of this.#waiters) reject(this.#dead);
     this.#waiters = [];
   }
+}
+
+function lossOf({ kind }: AuditRecord): AuditLost['kind'] {
+  return kind === 'exchange' ? 'exchange' : 'change';
 }

@@ -10,6 +10,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { CHANNELS } from '../contract/channels.ts';
 import type { ContentCommitments, ContentPurpose, KeptTexts, NewContent, SealedCopy } from '../contract/content.ts';
+import { PartHealth } from '../contract/part-health.ts';
 import { DIRECTIONS, type Direction } from '../contract/screening.ts';
 import { daysOf, DayWriter, destroyDay, destroyKeys, findSlots, isDayErased, listDays, readSealed, readSlotAt, type DestroyedKeys, type FoundSlot } from './content-files.ts';
 import { ContentKeyError, openMasterKey, sealedWith, type MasterKey, type MasterKeyPlace } from './content-key.ts';
@@ -66,7 +67,7 @@ export class ContentVault {
   #key: MasterKey | undefined;
   /** When a key was looked for in vain: nothing is sealed until there is one. */
   #keylessSinceMs: number | undefined;
-  #isWell = true;
+  readonly #health = new PartHealth('content');
 
   constructor(options: VaultOptions) {
     this.#options = options;
@@ -235,9 +236,9 @@ export class ContentVault {
     for (const day of Map.groupBy(batch, ({ place }) => `${place.tenantId}/${place.day}`).values()) {
       try {
         await this.#writeDay(day, key);
-        this.#tell(true, 'content is kept again');
+        this.#health.well(() => 'content is kept again');
       } catch (error) {
-        this.#tell(false, `content cannot be written (${(error as NodeJS.ErrnoException).code ?? (error as Error).name})`);
+        this.#health.ill(`content cannot be written (${(error as NodeJS.ErrnoException).code ?? (error as Error).name})`);
         this.#lose(day.length, 'write');
       }
     }
@@ -278,7 +279,7 @@ export class ContentVault {
       return this.#key;
     } catch (error) {
       this.#keylessSinceMs = performance.now();
-      this.#tell(false, `${(error as Error).message}; no content is kept without it`);
+      this.#health.ill(`${(error as Error).message}; no content is kept without it`);
       throw error;
     }
   }
@@ -298,12 +299,6 @@ export class ContentVault {
 
   #lose(count: number, reason: 'key' | 'overflow' | 'write'): void {
     CHANNELS.contentLost.publish({ count, reason });
-  }
-
-  #tell(healthy: boolean, detail: string): void {
-    if (healthy === this.#isWell) return;
-    this.#isWell = healthy;
-    CHANNELS.healthChanged.publish({ part: 'content', healthy, detail });
   }
 }
 

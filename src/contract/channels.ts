@@ -5,6 +5,8 @@
 import { channel, type Channel } from 'node:diagnostics_channel';
 import type { KeptTexts } from './content.ts';
 import type { ExchangeRecord } from './exchange.ts';
+import type { Part } from './health.ts';
+import type { ErrorCode } from './errors.ts';
 import type { HoldEndedBy } from './hold.ts';
 import type { ReviewNotice } from './notification.ts';
 import type { PolicyOrigin } from './policy.ts';
@@ -12,6 +14,7 @@ import type { ReviewOrigin } from './review.ts';
 import type { AnnotatorState, ClaimState, SequentialDecision } from './risk.ts';
 import type { Direction, Severity } from './screening.ts';
 import type { UpstreamCall } from './upstream-call.ts';
+import type { WeeklyOutcome } from './weekly.ts';
 
 /** Stages in the order of the walk; the span names are `weir.<stage>`. */
 export const STAGES = ['identify', 'read_request', 'screen_input', 'decide_input', 'hold', 'upstream', 'guard', 'audit'] as const;
@@ -69,6 +72,24 @@ export interface TelemetryDropped {
   readonly count: number;
 }
 
+/** Something came to the proxy's port that became no exchange. Health checks are none of it. */
+export interface TurnedAway {
+  readonly code: TurnedAwayCode;
+}
+
+/** What is not HTTP, or whose head did not come whole; an upgrade to what is no socket here; a connection beyond what is accepted. */
+export const TURNED_AWAY_CODES = ['bad_request', 'headers_too_large', 'body_too_large', 'body_timeout', 'upgrade_refused', 'overloaded'] as const satisfies readonly ErrorCode[];
+export type TurnedAwayCode = (typeof TURNED_AWAY_CODES)[number];
+
+/** Entries that the audit log was given and did not make durable. */
+export interface AuditLost {
+  readonly count: number;
+  readonly kind: (typeof AUDIT_LOSSES)[number];
+}
+
+/** Of exchanges, or of changes. */
+export const AUDIT_LOSSES = ['exchange', 'change'] as const;
+
 export interface ConfigReloaded {
   readonly ok: boolean;
   readonly hash: string;
@@ -78,11 +99,17 @@ export interface ConfigReloaded {
   readonly waiting?: readonly string[];
 }
 
-/** A change of state worth a log line and a gauge: something works less well than configured, or well again. */
+/** A part works less well than configured, or well again, as it says itself at that moment. */
 export interface HealthChanged {
-  readonly part: string;
+  readonly part: Part;
   readonly healthy: boolean;
   readonly detail: string;
+}
+
+/** The same as people are told it, by log, page and gauge: ill at once, well when it lasts. */
+export interface HealthTold extends HealthChanged {
+  /** When it turned, in milliseconds since 1970. */
+  readonly atMs: number;
 }
 
 export const CALL_OUTCOMES = ['ok', 'timeout', 'unavailable', 'error', 'unsupported', 'cached', 'late'] as const;
@@ -194,6 +221,46 @@ export interface RiskTold {
   readonly annotators: Readonly<Record<AnnotatorState, number>>;
 }
 
+/** What became of a tenant's weekly report that was due. */
+export interface WeeklyReported {
+  readonly tenant_id: string;
+  /** `2030-W05` */
+  readonly week: string;
+  readonly outcome: WeeklyOutcome;
+  readonly detail: string;
+}
+
+export const SHADOW_SIDES = ['agree', 'only_working', 'only_shadow'] as const;
+/** On which side of 0.5 the scores of what works and of the model beside it lie. */
+export type ShadowSide = (typeof SHADOW_SIDES)[number];
+
+/** Where the learning loop stands, for each plugin that has a trained model. */
+export interface LearningStanding {
+  /** When the last weekly training ended well, as ISO 8601. */
+  readonly lastTrained: string | null;
+  readonly plugins: readonly {
+    readonly plugin: string;
+    readonly models: number;
+    readonly switches: Readonly<Record<'promote' | 'rollback' | 'overridden', number>>;
+    /** Processes that have not carried out the newest switch. */
+    readonly behind: number;
+    /** Of the model beside what works, by outcome; empty: none runs. */
+    readonly texts: Readonly<Record<string, number>>;
+    readonly compared: Readonly<Record<ShadowSide, number>>;
+  }[];
+}
+
+/** Something came of the learning loop: where it stands, that a training ended here, or that a model was refused here. */
+export type LearningTold =
+  | { readonly kind: 'standing'; readonly standing: LearningStanding }
+  | { readonly kind: 'trained'; readonly state: 'done' | 'failed'; readonly detail: string }
+  | { readonly kind: 'refused'; readonly reason: string };
+
+/** What expires and is not meant to, and when, in milliseconds since 1970. */
+export interface ExpiryTold {
+  readonly ends: readonly { readonly kind: 'api_key' | 'admin_token' | 'certificate'; readonly tenant_id: string | null; readonly atMs: number }[];
+}
+
 /** The number of those that wait for a person has changed; `ended`: by the end of one, or because one could not wait. */
 export interface HoldsChanged {
   readonly open: number;
@@ -204,38 +271,50 @@ interface Payloads {
   'weir.exchange.opened': ExchangeOpened;
   'weir.stage.ended': StageEnded;
   'weir.exchange.closed': ExchangeClosed;
+  'weir.request.turned_away': TurnedAway;
   'weir.config.reloaded': ConfigReloaded;
   'weir.health.changed': HealthChanged;
+  'weir.health.told': HealthTold;
   'weir.classifier.called': ClassifierCalled;
   'weir.breaker.changed': BreakerChanged;
   'weir.policies.held': PoliciesHeld;
   'weir.content.lost': ContentLost;
   'weir.retention.applied': RetentionApplied;
+  'weir.audit.lost': AuditLost;
   'weir.audit.shipped': AuditShipped;
   'weir.audit.received': AuditReceived;
   'weir.decisions.indexed': DecisionsIndexed;
   'weir.review.told': ReviewTold;
   'weir.risk.told': RiskTold;
   'weir.holds.changed': HoldsChanged;
+  'weir.weekly.reported': WeeklyReported;
   'weir.telemetry.dropped': TelemetryDropped;
+  'weir.learning.told': LearningTold;
+  'weir.expiry.told': ExpiryTold;
 }
 
 export const CHANNELS = {
   exchangeOpened: channel('weir.exchange.opened') as Channel<unknown, Payloads['weir.exchange.opened']>,
   stageEnded: channel('weir.stage.ended') as Channel<unknown, Payloads['weir.stage.ended']>,
   exchangeClosed: channel('weir.exchange.closed') as Channel<unknown, Payloads['weir.exchange.closed']>,
+  turnedAway: channel('weir.request.turned_away') as Channel<unknown, Payloads['weir.request.turned_away']>,
   configReloaded: channel('weir.config.reloaded') as Channel<unknown, Payloads['weir.config.reloaded']>,
   healthChanged: channel('weir.health.changed') as Channel<unknown, Payloads['weir.health.changed']>,
+  healthTold: channel('weir.health.told') as Channel<unknown, Payloads['weir.health.told']>,
   classifierCalled: channel('weir.classifier.called') as Channel<unknown, Payloads['weir.classifier.called']>,
   breakerChanged: channel('weir.breaker.changed') as Channel<unknown, Payloads['weir.breaker.changed']>,
   policiesHeld: channel('weir.policies.held') as Channel<unknown, Payloads['weir.policies.held']>,
   contentLost: channel('weir.content.lost') as Channel<unknown, Payloads['weir.content.lost']>,
   retentionApplied: channel('weir.retention.applied') as Channel<unknown, Payloads['weir.retention.applied']>,
+  auditLost: channel('weir.audit.lost') as Channel<unknown, Payloads['weir.audit.lost']>,
   auditShipped: channel('weir.audit.shipped') as Channel<unknown, Payloads['weir.audit.shipped']>,
   auditReceived: channel('weir.audit.received') as Channel<unknown, Payloads['weir.audit.received']>,
   decisionsIndexed: channel('weir.decisions.indexed') as Channel<unknown, Payloads['weir.decisions.indexed']>,
   reviewTold: channel('weir.review.told') as Channel<unknown, Payloads['weir.review.told']>,
   riskTold: channel('weir.risk.told') as Channel<unknown, Payloads['weir.risk.told']>,
+  learningTold: channel('weir.learning.told') as Channel<unknown, Payloads['weir.learning.told']>,
+  expiryTold: channel('weir.expiry.told') as Channel<unknown, Payloads['weir.expiry.told']>,
   holdsChanged: channel('weir.holds.changed') as Channel<unknown, Payloads['weir.holds.changed']>,
+  weeklyReported: channel('weir.weekly.reported') as Channel<unknown, Payloads['weir.weekly.reported']>,
   telemetryDropped: channel('weir.telemetry.dropped') as Channel<unknown, Payloads['weir.telemetry.dropped']>,
 } as const;

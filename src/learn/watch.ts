@@ -9,8 +9,8 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { GivenModel } from '../contract/classifier.ts';
+import { PartHealth } from '../contract/part-health.ts';
 import type { ModelFollower, ModelStore, ModelSwitch } from '../store/models.ts';
-import { SteadyHealth } from '../store/steady-health.ts';
 import { isRefusal, sha256Of, type ModelRegistry } from './registry.ts';
 
 /** Between two looks, with jitter. */
@@ -53,7 +53,7 @@ export class ModelWatch {
   readonly #options: ModelWatchOptions;
   readonly #process = randomUUID();
   readonly #now: () => Date;
-  readonly #health = new SteadyHealth('models');
+  readonly #health = new PartHealth('models');
   readonly #done = new Map<string, Done>();
   #models: Models = new Map();
   #looking: Promise<void> = Promise.resolve();
@@ -101,7 +101,6 @@ export class ModelWatch {
     this.#closed = true;
     clearTimeout(this.#timer);
     await this.#looking;
-    this.#health.close();
   }
 
   async #look(): Promise<void> {

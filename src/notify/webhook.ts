@@ -6,8 +6,8 @@
  */
 import { createHmac } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CHANNELS } from '../contract/channels.ts';
 import type { LateViolation } from '../contract/notification.ts';
+import { PartHealth } from '../contract/part-health.ts';
 
 export interface WebhookSettings {
   readonly url: string;
@@ -40,7 +40,7 @@ export class Webhook {
   /** Delivers one after the other while there is something to deliver. */
   #delivering: Promise<void> | undefined;
   /** What was last told about the address. */
-  #healthy = true;
+  readonly #health = new PartHealth('webhook');
   /** Not taken since the queue was last empty. */
   #dropped = 0;
 
@@ -99,9 +99,9 @@ export class Webhook {
   }
 
   #tell(healthy: boolean, detail: string): void {
-    if (this.#healthy !== healthy) CHANNELS.healthChanged.publish({ part: 'webhook', healthy, detail });
-    if (healthy) this.#dropped = 0;
-    this.#healthy = healthy;
+    if (!healthy) return this.#health.ill(detail);
+    this.#health.well(() => detail);
+    this.#dropped = 0;
   }
 }
 

@@ -55,6 +55,9 @@ export function fieldList(raw: RawHeaders, name: string): string | undefined {
   return values.length === 0 ? undefined : values.join(', ');
 }
 
+/** The one expectation that is met here. */
+const MET = /^[ \t]*100-continue[ \t]*$/i;
+
 /** Node's parser takes 0.9 and 2.0 in a request line too, which others refuse. */
 const SPOKEN: ReadonlySet<string> = new Set(['1.0', '1.1']);
 
@@ -69,6 +72,7 @@ export function checkRequestHeaders(raw: RawHeaders, httpVersion: string, header
     if (name.includes('_') && isDecisive(name.replaceAll('_', '-'))) throw new WeirError('bad_request', 'the name of a header is one that decides how the request is read, but for an underscore');
     if (OVERRIDES.has(name)) throw new WeirError('bad_request', `the header ${name} names another method or target`);
     if (name === 'connection' || name === 'proxy-connection') checkConnection(raw[i + 1]);
+    if (name === 'expect' && !MET.test(raw[i + 1])) throw new WeirError('bad_request', 'the expect header asks for something else than 100-continue');
     if (!SINGULAR.has(name)) continue;
     if (seen.has(name)) throw new WeirError('bad_request', `the request has two ${name} headers`);
     seen.add(name);

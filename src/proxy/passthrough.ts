@@ -174,7 +174,7 @@ class Passage {
     this.#outgoing?.destroy();
     const { res, facts } = this.#exchange;
     if (!res.headersSent) return this.#reject(error);
-    facts.outcome = 'upstream_failed';
+    facts.outcome = error.code === 'draining' ? 'failed' : 'upstream_failed';
     facts.errorCode = error.code;
     res.destroy();
   }

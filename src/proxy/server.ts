@@ -1,14 +1,15 @@
 /**
  * The listener: accepts, bounds, refuses what is not a request, drains. Guarantees that every wait has a timer, that a
  * refusal on any level is a proper error answer, and that after `drain` no connection and no exchange is left. Upgrades
- * are refused, never passed unscreened. Timers and limits of the connection level are those of the snapshot at the
+ * are refused, never passed unscreened. Whatever came and is no exchange is counted by why. Timers and limits of the connection level are those of the snapshot at the
  * start; limits of the request level are read anew for each request.
  */
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { Socket, type AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { WeirError, type ErrorCode } from '../contract/errors.ts';
+import { CHANNELS, type TurnedAwayCode } from '../contract/channels.ts';
+import { WeirError } from '../contract/errors.ts';
 import { TenantLimits } from '../tenant/limits.ts';
 import type { ProxyDependencies } from './dependencies.ts';
 import { openExchange } from './exchange.ts';
@@ -59,9 +60,12 @@ export class ProxyServer {
     this.#server.maxConnections = limits.connections_max * 2;
     this.#server.on('connection', (socket) => void socket.setMaxListeners(0)); // each request that waits on it listens
     this.#server.on('request', (req, res) => this.#onRequest(req, res));
+    // Node would refuse it by itself, and nobody would know of it; headers.ts does.
+    this.#server.on('checkExpectation', (req, res) => this.#onRequest(req, res));
     this.#server.on('upgrade', (req, socket, head) => this.#onUpgrade(req, socket, head));
-    this.#server.on('connect', (_req, socket) => this.#refuse(socket, new WeirError('bad_request', 'CONNECT is not for this server')));
+    this.#server.on('connect', (_req, socket) => this.#refuse(socket, 'bad_request', 'CONNECT is not for this server'));
     this.#server.on('clientError', (error, socket) => this.#onClientError(error, socket));
+    this.#server.on('drop', () => turnedAway('overloaded'));
   }
 
   get openExchanges(): number {
@@ -119,9 +123,9 @@ export class ProxyServer {
   #onUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
     const path = req.url!.split('?', 1)[0]!;
     const isSocket = socketEndpointAt(path) !== undefined && req.headers.upgrade?.toLowerCase() === 'websocket';
-    if (!isSocket || this.#busyExchange(socket) !== undefined) return this.#refuse(socket, new WeirError('upgrade_refused'));
+    if (!isSocket || this.#busyExchange(socket) !== undefined) return this.#refuse(socket, 'upgrade_refused');
     // Node puts a stream of its own in the socket's place where a body comes first.
-    if (!(socket instanceof Socket)) return this.#refuse(socket, new WeirError('bad_request', 'an upgrade with a body'));
+    if (!(socket instanceof Socket)) return this.#refuse(socket, 'bad_request', 'an upgrade with a body');
     this.#bySocket.set(socket, openSocket(req, socket, head, this.#site));
   }
 
@@ -130,9 +134,11 @@ export class ProxyServer {
   }
 
   /** Behind a request that waits for its answer, a refusal would be taken for that answer. */
-  #refuse(socket: Duplex, refusal: WeirError): void {
+  #refuse(socket: Duplex, code: TurnedAwayCode, detail?: string): void {
+    // A connection that was opened ahead and never used is nothing that came.
+    if (!(socket instanceof Socket) || socket.bytesRead > 0) turnedAway(code);
     if (this.#busyExchange(socket) !== undefined) socket.destroy();
-    else refuseSocket(socket, refusal, randomUUID());
+    else refuseSocket(socket, new WeirError(code, detail), randomUUID());
   }
 
   #busyExchange(socket: Duplex): OpenExchange | undefined {
@@ -145,16 +151,21 @@ export class ProxyServer {
     const busy = this.#busyExchange(socket);
     // An end in the middle of a request is a client that left.
     if (error.code === 'ECONNRESET' || error.code === 'HPE_INVALID_EOF_STATE' || !socket.writable || busy?.res.headersSent) return void socket.destroy();
-    const refusal = new WeirError(refusalCode(error.code));
-    if (busy === undefined) return refuseSocket(socket, refusal, randomUUID());
+    const code = refusalCode(error.code);
+    if (busy === undefined) return this.#refuse(socket, code);
     busy.res.shouldKeepAlive = false; // nothing after what broke is read
-    busy.stop(refusal);
+    busy.stop(new WeirError(code));
   }
 }
 
 const JSON_FIELDS = ['content-type', 'application/json', 'cache-control', 'no-store'];
 
-function refusalCode(code: string | undefined): ErrorCode {
+/** Of what is no exchange, and so in no other count. */
+function turnedAway(code: TurnedAwayCode): void {
+  CHANNELS.turnedAway.publish({ code });
+}
+
+function refusalCode(code: string | undefined): TurnedAwayCode {
   if (code === 'HPE_HEADER_OVERFLOW') return 'headers_too_large';
   if (code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW') return 'body_too_large';
   return code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 'body_timeout' : 'bad_request';

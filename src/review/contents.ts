@@ -10,9 +10,9 @@ import type { ContentPlace, ContentVault, ReadContent } from '../audit/vault.ts'
 import { CHANNELS } from '../contract/channels.ts';
 import type { ContentPurpose } from '../contract/content.ts';
 import { WeirError } from '../contract/errors.ts';
+import { PartHealth } from '../contract/part-health.ts';
 import type { Direction } from '../contract/screening.ts';
 import type { CopyMark, NewCopies, SqlReviewContents } from '../store/review-contents.ts';
-import { SteadyHealth } from '../store/steady-health.ts';
 
 export interface ReviewContentsOptions {
   readonly store: SqlReviewContents;
@@ -60,7 +60,7 @@ const DAY_MS = 86_400_000;
 export class ReviewContents {
   readonly #options: ReviewContentsOptions;
   readonly #waiting: ContentItem[] = [];
-  readonly #health = new SteadyHealth('review content');
+  readonly #health = new PartHealth('review content');
   readonly #stop = new AbortController();
   #copying: Promise<void> | undefined;
 
@@ -111,7 +111,6 @@ export class ReviewContents {
   async close(): Promise<void> {
     this.#stop.abort();
     await this.#copying;
-    this.#health.close();
   }
 
   async #copyAll(): Promise<void> {

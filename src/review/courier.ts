@@ -6,6 +6,7 @@
  */
 import { CHANNELS } from '../contract/channels.ts';
 import type { ReviewNotice } from '../contract/notification.ts';
+import { PartHealth } from '../contract/part-health.ts';
 import type { DueNotice, Receiver, SqlNoticeStore } from '../store/review-notices.ts';
 
 /** A notice that is claimed and not settled is another's after this; longer than a receiver may take. */
@@ -28,7 +29,7 @@ export interface CourierOptions {
 
 export class Courier {
   readonly #options: Required<CourierOptions>;
-  #isWell = true;
+  readonly #health = new PartHealth('review webhooks');
 
   constructor({ clock = Date.now, random = Math.random, ...options }: CourierOptions) {
     this.#options = { clock, random, ...options };
@@ -63,9 +64,8 @@ export class Courier {
   }
 
   #tell(fault: string | undefined): void {
-    const isWell = fault === undefined;
-    if (isWell !== this.#isWell) CHANNELS.healthChanged.publish({ part: 'review webhooks', healthy: isWell, detail: fault ?? 'notices are taken again' });
-    this.#isWell = isWell;
+    if (fault === undefined) this.#health.well(() => 'notices are taken again');
+    else this.#health.ill(fault);
   }
 }
 

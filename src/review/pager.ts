@@ -4,7 +4,7 @@
  * comes first; a process that dies in between costs its claim's time. After each pass that came through it tells a
  * heartbeat address, so that its own silence is noticed elsewhere. Pages hold ids and names, never content.
  */
-import { CHANNELS } from '../contract/channels.ts';
+import { PartHealth } from '../contract/part-health.ts';
 import type { DuePage, PageStore } from '../store/pages.ts';
 
 /** A page that is claimed and not sent is another's after this. */
@@ -29,7 +29,7 @@ export interface PagerOptions {
 
 export class Pager {
   readonly #options: Required<Omit<PagerOptions, 'heartbeat'>> & Pick<PagerOptions, 'heartbeat'>;
-  #isWell = true;
+  readonly #health = new PartHealth('pager');
 
   constructor({ clock = Date.now, random = Math.random, ...options }: PagerOptions) {
     this.#options = { clock, random, ...options };
@@ -62,10 +62,8 @@ export class Pager {
   async #tell(fault: string | undefined): Promise<void> {
     const { store, clock } = this.#options;
     const oldest = await store.oldestDue(iso(clock() - LATE_MS));
-    const isWell = fault === undefined && oldest === undefined;
-    if (isWell === this.#isWell) return;
-    this.#isWell = isWell;
-    CHANNELS.healthChanged.publish({ part: 'pager', healthy: isWell, detail: isWell ? 'pages are taken again' : fault ?? 'pages are late' });
+    if (fault === undefined && oldest === undefined) this.#health.well(() => 'pages are taken again');
+    else this.#health.ill(fault ?? 'pages are late');
   }
 }
 

@@ -7,7 +7,7 @@
  */
 import { createHash } from 'node:crypto';
 import { Redis, type RedisOptions } from 'ioredis';
-import { SteadyHealth } from './steady-health.ts';
+import { PartHealth } from '../contract/part-health.ts';
 
 export type RedisReply<T> = { readonly ok: true; readonly value: T } | { readonly ok: false };
 
@@ -66,7 +66,7 @@ export class RedisDoor {
   #settleStart: () => void = () => {};
   /** `trial`: a probe came back, and the next call or probe decides; one failure is then enough to open again. */
   #state: 'open' | 'trial' | 'closed' = 'open';
-  readonly #health = new SteadyHealth('redis');
+  readonly #health = new PartHealth('redis');
   /** The breaker has not been open since a call or a probe came back well. */
   #healthy = true;
   /** When the breaker last closed. */
@@ -135,7 +135,6 @@ export class RedisDoor {
     this.#state = 'open';
     clearTimeout(this.#probeTimer);
     clearTimeout(this.#recheckTimer);
-    this.#health.close();
     this.#settleStart();
     this.#refuseWaiting();
     this.#client.disconnect();

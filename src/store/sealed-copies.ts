@@ -6,18 +6,21 @@
 import { mkdirSync } from 'node:fs';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CHANNELS } from '../contract/channels.ts';
+import { PartHealth } from '../contract/part-health.ts';
+
+export type CopyName = 'policies' | 'tenant-keys';
 
 export class SealedCopies {
   readonly #dir: string;
-  readonly #what: string;
-  #writable = true;
+  readonly #what: CopyName;
+  readonly #health: PartHealth;
   #writes = 0;
 
   /** `what`: the name of the folder, and of what is in it. */
-  constructor(dataDir: string, what: string) {
+  constructor(dataDir: string, what: CopyName) {
     this.#dir = join(dataDir, what);
     this.#what = what;
+    this.#health = new PartHealth(`copies of ${what}`);
   }
 
   async read(key: string): Promise<string | undefined> {
@@ -31,16 +34,10 @@ export class SealedCopies {
       mkdirSync(this.#dir, { recursive: true, mode: 0o700 });
       await writeFile(fresh, text, { mode: 0o600 });
       await rename(fresh, file);
-      this.#tell(true, `copies of ${this.#what} are written again`);
+      this.#health.well(() => `copies of ${this.#what} are written again`);
     } catch (error) {
-      this.#tell(false, `copies of ${this.#what} cannot be written (${(error as NodeJS.ErrnoException).code})`);
+      this.#health.ill(`copies of ${this.#what} cannot be written (${(error as NodeJS.ErrnoException).code})`);
     }
-  }
-
-  #tell(writable: boolean, detail: string): void {
-    if (writable === this.#writable) return;
-    this.#writable = writable;
-    CHANNELS.healthChanged.publish({ part: `copies of ${this.#what}`, healthy: writable, detail });
   }
 
   #file(key: string): string {

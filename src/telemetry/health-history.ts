@@ -1,8 +1,10 @@
 /**
- * How the parts of this process are, since when, and what turned in the last hours: in memory, bounded, from the channels
- * that metrics and the log are made of. A part that was always well is not told. A restart begins anew.
+ * How the parts of this process are, since when, what turned in the last hours, and how far logs are behind: in memory,
+ * bounded, from the channels that metrics and the log are made of. A part that was never ill is not told to be well, since
+ * it may not be in use. A restart begins anew.
  */
-import { CHANNELS, type ConfigReloaded, type HealthChanged, type PoliciesHeld, type ReviewTold } from '../contract/channels.ts';
+import { CHANNELS, type AuditReceived, type AuditShipped, type ConfigReloaded, type DecisionsIndexed, type HealthTold, type PoliciesHeld, type ReviewTold } from '../contract/channels.ts';
+import { PARTS, type Part } from '../contract/health.ts';
 
 /** Parts are named by configuration and code, so they are few; logs that are shipped here are not. */
 export const PARTS_MAX = 300;
@@ -11,11 +13,14 @@ export const KEPT_MS = 24 * 3_600_000;
 /** As `weir_policy_stale` says it. */
 const STALE_MS = 120_000;
 
-export interface Turn {
-  readonly part: string;
-  readonly healthy: boolean;
-  readonly detail: string;
-  readonly atMs: number;
+export type Turn = HealthTold;
+
+/** Entries of an audit log that are not yet where they are to come: at `audit_ship`, in the index `decisions`, or here from `audit:<log>`. */
+export interface Lag {
+  readonly part: Part;
+  readonly entries: number;
+  /** When nothing was behind for the last time; undefined: nothing is. */
+  readonly sinceMs: number | undefined;
 }
 
 export class HealthHistory {
@@ -25,23 +30,33 @@ export class HealthHistory {
   readonly #parts = new Map<string, Turn>();
   /** The newest last. */
   #turns: Turn[] = [];
+  readonly #lags = new Map<Part, Lag>();
   #policies: PoliciesHeld['policies'] = [];
-  readonly #onHealth = (message: unknown): void => this.#note(message as HealthChanged);
+  readonly #onHealth = (message: unknown): void => this.#note(message as HealthTold);
   readonly #onConfig = (message: unknown): void => this.#configured(message as ConfigReloaded);
   readonly #onReview = (message: unknown): void => this.#reviewed(message as ReviewTold);
+  readonly #onShipped = (message: unknown): void => this.#behind('audit_ship', (message as AuditShipped).lag);
+  readonly #onReceived = (message: unknown): void => this.#behind(`audit:${(message as AuditReceived).log}`, (message as AuditReceived).lag);
+  readonly #onIndexed = (message: unknown): void => void ((message as DecisionsIndexed).log === '' && this.#behind('decisions', (message as DecisionsIndexed).lag));
   readonly #onHeld = (message: unknown): void => { this.#policies = (message as PoliciesHeld).policies; };
 
   constructor(clock: () => number) {
     this.#clock = clock;
     this.since = new Date(clock());
-    CHANNELS.healthChanged.subscribe(this.#onHealth);
+    CHANNELS.healthTold.subscribe(this.#onHealth);
+    CHANNELS.auditShipped.subscribe(this.#onShipped);
+    CHANNELS.auditReceived.subscribe(this.#onReceived);
+    CHANNELS.decisionsIndexed.subscribe(this.#onIndexed);
     CHANNELS.configReloaded.subscribe(this.#onConfig);
     CHANNELS.reviewTold.subscribe(this.#onReview);
     CHANNELS.policiesHeld.subscribe(this.#onHeld);
   }
 
   close(): void {
-    CHANNELS.healthChanged.unsubscribe(this.#onHealth);
+    CHANNELS.healthTold.unsubscribe(this.#onHealth);
+    CHANNELS.auditShipped.unsubscribe(this.#onShipped);
+    CHANNELS.auditReceived.unsubscribe(this.#onReceived);
+    CHANNELS.decisionsIndexed.unsubscribe(this.#onIndexed);
     CHANNELS.configReloaded.unsubscribe(this.#onConfig);
     CHANNELS.reviewTold.unsubscribe(this.#onReview);
     CHANNELS.policiesHeld.unsubscribe(this.#onHeld);
@@ -58,28 +73,44 @@ export class HealthHistory {
     return this.#turns.filter(({ atMs }) => atMs >= from).reverse();
   }
 
-  #note({ part, healthy, detail }: HealthChanged): void {
+  /** Those that this process has to do with; what is furthest behind first. */
+  lags(): readonly Lag[] {
+    return [...this.#lags.values()].sort((a, b) => b.entries - a.entries);
+  }
+
+  /** Of those with a name of their own: nothing was heard since the start, so they are well or not in use. */
+  unheard(): readonly Part[] {
+    return PARTS.filter((part) => !this.#parts.has(part));
+  }
+
+  #note({ part, healthy, detail, atMs }: HealthTold): void {
     const known = this.#parts.get(part);
     if (known === undefined && (healthy || this.#parts.size >= PARTS_MAX)) return;
     const hasTurned = known?.healthy !== healthy;
-    const turn = { part, healthy, detail, atMs: hasTurned ? this.#clock() : known.atMs };
+    const turn = { part, healthy, detail, atMs: hasTurned ? atMs : known.atMs };
     this.#parts.set(part, turn);
     if (hasTurned) this.#turns = [...this.#turns, turn].slice(-TURNS_MAX);
   }
 
+  #behind(part: Part, entries: number): void {
+    const known = this.#lags.get(part);
+    if (known === undefined && this.#lags.size >= PARTS_MAX) return;
+    this.#lags.set(part, { part, entries, sinceMs: entries === 0 ? undefined : known?.sinceMs ?? this.#clock() });
+  }
+
   #configured({ ok, issues }: ConfigReloaded): void {
-    this.#note({ part: 'configuration', healthy: ok, detail: ok ? 'the newest configuration runs' : `it was refused for ${issues} ${issues === 1 ? 'issue' : 'issues'}, which the log names` });
+    this.#note({ part: 'configuration', atMs: this.#clock(), healthy: ok, detail: ok ? 'the newest configuration runs' : `it was refused for ${issues} ${issues === 1 ? 'issue' : 'issues'}, which the log names` });
   }
 
   #reviewed(told: ReviewTold): void {
     if (told.kind !== 'waiting') return;
     const overdue = Object.values(told.overdue).reduce((sum, many) => sum + many, 0);
-    this.#note({ part: 'review deadlines', healthy: overdue === 0, detail: overdue === 0 ? 'nothing is overdue' : `${overdue} items are overdue` });
+    this.#note({ part: 'review deadlines', atMs: this.#clock(), healthy: overdue === 0, detail: overdue === 0 ? 'nothing is overdue' : `${overdue} items are overdue` });
   }
 
   /** Age comes by itself, without anybody telling it. */
   #stale(): readonly Turn[] {
     const now = this.#clock();
-    return this.#policies.flatMap(({ policy, revision, confirmedMs }) => (confirmedMs === undefined || now - confirmedMs <= STALE_MS ? [] : [{ part: `policy ${policy}`, healthy: false, detail: `nobody has confirmed since then that revision ${revision} is the newest`, atMs: confirmedMs }]));
+    return this.#policies.flatMap(({ policy, revision, confirmedMs }) => (confirmedMs === undefined || now - confirmedMs <= STALE_MS ? [] : [{ part: `policy ${policy}` as const, healthy: false, detail: `nobody has confirmed since then that revision ${revision} is the newest`, atMs: confirmedMs }]));
   }
 }

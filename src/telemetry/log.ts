@@ -3,9 +3,8 @@
  * no way to log an object, so no body and no header can slip in. One line per change of state, one per exchange.
  */
 import pino from 'pino';
-import { CHANNELS, type ConfigReloaded, type DecisionsIndexed, type ExchangeClosed, type HealthChanged, type RetentionApplied, type ReviewTold, type StageEnded, type TracePlace } from '../contract/channels.ts';
+import { CHANNELS, type ConfigReloaded, type DecisionsIndexed, type ExchangeClosed, type HealthTold, type LearningTold, type RetentionApplied, type ReviewTold, type StageEnded, type TracePlace, type WeeklyReported } from '../contract/channels.ts';
 import type { DecisionRecord, LateRecord, ShadowRecord } from '../contract/exchange.ts';
-import { HealthLog } from './health-log.ts';
 import { nameOf } from '../contract/names.ts';
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
@@ -47,31 +46,35 @@ export function createLog(options: { readonly level: LogLevel; readonly destinat
 }
 
 /** Writes what the core publishes. Returns the function that ends it. */
-export function logChannels(log: Log, steadyMs?: number): () => void {
-  const health = new HealthLog(log, steadyMs);
+export function logChannels(log: Log): () => void {
   const onClosed = (message: unknown): void => logExchange(log, message as ExchangeClosed);
   const onStage = (message: unknown): void => logStage(log, message as StageEnded);
   const onConfig = (message: unknown): void => logConfig(log, message as ConfigReloaded);
-  const onHealth = (message: unknown): void => health.note(message as HealthChanged);
+  const onHealth = (message: unknown): void => logHealth(log, message as HealthTold);
   const onRetention = (message: unknown): void => logRetention(log, message as RetentionApplied);
+  const onLearning = (message: unknown): void => logLearning(log, message as LearningTold);
+  CHANNELS.learningTold.subscribe(onLearning);
   const onIndexed = indexingLog(log);
   CHANNELS.decisionsIndexed.subscribe(onIndexed);
   CHANNELS.retentionApplied.subscribe(onRetention);
   CHANNELS.exchangeClosed.subscribe(onClosed);
   CHANNELS.configReloaded.subscribe(onConfig);
-  CHANNELS.healthChanged.subscribe(onHealth);
+  CHANNELS.healthTold.subscribe(onHealth);
   if (log.isDebug()) CHANNELS.stageEnded.subscribe(onStage);
   const onReview = (message: unknown): void => logReview(log, message as ReviewTold);
   CHANNELS.reviewTold.subscribe(onReview);
+  const onWeekly = (message: unknown): void => logWeekly(log, message as WeeklyReported);
+  CHANNELS.weeklyReported.subscribe(onWeekly);
   return () => {
+    CHANNELS.weeklyReported.unsubscribe(onWeekly);
+    CHANNELS.learningTold.unsubscribe(onLearning);
     CHANNELS.decisionsIndexed.unsubscribe(onIndexed);
     CHANNELS.reviewTold.unsubscribe(onReview);
     CHANNELS.retentionApplied.unsubscribe(onRetention);
     CHANNELS.exchangeClosed.unsubscribe(onClosed);
     CHANNELS.configReloaded.unsubscribe(onConfig);
-    CHANNELS.healthChanged.unsubscribe(onHealth);
+    CHANNELS.healthTold.unsubscribe(onHealth);
     CHANNELS.stageEnded.unsubscribe(onStage);
-    health.close();
   };
 }
 
@@ -126,8 +129,22 @@ function lateFields(late: LateRecord | undefined): LogFields {
   return { late_action: late.action, late_rules: late.triggered_rules.map(nameOf).join(',') || undefined, late_acted: late.acted.join(',') || undefined, late_degraded: late.degraded.map(nameOf).join(',') || undefined };
 }
 
+function logHealth(log: Log, { part, healthy, detail, atMs }: HealthTold): void {
+  if (healthy) log.info('well again', { part, detail, since: new Date(atMs).toISOString() });
+  else log.warn('works less well', { part, detail });
+}
+
+/** A training that failed is told as a part that is ill. */
+function logLearning(log: Log, told: LearningTold): void {
+  if (told.kind === 'trained' && told.state === 'done') log.info('weekly training done', { detail: told.detail });
+}
+
 function logRetention(log: Log, { kind, removed, detail }: RetentionApplied): void {
   log.info('retention', { kind, removed, detail });
+}
+
+function logWeekly(log: Log, { tenant_id, week, outcome, detail }: WeeklyReported): void {
+  log[outcome === 'delivered' ? 'info' : outcome === 'put_off' ? 'warn' : 'error']('weekly report', { tenant_id: nameOf(tenant_id), week, outcome, detail });
 }
 
 /** Behind by more than this, catching up is told. */
@@ -137,8 +154,9 @@ const LAG_TOLD_MS = 5_000;
 function indexingLog(log: Log): (message: unknown) => void {
   let [isBehind, toldMs] = [false, -Infinity];
   return (message) => {
-    const { log: name, lag } = message as DecisionsIndexed;
-    if (name !== '' || (lag <= LAG_TOLD && !(isBehind && lag === 0)) || (lag > 0 && performance.now() - toldMs < LAG_TOLD_MS)) return;
+    const { log: name, taken, lag } = message as DecisionsIndexed;
+    // A store that takes nothing is told of as a part that is ill.
+    if (name !== '' || (taken === 0 && lag > 0) || (lag <= LAG_TOLD && !(isBehind && lag === 0)) || (lag > 0 && performance.now() - toldMs < LAG_TOLD_MS)) return;
     [isBehind, toldMs] = [lag > 0, performance.now()];
     log.info(lag > 0 ? 'the audit log is being indexed' : 'the audit log is indexed', { entries_to_come: lag });
   };

@@ -7,13 +7,16 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Meter, ObservableResult } from '@opentelemetry/api';
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
 import { MeterProvider, PeriodicExportingMetricReader, type IMetricReader, type MetricProducer } from '@opentelemetry/sdk-metrics';
-import { BREAKER_STATES, CHANNELS, CONTENT_LOSSES, type AuditReceived, type AuditShipped, type BreakerChanged, type BreakerState, type ClassifierCalled, type ConfigReloaded, type ContentLost, type DecisionsIndexed, type ExchangeClosed, type HealthChanged, type HoldsChanged, type PoliciesHeld, type PolicyHeld, type RetentionApplied, type ReviewTold, type RiskTold, type StageEnded, type TelemetryDropped } from '../contract/channels.ts';
+import { AUDIT_LOSSES, BREAKER_STATES, CHANNELS, CONTENT_LOSSES, TURNED_AWAY_CODES, type AuditLost, type AuditReceived, type AuditShipped, type BreakerChanged, type BreakerState, type ClassifierCalled, type ConfigReloaded, type ContentLost, type DecisionsIndexed, type ExchangeClosed, type ExpiryTold, type HealthChanged, type HealthTold, type HoldsChanged, type LearningTold, type PoliciesHeld, type PolicyHeld, type RetentionApplied, type ReviewTold, type RiskTold, type StageEnded, type TelemetryDropped, type TurnedAway, type WeeklyReported } from '../contract/channels.ts';
 import type { DecisionRecord, ExchangeRecord } from '../contract/exchange.ts';
 import { POLICY_ORIGINS } from '../contract/policy.ts';
 import { ACTIONS, DIRECTIONS, type Action, type Direction } from '../contract/screening.ts';
-import { nameOf } from '../contract/names.ts';
+import { WEEKLY_OUTCOMES } from '../contract/weekly.ts';
+import { EXPIRY_METRICS, ExpirySeries } from './expiry-metrics.ts';
 import { FAULTS, faultOf } from '../contract/fault.ts';
+import { HEALTH_METRICS, HealthSeries } from './health-metrics.ts';
 import { BoundedLabel } from './label.ts';
+import { LEARNING_METRICS, LearningSeries } from './learning-metrics.ts';
 import { SERVICE_NAME, type SemconvEdition } from './names.ts';
 import { otlpMetricExporter, resourceOf, type OtlpMetricExporter, type OtlpTarget, type Service } from './otlp.ts';
 import { countReview, REVIEW_METRICS } from './review-metrics.ts';
@@ -34,7 +37,8 @@ const WAIT_SECONDS = [0.1, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600,
 const CHARACTERS = [0, 1, 4, 16, 64, 256, 1024, 4096, 16384, 65536];
 
 export const METRICS = {
-  weir_exchanges_total: { kind: 'counter', labels: ['tenant', 'action', 'outcome'], help: 'Exchanges that ended, by their strongest action' },
+  weir_exchanges_total: { kind: 'counter', labels: ['tenant', 'action', 'outcome'], help: 'Exchanges that ended, by their strongest action: one for each request of which a whole head came, a handshake of a WebSocket too, with one entry in the audit log; not /weir/healthz, /weir/readyz, and what weir_turned_away_total counts' },
+  weir_turned_away_total: { kind: 'counter', labels: ['code'], help: 'What came to the proxy\'s port and became no exchange: no HTTP or no whole head, an upgrade to what is no socket, a connection beyond what is accepted' },
   weir_answers_total: { kind: 'counter', labels: ['fault'], help: 'Exchanges that ended, by whose fault it is where one did not end as it should: none, client, upstream, weir; availability is what of none and weir together is none' },
   weir_errors_total: { kind: 'counter', labels: ['code'], help: 'Exchanges that ended with an error code' },
   weir_decisions_total: { kind: 'counter', labels: ['direction', 'tenant', 'action'], help: 'Decisions' },
@@ -60,12 +64,14 @@ export const METRICS = {
   weir_open_exchanges: { kind: 'gauge', labels: [], help: 'Exchanges under way' },
   weir_config_info: { kind: 'gauge', labels: ['hash'], help: '1 for the configuration that runs, 0 for earlier ones of this process' },
   weir_config_last_reload_success: { kind: 'gauge', labels: [], help: '1 when the last configuration was taken, 0 when it was refused' },
-  weir_healthy: { kind: 'gauge', labels: ['part'], help: '0 while a part works less well than configured; a part of several words is told with underscores, one that was always well is absent' },
+  ...HEALTH_METRICS,
   weir_policy_source: { kind: 'gauge', labels: ['policy', 'source'], help: 'Revision of a stored policy, by where it was last read: store, redis or disk; 0 for the others' },
   weir_policy_age_seconds: { kind: 'gauge', labels: ['policy'], help: 'Time since a stored policy was known to be the newest' },
   weir_policy_stale: { kind: 'gauge', labels: ['policy'], help: '1 while nobody has confirmed a stored policy for two minutes' },
   weir_content_lost_total: { kind: 'counter', labels: ['reason'], help: 'Exchanges whose content was to be kept and is not: key, overflow, write; copy: a text of the review queue for other processes' },
+  weir_weekly_reports_total: { kind: 'counter', labels: ['outcome'], help: 'Weekly reports of tenants that were due, by what came of an attempt: delivered, put_off to be tried again, given_up' },
   weir_retention_removed_total: { kind: 'counter', labels: ['kind'], help: 'Entries of the audit log and of copies of others, hours of usage, decisions and their counts, texts of the review queue, drawn texts with their labels that were removed after their retention' },
+  weir_audit_lost_total: { kind: 'counter', labels: ['kind'], help: 'Entries that the audit log could not make durable, of exchanges and of changes; those of which only the sync failed may be there all the same' },
   weir_decisions_indexed_total: { kind: 'counter', labels: [], help: 'Entries of audit logs that came into the store, to be searched' },
   weir_decisions_index_lag_entries: { kind: 'gauge', labels: [], help: 'Entries of the own audit log that the store did not have yet when it last took some' },
   weir_audit_ship_lag_entries: { kind: 'gauge', labels: [], help: 'Entries of the audit log that the Weir of audit.ship does not have yet' },
@@ -76,6 +82,8 @@ export const METRICS = {
   ...REVIEW_METRICS,
   ...RISK_METRICS,
   weir_telemetry_dropped_total: { kind: 'counter', labels: ['signal', 'reason'], help: 'Spans, and pushes of metrics, that did not go out: queue_full, nobody took them in time; export_failed, the collector did not take them; too_many_kept, more exchanges in a second than are recorded beside the sampling' },
+  ...LEARNING_METRICS,
+  ...EXPIRY_METRICS,
   weir_event_loop_delay_seconds: { kind: 'gauge', labels: ['quantile'], help: 'Delay of the event loop since the last reading' },
 } as const satisfies Record<string, MetricDefinition>;
 
@@ -100,6 +108,8 @@ const LOGS_MAX = 1_000;
 const CAMPAIGNS_MAX = 200;
 const POLICIES_MAX = 1_000;
 const RULES_MAX = 1_000;
+/** Configurations that ran in one process. */
+const CONFIGS_MAX = 500;
 /** Twice what is usual at most. */
 const STALE_SECONDS = 120;
 /** A collector that does not answer must not keep the process from ending. */
@@ -147,7 +157,7 @@ class Recorder {
   readonly #classifiers = new BoundedLabel(CLASSIFIERS_MAX);
   readonly #logs = new BoundedLabel(LOGS_MAX);
   readonly #campaigns = new BoundedLabel(CAMPAIGNS_MAX);
-  readonly #health = new Map<string, boolean>();
+  readonly #health = new HealthSeries();
   readonly #rules = new BoundedLabel(RULES_MAX);
   /** Items of the review queue, by severity. */
   readonly #waiting = new Map<string, number>();
@@ -155,6 +165,8 @@ class Recorder {
   readonly #overdue = new Map<string, number>();
   /** Where campaigns stand. */
   #risk: RiskTold | undefined;
+  readonly #learning = new LearningSeries({ count: (name, amount, labels) => this.#count(name, amount, labels), plugin: (name) => this.#classifiers.of(name) });
+  readonly #expiries = new ExpirySeries((id) => this.#tenants.of(id));
   #shipLag: number | undefined;
   #indexLag: number | undefined;
   /** By label. */
@@ -170,12 +182,17 @@ class Recorder {
   #config: ConfigReloaded | undefined;
   /** Every configuration that ran, the one that runs last. A gauge once told is repeated for ever, so old ones are set to 0. */
   readonly #configHashes = new Set<string>();
+  readonly #hashes = new BoundedLabel(CONFIGS_MAX);
 
   constructor(meter: Meter) {
     for (const [name, definition] of Object.entries(METRICS) as [MetricName, MetricDefinition][]) this.#create(meter, name, definition);
     // A rate needs a value before the first fault.
     for (const fault of FAULTS) this.#count('weir_answers_total', 0, { fault });
+    for (const outcome of WEEKLY_OUTCOMES) this.#count('weir_weekly_reports_total', 0, { outcome });
     for (const reason of CONTENT_LOSSES) this.#count('weir_content_lost_total', 0, { reason });
+    for (const code of TURNED_AWAY_CODES) this.#count('weir_turned_away_total', 0, { code });
+    for (const kind of AUDIT_LOSSES) this.#count('weir_audit_lost_total', 0, { kind });
+    this.#learning.begin();
     this.#loop.enable();
     this.#unsubscribe = this.#subscribe();
   }
@@ -199,14 +216,21 @@ class Recorder {
     const onStage = (message: unknown): void => this.#stage(message as StageEnded);
     const onClosed = (message: unknown): void => this.#exchange((message as ExchangeClosed).record);
     const onConfig = (message: unknown): void => this.#reloaded(message as ConfigReloaded);
-    const onHealth = (message: unknown): void => void this.#health.set((message as HealthChanged).part, (message as HealthChanged).healthy);
+    const onHealth = (message: unknown): void => this.#fell(this.#health.changed(message as HealthChanged));
+    const onTold = (message: unknown): void => this.#health.told(message as HealthTold);
     const onCalled = (message: unknown): void => this.#called(message as ClassifierCalled);
     const onBreaker = (message: unknown): void => void this.#breakers.set(this.#classifiers.of((message as BreakerChanged).classifier), (message as BreakerChanged).state);
     const onHeld = (message: unknown): void => void (this.#held = (message as PoliciesHeld).policies);
     const onLost = (message: unknown): void => this.#count('weir_content_lost_total', (message as ContentLost).count, { reason: (message as ContentLost).reason });
     CHANNELS.contentLost.subscribe(onLost);
+    const onTurnedAway = (message: unknown): void => this.#count('weir_turned_away_total', 1, { code: (message as TurnedAway).code });
+    CHANNELS.turnedAway.subscribe(onTurnedAway);
+    const onAuditLost = (message: unknown): void => this.#count('weir_audit_lost_total', (message as AuditLost).count, { kind: (message as AuditLost).kind });
+    CHANNELS.auditLost.subscribe(onAuditLost);
     const onRetention = (message: unknown): void => this.#count('weir_retention_removed_total', (message as RetentionApplied).removed, { kind: (message as RetentionApplied).kind });
     CHANNELS.retentionApplied.subscribe(onRetention);
+    const onWeekly = (message: unknown): void => this.#count('weir_weekly_reports_total', 1, { outcome: (message as WeeklyReported).outcome });
+    CHANNELS.weeklyReported.subscribe(onWeekly);
     const onShipped = (message: unknown): void => this.#shipped(message as AuditShipped);
     const onReceived = (message: unknown): void => this.#received(message as AuditReceived);
     CHANNELS.auditShipped.subscribe(onShipped);
@@ -219,6 +243,10 @@ class Recorder {
     CHANNELS.riskTold.subscribe(onRisk);
     const onDropped = (message: unknown): void => this.#count('weir_telemetry_dropped_total', (message as TelemetryDropped).count, { signal: (message as TelemetryDropped).signal, reason: (message as TelemetryDropped).reason });
     CHANNELS.telemetryDropped.subscribe(onDropped);
+    const onLearning = (message: unknown): void => this.#learning.told(message as LearningTold);
+    CHANNELS.learningTold.subscribe(onLearning);
+    const onExpiry = (message: unknown): void => this.#expiries.told(message as ExpiryTold);
+    CHANNELS.expiryTold.subscribe(onExpiry);
     const onHolds = (message: unknown): void => this.#holds(message as HoldsChanged);
     CHANNELS.holdsChanged.subscribe(onHolds);
     CHANNELS.policiesHeld.subscribe(onHeld);
@@ -227,17 +255,23 @@ class Recorder {
     CHANNELS.exchangeClosed.subscribe(onClosed);
     CHANNELS.configReloaded.subscribe(onConfig);
     CHANNELS.healthChanged.subscribe(onHealth);
+    CHANNELS.healthTold.subscribe(onTold);
     CHANNELS.classifierCalled.subscribe(onCalled);
     CHANNELS.breakerChanged.subscribe(onBreaker);
     return () => {
       CHANNELS.telemetryDropped.unsubscribe(onDropped);
       CHANNELS.contentLost.unsubscribe(onLost);
+      CHANNELS.turnedAway.unsubscribe(onTurnedAway);
+      CHANNELS.auditLost.unsubscribe(onAuditLost);
       CHANNELS.retentionApplied.unsubscribe(onRetention);
+      CHANNELS.weeklyReported.unsubscribe(onWeekly);
       CHANNELS.auditShipped.unsubscribe(onShipped);
       CHANNELS.auditReceived.unsubscribe(onReceived);
       CHANNELS.decisionsIndexed.unsubscribe(onIndexed);
       CHANNELS.reviewTold.unsubscribe(onReview);
       CHANNELS.riskTold.unsubscribe(onRisk);
+      CHANNELS.learningTold.unsubscribe(onLearning);
+      CHANNELS.expiryTold.unsubscribe(onExpiry);
       CHANNELS.holdsChanged.unsubscribe(onHolds);
       CHANNELS.policiesHeld.unsubscribe(onHeld);
       CHANNELS.exchangeOpened.unsubscribe(onOpened);
@@ -245,6 +279,7 @@ class Recorder {
       CHANNELS.exchangeClosed.unsubscribe(onClosed);
       CHANNELS.configReloaded.unsubscribe(onConfig);
       CHANNELS.healthChanged.unsubscribe(onHealth);
+      CHANNELS.healthTold.unsubscribe(onTold);
       CHANNELS.classifierCalled.unsubscribe(onCalled);
       CHANNELS.breakerChanged.unsubscribe(onBreaker);
     };
@@ -255,16 +290,22 @@ class Recorder {
     else if (name === 'weir_waiting_for_people') result.observe(this.#heldRequests);
     else if (name === 'weir_config_info') this.#observeConfig(result);
     else if (name === 'weir_config_last_reload_success' && this.#config !== undefined) result.observe(this.#config.ok ? 1 : 0);
-    else if (name === 'weir_healthy') for (const [part, healthy] of this.#health) result.observe(healthy ? 1 : 0, { part: nameOf(part.replaceAll(' ', '_')) });
+    else if (name === 'weir_healthy') this.#health.observe((value, labels) => result.observe(value, labels));
     else if (name === 'weir_classifier_breaker_state') for (const [classifier, state] of this.#breakers) result.observe(BREAKER_STATES.indexOf(state), { classifier });
     else if (name === 'weir_review_waiting') for (const [severity, value] of this.#waiting) result.observe(value, { severity });
     else if (name === 'weir_review_overdue') for (const [severity, value] of this.#overdue) result.observe(value, { severity });
     else if (name.startsWith('weir_risk_') && this.#risk !== undefined) observeRisk(name, this.#risk, (campaign) => this.#campaigns.of(campaign), (value, labels) => result.observe(value, labels));
+    else if (Object.hasOwn(LEARNING_METRICS, name)) this.#learning.observe(name as keyof typeof LEARNING_METRICS, (value, labels) => result.observe(value, labels));
+    else if (name === 'weir_expiry_timestamp_seconds') this.#expiries.observe((value, labels) => result.observe(value, labels));
     else if (name === 'weir_audit_ship_lag_entries' && this.#shipLag !== undefined) result.observe(this.#shipLag);
     else if (name === 'weir_decisions_index_lag_entries' && this.#indexLag !== undefined) result.observe(this.#indexLag);
     else if (name === 'weir_audit_received_lag_entries') for (const [log, lag] of this.#receivedLags) result.observe(lag, { log });
     else if (name.startsWith('weir_policy_')) this.#observePolicies(name, result);
     else if (name === 'weir_event_loop_delay_seconds') this.#observeLoop(result);
+  }
+
+  #fell(part: string | undefined): void {
+    if (part !== undefined) this.#count('weir_health_faults_total', 1, { part });
   }
 
   #indexed({ log, taken, lag }: DecisionsIndexed): void {
@@ -294,8 +335,9 @@ class Recorder {
   #reloaded(event: ConfigReloaded): void {
     this.#config = event;
     if (!event.ok) return;
-    this.#configHashes.delete(event.hash);
-    this.#configHashes.add(event.hash);
+    const hash = this.#hashes.of(event.hash);
+    this.#configHashes.delete(hash);
+    this.#configHashes.add(hash);
   }
 
   #holds({ open, ended }: HoldsChanged): void {

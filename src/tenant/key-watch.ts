@@ -6,11 +6,11 @@
  * neither does, the last known keys count, and that is told; nothing without our seal counts. Every change of a key is
  * handed to the audit log by a process that has the store, whoever made it; after a crash perhaps twice.
  */
+import { PartHealth } from '../contract/part-health.ts';
 import type { KeyChange, KeyStore } from '../store/keys.ts';
 import type { RedisDoor } from '../store/redis.ts';
 import { SealedCopies } from '../store/sealed-copies.ts';
 import { readDocumentMessage, RedisDocuments, SHARED_KEYS } from '../store/shared-documents.ts';
-import { SteadyHealth } from '../store/steady-health.ts';
 import { KeySeal } from './key-seal.ts';
 import { sharedOf, StoredKeys } from './stored-keys.ts';
 
@@ -52,7 +52,7 @@ export class KeyWatch {
   readonly #seal: KeySeal;
   readonly #copies: SealedCopies;
   readonly #shared: RedisDocuments;
-  readonly #health = new SteadyHealth('tenant keys');
+  readonly #health = new PartHealth('tenant keys');
   #timer: NodeJS.Timeout | undefined;
   /** The look under way. */
   #looking: Promise<void> | undefined;
@@ -106,7 +106,6 @@ export class KeyWatch {
     clearTimeout(this.#timer);
     await this.#looking;
     await this.#recording;
-    this.#health.close();
   }
 
   #schedule(): void {

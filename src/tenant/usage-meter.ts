@@ -6,7 +6,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { ExchangeRecord } from '../contract/exchange.ts';
-import { SteadyHealth } from '../store/steady-health.ts';
+import { PartHealth } from '../contract/part-health.ts';
 import { sumOf, type UsageBatch, type UsageRow, type UsageStore } from '../store/usage.ts';
 
 export interface UsageMeterOptions {
@@ -28,7 +28,7 @@ export class UsageMeter {
   readonly #isTenant: (tenantId: string) => boolean;
   readonly #flushMs: number;
   readonly #clock: () => number;
-  readonly #health = new SteadyHealth('usage');
+  readonly #health = new PartHealth('usage');
   readonly #process = randomUUID();
   /** What no batch has yet. */
   readonly #rows = new Map<string, UsageRow>();
@@ -65,7 +65,6 @@ export class UsageMeter {
     clearTimeout(this.#timer);
     await this.flush();
     clearTimeout(this.#timer);
-    this.#health.close();
   }
 
   async #flush(): Promise<void> {

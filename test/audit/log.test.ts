@@ -5,11 +5,11 @@ import { readFileSync, rmSync, writeFileSync, appendFileSync, mkdirSync } from '
 import { spawn } from 'node:child_process';
 import { hash } from 'node:crypto';
 import { join } from 'node:path';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { canonicalJson, GENESIS } from '../../src/audit/entry.ts';
 import { openAuditLog } from '../../src/audit/log.ts';
 import { verifyLog } from '../../src/audit/verify.ts';
-import { CHANNELS, type HealthChanged } from '../../src/contract/channels.ts';
+import { CHANNELS, type AuditLost, type HealthChanged } from '../../src/contract/channels.ts';
 import { until } from '../helpers/upstream.ts';
 import { exchangeRecord as record, linesOf, logFolder as folder, logOptions as options, segmentsOf, verifyFolder, writeLog } from '../helpers/audit.ts';
 
@@ -182,12 +182,25 @@ t.test('one writer per folder; a holder that is gone holds nothing', async (t) =
   await t.rejects(log.append(record('late'), 'strict'), { code: 'audit_unavailable', message: /closed/ });
 });
 
+/** Entries that were told as lost from here on, by kind. */
+function losses(t: Test): () => Readonly<Partial<Record<AuditLost['kind'], number>>> {
+  const lost: Partial<Record<AuditLost['kind'], number>> = {};
+  const onLost = (message: unknown): void => {
+    const { kind, count } = message as AuditLost;
+    lost[kind] = (lost[kind] ?? 0) + count;
+  };
+  CHANNELS.auditLost.subscribe(onLost);
+  t.teardown(() => CHANNELS.auditLost.unsubscribe(onLost));
+  return () => lost;
+}
+
 t.test('a disk that cannot be written ends the log: strict rejects, relaxed is counted, health is told once', async (t) => {
   const dir = folder(t);
   const told: HealthChanged[] = [];
   const listen = (message: unknown): void => void told.push(message as HealthChanged);
   CHANNELS.healthChanged.subscribe(listen);
   t.teardown(() => CHANNELS.healthChanged.unsubscribe(listen));
+  const lost = losses(t);
   const log = await openAuditLog(options(dir));
   rmSync(dir, { recursive: true });
   const both = await Promise.allSettled([log.append(record('a'), 'strict'), log.append(record('b'), 'strict')]);
@@ -198,12 +211,15 @@ t.test('a disk that cannot be written ends the log: strict rejects, relaxed is c
   await log.close();
   t.match(told, [{ part: 'audit', healthy: false, detail: /ENOENT/ }]);
   t.equal(told.length, 1);
+  t.same(lost(), { exchange: 4 }, 'each of them once');
 });
 
 t.test('a disk slower than the traffic: entries are turned away, and the log says how many', async (t) => {
   const dir = folder(t);
   const log = await openAuditLog(options(dir, { pendingMax: 3 }));
+  const lost = losses(t);
   const results = await Promise.allSettled([1, 2, 3, 4, 5].map((i) => log.append(record(`r${i}`), 'strict')));
+  t.same(lost(), { exchange: 2 });
   t.same(results.map((r) => r.status), ['fulfilled', 'fulfilled', 'fulfilled', 'rejected', 'rejected']);
   await log.append(record('r6'), 'strict');
   await log.close();

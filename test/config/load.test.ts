@@ -130,9 +130,9 @@ t.test('files outside the working directory are named whole', async (t) => {
 
 t.test('several tenants with keys, and warnings that do not refuse', async (t) => {
   const tenants = ['a', 'b'].map((id, index) => `  - { id: ${id}, policy: main, upstream: up, keys: [${KEY('k', String(index))}] }`).join('\n');
-  const dir = folder(t, { 'weir.yaml': `upstreams: { up: { url: https://api.example.com/v1 } }\ntenants:\n${tenants}\nanalytics: { url: http://127.0.0.1:8123 }\n`, 'policies/main.yaml': `${POLICY}shadow: other\n`, 'policies/other.yaml': 'policy: other\nshadow: main\n' });
+  const dir = folder(t, { 'weir.yaml': `upstreams: { up: { url: https://api.example.com/v1 } }\ntenants:\n${tenants}\nproxy: { workers: 2 }\n`, 'policies/main.yaml': `${POLICY}shadow: other\n`, 'policies/other.yaml': 'policy: other\nshadow: main\n' });
   const snapshot = await loadConfig('weir.yaml', {}, { workingDir: dir });
-  t.same(snapshot.warnings.map(({ path, severity }) => [path, severity]), [['analytics', 'warning'], ['shadow', 'warning'], ['shadow', 'warning']]);
+  t.same(snapshot.warnings.map(({ path, severity }) => [path, severity]), [['proxy.workers', 'warning'], ['shadow', 'warning'], ['shadow', 'warning']]);
 });
 
 t.test('as many context headers as there may be', async (t) => {

@@ -1,8 +1,9 @@
 /** The page of health, and the route that it stands on: a part that goes is told with what to do, and that it came again. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { ADVICE, adviceOn } from '../../src/admin/health.ts';
+import { PART_FAMILIES, PARTS } from '../../src/contract/health.ts';
 import { ask } from '../helpers/admin.ts';
 import { barriers, openBrowser, openWindow, overflow } from '../helpers/browser.ts';
 import { visit } from '../helpers/console.ts';
@@ -51,10 +52,10 @@ t.test('Redis goes and comes again', { skip: REDIS_MISSING }, async (t) => {
   t.same(complaints, []);
 });
 
-t.test('advice is about parts that there are', async (t) => {
-  const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts')).map((name) => join(SRC, name)).filter((path) => existsSync(path));
-  const named = files.flatMap((path) => [...readFileSync(path, 'utf8').matchAll(/(?:new SteadyHealth\(|\bpart: )['`]([a-z][\w .:]*)/g)].map((match) => match[1]!));
-  t.ok(named.length > 20, `${named.length} parts`);
-  for (const [fits] of ADVICE) t.ok(named.some((part) => fits.test(part)), String(fits));
-  for (const part of ['audit', 'redis', 'classifier.x', 'policies', 'copies of keys']) t.not(adviceOn(part), adviceOn('weekly training'), part);
+t.test('every part that there is has its meaning, and no other', async (t) => {
+  const named = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((name) => /^(?!cli|config|contract)[^]*\.ts$/.test(name)).flatMap((name) => [...readFileSync(join(SRC, name), 'utf8').matchAll(/(?:new PartHealth\(|\bpart: )(?:'([a-z][\w .:]*)'|`([a-z][\w .:]*)\$\{(\w+))/g)].map(([, whole, beginning, rest]) => whole ?? (rest === 'what' ? ['policies', 'tenant-keys'].map((what) => `${beginning}${what}`) : beginning!)).flat());
+  t.same([...new Set(named)].sort(), [...PARTS, ...PART_FAMILIES].sort(), 'what is told in src is what is listed');
+  t.same(Object.keys(ADVICE).sort(), [...PARTS, ...PART_FAMILIES].sort());
+  for (const [part, { meaning, next }] of Object.entries(ADVICE)) t.ok([meaning, next].every((text) => text.length > 10 && text.endsWith('.')), part);
+  for (const [part, kind] of [['classifier.x', 'classifier.'], ['audit:eu-1/a', 'audit:'], ['audit', 'audit'], ['policy p', 'policy '], ['policies', 'policies']] as const) t.equal(adviceOn(part), ADVICE[kind]);
 });

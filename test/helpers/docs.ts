@@ -12,11 +12,13 @@ import { REFERENCE_MARK, renderReference } from '../../src/config/reference.ts';
 import { createPages } from '../../src/console/pages.ts';
 import { CONFIG_KEYS, configSchema } from '../../src/config/schema.ts';
 import { taxonomySchema } from '../../src/config/taxonomy.ts';
-import { ERROR_CODES } from '../../src/contract/errors.ts';
+import { ERROR_CODES, type ErrorCode } from '../../src/contract/errors.ts';
 import { PEOPLE_ROLES } from '../../src/contract/people.ts';
 import { EXEMPT_REASONS, type LeafRules } from '../../src/dialect/walk.ts';
 import { policySchema } from '../../src/policy/parse.ts';
+import { outcomeOf } from '../../src/proxy/exchange.ts';
 import { OWN_ENDPOINTS, SCREENED_ENDPOINTS, SOCKET_ENDPOINTS } from '../../src/proxy/route.ts';
+import { faultOf } from '../../src/contract/fault.ts';
 import { METRICS, type MetricDefinition } from '../../src/telemetry/metrics.ts';
 import { prometheusName, SEMCONV_METRICS } from '../../src/telemetry/semconv-metrics.ts';
 import { ALERTS } from './alerts.ts';
@@ -45,7 +47,10 @@ export async function tables(): Promise<Readonly<Record<string, readonly Row[]>>
       ['key', 'type', 'default', 'meaning'],
       ...CONFIG_KEYS.map((key) => [`\`${key.path}\``, [key.type, key.unit].filter(Boolean).join(', '), key.required ? 'required' : key.default === undefined ? '' : `\`${key.default}\``, key.description]),
     ],
-    errors: [['code', 'status', 'meaning', 'what to do'], ...Object.entries(ERROR_CODES).map(([code, { status, meaning, next }]) => [`\`${code}\``, String(status), meaning, next])],
+    errors: [
+      ['code', 'status', 'meaning', 'what to do', 'fault'],
+      ...(Object.keys(ERROR_CODES) as ErrorCode[]).map((code) => [`\`${code}\``, String(ERROR_CODES[code].status), ERROR_CODES[code].meaning, ERROR_CODES[code].next, `\`${faultOf({ outcome: outcomeOf(code), error_code: code })}\``]),
+    ],
     headers: [['header', 'meaning'], ...Object.entries(OWN_HEADERS).map(([name, meaning]) => [`\`${name}\``, meaning])],
     metrics: [
       ['metric', 'kind', 'labels', 'meaning'],

@@ -6,8 +6,9 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { CHANNELS, type HealthChanged } from '../../src/contract/channels.ts';
+import { CHANNELS, type HealthTold } from '../../src/contract/channels.ts';
 import { openRedis, redisScript, type RedisDoor } from '../../src/store/redis.ts';
+import { SteadyHealth } from '../../src/telemetry/steady-health.ts';
 import { freePort, REDIS_MISSING, startRedis, tellRedis } from '../helpers/redis-server.ts';
 
 /** Far less than a wait for each call, and far more than a machine at work takes for one. */
@@ -15,14 +16,16 @@ const BOUND_MS = 500;
 /** Where the answers are what is tested, and not the waiting. */
 const PATIENT_MS = 10_000;
 
-async function open(t: Test, url: string, timeoutMs?: number): Promise<{ readonly door: RedisDoor; readonly told: HealthChanged[] }> {
-  const told: HealthChanged[] = [];
-  const onHealth = (message: unknown): void => void told.push(message as HealthChanged);
-  CHANNELS.healthChanged.subscribe(onHealth);
+async function open(t: Test, url: string, timeoutMs?: number): Promise<{ readonly door: RedisDoor; readonly told: HealthTold[] }> {
+  const told: HealthTold[] = [];
+  const onHealth = (message: unknown): void => void told.push(message as HealthTold);
+  const steady = new SteadyHealth(Date.now);
+  CHANNELS.healthTold.subscribe(onHealth);
   const door = await openRedis(url, timeoutMs);
   t.teardown(() => {
     door.close();
-    CHANNELS.healthChanged.unsubscribe(onHealth);
+    CHANNELS.healthTold.unsubscribe(onHealth);
+    steady.close();
   });
   return { door, told };
 }

@@ -1,12 +1,14 @@
 /** What is told of the health of parts: what is ill and since when, what turned, for how long, and how much of it. */
 import t, { type Test } from 'tap';
 import { CHANNELS } from '../../src/contract/channels.ts';
+import { PARTS, type Part } from '../../src/contract/health.ts';
 import { HealthHistory, KEPT_MS, PARTS_MAX, TURNS_MAX } from '../../src/telemetry/health-history.ts';
 
-const turn = (part: string, healthy: boolean, detail = 'why'): void => CHANNELS.healthChanged.publish({ part, healthy, detail });
+let now = 0;
+const turn = (part: Part, healthy: boolean, detail = 'why'): void => CHANNELS.healthTold.publish({ part, healthy, detail, atMs: now });
 
 function opened(t: Test): { readonly history: HealthHistory; at(ms: number): void } {
-  let now = 0;
+  now = 0;
   const history = new HealthHistory(() => now);
   t.teardown(() => history.close());
   return { history, at: (ms) => { now = ms; } };
@@ -49,6 +51,28 @@ t.test('the configuration, overdue reviews and stale policies are told too', asy
   CHANNELS.configReloaded.publish({ ok: true, hash: 'b', issues: 0 });
   CHANNELS.reviewTold.publish({ kind: 'waiting', waiting: none, overdue: none });
   t.same(history.parts().map(({ part, healthy }) => [part, healthy]), [['policy acme', false], ['configuration', true], ['review deadlines', true]]);
+});
+
+t.test('how far logs are behind, and since when; and of what nothing was heard', async (t) => {
+  const { history, at } = opened(t);
+  t.same([history.lags(), history.unheard()], [[], PARTS]);
+  CHANNELS.auditShipped.publish({ lag: 0 });
+  CHANNELS.decisionsIndexed.publish({ log: 'eu-1/a', taken: 1, lag: 9 });
+  t.same(history.lags(), [{ part: 'audit_ship', entries: 0, sinceMs: undefined }], 'the index of a log from elsewhere is not told');
+  at(1_000);
+  CHANNELS.auditShipped.publish({ lag: 5 });
+  CHANNELS.decisionsIndexed.publish({ log: '', taken: 1, lag: 2 });
+  at(2_000);
+  CHANNELS.auditShipped.publish({ lag: 7 });
+  CHANNELS.auditReceived.publish({ log: 'eu-1/a', entries: 1, lag: 3 });
+  t.same(history.lags().map(({ part, entries, sinceMs }) => [part, entries, sinceMs]), [['audit_ship', 7, 1_000], ['audit:eu-1/a', 3, 2_000], ['decisions', 2, 1_000]], 'since when nothing was behind');
+  CHANNELS.auditShipped.publish({ lag: 0 });
+  t.match(history.lags().find(({ part }) => part === 'audit_ship'), { entries: 0, sinceMs: undefined });
+  for (let i = 0; i < 2 * PARTS_MAX; i++) CHANNELS.auditReceived.publish({ log: `log-${i}`, entries: 1, lag: 1 });
+  t.equal(history.lags().length, PARTS_MAX, 'bounded');
+  turn('redis', false);
+  turn('classifier.vendor', false);
+  t.same(history.unheard(), PARTS.filter((part) => part !== 'redis'));
 });
 
 t.test('it is bounded', async (t) => {
