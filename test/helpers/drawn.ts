@@ -4,7 +4,6 @@
  * nobody can read. It is no Grafana: colours and type are its own. One picture for each dashboard.
  */
 import { join } from 'node:path';
-import type { Test } from 'tap';
 import { openBrowser } from './browser.ts';
 import { asked, DASHBOARDS, type Dashboard, type Panel } from './dashboards.ts';
 import type { Prometheus } from './prometheus.ts';
@@ -17,7 +16,7 @@ interface Line {
   readonly points: readonly (readonly [s: number, value: number])[];
 }
 
-export async function drawDashboards(t: Test, prometheus: Prometheus, folder: string): Promise<void> {
+export async function drawDashboards(prometheus: Prometheus, folder: string): Promise<void> {
   const page = await (await openBrowser()).newPage({ viewport: { width: 24 * COLUMN + 20, height: 800 } });
   for (const dashboard of DASHBOARDS) {
     const panels = await Promise.all(dashboard.panels.map(async (panel) => drawn(panel, await linesOf(panel, prometheus))));
