@@ -22,7 +22,11 @@ export interface ClickHouseFilling {
 }
 
 const SHAPES = 10_000;
-const SLICE = 1_000_000;
+/** Each statement ends within what the door waits. */
+const SLICE = 250_000;
+const SLICE_DAYS = 7;
+/** Of a statement that took too long beside others; done twice it is there once. */
+const TRIES = 5;
 const DAY_MS = 86_400_000;
 const MINUTE_DAYS = 8;
 
@@ -34,7 +38,7 @@ export async function fillClickHouse({ door, decisions, days, untilMs, progress 
   await door.insert('bench_shapes', Array.from({ length: SHAPES }, (_, k) => shapeOf(k)));
   for (let from = 0; from < decisions; from += SLICE) {
     progress(`clickhouse: ${from / 1e6} of ${decisions / 1e6} million rows`);
-    await door.command(`
+    await told(door, `
       insert into ${database}.decisions (decision_id, at_ms, epoch, mark, request_key, request_id, tenant_id, shipped, session_id, policy_id, policy_revision, model, route, outcome, error_code, status, action, is_partial, is_degraded, started_ms, duration_ms, first_byte_ms, labels, detail)
       select ${decisionId(logId, 0)} + n, ${untilMs} - (${decisions - 1} - n) * ${stepMs} as at, 0, n, bitShiftRight(cityHash64(n), 12), concat(substring(lower(leftPad(hex(cityHash64(n)), 16, '0')) as x, 1, 8), '-', substring(x, 9, 4), '-', substring(x, 13, 4), '-8000-', leftPad(toString(n), 12, '0')), s.tenant_id, 0, null, s.policy_id, '1', s.model, '/v1/chat/completions', s.outcome, null, s.status, s.action, s.is_partial, 0, at - 900, s.duration_ms, s.first_byte_ms, s.labels, s.detail
       from (select number as n, toUInt32(cityHash64(number, 1) % ${SHAPES}) as k from numbers(${from}, ${Math.min(SLICE, decisions - from)})) rows inner join ${database}.bench_shapes s on s.k = rows.k`);
@@ -42,14 +46,14 @@ export async function fillClickHouse({ door, decisions, days, untilMs, progress 
   const spans = [['hour', untilMs - days * DAY_MS], ['minute', untilMs - MINUTE_DAYS * DAY_MS]] as const;
   for (const [span, sinceMs] of spans) {
     for (const tenant of span === 'hour' ? [`arrayJoin(['', s.tenant_id])`] : [`''`]) {
-      for (let from = Math.floor(sinceMs / DAY_MS) * DAY_MS; from <= untilMs; from += 14 * DAY_MS) {
+      for (let from = Math.floor(sinceMs / DAY_MS) * DAY_MS; from <= untilMs; from += SLICE_DAYS * DAY_MS) {
         progress(`clickhouse: counts by ${span} from ${new Date(from).toISOString().slice(0, 10)}`);
-        await door.command(`
+        await told(door, `
           insert into ${database}.decision_counts (span, shipped, tenant_id, bucket_ms, log_id, stamp, epoch, upto, counts)
           select '${span}', 0, tenant, bucket, ${logId}, ${stampOf(0, 'on', decisions)}, 0, ${decisions}, mapFromArrays(groupArray(name), groupArray(total)) from (
             select tenant, bucket, arrayJoin(s.names) as name, toInt64(sum(times)) as total from (
               select ${tenant} as tenant, intDiv(d.at_ms, ${SPAN_MS[span]}) * ${SPAN_MS[span]} as bucket, s.k as k, count() as times
-              from ${database}.decisions d inner join ${database}.bench_shapes s on s.k = toUInt32(cityHash64(d.mark, 1) % ${SHAPES}) where d.at_ms >= ${from} and d.at_ms < ${from + 14 * DAY_MS} group by tenant, bucket, k
+              from ${database}.decisions d inner join ${database}.bench_shapes s on s.k = toUInt32(cityHash64(d.mark, 1) % ${SHAPES}) where d.at_ms >= ${from} and d.at_ms < ${from + SLICE_DAYS * DAY_MS} group by tenant, bucket, k
             ) shaped inner join ${database}.bench_shapes s on s.k = shaped.k group by tenant, bucket, name
           ) group by tenant, bucket`);
       }
@@ -58,6 +62,16 @@ export async function fillClickHouse({ door, decisions, days, untilMs, progress 
   await door.insert('decision_tenants', Array.from({ length: TENANTS }, (_, n) => ({ tenant_id: `tenant-${n}` })));
   await door.insert('decision_logs', [{ log_id: logId, kind: 'at', stamp: stampOf(0, 'on', decisions), epoch: 0, next: decisions, head: '' }]);
   await door.command(`drop table ${database}.bench_shapes sync`);
+}
+
+async function told(door: ClickHouse, statement: string): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await door.command(statement);
+    } catch (error) {
+      if (tries === TRIES) throw error;
+    }
+  }
 }
 
 /** Tenants of very different sizes; rules and findings on one in twelve. */
