@@ -6,8 +6,9 @@
 import type { DecisionQueries } from '../audit/decision-index.ts';
 import { seesAll, type Actor } from '../contract/people.ts';
 import { ACTIONS } from '../contract/screening.ts';
-import { partsOf, rulesOf, stepMs } from '../store/decision-rows.ts';
+import { partsOf, rulesOf } from '../store/decision-rows.ts';
 import { SPAN_MS, SPANS, type Count, type Counts, type DecisionCursor, type FoundDecision, type Span } from '../store/decisions.ts';
+import { quantileOfSteps } from '../store/latency-quantiles.ts';
 import { invalid, type DeskAnswer, type DeskRequest, type Route } from './desk.ts';
 import { ref } from './schemas.ts';
 
@@ -95,17 +96,7 @@ function countsBody({ totals, series }: Counts, columnMs: number): object {
 }
 
 function quantilesOf(counts: readonly Count[]): Readonly<Record<string, number | null>> {
-  const steps = [...counts].sort((a, b) => Number(a.name) - Number(b.name));
-  const all = steps.reduce((sum, { total }) => sum + total, 0);
-  const at = (share: number): number | null => {
-    let below = 0;
-    for (const { name, total } of steps) {
-      below += total;
-      if (below > share * all) return Math.round(stepMs(name) * 100) / 100;
-    }
-    return null;
-  };
-  return Object.fromEntries(QUANTILES.map((share) => [`p${share * 100}`, at(share)]));
+  return Object.fromEntries(QUANTILES.map((share) => [`p${share * 100}`, quantileOfSteps(counts, share)]));
 }
 
 /** A store holds no NUL, and takes none. */

@@ -94,12 +94,15 @@ export const ADVICE: Readonly<Record<PartKind, Advice>> = {
   'content retention': { meaning: 'Texts are kept for longer than their tenants want.', next: 'Look at the disk of data_dir; it is tried again in an hour.' },
   retention: { meaning: 'What passed its retention is still there. Traffic does not feel it.', next: 'Look at the part that the detail names; it is tried again by itself.' },
   erasures: { meaning: 'Erasures that were asked for elsewhere are not carried out here yet, so texts are here for longer than promised.', next: 'Repair the store or the Weir of audit.ship; they are carried out by themselves then.' },
+  'export of metrics': { meaning: 'The collector takes no metrics. Traffic does not wait for it; what it does not take is lost and counted, and /metrics goes on.', next: 'Look at the collector, and at telemetry.metrics.otlp_endpoint.' },
+  'export of traces': { meaning: 'The collector takes no spans. Traffic does not wait for it; what it does not take is lost and counted.', next: 'Look at the collector, and at telemetry.traces.endpoint.' },
   campaigns: { meaning: 'What was drawn for residual risk does not become tasks, so estimates do not move. It waits in the audit log.', next: 'Repair Postgres, or free the disk of SQLite.' },
   'campaign texts': { meaning: 'People who label get no texts of some logs, so estimates do not move.', next: 'Give this process the keys that the detail names.' },
   'copies of policies': { meaning: 'After a restart without Redis and store this process would know older policies. Traffic does not feel it now.', next: 'Free or repair the disk of data_dir.' },
   'copies of tenant-keys': { meaning: 'After a restart without Redis and store this process would know older keys. Traffic does not feel it now.', next: 'Free or repair the disk of data_dir.' },
   models: { meaning: 'A model that was let work, or brought back, does not work here; the former one does, so processes may decide differently.', next: 'Read the detail: repair the store, or run weir learn rollback for a model that cannot work.' },
   'shadow models': { meaning: 'A model on trial hears nothing, so there is less to compare. Traffic does not feel it.', next: 'Read the detail; it is tried again by itself.' },
+  'weekly reports': { meaning: 'A tenant’s weekly report did not go where it should. Nothing is lost: it can be made at any time.', next: 'Read the detail: mend the folder or the webhook of reports.weekly. It is tried again for three days; weir report weekly makes it by hand.' },
   'weekly training': { meaning: 'No new model was trained this week. Those that work go on as they are.', next: 'Read the detail, and run weir learn collect and weir learn train by hand.' },
 };
 

@@ -3,6 +3,7 @@
  * which works and which process has followed; letting one work, bringing back what worked before, retiring one. What
  * stands against a model is overridden by an admin alone, with a reason. Each switch is an entry of the audit log.
  */
+import { CHANNELS } from '../contract/channels.ts';
 import { promote, rollback, shadowModel, standingAgainst, type PromotionParts } from '../learn/promotion.ts';
 import { isRefusal, leftOf, type ModelRefusal, type RegisteredModel } from '../learn/registry.ts';
 import { wilson } from '../risk/intervals.ts';
@@ -52,14 +53,14 @@ export const LEARN_ROUTES: readonly Route<LearnDesk>[] = [
   { method: 'GET', path: '/api/v1/learn/plugins/:id/switches', name: 'listModelSwitches', access: SEES, meaning: 'which models worked in a plugin, by whom they were let work and why, the newest hundred', answers: { 200: { meaning: 'newest first', schema: ref('LearnSwitchList') } }, run: switches },
 ];
 
-async function list({ registry, shipped, followers, weekly }: LearnDesk): Promise<DeskAnswer> {
-  const [models, heads, seen, run] = await Promise.all([registry.list(), registry.heads(), followers(), weekly()]);
+async function list({ registry, shipped, followers, weekly, shadows }: LearnDesk): Promise<DeskAnswer> {
+  const [models, heads, seen, run, running] = await Promise.all([registry.list(), registry.heads(), followers(), weekly(), shadows.shadows()]);
   const plugins = [...new Set([...heads.keys(), ...models.map(({ plugin }) => plugin)])].sort();
   return { status: 200, body: {
     plugins: await Promise.all(plugins.map(async (plugin) => {
       const head = heads.get(plugin);
       const before = await registry.before(head);
-      return { plugin, working: head?.model_id ?? null, sha256: head?.sha256 ?? (await shipped(plugin)), switch: head?.number ?? 0, before: before?.model_id ?? null, can_roll_back: before !== undefined };
+      return { plugin, working: head?.model_id ?? null, sha256: head?.sha256 ?? (await shipped(plugin)), switch: head?.number ?? 0, before: before?.model_id ?? null, can_roll_back: before !== undefined, beside: running.find((one) => one.plugin === plugin)?.model_id ?? null };
     })),
     models: models.map((model) => modelBody(model, heads)),
     processes: seen.map((one): FollowerTold => ({ ...one, lags: one.number !== (heads.get(one.plugin)?.number ?? 0) })),
@@ -83,7 +84,9 @@ async function promoted(desk: LearnDesk, { id, text, actor, author }: DeskReques
   const { override = false, reason } = wanted as { readonly override?: boolean; readonly reason?: string };
   if (override && !actor.roles.includes('admin')) return { status: 403, body: fault('forbidden', `to override what stands against a model asks for the role admin; ${actor.name} has ${actor.roles.join(' and ')}`) };
   if (override && (reason === undefined || reason.trim() === '')) return invalid('to override what stands against a model takes a reason');
-  return settled(desk, await promote(desk, { modelId: id, author, ...(override ? { override: reason } : {}) }));
+  const made = await promote(desk, { modelId: id, author, ...(override ? { override: reason } : {}) });
+  if (isRefusal(made)) CHANNELS.learningTold.publish({ kind: 'refused', reason: made.refused });
+  return settled(desk, made);
 }
 
 async function rolledBack(desk: LearnDesk, { id, text, author }: DeskRequest): Promise<DeskAnswer> {

@@ -21,6 +21,7 @@ import { KEY_STATES } from '../tenant/issue.ts';
 import { SUBJECTS } from '../contract/wellness.ts';
 import { LEARN_SCHEMAS } from './learn-schemas.ts';
 import { RISK_SCHEMAS } from './risk-schemas.ts';
+import { WEEKLY_SCHEMAS } from './weekly-schemas.ts';
 import { SESSION_WAYS } from '../store/admins.ts';
 
 export const ref = (name: keyof typeof SCHEMAS): JsonSchema => ({ $ref: `#/components/schemas/${name}` });
@@ -235,6 +236,7 @@ export const SCHEMAS = {
   CompareTrial: TRIAL_SCHEMAS.compare,
   SidesTrial: TRIAL_SCHEMAS.sides,
   ...RISK_SCHEMAS,
+  ...WEEKLY_SCHEMAS,
   ...LEARN_SCHEMAS,
   Policy: policySchema(),
 } as const satisfies Readonly<Record<string, JsonSchema>>;

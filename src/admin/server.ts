@@ -39,6 +39,7 @@ import { readCookies } from './sessions.ts';
 import { TENANT_ROUTES, type TenantDesk } from './tenants.ts';
 import { HEALTH_ROUTES, type HealthDesk } from './health.ts';
 import { TRIAL_ROUTES } from './trials.ts';
+import { WEEKLY_ROUTES, type WeeklyDesk } from './weekly-reports.ts';
 import { WELLNESS_ROUTES } from './wellness.ts';
 
 export interface AdminDependencies {
@@ -65,6 +66,7 @@ export interface AdminDependencies {
   readonly reviews?: ReviewDesk & QueueDesk & AppealDesk;
   readonly risk?: RiskDesk;
   readonly learn?: LearnDesk;
+  readonly weekly?: WeeklyDesk;
   /** Absent where this process is no control plane. */
   readonly origins?: OriginDesk;
   /** For browsers. Absent: there is the API alone. */
@@ -90,9 +92,9 @@ const OPENAPI: RouteDoc = { method: 'GET', path: '/api/v1/openapi.json', name: '
 const STATUS: RouteDoc = { method: 'GET', path: '/api/v1/status', name: 'status', access: ['admin', 'policy', 'reviewer', 'auditor'], meaning: 'configuration, policies, classifiers and the head of the audit log', answers: { 200: { meaning: 'the state', schema: ref('Status') } } };
 
 /** All that is served here. The listener, the OpenAPI document and the README are made from it. */
-export const ADMIN_ROUTES: readonly RouteDoc[] = [METRICS, HEALTH, OPENAPI, STATUS, ...POLICY_ROUTES, ...TRIAL_ROUTES, ...BESIDE_ROUTES, ...TENANT_ROUTES, ...KEY_ROUTES, ...DECISION_ROUTES, ...AUDIT_ROUTES, ...EXPLAINED_ROUTES, ...CLASSIFIER_ROUTES, ...HEALTH_ROUTES, ...ERASURE_ROUTES, ...REVIEW_ROUTES, ...BULK_ROUTES, ...APPEAL_ROUTES, ...QUEUE_ROUTES, ...WELLNESS_ROUTES, ...RISK_ROUTES, ...RISK_COURSE_ROUTES, ...RISK_LABELLING_ROUTES, ...RISK_ITEM_ROUTES, ...RISK_PEOPLE_ROUTES, ...RISK_REPORT_ROUTES, ...LEARN_ROUTES, ...ORIGIN_ROUTES, ...LOGIN_ROUTES, ...PEOPLE_ROUTES];
+export const ADMIN_ROUTES: readonly RouteDoc[] = [METRICS, HEALTH, OPENAPI, STATUS, ...POLICY_ROUTES, ...TRIAL_ROUTES, ...BESIDE_ROUTES, ...TENANT_ROUTES, ...KEY_ROUTES, ...DECISION_ROUTES, ...AUDIT_ROUTES, ...EXPLAINED_ROUTES, ...CLASSIFIER_ROUTES, ...HEALTH_ROUTES, ...ERASURE_ROUTES, ...REVIEW_ROUTES, ...BULK_ROUTES, ...APPEAL_ROUTES, ...QUEUE_ROUTES, ...WELLNESS_ROUTES, ...RISK_ROUTES, ...RISK_COURSE_ROUTES, ...RISK_LABELLING_ROUTES, ...RISK_ITEM_ROUTES, ...RISK_PEOPLE_ROUTES, ...RISK_REPORT_ROUTES, ...WEEKLY_ROUTES, ...LEARN_ROUTES, ...ORIGIN_ROUTES, ...LOGIN_ROUTES, ...PEOPLE_ROUTES];
 
-function boundRoutes({ version, metricsText, status, policies, people, tenants, keys, records, decisions, erasures, classifiers, health, reviews, risk, learn, origins }: AdminDependencies): readonly BoundRoute[] {
+function boundRoutes({ version, metricsText, status, policies, people, tenants, keys, records, decisions, erasures, classifiers, health, reviews, risk, learn, weekly, origins }: AdminDependencies): readonly BoundRoute[] {
   const document = openApiDocument(ADMIN_ROUTES, version);
   const metrics = async (): Promise<DeskAnswer> => (metricsText === undefined
     ? { status: 404, body: fault('not_found', 'metrics are switched off by telemetry.metrics.prometheus') }
@@ -116,6 +118,7 @@ function boundRoutes({ version, metricsText, status, policies, people, tenants, 
     ...bindRoutes(QUEUE_ROUTES, reviews),
     ...bindRoutes(WELLNESS_ROUTES, reviews?.wellness),
     ...bindRoutes([...RISK_ROUTES, ...RISK_COURSE_ROUTES, ...RISK_LABELLING_ROUTES, ...RISK_ITEM_ROUTES, ...RISK_PEOPLE_ROUTES, ...RISK_REPORT_ROUTES], risk && { ...risk, wellness: reviews?.wellness }),
+    ...bindRoutes(WEEKLY_ROUTES, weekly),
     ...bindRoutes(LEARN_ROUTES, learn),
     ...bindRoutes(ORIGIN_ROUTES, origins),
     ...bindRoutes([...LOGIN_ROUTES, ...PEOPLE_ROUTES], people),

@@ -8,6 +8,7 @@ import type { HealthDesk } from '../admin/health.ts';
 import type { ClassifierDesk } from '../admin/classifiers.ts';
 import type { LearnDesk } from '../admin/learn.ts';
 import type { RiskDesk } from '../admin/risk.ts';
+import type { WeeklyDesk } from '../admin/weekly-reports.ts';
 import { Door } from '../admin/door.ts';
 import type { KeyDesk } from '../admin/keys.ts';
 import { createLogin, type Login } from '../admin/login.ts';
@@ -43,13 +44,14 @@ interface AdminParts {
   readonly reviews?: Reviewing['desk'] | undefined;
   readonly risk?: RiskDesk | undefined;
   readonly learn?: LearnDesk | undefined;
+  readonly weekly?: WeeklyDesk | undefined;
   readonly collector?: Collector | undefined;
   readonly decisions?: DecisionIndex | undefined;
   readonly health: HealthHistory;
   readonly replicas: () => number | undefined;
 }
 
-export async function listenAdmin(house: RunningHouse, { audit, erasing, reviews, risk, learn, collector, decisions, health, replicas }: AdminParts, token: AdminToken, metrics: Metrics, keys: KeyDesk | undefined, opened: AsyncDisposableStack): Promise<string> {
+export async function listenAdmin(house: RunningHouse, { audit, erasing, reviews, risk, learn, weekly, collector, decisions, health, replicas }: AdminParts, token: AdminToken, metrics: Metrics, keys: KeyDesk | undefined, opened: AsyncDisposableStack): Promise<string> {
   const { admin, telemetry, audit: { dir } } = house.runtime.snapshot.config;
   const now = (): Date => new Date();
   const { door, people } = openDoor(house, audit, token, opened);
@@ -76,6 +78,7 @@ export async function listenAdmin(house: RunningHouse, { audit, erasing, reviews
     ...(reviews === undefined ? {} : { reviews }),
     ...(risk === undefined ? {} : { risk }),
     ...(learn === undefined ? {} : { learn }),
+    ...(weekly === undefined ? {} : { weekly }),
     ...(collector === undefined ? {} : { origins: originsOf(collector, erasing) }),
     ...(people === undefined ? {} : { pages: createPages({ hasProvider: people.login !== undefined, keys: () => publishedKeys(dir) }) }),
     metricsText: telemetry.metrics.prometheus ? () => metrics.prometheusText() : undefined,

@@ -10,6 +10,7 @@ import { shippedTaxonomy } from '../config/taxonomy.ts';
 import type { PlannedCampaign } from '../config/risk.ts';
 import type { Config } from '../config/schema.ts';
 import { reportPage } from '../console/risk-report.ts';
+import { weeklyPage } from '../console/weekly-report.ts';
 import type { Policy } from '../contract/policy.ts';
 import type { Erasing } from '../erasing.ts';
 import { Holding } from '../holding.ts';
@@ -21,6 +22,7 @@ import { readHashKey } from '../runtime.ts';
 import { populationOf } from '../population.ts';
 import type { Population } from '../risk/proposal.ts';
 import { Campaigning, type CampaigningOptions } from '../campaigning.ts';
+import { Reporting } from '../reporting.ts';
 import { Reviewing, type ReviewingOptions } from '../reviewing.ts';
 import { ReviewContents } from '../review/contents.ts';
 import { SqlReviewContents } from '../store/review-contents.ts';
@@ -98,6 +100,16 @@ export function openCampaigning(house: RunningHouse, audit: AuditLog, reads: Pic
     database, config, audit, ...reads, taxonomy: shippedTaxonomy(), master: readHashKey(config().data_dir), own: config().audit.dir, ...logs,
     population: (campaign) => recentPopulation(campaign, config(), { collector, decisions }),
     report: { software: VERSION, page: reportPage, signer: () => readSigner(config().audit.key_file, config().audit.origin) },
+  });
+}
+
+/** Undefined where this process has no store. */
+export function openReporting(house: RunningHouse, { collector, decisions, database }: Kept): Reporting | undefined {
+  if (database === undefined || decisions === undefined) return undefined;
+  const config = (): Config => house.runtime.snapshot.config;
+  return new Reporting({
+    database, decisions: decisions.queries, config, software: VERSION, page: weeklyPage, signer: () => readSigner(config().audit.key_file, config().audit.origin),
+    logs: async () => [config().audit.dir, ...((await collector?.list()) ?? []).map(({ log }) => collector!.dirOf(log))],
   });
 }
 

@@ -15,6 +15,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<CliCommand>>> = {
   admin: async () => (await import('./admin.ts')).admin,
   review: async () => (await import('./review.ts')).review,
   risk: async () => (await import('./risk.ts')).risk,
+  report: async () => (await import('./report.ts')).report,
   classifier: async () => (await import('./classifier.ts')).classifier,
   audit: async () => (await import('./audit.ts')).audit,
   backup: async () => (await import('./backup.ts')).backup,

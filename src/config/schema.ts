@@ -17,8 +17,10 @@ import { combination } from './combine.ts';
 import { schemaOf } from './json-schema.ts';
 import { countsAfterRestart } from './restart.ts';
 import { LEARN } from './learn.ts';
+import { REPORTS } from './reports.ts';
 import { RISK } from './risk.ts';
 import { choice, custom, documentKeys, flag, isMapping, kindOf, list, mapping, meant, name, number, readShape, record, text, url, whole, type JsonSchema, type KeyDoc, type Shape, type Site, type TypeOf } from './shape.ts';
+import { webhookSecret } from './webhook.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -184,8 +186,6 @@ const KNOWN_CONTEXT: readonly string[] = ['direction', 'endpoint', 'language', '
 
 const contextName = custom('name', 'A name.', readContextName, { schema: { type: 'string', pattern: '^[a-z][a-z0-9.-]{0,63}$', not: { enum: KNOWN_CONTEXT } } });
 
-const webhookSecret = () => text('Key of the signature, HMAC-SHA256 of the time and the body; 16 characters at least.', { required: true, lengthMax: 4096, pattern: /^[\x21-\x7e]{16,}$/, patternMeaning: 'a secret of 16 characters or more, without spaces', example: '${WEIR_WEBHOOK_SECRET}' });
-
 const tenant = mapping('One tenant.', {
   id: name('Name in records, headers and metrics.', { required: true, example: 'default' }),
   policy: name('Policy that decides; a tenant without one is never allowed.', { required: true, example: 'default' }),
@@ -338,14 +338,19 @@ export const CONFIG = mapping('The configuration.', {
   }, { default: {} }),
   telemetry: mapping('What is seen from outside.', {
     log_level: choice('Least severe log line that is written.', ['debug', 'info', 'warn', 'error', 'silent'] as const, { default: 'info' }),
+    semconv: choice('Names of the GenAI conventions: those of semantic-conventions 1.41, or those that are changed since and not released.', ['v1.41', 'genai-next'] as const, { default: 'v1.41' }),
+    service_name: text('service.name of spans and metrics; by default OTEL_SERVICE_NAME, or weir.', { lengthMax: 255, example: 'weir' }),
+    otlp_encoding: choice('How OTLP over HTTP is written; by default as OTEL_EXPORTER_OTLP_PROTOCOL says, or protobuf.', ['protobuf', 'json'] as const, { example: 'protobuf' }),
     traces: mapping('OpenTelemetry traces.', {
       exporter: choice('Where spans go.', ['none', 'otlp', 'console'] as const, { default: 'none' }),
-      endpoint: url('OTLP over HTTP endpoint for exporter otlp.', { schemes: ['http', 'https'], example: 'http://127.0.0.1:4318/v1/traces' }),
+      endpoint: url('OTLP over HTTP endpoint for exporter otlp; by default that of OTEL_EXPORTER_OTLP_TRACES_ENDPOINT or OTEL_EXPORTER_OTLP_ENDPOINT.', { schemes: ['http', 'https'], example: 'http://127.0.0.1:4318/v1/traces' }),
       sample_ratio: number('Share of exchanges traced when the caller did not decide.', { default: 1, min: 0, max: 1 }),
-      service_name: text('service.name of every span.', { default: 'weir', lengthMax: 255 }),
+      keep: list('What is traced besides, where the caller did not decide: what the policy blocked, what failed here or at the upstream, what took longer than slow_ms; 20 exchanges in a second at most.', choice('A kind.', ['blocked', 'errors', 'slow'] as const), { default: ['blocked', 'errors'], countMax: 3 }),
+      slow_ms: ms('How long a slow exchange takes at least.', 30_000),
     }, { default: {} }),
     metrics: mapping('Metrics.', {
       prometheus: flag('Serve /metrics on the admin port.', { default: true }),
+      otlp: flag('Push over OTLP where the OTEL_EXPORTER_OTLP_* variables say; otlp_endpoint says so by itself.', { default: false }),
       otlp_endpoint: url('OTLP over HTTP endpoint to push to as well.', { schemes: ['http', 'https'], example: 'http://127.0.0.1:4318/v1/metrics' }),
       interval_ms: ms('Time between two pushes.', 60_000, 1000),
     }, { default: {} }),
@@ -397,6 +402,7 @@ export const CONFIG = mapping('The configuration.', {
   }, { default: {} }),
   risk: RISK,
   learn: LEARN,
+  reports: REPORTS,
 });
 
 /** The configuration as read: checked, defaults filled in. Paths are as written until `load` resolves them. */
@@ -444,6 +450,7 @@ export function resolveConfig(config: ReadConfig, dir: string, workingDir: strin
       origin: config.audit.origin ?? `weir/${hostname()}`,
     }),
     upstreams: Object.freeze(upstreams),
+    reports: withReportPaths(config.reports, dir),
     risk: Object.freeze({ ...config.risk, campaigns: Object.freeze(config.risk.campaigns.map((entry) => Object.freeze({ ...entry, ...(entry.seed_file === undefined ? {} : { seed_file: resolve(dir, entry.seed_file) }) }))) }),
     classifiers: Object.freeze((config.classifiers ?? EMBEDDED_CLASSIFIERS).map((entry) => Object.freeze({
       ...entry,
@@ -462,6 +469,11 @@ function withAdminPaths(fields: ReadConfig['admin'], dir: string): ReadConfig['a
     ...(tls === undefined ? {} : { tls: Object.freeze({ cert_file: resolve(dir, tls.cert_file!), key_file: resolve(dir, tls.key_file!) }) }),
     ...(provider?.client_secret_file === undefined ? {} : { oidc: Object.freeze({ ...provider, client_secret_file: resolve(dir, provider.client_secret_file) }) }),
   });
+}
+
+function withReportPaths(reports: ReadConfig['reports'], dir: string): ReadConfig['reports'] {
+  const { weekly } = reports;
+  return weekly?.directory === undefined ? reports : Object.freeze({ ...reports, weekly: Object.freeze({ ...weekly, directory: resolve(dir, weekly.directory) }) });
 }
 
 /** Options of a plugin, where text that begins with `./` or `../` is a path: a plugin does not know where the file is. */

@@ -27,6 +27,7 @@ export const NAV: readonly NavEntry[] = [
   { path: '/classifiers', label: 'Classifiers', needs: 'listClassifiers', key: 'c' },
   { path: '/health', label: 'Health', needs: 'readHealth', key: 'h' },
   { path: '/learn', label: 'Learning', needs: 'listModels', key: 'd' },
+  { path: '/reports', label: 'Reports', needs: 'listWeeklyReports', key: 'w' },
   { path: '/tenants', label: 'Tenants', needs: 'listTenants', key: 't' },
   { path: '/audit', label: 'Audit', needs: 'readCheckpoint', key: 'a' },
   { path: '/me', label: 'Me', needs: 'readWellness', key: 'm' },

@@ -28,6 +28,7 @@ import { RISK_CAMPAIGN_PAGE } from './risk-campaign.ts';
 import { RISK_PAGE } from './risk.ts';
 import { SETTINGS_PAGES } from './settings.ts';
 import { TENANT_PAGES } from './tenants.ts';
+import { WEEKLY_PAGE } from './weekly-reports.ts';
 import { WELLNESS_PAGES } from './wellness.ts';
 
 export interface ConsoleParts extends ExchangeParts {
@@ -37,7 +38,7 @@ export interface ConsoleParts extends ExchangeParts {
 
 export function createPages(parts: ConsoleParts): Pages {
   const routes: readonly Page[] = [
-    ...ASSET_PAGES, ...loginPages(parts.hasProvider), OVERVIEW_PAGE, ...REVIEW_PAGES, ...ANNOTATE_PAGES, ...DISPUTE_PAGES, ...ANNOTATOR_PAGES, ...CALIBRATION_PAGES, ...WELLNESS_PAGES, EXCHANGE_LIST_PAGE, ...exchangePages(parts), ...POLICY_PAGES, ...POLICY_EDIT_PAGES, ...BESIDE_PAGES, ...PLAYGROUND_PAGES, ...COMPARE_PAGES, ...CLASSIFIER_PAGES, HEALTH_PAGE, ...LEARN_PAGES, RISK_PAGE, RISK_CAMPAIGN_PAGE, ...TENANT_PAGES, ...auditPages(parts), ...ERASURE_PAGES, ...RISK_REPORT_PAGES, ...SETTINGS_PAGES,
+    ...ASSET_PAGES, ...loginPages(parts.hasProvider), OVERVIEW_PAGE, ...REVIEW_PAGES, ...ANNOTATE_PAGES, ...DISPUTE_PAGES, ...ANNOTATOR_PAGES, ...CALIBRATION_PAGES, ...WELLNESS_PAGES, EXCHANGE_LIST_PAGE, ...exchangePages(parts), ...POLICY_PAGES, ...POLICY_EDIT_PAGES, ...BESIDE_PAGES, ...PLAYGROUND_PAGES, ...COMPARE_PAGES, ...CLASSIFIER_PAGES, HEALTH_PAGE, ...LEARN_PAGES, RISK_PAGE, RISK_CAMPAIGN_PAGE, ...TENANT_PAGES, ...auditPages(parts), ...ERASURE_PAGES, ...RISK_REPORT_PAGES, WEEKLY_PAGE, ...SETTINGS_PAGES,
   ];
   return {
     routes: routes.map(guarded),

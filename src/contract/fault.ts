@@ -7,7 +7,7 @@
  * that was skipped for a missing score in one and blocked by its score in another counts as ours.
  */
 import { ERROR_CODES, type ErrorCode } from './errors.ts';
-import type { ExchangeRecord, Outcome } from './exchange.ts';
+import type { DecisionRecord, LateRecord, Outcome } from './exchange.ts';
 
 export const FAULTS = ['none', 'client', 'upstream', 'weir'] as const;
 export type Fault = (typeof FAULTS)[number];
@@ -20,7 +20,19 @@ const DECIDED: ReadonlySet<string | undefined> = new Set<ErrorCode>(['content_fi
 /** 501 says that something is not offered: the caller asked for it all the same. */
 const OUR_STATUSES: readonly number[] = [500, 503];
 
-export function faultOf(record: Pick<ExchangeRecord, 'outcome' | 'error_code' | 'input' | 'output' | 'late'>): Fault {
+/** What of a decision tells whether a fail mode made it. */
+interface FailedDecision extends Pick<DecisionRecord, 'action' | 'triggered_rules' | 'degraded'> {}
+
+/** Of a closing entry, or what a store keeps of one. */
+export interface FaultFacts {
+  readonly outcome: Outcome;
+  readonly error_code?: string | undefined;
+  readonly input?: FailedDecision | undefined;
+  readonly output?: FailedDecision | undefined;
+  readonly late?: (FailedDecision & Pick<LateRecord, 'acted'>) | undefined;
+}
+
+export function faultOf(record: FaultFacts): Fault {
   const { outcome, error_code: code } = record;
   if (code === 'screening_failed' || (outcome === 'blocked' && failedClosed(record))) return 'weir';
   if (outcome !== 'refused') return BY_OUTCOME[outcome];
@@ -29,7 +41,7 @@ export function faultOf(record: Pick<ExchangeRecord, 'outcome' | 'error_code' | 
 }
 
 /** A rule decided that could not be evaluated: it is among those that fired and among those that a fail mode decided. */
-function failedClosed({ input, output, late }: Pick<ExchangeRecord, 'input' | 'output' | 'late'>): boolean {
+function failedClosed({ input, output, late }: FaultFacts): boolean {
   const cut = late?.acted.includes('cut') ? late : undefined;
   return [input, output, cut].some((decision) => decision?.action === 'block' && decision.triggered_rules.some((rule) => decision.degraded.includes(rule)));
 }

@@ -4,8 +4,8 @@
  * for each classifier, shipped log or policy, are named by how they begin.
  */
 export const PARTS = [
-  'audit', 'audit_ship', 'campaign texts', 'campaigns', 'configuration', 'content', 'content retention', 'copies of policies', 'copies of tenant-keys', 'decisions', 'erasures', 'models', 'pager', 'policies', 'redis',
-  'retention', 'review content', 'review deadlines', 'review queue', 'review webhooks', 'screening', 'shadow models', 'tenant keys', 'usage', 'webhook', 'weekly training',
+  'audit', 'audit_ship', 'campaign texts', 'campaigns', 'configuration', 'content', 'content retention', 'copies of policies', 'copies of tenant-keys', 'decisions', 'erasures', 'export of metrics', 'export of traces', 'models', 'pager', 'policies', 'redis',
+  'retention', 'review content', 'review deadlines', 'review queue', 'review webhooks', 'screening', 'shadow models', 'tenant keys', 'usage', 'webhook', 'weekly reports', 'weekly training',
 ] as const;
 
 /** Each begins the names of parts of its kind; the rest is the id of a classifier, the name of a log, the id of a policy. */

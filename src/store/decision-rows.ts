@@ -26,6 +26,8 @@ export interface DecisionDetail {
   readonly exempt?: number;
   readonly opaque?: number;
   readonly redactions?: number;
+  /** Of what was heard afterwards: the answer was cut for it. */
+  readonly cut?: true;
 }
 
 export const PARTS = [...DIRECTIONS, 'late'] as const;
@@ -161,8 +163,10 @@ export function countsOf(row: DecisionRow): readonly Counted[] {
 }
 
 /** A log that was written elsewhere may tell of an end that we do not know. */
-function faultIn({ outcome, error_code: code }: DecisionRow): Fault {
-  return OUTCOMES.includes(outcome as Outcome) ? faultOf({ outcome: outcome as Outcome, ...(code === null ? {} : { error_code: code }) }) : 'none';
+function faultIn({ outcome, error_code: code, detail: { input, output, late } }: DecisionRow): Fault {
+  if (!OUTCOMES.includes(outcome as Outcome)) return 'none';
+  const told = (decision: DecisionDetail | undefined) => decision && { ...decision, triggered_rules: decision.rules };
+  return faultOf({ outcome: outcome as Outcome, error_code: code ?? undefined, input: told(input), output: told(output), late: late?.cut === true ? { ...told(late)!, acted: ['cut'] } : undefined });
 }
 
 /** More of one direction count as so many, so that there are not more names than these. */
@@ -192,6 +196,7 @@ function detailOf(decision: DecisionRecord | LateRecord): DecisionDetail {
     action: knownAction(action), rules: rules.map(plain), found: [...new Set(results.filter(({ score }) => score !== undefined && score >= FOUND_FROM).map(nameOf))],
     unknown: [...new Set(results.flatMap(({ classifier_id: id, unknown }) => (unknown === undefined ? [] : [plain(`${id} ${unknown}`)])))], degraded: degraded.map(plain), latency_ms: amount(latency_ms),
     ...('coverage' in decision ? { exempt: decision.coverage.exempt.length, opaque: decision.coverage.opaque.length, redactions: amount(decision.redactions) } : {}),
+    ...('acted' in decision && Array.isArray(decision.acted) && decision.acted.includes('cut') ? { cut: true as const } : {}),
   };
 }
 

@@ -5,6 +5,7 @@
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import t from 'tap';
+import { weekAt } from '../../src/report/weekly/weeks.ts';
 import { Door } from '../../src/admin/door.ts';
 import { createAdminServer, ADMIN_ROUTES, type AdminDependencies } from '../../src/admin/server.ts';
 import { templateOf } from '../../src/admin/openapi.ts';
@@ -190,6 +191,7 @@ t.test('what is answered is what it says', async (t) => {
   for (const path of ['q/report', 'q/report?version=1', 'none/report', 'q/report?from=2030-02-31', 'q/reports', 'none/reports']) await ask('GET', `/api/v1/risk/campaigns/${path}`);
   for (const [path, body] of [['q/report', '{}'], ['q/report', '{"from":1}'], ['none/report', '{}'], ['q/corrections', '{"reason":"it was misread"}'], ['q/corrections', '{}'], ['none/corrections', '{"reason":"x"}']]) await ask('POST', `/api/v1/risk/campaigns/${path}`, { body });
   await ask('GET', '/api/v1/risk/campaigns/q/reports');
+  for (const path of ['', '?tenant=none', '/weekly', `/weekly?week=${weekAt(Date.now()).week}`, '/weekly?week=2030-W60', '/weekly?tenant=none', '/weekly?from=2020-01-01&until=2020-01-02', '/weekly.html', '/weekly.csv', '/weekly.dsa', '/weekly.dsa?part=notes', '/weekly.files']) await ask('GET', `/api/v1/reports${path}`);
   for (const path of ['', '/course', '/course?by=week', '/near-misses']) await ask('GET', `/api/v1/risk/campaigns/q${path}`);
   const told = await ask('GET', '/api/v1/risk/labels?campaign=q');
   for (const task of ['none', /task_[0-9a-f]{32}/.exec(told.data as string)?.[0]]) await ask('POST', `/api/v1/risk/calibration/candidates/${task}`);

@@ -64,7 +64,7 @@ const refused: readonly (readonly [added: string, place: string, path: string, m
   ['telemetry: { traces: { endpoint: [] } }', '3:34', 'telemetry.traces.endpoint', 'expected a URL, got a list'],
   ['telemetry: { traces: { endpoint: "http://u:p@example.com" } }', '3:34', 'telemetry.traces.endpoint', 'a URL here holds no credentials', 'put them in api_key'],
   ['telemetry: { traces: { endpoint: "http://example.com/#x" } }', '3:34', 'telemetry.traces.endpoint', 'a URL here has no fragment', 'remove # and what follows'],
-  ['telemetry: { traces: { service_name: {} } }', '3:38', 'telemetry.traces.service_name', 'expected text, got a mapping'],
+  ['telemetry: { service_name: {} }', '3:28', 'telemetry.service_name', 'expected text, got a mapping'],
   ['classifiers: [ { id: a b, plugin: pii } ]', '3:22', 'classifiers[0].id', /expected a name of letters/],
   ['classifiers: [ { id: pii } ]', '3:16', 'classifiers[0]', 'plugin is missing'],
   ['classifiers: [ 7 ]', '3:16', 'classifiers[0]', 'expected a mapping, got a number'],
