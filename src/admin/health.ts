@@ -60,7 +60,7 @@ function iso(ms: number): string {
 /** What entries that are behind mean. */
 const LAGS: Readonly<Partial<Record<PartKind, string>>> = {
   audit_ship: 'of the own log that the Weir of audit.ship does not have yet; until then they exist on this disk only',
-  decisions: 'of the own log that the store did not have yet when it last took some; the console and reports do not show them yet',
+  decisions: 'of the own log that the store did not have yet when it last took some, or was to; the console and reports do not show them yet',
   'audit:': 'that the sender had when it was last heard of and that are not here; searches, the review queue and campaigns here know nothing of them',
 };
 

@@ -73,7 +73,7 @@ export const METRICS = {
   weir_retention_removed_total: { kind: 'counter', labels: ['kind'], help: 'Entries of the audit log and of copies of others, hours of usage, decisions and their counts, texts of the review queue, drawn texts with their labels that were removed after their retention' },
   weir_audit_lost_total: { kind: 'counter', labels: ['kind'], help: 'Entries that the audit log could not make durable, of exchanges and of changes; those of which only the sync failed may be there all the same' },
   weir_decisions_indexed_total: { kind: 'counter', labels: [], help: 'Entries of audit logs that came into the store, to be searched' },
-  weir_decisions_index_lag_entries: { kind: 'gauge', labels: [], help: 'Entries of the own audit log that the store did not have yet when it last took some' },
+  weir_decisions_index_lag_entries: { kind: 'gauge', labels: [], help: 'Entries of the own audit log that the store did not have yet when it last took some, or was to' },
   weir_audit_ship_lag_entries: { kind: 'gauge', labels: [], help: 'Entries of the audit log that the Weir of audit.ship does not have yet' },
   weir_audit_ship_errors_total: { kind: 'counter', labels: ['reason'], help: 'Batches of the audit log that did not arrive or were refused' },
   weir_audit_received_entries_total: { kind: 'counter', labels: ['log'], help: 'Entries taken of audit logs that are shipped here' },
