@@ -16,6 +16,7 @@ import { watchConfig } from './config/watch.ts';
 import { CHANNELS } from './contract/channels.ts';
 import type { Classifier } from './contract/classifier.ts';
 import type { LateViolation } from './contract/notification.ts';
+import { Expiring } from './expiring.ts';
 import type { Holding } from './holding.ts';
 import { RunningHouse, SharedRedis } from './house.ts';
 import { openDatabase, PolicyDistribution, type DistributionOptions } from './distribution.ts';
@@ -150,6 +151,9 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
   const reporting = openReporting(house, { collector, decisions, database: tenants.database });
   opened.defer(() => reporting?.close());
   reporting?.start();
+  const expiring = new Expiring({ database: tenants.database, config: () => house.runtime.snapshot.config, now: () => new Date() });
+  opened.defer(() => expiring.close());
+  expiring.start();
   const replicas = new Replicas(() => redis.door);
   if (config.roles.includes('proxy')) replicas.start();
   opened.defer(() => replicas.close());
@@ -230,13 +234,14 @@ function startTelemetry(config: Config, options: AppOptions, opened: AsyncDispos
   const log: Log = createLog({ level: telemetry.log_level, destination: options.log });
   opened.defer(() => log.flush());
   opened.defer(logChannels(log));
-  const { otlp_endpoint: endpoint, interval_ms: intervalMs } = telemetry.metrics;
-  const service = { serviceName: telemetry.traces.service_name, version: VERSION };
-  const metrics = startMetrics({ ...service, otlp: endpoint === undefined ? undefined : { endpoint, intervalMs } });
+  const { otlp_encoding: encoding, semconv: edition } = telemetry;
+  const service = { serviceName: telemetry.service_name, version: VERSION, encoding, edition };
+  const { otlp, otlp_endpoint: endpoint, interval_ms: intervalMs } = telemetry.metrics;
+  const metrics = startMetrics({ ...service, otlp: otlp || endpoint !== undefined ? { encoding, endpoint, intervalMs } : undefined });
   opened.defer(() => metrics.close());
-  const { exporter, endpoint: tracesEndpoint, sample_ratio: sampleRatio } = telemetry.traces;
+  const { exporter, endpoint: tracesEndpoint, sample_ratio: sampleRatio, keep, slow_ms: slowMs } = telemetry.traces;
   if (exporter !== 'none') {
-    const traces = startTraces({ ...service, exporter, endpoint: tracesEndpoint, sampleRatio, print: options.print });
+    const traces = startTraces({ ...service, exporter, endpoint: tracesEndpoint, sampleRatio, keep, slowMs, print: options.print });
     opened.defer(() => traces.close());
   }
   return metrics;

@@ -406,7 +406,8 @@ export function openDatabase({ store: { url }, roles, data_dir: dataDir }: Confi
 }
 
 /** What was decided has a file of its own beside the embedded store: it is large, and made again from the audit log. */
-export function decisionPlace({ store: { url }, roles, data_dir: dataDir }: Config): DecisionPlace | undefined {
+export function decisionPlace({ store: { url }, analytics, roles, data_dir: dataDir }: Config): DecisionPlace | undefined {
+  if (analytics !== undefined) return { kind: 'clickhouse', url: analytics.url, database: analytics.database, passwordFile: analytics.password_file, ttlDays: analytics.ttl_days };
   if (!url.startsWith('sqlite:')) return { kind: 'postgres', url };
   const { dir, name, ext } = parse(sqliteFile(url, dataDir));
   return roles.includes('control') ? { kind: 'sqlite', file: join(dir, `${name}-decisions${ext}`) } : undefined;

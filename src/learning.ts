@@ -22,6 +22,7 @@ import { digestOf, prove } from './proving.ts';
 import { Shadowing } from './shadowing.ts';
 import { learnStep } from './training.ts';
 import type { ClassifierResult, ScreeningRequest } from './contract/screening.ts';
+import { learningStanding } from './store/learn-standing.ts';
 import { SqlLearnRuns } from './store/learn-runs.ts';
 import { SqlModelStore } from './store/models.ts';
 import { SqlShadowStore } from './store/shadows.ts';
@@ -53,9 +54,13 @@ export class Learning {
   readonly #shadowing: Shadowing;
   readonly #weekly: Weekly;
   readonly #weeklyHealth = new PartHealth('weekly training');
+  readonly #database: StoreDatabase;
+  readonly #config: () => Config;
   #timer: NodeJS.Timeout | undefined;
 
   constructor({ database, config, file, policies, use, policyOf }: LearningOptions) {
+    this.#database = database;
+    this.#config = config;
     this.#store = new SqlModelStore(database);
     const registry = new ModelRegistry(this.#store, now);
     const { data_dir: dataDir, audit: { origin } } = config();
@@ -104,8 +109,15 @@ export class Learning {
   }
 
   #lookWeekly(): void {
-    void this.#weekly.look().catch(() => undefined); // the store says itself that it does not answer
+    void Promise.all([this.#weekly.look(), this.#tellStanding()]).catch(() => undefined); // the store says itself that it does not answer
     this.#timer = setTimeout(() => this.#lookWeekly(), WEEKLY_LOOK_MS).unref();
+  }
+
+  async #tellStanding(): Promise<void> {
+    const { roles, learn: { weekly } } = this.#config();
+    if (!roles.includes('control')) return;
+    const standing = await learningStanding(this.#database, new Date(Date.now() - GONE_MS).toISOString());
+    CHANNELS.learningTold.publish({ kind: 'standing', standing: weekly === undefined ? { ...standing, lastTrained: null } : standing });
   }
 
   #openWeekly({ runs, registry, shadows, config, file }: Pick<LearningOptions, 'config' | 'file'> & { readonly runs: SqlLearnRuns; readonly registry: ModelRegistry; readonly shadows: SqlShadowStore }): Weekly {
@@ -127,11 +139,9 @@ export class Learning {
         if (refused !== undefined) throw new Error(refused.message);
       },
       tell: (state, detail) => {
+        CHANNELS.learningTold.publish({ kind: 'trained', state, detail });
         if (state === 'failed') this.#weeklyHealth.ill(detail);
-        else {
-          this.#weeklyHealth.well(() => detail);
-          CHANNELS.healthChanged.publish({ part: 'weekly training', healthy: true, detail });
-        }
+        else this.#weeklyHealth.well(() => detail);
       },
     });
   }

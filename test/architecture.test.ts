@@ -39,6 +39,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   reporting: ['contract', 'admin', 'audit', 'config', 'notify', 'report', 'store'],
   retention: ['contract', 'audit', 'store'],
   erasing: ['contract', 'audit', 'store'],
+  expiring: ['contract', 'config', 'store'],
   reviewing: ['contract', 'admin', 'audit', 'notify', 'review', 'store'],
   holding: ['contract', 'review', 'reviewing', 'store'],
   population: ['contract', 'audit', 'screen', 'risk'],
@@ -78,6 +79,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   'eventsource-parser': ['src/stream/sse.ts'],
   'js-yaml': ['src/config/yaml.ts'],
   ioredis: ['src/store/redis.ts', 'src/store/redis-messages.ts'],
+  '@clickhouse/client': ['src/store/clickhouse.ts'],
   pg: ['src/store/postgres.ts', 'src/store/postgres-messages.ts'],
   'node:sqlite': ['src/store/sqlite.ts'],
   pino: ['src/telemetry/log.ts'],
@@ -89,7 +91,8 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   '@grpc/proto-loader': ['plugins/grpc/wire.ts'],
   'onnxruntime-common': ['plugins/onnx/inference.ts'],
   '@huggingface/tokenizers': ['plugins/onnx/inference.ts'],
-  '@opentelemetry/*': ['src/telemetry/traces.ts', 'src/telemetry/metrics.ts'],
+  // Four parts of one house: spans as records, metrics, series of our own, and the way out.
+  '@opentelemetry/*': ['src/telemetry/spans.ts', 'src/telemetry/metrics.ts', 'src/telemetry/series.ts', 'src/telemetry/otlp.ts'],
 };
 
 interface Import {

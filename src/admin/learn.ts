@@ -3,6 +3,7 @@
  * which works and which process has followed; letting one work, bringing back what worked before, retiring one. What
  * stands against a model is overridden by an admin alone, with a reason. Each switch is an entry of the audit log.
  */
+import { CHANNELS } from '../contract/channels.ts';
 import { promote, rollback, shadowModel, standingAgainst, type PromotionParts } from '../learn/promotion.ts';
 import { isRefusal, leftOf, type ModelRefusal, type RegisteredModel } from '../learn/registry.ts';
 import { wilson } from '../risk/intervals.ts';
@@ -83,7 +84,9 @@ async function promoted(desk: LearnDesk, { id, text, actor, author }: DeskReques
   const { override = false, reason } = wanted as { readonly override?: boolean; readonly reason?: string };
   if (override && !actor.roles.includes('admin')) return { status: 403, body: fault('forbidden', `to override what stands against a model asks for the role admin; ${actor.name} has ${actor.roles.join(' and ')}`) };
   if (override && (reason === undefined || reason.trim() === '')) return invalid('to override what stands against a model takes a reason');
-  return settled(desk, await promote(desk, { modelId: id, author, ...(override ? { override: reason } : {}) }));
+  const made = await promote(desk, { modelId: id, author, ...(override ? { override: reason } : {}) });
+  if (isRefusal(made)) CHANNELS.learningTold.publish({ kind: 'refused', reason: made.refused });
+  return settled(desk, made);
 }
 
 async function rolledBack(desk: LearnDesk, { id, text, author }: DeskRequest): Promise<DeskAnswer> {

@@ -168,7 +168,11 @@ export class DecisionIndex {
     switch (told.kind) {
       case 'answer': return this.#settle(told.id, ({ resolve }) => resolve(told.value));
       case 'failed': return this.#settle(told.id, ({ reject }) => reject(told.isRange ? new RangeError(told.message) : new WeirError('store_unavailable', 'the decisions could not be read', { cause: told.message })));
-      case 'ill': return this.#health.ill(`audit logs are not indexed (${told.reason}); they wait on disk, and it is tried again`, ['store']);
+      case 'ill': {
+        // With every try, so that it is seen how much waits.
+        CHANNELS.decisionsIndexed.publish({ log: '', taken: 0, lag: Math.max(0, this.#options.size() - this.#indexed) });
+        return this.#health.ill(`audit logs are not indexed (${told.reason}); they wait on disk, and it is tried again`, ['store']);
+      }
       case 'well': return this.#health.well(() => 'audit logs are indexed again');
       case 'indexed': {
         const { log, taken, next } = told;

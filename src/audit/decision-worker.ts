@@ -5,9 +5,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { setTimeout as pause } from 'node:timers/promises';
-import { PostgresDatabase } from '../store/postgres.ts';
-import { SqlDecisionStore } from '../store/sql-decisions.ts';
-import { openSqliteDatabase } from '../store/sqlite.ts';
+import { openDecisionStore } from '../store/open-decisions.ts';
 import type { DecisionTask, DecisionTold, IndexPlace } from './decision-index.ts';
 import { LogIndexer } from './log-indexer.ts';
 
@@ -17,8 +15,7 @@ const RETRY_MS = 1_000;
 /** The own log is looked at though nobody said that something came. */
 const SWEEP_MS = 2_000;
 
-const database = place.kind === 'sqlite' ? openSqliteDatabase(place.file, { madeAgain: true }) : new PostgresDatabase(place.url);
-const store = new SqlDecisionStore(database);
+const { store, close } = openDecisionStore(place);
 const ownIndexer = new LogIndexer({ dir: own, shipped: false }, store);
 const shipped = new Map<string, LogIndexer>();
 /** Logs of which something came: `''` is the own one. */
@@ -53,8 +50,10 @@ function tellIndexed(name: string, { next }: LogIndexer, taken: number, more: bo
   tell({ kind: 'indexed', log: name, taken, next: next ?? 0, more });
 }
 
+/** It failed when something was last taken: who asks does not wait for another try. */
+let wasIll = false;
+
 async function rounds(): Promise<void> {
-  let wasIll = false;
   while (!closing) {
     const [name] = waiting;
     if (name === undefined) {
@@ -84,7 +83,7 @@ function reasonOf(error: unknown): string {
 
 async function answer({ id, call, args }: Extract<DecisionTask, { readonly kind: 'call' }>): Promise<void> {
   try {
-    if (call === 'search' || call === 'counts') await step(ownIndexer).then(({ taken, more }) => tellIndexed('', ownIndexer, taken, more)).catch(() => undefined); // it is told by the rounds
+    if (!wasIll && (call === 'search' || call === 'counts')) await step(ownIndexer).then(({ taken, more }) => tellIndexed('', ownIndexer, taken, more)).catch(() => undefined); // it is told by the rounds
     const value = await (store[call] as (...values: readonly unknown[]) => Promise<unknown>).apply(store, [...args]);
     tell({ kind: 'answer', id, value });
   } catch (error) {
@@ -107,5 +106,5 @@ port.on('message', (task: DecisionTask) => {
 await rounds();
 await last;
 await step(ownIndexer).catch(() => undefined);
-await database.close();
+await close();
 port.close();

@@ -23,7 +23,6 @@ export interface Step {
   readonly more: boolean;
 }
 
-const BATCH_ENTRIES = 256;
 const NOTHING: Step = { taken: 0, more: false };
 
 export class LogIndexer {
@@ -61,10 +60,10 @@ export class LogIndexer {
     const at = (this.#at ??= await this.#position());
     if (at === undefined) return NOTHING;
     if (!this.#isKnown) {
-      this.#isKnown = !(at.next > 0 && at.head !== '' && (await this.#lacks(at.next - 1, (entry) => entry.hash === at.head)));
+      this.#isKnown = !(await this.#lacksEnd(at)) && !(at.begun !== undefined && (await this.#lacksEnd(at.begun)));
       if (!this.#isKnown) return this.#mend(at);
     }
-    const { entries, next, more } = await this.#follower.read(at.next, BATCH_ENTRIES);
+    const { entries, next, more } = await this.#follower.read(at.next, this.#store.batchEntries);
     const [first] = entries;
     if (first !== undefined && first.index === at.next && at.head !== '' && first.prev !== at.head) {
       return this.#mend(at);
@@ -81,6 +80,11 @@ export class LogIndexer {
     return this.#store.position({ log: `${key.name}+${key.id}`, name: this.#log.name ?? key.name, shipped: this.#log.shipped });
   }
 
+  /** Whether the last of what was taken is not the log's any more. */
+  async #lacksEnd({ next, head }: Pick<LogPosition, 'next' | 'head'>): Promise<boolean> {
+    return next > 0 && head !== '' && this.#lacks(next - 1, (entry) => entry.hash === head);
+  }
+
   /** Whether the log has another entry in this place, or ended before it. What passed its retention cannot be asked any more. */
   async #lacks(index: number, isThat: (entry: PlacedEntry) => boolean): Promise<boolean> {
     const { entries: [entry], next } = await this.#follower.read(index, 1);
@@ -91,7 +95,7 @@ export class LogIndexer {
 
   /** Takes back what the log does not have any more: all after the newest row found that it has, looked for in doubling steps. */
   async #mend(at: LogPosition): Promise<Step> {
-    let [below, distance, good] = [at.next, 1, -1];
+    let [below, distance, good] = [at.begun?.next ?? at.next, 1, -1];
     for (;;) {
       const marks = await this.#store.marks(at.logId, below, distance);
       const last = marks.at(-1);
@@ -105,7 +109,8 @@ export class LogIndexer {
     }
     const { entries: [entry] } = good < 0 ? { entries: [] } : await this.#follower.read(good, 1);
     const head = entry?.index === good ? entry.hash : '';
-    while ((await this.#store.takeBack(at, good + 1, head, BATCH_ENTRIES)) === BATCH_ENTRIES);
+    const { batchEntries } = this.#store;
+    while ((await this.#store.takeBack(at, good + 1, head, batchEntries)) === batchEntries);
     this.#at = undefined;
     return { taken: 0, more: true };
   }

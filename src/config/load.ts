@@ -328,9 +328,12 @@ function crossCheck(config: Config, document: YamlDocument, { policies, undecide
     if (config.review.sample !== undefined && tenant.data.content === 'none') issues.push({ ...issueAt(document, ['tenants', index], `review.sample draws nothing of tenant ${tenant.id}: it keeps no content, so nobody could check it`), suggestion: 'set data.content: original, or leave it so', severity: 'warning' });
     if (tenant.keys.length === 0 && !tenant.require_key && config.tenants.length > 1) report(['tenants', index], `tenant ${tenant.id} has no keys, so its requests cannot be told from others`, 'give every tenant keys, or set require_key where they are made with weir keys create, or keep a single tenant');
   }
-  if (config.telemetry.traces.exporter === 'otlp' && config.telemetry.traces.endpoint === undefined) report(['telemetry', 'traces', 'exporter'], 'exporter otlp needs an endpoint', 'add endpoint: http://127.0.0.1:4318/v1/traces');
+  if (config.telemetry.traces.exporter === 'otlp' && config.telemetry.traces.endpoint === undefined && OTLP_VARIABLES.every((variable) => !process.env[variable])) report(['telemetry', 'traces', 'exporter'], 'exporter otlp needs an endpoint', `add endpoint: http://127.0.0.1:4318/v1/traces, or set ${OTLP_VARIABLES[0]}`);
   return issues;
 }
+
+/** Where spans go when the configuration does not say. */
+const OTLP_VARIABLES = ['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'] as const;
 
 /** What policies say of one another. Whatever was refused is missing for a reason already reported. */
 function crossCheckPolicies(sources: readonly PolicySource[], known: KnownPolicies, { policies, policyFiles }: { readonly policies: ReadonlyMap<string, Policy>; readonly policyFiles: ReadonlyMap<string, string> }, before: readonly ConfigIssue[]): readonly ConfigIssue[] {

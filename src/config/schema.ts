@@ -143,6 +143,25 @@ function isLoopback(address: string): boolean {
   return address === 'localhost' || address === '::1' || /^127(?:\.\d{1,3}){3}$/.test(address);
 }
 
+const analyticsFields = mapping('ClickHouse, where decisions are searched and counted in place of the store, when there are many. Absent: the store has them.', {
+  url: url('ClickHouse over HTTP, with the user where it is not `default`; `clickhouse:` is another word for `http:`.', { schemes: ['http', 'https', 'clickhouse'], userinfo: true, required: true, example: 'https://weir:${WEIR_CLICKHOUSE_PASSWORD:-}@clickhouse.example.com:8443' }),
+  password_file: path('A file with the password, in place of one in url.', { example: './clickhouse-password' }),
+  database: text('Its database, made on the first start where there is none.', { default: 'weir', lengthMax: 64, pattern: /^[A-Za-z_][A-Za-z0-9_]*$/, patternMeaning: 'a database name' }),
+  ttl_days: whole('Days after which ClickHouse itself removes decisions; their counts stay. Absent: the days under retention alone count, tenant by tenant.', { min: 1, max: 3_660, unit: 'days', example: 400 }),
+});
+
+const analytics: typeof analyticsFields = {
+  ...analyticsFields,
+  read(value, site) {
+    const fields = analyticsFields.read(value, site);
+    const parsed = URL.parse(fields?.url ?? '');
+    if (parsed === null) return fields as never;
+    if (parsed.search !== '') site.child('url').refuse('the URL of ClickHouse has no parameters here', 'remove ? and what follows; the database has a key of its own');
+    if (parsed.password !== '' && fields!.password_file !== undefined) site.child('password_file').refuse('the password is given twice', 'keep the one in url or password_file');
+    return fields;
+  },
+};
+
 // Where it goes.
 
 const upstream = mapping('One provider.', {
@@ -319,14 +338,19 @@ export const CONFIG = mapping('The configuration.', {
   }, { default: {} }),
   telemetry: mapping('What is seen from outside.', {
     log_level: choice('Least severe log line that is written.', ['debug', 'info', 'warn', 'error', 'silent'] as const, { default: 'info' }),
+    semconv: choice('Names of the GenAI conventions: those of semantic-conventions 1.41, or those that are changed since and not released.', ['v1.41', 'genai-next'] as const, { default: 'v1.41' }),
+    service_name: text('service.name of spans and metrics; by default OTEL_SERVICE_NAME, or weir.', { lengthMax: 255, example: 'weir' }),
+    otlp_encoding: choice('How OTLP over HTTP is written; by default as OTEL_EXPORTER_OTLP_PROTOCOL says, or protobuf.', ['protobuf', 'json'] as const, { example: 'protobuf' }),
     traces: mapping('OpenTelemetry traces.', {
       exporter: choice('Where spans go.', ['none', 'otlp', 'console'] as const, { default: 'none' }),
-      endpoint: url('OTLP over HTTP endpoint for exporter otlp.', { schemes: ['http', 'https'], example: 'http://127.0.0.1:4318/v1/traces' }),
+      endpoint: url('OTLP over HTTP endpoint for exporter otlp; by default that of OTEL_EXPORTER_OTLP_TRACES_ENDPOINT or OTEL_EXPORTER_OTLP_ENDPOINT.', { schemes: ['http', 'https'], example: 'http://127.0.0.1:4318/v1/traces' }),
       sample_ratio: number('Share of exchanges traced when the caller did not decide.', { default: 1, min: 0, max: 1 }),
-      service_name: text('service.name of every span.', { default: 'weir', lengthMax: 255 }),
+      keep: list('What is traced besides, where the caller did not decide: what the policy blocked, what failed here or at the upstream, what took longer than slow_ms; 20 exchanges in a second at most.', choice('A kind.', ['blocked', 'errors', 'slow'] as const), { default: ['blocked', 'errors'], countMax: 3 }),
+      slow_ms: ms('How long a slow exchange takes at least.', 30_000),
     }, { default: {} }),
     metrics: mapping('Metrics.', {
       prometheus: flag('Serve /metrics on the admin port.', { default: true }),
+      otlp: flag('Push over OTLP where the OTEL_EXPORTER_OTLP_* variables say; otlp_endpoint says so by itself.', { default: false }),
       otlp_endpoint: url('OTLP over HTTP endpoint to push to as well.', { schemes: ['http', 'https'], example: 'http://127.0.0.1:4318/v1/metrics' }),
       interval_ms: ms('Time between two pushes.', 60_000, 1000),
     }, { default: {} }),
@@ -337,10 +361,7 @@ export const CONFIG = mapping('The configuration.', {
   store: mapping('Where policies, keys and usage of tenants are kept; a policy there counts in place of a file with the same id.', {
     url: url('sqlite: and a path in data_dir, which one process with the role control has for itself, or postgres: for several.', { schemes: ['sqlite', 'postgres', 'postgresql'], userinfo: true, default: 'sqlite:weir.db' }),
   }, { default: {} }),
-  analytics: mapping('Where decisions are counted for reports.', {
-    url: url('ClickHouse over HTTP.', { schemes: ['http', 'https', 'clickhouse'], userinfo: true, required: true, example: 'http://127.0.0.1:8123' }),
-    database: text('Database name.', { default: 'weir', lengthMax: 64, pattern: /^[A-Za-z_][A-Za-z0-9_]*$/, patternMeaning: 'a database name' }),
-  }, { later: 'metrics are the only numbers until then' }),
+  analytics,
   review: mapping('The review queue: what the action escalate asks people about, and what is drawn for them.', {
     deadlines: mapping('By when a person is to have decided an item, by severity.', {
       critical_ms: ms('Critical.', 300_000, 1000),
@@ -419,6 +440,7 @@ export function resolveConfig(config: ReadConfig, dir: string, workingDir: strin
     ...config,
     data_dir: dataDir,
     admin: withAdminPaths(config.admin, dir),
+    ...(config.analytics?.password_file === undefined ? {} : { analytics: Object.freeze({ ...config.analytics, password_file: resolve(dir, config.analytics.password_file) }) }),
     policies: Object.freeze((config.policies ?? ['policies']).map((entry) => (isAbsolute(entry) ? entry : resolve(dir, entry)))),
     audit: Object.freeze({
       ...config.audit,

@@ -230,6 +230,37 @@ export interface WeeklyReported {
   readonly detail: string;
 }
 
+export const SHADOW_SIDES = ['agree', 'only_working', 'only_shadow'] as const;
+/** On which side of 0.5 the scores of what works and of the model beside it lie. */
+export type ShadowSide = (typeof SHADOW_SIDES)[number];
+
+/** Where the learning loop stands, for each plugin that has a trained model. */
+export interface LearningStanding {
+  /** When the last weekly training ended well, as ISO 8601. */
+  readonly lastTrained: string | null;
+  readonly plugins: readonly {
+    readonly plugin: string;
+    readonly models: number;
+    readonly switches: Readonly<Record<'promote' | 'rollback' | 'overridden', number>>;
+    /** Processes that have not carried out the newest switch. */
+    readonly behind: number;
+    /** Of the model beside what works, by outcome; empty: none runs. */
+    readonly texts: Readonly<Record<string, number>>;
+    readonly compared: Readonly<Record<ShadowSide, number>>;
+  }[];
+}
+
+/** Something came of the learning loop: where it stands, that a training ended here, or that a model was refused here. */
+export type LearningTold =
+  | { readonly kind: 'standing'; readonly standing: LearningStanding }
+  | { readonly kind: 'trained'; readonly state: 'done' | 'failed'; readonly detail: string }
+  | { readonly kind: 'refused'; readonly reason: string };
+
+/** What expires and is not meant to, and when, in milliseconds since 1970. */
+export interface ExpiryTold {
+  readonly ends: readonly { readonly kind: 'api_key' | 'admin_token' | 'certificate'; readonly tenant_id: string | null; readonly atMs: number }[];
+}
+
 /** The number of those that wait for a person has changed; `ended`: by the end of one, or because one could not wait. */
 export interface HoldsChanged {
   readonly open: number;
@@ -258,6 +289,8 @@ interface Payloads {
   'weir.holds.changed': HoldsChanged;
   'weir.weekly.reported': WeeklyReported;
   'weir.telemetry.dropped': TelemetryDropped;
+  'weir.learning.told': LearningTold;
+  'weir.expiry.told': ExpiryTold;
 }
 
 export const CHANNELS = {
@@ -279,6 +312,8 @@ export const CHANNELS = {
   decisionsIndexed: channel('weir.decisions.indexed') as Channel<unknown, Payloads['weir.decisions.indexed']>,
   reviewTold: channel('weir.review.told') as Channel<unknown, Payloads['weir.review.told']>,
   riskTold: channel('weir.risk.told') as Channel<unknown, Payloads['weir.risk.told']>,
+  learningTold: channel('weir.learning.told') as Channel<unknown, Payloads['weir.learning.told']>,
+  expiryTold: channel('weir.expiry.told') as Channel<unknown, Payloads['weir.expiry.told']>,
   holdsChanged: channel('weir.holds.changed') as Channel<unknown, Payloads['weir.holds.changed']>,
   weeklyReported: channel('weir.weekly.reported') as Channel<unknown, Payloads['weir.weekly.reported']>,
   telemetryDropped: channel('weir.telemetry.dropped') as Channel<unknown, Payloads['weir.telemetry.dropped']>,

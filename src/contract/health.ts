@@ -4,7 +4,7 @@
  * for each classifier, shipped log or policy, are named by how they begin.
  */
 export const PARTS = [
-  'audit', 'audit_ship', 'campaign texts', 'campaigns', 'configuration', 'content', 'content retention', 'copies of policies', 'copies of tenant-keys', 'decisions', 'erasures', 'models', 'pager', 'policies', 'redis',
+  'audit', 'audit_ship', 'campaign texts', 'campaigns', 'configuration', 'content', 'content retention', 'copies of policies', 'copies of tenant-keys', 'decisions', 'erasures', 'export of metrics', 'export of traces', 'models', 'pager', 'policies', 'redis',
   'retention', 'review content', 'review deadlines', 'review queue', 'review webhooks', 'screening', 'shadow models', 'tenant keys', 'usage', 'webhook', 'weekly reports', 'weekly training',
 ] as const;
 

@@ -126,7 +126,7 @@ export interface ForwardOptions {
   readonly credential?: readonly [name: string, value: string];
   /** The caller's credential is one of ours: it must not leave even when the upstream has no key. */
   readonly dropCredential: boolean;
-  /** Trace headers; they replace the caller's. */
+  /** Trace headers; they replace the caller's, and an empty one only takes its away. */
   readonly propagate: Readonly<Record<string, string>>;
 }
 
@@ -143,7 +143,7 @@ export function forwardedRequestHeaders(raw: RawHeaders, options: ForwardOptions
     out.push(raw[i], raw[i + 1]);
   }
   if (options.credential !== undefined) out.push(options.credential[0], options.credential[1]);
-  for (const name of Object.keys(options.propagate)) out.push(name, options.propagate[name]);
+  for (const name of Object.keys(options.propagate)) if (options.propagate[name] !== '') out.push(name, options.propagate[name]);
   return out;
 }
 

@@ -135,7 +135,8 @@ export class ProxyServer {
 
   /** Behind a request that waits for its answer, a refusal would be taken for that answer. */
   #refuse(socket: Duplex, code: TurnedAwayCode, detail?: string): void {
-    turnedAway(code);
+    // A connection that was opened ahead and never used is nothing that came.
+    if (!(socket instanceof Socket) || socket.bytesRead > 0) turnedAway(code);
     if (this.#busyExchange(socket) !== undefined) socket.destroy();
     else refuseSocket(socket, new WeirError(code, detail), randomUUID());
   }

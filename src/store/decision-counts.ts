@@ -58,7 +58,7 @@ const ACTIONS_OF_EXCHANGES = '|action|';
 function changesOf(rows: readonly DecisionRow[], sign: 1 | -1): ReadonlyMap<string, Sums> {
   const changes = new Map<string, Sums>();
   for (const row of rows) {
-    const names = countsOf(row).map(({ direction, measure, name }) => `${direction}|${measure}|${name}`);
+    const names = namesOf(row);
     for (const span of SPANS) {
       // Of a caller whom nobody knows there is no tenant.
       for (const tenant of new Set([row.tenant_id, ''])) {
@@ -92,8 +92,13 @@ function keyOf(row: CountsRow): string {
   return JSON.stringify([row.span, Number(row.shipped), row.tenant_id, Number(row.bucket_ms)]);
 }
 
+/** All that a row counts for, as counts are called. */
+export function namesOf(row: DecisionRow): readonly string[] {
+  return countsOf(row).map(({ direction, measure, name }) => `${direction}|${measure}|${name}`);
+}
+
 /** A name may hold what stands between the parts. */
-function countedOf(text: string): readonly Counted[] {
+export function countedOf(text: string): readonly Counted[] {
   const [direction, measure] = text.split('|', 2);
   const isKnown = (direction === '' || PARTS.some((part) => part === direction)) && MEASURES.some((one) => one === measure);
   return isKnown ? [{ direction: direction as Counted['direction'], measure: measure as Measure, name: text.slice(direction!.length + measure!.length + 2) }] : [];

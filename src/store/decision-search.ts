@@ -19,7 +19,7 @@ export interface Search {
 const STRETCH = { first: 500, times: 4 } as const;
 /** A candidate of a label is looked up in another table, at so many times the cost: as many fewer are looked at. */
 const LABEL_COST = 5;
-const NEWEST: DecisionCursor = [Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER];
+export const NEWEST: DecisionCursor = [Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER];
 
 export async function searchDecisions(query: SqlQuery, question: DecisionQuestion, logId: number | undefined, lookedMax: number): Promise<Search> {
   const { tenants, limit } = question;
@@ -99,7 +99,7 @@ export function planOf(question: DecisionQuestion, logId: number | undefined): S
 type Condition = readonly [columnAndOperator: string, value: SqlValue];
 
 /** A UUID, or the beginning of one, is a range of keys; anything else one key. */
-function requestRange(requestId: string): readonly Condition[] {
+export function requestRange(requestId: string): readonly Condition[] {
   const digits = requestId.replaceAll('-', '').toLowerCase();
   if (!/^[0-9a-f]{1,32}$/.test(digits)) return [['request_key =', requestKey(requestId)]];
   const known = digits.slice(0, REQUEST_KEY_DIGITS);
@@ -108,7 +108,7 @@ function requestRange(requestId: string): readonly Condition[] {
   return [['request_key >=', first], ['request_key <', first + width]];
 }
 
-function policyOf(policy: string | undefined): readonly [id?: string, revision?: string] {
+export function policyOf(policy: string | undefined): readonly [id?: string, revision?: string] {
   const at = policy?.lastIndexOf('@') ?? -1;
   return policy === undefined ? [] : at < 0 ? [policy] : [policy.slice(0, at), policy.slice(at + 1)];
 }
@@ -151,6 +151,6 @@ export function cursorOf({ at_ms: atMs, decision_id: id }: Pick<DecisionRow, 'at
   return [atMs, id];
 }
 
-function isNewer([aMs, aId]: DecisionCursor, [bMs, bId]: DecisionCursor): boolean {
+export function isNewer([aMs, aId]: DecisionCursor, [bMs, bId]: DecisionCursor): boolean {
   return aMs > bMs || (aMs === bMs && aId > bId);
 }

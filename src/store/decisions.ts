@@ -2,12 +2,14 @@
  * The port to what was decided: rows of closed exchanges to search, and their counts by minute and hour. Names and
  * numbers, never content. Where an audit log is indexed to, is kept with its rows.
  *
- * Guarantees: what is taken of a log counts once and in order, whoever takes it and however often (`take` compares where
- * the log stands in the same transaction); rows and counts are there together or not at all, so that counts are those of
- * the rows that were ever taken and not taken back. A search looks at no more than `LOOKED_MAX` rows, all in the order of
- * an index, and says where it stopped. Retention removes rows and counts by themselves. Rejects with WeirError
- * store_unavailable; a batch may have been taken then. No clock: times are milliseconds since 1970.
+ * Guarantees: what is taken of a log counts once and in order, whoever takes it and however often; when `take` resolves, rows
+ * and counts are there, so that counts are those of the rows that were ever taken and not taken back. While it runs, and after
+ * it failed, SQLite and Postgres show all of a batch or nothing, and one of several that take it at once; ClickHouse, which
+ * has no transactions, may show a part of it until it is taken again, and lets several take the same. A search looks at a
+ * bounded number of rows, all in the order of an index, and says where it stopped. Retention removes rows and counts by themselves.
+ * Rejects with WeirError store_unavailable; a batch may have been taken then. No clock: times are milliseconds since 1970.
  */
+import type { ClickHousePlace } from './clickhouse.ts';
 import type { DecisionPart, DecisionRow, Measure } from './decision-rows.ts';
 
 /** A log by what it is, `name+id of the key that signed it first`, and by its name. */
@@ -25,6 +27,8 @@ export interface LogPosition {
   readonly next: number;
   /** Hash of the last of them; empty: none was, or it is not known. */
   readonly head: string;
+  /** A batch did not end, and some of its entries may be there: those before `next`, of which the last had this hash. If the log has another there, they are to be taken back first. */
+  readonly begun?: { readonly next: number; readonly head: string };
 }
 
 /** Newest first: the time and the id of the last that was looked at. */
@@ -97,9 +101,11 @@ export interface Counts {
 }
 
 /** Where they are kept. */
-export type DecisionPlace = { readonly kind: 'sqlite'; readonly file: string } | { readonly kind: 'postgres'; readonly url: string };
+export type DecisionPlace = { readonly kind: 'sqlite'; readonly file: string } | { readonly kind: 'postgres'; readonly url: string } | ({ readonly kind: 'clickhouse' } & ClickHousePlace);
 
 export interface DecisionStore {
+  /** Entries that are best taken at once. */
+  readonly batchEntries: number;
   /** Where the log stands; one that is new begins at 0. */
   position(log: LogIdentity): Promise<LogPosition>;
   /** Rows of the entries from `at.next` up to `next`. Undefined: somebody else took them meanwhile. */
@@ -110,13 +116,13 @@ export interface DecisionStore {
   marks(logId: number, below: number, limit: number): Promise<readonly { readonly index: number; readonly mark: number }[]>;
   search(question: DecisionQuestion): Promise<DecisionPage>;
   counts(question: CountsQuestion): Promise<Counts>;
-  /** The next tenant of which there is something, in the order of the store; `''` for the first. */
+  /** The next tenant of which there is something, or was, in the order of the store; `''` for the first. */
   tenantAfter(tenantId: string): Promise<string | undefined>;
-  /** Removes rows older than that, at most so many. Resolves to their number. */
+  /** Removes rows older than that, about so many at once. Resolves to their number: to `limit`, where there may be more. ClickHouse removes all at once, by whole days. */
   drop(tenantId: string, beforeMs: number, limit: number): Promise<number>;
   /** The same of counts; the tenant `''` stands for all together. */
   dropCounts(tenantId: string, span: Span, beforeMs: number, limit: number): Promise<number>;
 }
 
-/** Rows that one search looks at. */
+/** Rows that one search looks at, in SQL. */
 export const LOOKED_MAX = 20_000;

@@ -19,6 +19,7 @@ const TRIES = 20;
 type PositionRow = Readonly<Record<'log_id' | 'next_index' | 'shipped' | 'head', SqlValue>>;
 
 export class SqlDecisionStore implements DecisionStore {
+  readonly batchEntries = 256;
   readonly #database: StoreDatabase;
   readonly #lookedMax: number;
   /** By number; a log keeps its name. */

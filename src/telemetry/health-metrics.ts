@@ -3,6 +3,7 @@
  * one that flaps is seen. Names of parts are bounded here; those of several words are told with underscores.
  */
 import type { HealthChanged, HealthTold } from '../contract/channels.ts';
+import { PARTS } from '../contract/health.ts';
 import { BoundedLabel } from './label.ts';
 import { PARTS_MAX } from './steady-health.ts';
 
@@ -35,6 +36,6 @@ export class HealthSeries {
   }
 
   #of(part: string): string {
-    return this.#labels.of(part.replaceAll(' ', '_'));
+    return this.#labels.of((PARTS as readonly string[]).includes(part) ? part.replaceAll(' ', '_') : part);
   }
 }

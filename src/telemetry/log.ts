@@ -3,7 +3,7 @@
  * no way to log an object, so no body and no header can slip in. One line per change of state, one per exchange.
  */
 import pino from 'pino';
-import { CHANNELS, type ConfigReloaded, type DecisionsIndexed, type ExchangeClosed, type HealthTold, type RetentionApplied, type ReviewTold, type StageEnded, type WeeklyReported } from '../contract/channels.ts';
+import { CHANNELS, type ConfigReloaded, type DecisionsIndexed, type ExchangeClosed, type HealthTold, type LearningTold, type RetentionApplied, type ReviewTold, type StageEnded, type TracePlace, type WeeklyReported } from '../contract/channels.ts';
 import type { DecisionRecord, LateRecord, ShadowRecord } from '../contract/exchange.ts';
 import { nameOf } from '../contract/names.ts';
 
@@ -52,6 +52,8 @@ export function logChannels(log: Log): () => void {
   const onConfig = (message: unknown): void => logConfig(log, message as ConfigReloaded);
   const onHealth = (message: unknown): void => logHealth(log, message as HealthTold);
   const onRetention = (message: unknown): void => logRetention(log, message as RetentionApplied);
+  const onLearning = (message: unknown): void => logLearning(log, message as LearningTold);
+  CHANNELS.learningTold.subscribe(onLearning);
   const onIndexed = indexingLog(log);
   CHANNELS.decisionsIndexed.subscribe(onIndexed);
   CHANNELS.retentionApplied.subscribe(onRetention);
@@ -65,6 +67,7 @@ export function logChannels(log: Log): () => void {
   CHANNELS.weeklyReported.subscribe(onWeekly);
   return () => {
     CHANNELS.weeklyReported.unsubscribe(onWeekly);
+    CHANNELS.learningTold.unsubscribe(onLearning);
     CHANNELS.decisionsIndexed.unsubscribe(onIndexed);
     CHANNELS.reviewTold.unsubscribe(onReview);
     CHANNELS.retentionApplied.unsubscribe(onRetention);
@@ -75,7 +78,7 @@ export function logChannels(log: Log): () => void {
   };
 }
 
-function logExchange(log: Log, { record }: ExchangeClosed): void {
+function logExchange(log: Log, { record, trace }: ExchangeClosed): void {
   const level = record.outcome === 'failed' ? 'error' : record.outcome === 'upstream_failed' ? 'warn' : 'info';
   log[level]('exchange', {
     request_id: nameOf(record.request_id),
@@ -96,7 +99,13 @@ function logExchange(log: Log, { record }: ExchangeClosed): void {
     request_bytes: record.request_bytes,
     response_bytes: record.response_bytes,
     duration_ms: rounded(record.duration_ms),
+    ...traceFields(trace),
   });
+}
+
+/** Under the names by which collectors of logs find the trace; absent when traces are off. */
+function traceFields({ traceId, spanId, sampled }: TracePlace = {}): LogFields {
+  return traceId === undefined ? {} : { trace_id: traceId, span_id: spanId, trace_sampled: sampled };
 }
 
 function decisionFields(direction: string, decision: DecisionRecord | undefined): LogFields {
@@ -125,6 +134,11 @@ function logHealth(log: Log, { part, healthy, detail, atMs }: HealthTold): void 
   else log.warn('works less well', { part, detail });
 }
 
+/** A training that failed is told as a part that is ill. */
+function logLearning(log: Log, told: LearningTold): void {
+  if (told.kind === 'trained' && told.state === 'done') log.info('weekly training done', { detail: told.detail });
+}
+
 function logRetention(log: Log, { kind, removed, detail }: RetentionApplied): void {
   log.info('retention', { kind, removed, detail });
 }
@@ -140,8 +154,9 @@ const LAG_TOLD_MS = 5_000;
 function indexingLog(log: Log): (message: unknown) => void {
   let [isBehind, toldMs] = [false, -Infinity];
   return (message) => {
-    const { log: name, lag } = message as DecisionsIndexed;
-    if (name !== '' || (lag <= LAG_TOLD && !(isBehind && lag === 0)) || (lag > 0 && performance.now() - toldMs < LAG_TOLD_MS)) return;
+    const { log: name, taken, lag } = message as DecisionsIndexed;
+    // A store that takes nothing is told of as a part that is ill.
+    if (name !== '' || (taken === 0 && lag > 0) || (lag <= LAG_TOLD && !(isBehind && lag === 0)) || (lag > 0 && performance.now() - toldMs < LAG_TOLD_MS)) return;
     [isBehind, toldMs] = [lag > 0, performance.now()];
     log.info(lag > 0 ? 'the audit log is being indexed' : 'the audit log is indexed', { entries_to_come: lag });
   };
@@ -153,7 +168,7 @@ function logReview(log: Log, told: ReviewTold): void {
 }
 
 function logStage(log: Log, stage: StageEnded): void {
-  log.debug('stage', { request_id: nameOf(stage.requestId), stage: stage.stage, duration_ms: rounded(stage.endMs - stage.startMs), error: stage.error && nameOf(stage.error) });
+  log.debug('stage', { request_id: nameOf(stage.requestId), stage: stage.stage, duration_ms: rounded(stage.endMs - stage.startMs), error: stage.error && nameOf(stage.error), ...traceFields(stage.trace) });
 }
 
 function logConfig(log: Log, event: ConfigReloaded): void {

@@ -1,24 +1,28 @@
 /**
- * Metrics from the diagnostics channels, as Prometheus text and over OTLP; with `traces.ts` the only door to
+ * Metrics from the diagnostics channels, as Prometheus text and over OTLP; one of the doors to
  * OpenTelemetry. Every metric stands in `METRICS`, from which README's table is made. Label values that come from
  * outside are bounded: a name, at most so many different ones, the rest `other`.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Attributes, Counter, Histogram, Meter, ObservableResult } from '@opentelemetry/api';
-import { OTLPMetricExporter } from '@opentelemetry/exporter-metrics-otlp-http';
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
-import { resourceFromAttributes } from '@opentelemetry/resources';
-import { MeterProvider, PeriodicExportingMetricReader, type IMetricReader } from '@opentelemetry/sdk-metrics';
-import { AUDIT_LOSSES, BREAKER_STATES, CHANNELS, CONTENT_LOSSES, TURNED_AWAY_CODES, type AuditLost, type AuditReceived, type AuditShipped, type BreakerChanged, type BreakerState, type ClassifierCalled, type ConfigReloaded, type ContentLost, type DecisionsIndexed, type ExchangeClosed, type HealthChanged, type HealthTold, type HoldsChanged, type PoliciesHeld, type PolicyHeld, type RetentionApplied, type ReviewTold, type RiskTold, type StageEnded, type TurnedAway, type WeeklyReported } from '../contract/channels.ts';
+import { MeterProvider, PeriodicExportingMetricReader, type IMetricReader, type MetricProducer } from '@opentelemetry/sdk-metrics';
+import { AUDIT_LOSSES, BREAKER_STATES, CHANNELS, CONTENT_LOSSES, TURNED_AWAY_CODES, type AuditLost, type AuditReceived, type AuditShipped, type BreakerChanged, type BreakerState, type ClassifierCalled, type ConfigReloaded, type ContentLost, type DecisionsIndexed, type ExchangeClosed, type ExpiryTold, type HealthChanged, type HealthTold, type HoldsChanged, type LearningTold, type PoliciesHeld, type PolicyHeld, type RetentionApplied, type ReviewTold, type RiskTold, type StageEnded, type TelemetryDropped, type TurnedAway, type WeeklyReported } from '../contract/channels.ts';
 import type { DecisionRecord, ExchangeRecord } from '../contract/exchange.ts';
 import { POLICY_ORIGINS } from '../contract/policy.ts';
 import { ACTIONS, DIRECTIONS, type Action, type Direction } from '../contract/screening.ts';
+import { WEEKLY_OUTCOMES } from '../contract/weekly.ts';
+import { EXPIRY_METRICS, ExpirySeries } from './expiry-metrics.ts';
 import { FAULTS, faultOf } from '../contract/fault.ts';
 import { HEALTH_METRICS, HealthSeries } from './health-metrics.ts';
 import { BoundedLabel } from './label.ts';
-import { SERVICE_NAME } from './names.ts';
+import { LEARNING_METRICS, LearningSeries } from './learning-metrics.ts';
+import { SERVICE_NAME, type SemconvEdition } from './names.ts';
+import { otlpMetricExporter, resourceOf, type OtlpMetricExporter, type OtlpTarget, type Service } from './otlp.ts';
 import { countReview, REVIEW_METRICS } from './review-metrics.ts';
 import { observeRisk, RISK_METRICS } from './risk-metrics.ts';
+import { SemconvRecorder } from './semconv-metrics.ts';
+import { producerOf } from './series.ts';
 
 export interface MetricDefinition {
   readonly kind: 'counter' | 'histogram' | 'gauge';
@@ -77,16 +81,18 @@ export const METRICS = {
   weir_audit_refused_total: { kind: 'counter', labels: ['log', 'reason'], help: 'Batches of audit logs that were not taken' },
   ...REVIEW_METRICS,
   ...RISK_METRICS,
+  weir_telemetry_dropped_total: { kind: 'counter', labels: ['signal', 'reason'], help: 'Spans, and pushes of metrics, that did not go out: queue_full, nobody took them in time; export_failed, the collector did not take them; too_many_kept, more exchanges in a second than are recorded beside the sampling' },
+  ...LEARNING_METRICS,
+  ...EXPIRY_METRICS,
   weir_event_loop_delay_seconds: { kind: 'gauge', labels: ['quantile'], help: 'Delay of the event loop since the last reading' },
 } as const satisfies Record<string, MetricDefinition>;
 
 export type MetricName = keyof typeof METRICS;
 
-export interface MetricOptions {
-  readonly version: string;
-  readonly serviceName?: string;
+export interface MetricOptions extends Service {
   /** OTLP/HTTP besides the Prometheus text. */
-  readonly otlp?: { readonly endpoint?: string; readonly intervalMs: number };
+  readonly otlp?: (OtlpTarget & { readonly intervalMs: number }) | undefined;
+  readonly edition?: SemconvEdition | undefined;
 }
 
 export interface Metrics {
@@ -102,17 +108,24 @@ const LOGS_MAX = 1_000;
 const CAMPAIGNS_MAX = 200;
 const POLICIES_MAX = 1_000;
 const RULES_MAX = 1_000;
+/** Configurations that ran in one process. */
+const CONFIGS_MAX = 500;
 /** Twice what is usual at most. */
 const STALE_SECONDS = 120;
+/** A collector that does not answer must not keep the process from ending. */
+const CLOSE_MS = 3_000;
 const VIOLATION_SCORE = 0.5;
 /** Series per metric, above what the labels together can make by design; beyond it OpenTelemetry folds into one. */
 const SERIES_MAX = 10_000;
 
 export function startMetrics(options: MetricOptions): Metrics {
-  const scrape = new PrometheusExporter({ preventServerStart: true });
+  const semconv = new SemconvRecorder(options.edition ?? 'v1.41');
+  const metricProducers = [producerOf({ name: SERVICE_NAME, version: options.version }, semconv.tables)];
+  const exporter = options.otlp && otlpMetricExporter(options.otlp);
+  const scrape = new PrometheusExporter({ preventServerStart: true, metricProducers });
   const provider = new MeterProvider({
-    resource: resourceFromAttributes({ 'service.name': options.serviceName ?? SERVICE_NAME, 'service.version': options.version }),
-    readers: [scrape, ...pushReaders(options)],
+    resource: resourceOf(options),
+    readers: [scrape, ...pushReaders(options, exporter, metricProducers)],
     views: [{ instrumentName: '*', aggregationCardinalityLimit: SERIES_MAX }],
   });
   const recorder = new Recorder(provider.getMeter(SERVICE_NAME, options.version));
@@ -121,15 +134,16 @@ export function startMetrics(options: MetricOptions): Metrics {
     prometheusText: async () => serializer.serialize((await scrape.collect()).resourceMetrics),
     async close() {
       recorder.close();
-      await Promise.race([provider.shutdown(), new Promise((resolve) => setTimeout(resolve, 3000).unref())]).catch(() => undefined);
+      semconv.close();
+      await Promise.race([provider.shutdown(), new Promise((resolve) => setTimeout(resolve, CLOSE_MS).unref())]).catch(() => undefined);
+      exporter?.abandon();
     },
   };
 }
 
-function pushReaders({ otlp }: MetricOptions): IMetricReader[] {
-  if (otlp === undefined) return [];
-  const exporter = new OTLPMetricExporter(otlp.endpoint === undefined ? {} : { url: otlp.endpoint });
-  return [new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: otlp.intervalMs, exportTimeoutMillis: Math.min(otlp.intervalMs, 10_000) })];
+function pushReaders({ otlp }: MetricOptions, exporter: OtlpMetricExporter | undefined, metricProducers: MetricProducer[]): IMetricReader[] {
+  if (otlp === undefined || exporter === undefined) return [];
+  return [new PeriodicExportingMetricReader({ exporter, metricProducers, exportIntervalMillis: otlp.intervalMs, exportTimeoutMillis: Math.min(otlp.intervalMs, 10_000) })];
 }
 
 /** Turns what the channels tell into instruments. */
@@ -150,6 +164,8 @@ class Recorder {
   readonly #overdue = new Map<string, number>();
   /** Where campaigns stand. */
   #risk: RiskTold | undefined;
+  readonly #learning = new LearningSeries({ count: (name, amount, labels) => this.#count(name, amount, labels), plugin: (name) => this.#classifiers.of(name) });
+  readonly #expiries = new ExpirySeries((id) => this.#tenants.of(id));
   #shipLag: number | undefined;
   #indexLag: number | undefined;
   /** By label. */
@@ -165,14 +181,17 @@ class Recorder {
   #config: ConfigReloaded | undefined;
   /** Every configuration that ran, the one that runs last. A gauge once told is repeated for ever, so old ones are set to 0. */
   readonly #configHashes = new Set<string>();
+  readonly #hashes = new BoundedLabel(CONFIGS_MAX);
 
   constructor(meter: Meter) {
     for (const [name, definition] of Object.entries(METRICS) as [MetricName, MetricDefinition][]) this.#create(meter, name, definition);
     // A rate needs a value before the first fault.
     for (const fault of FAULTS) this.#count('weir_answers_total', 0, { fault });
+    for (const outcome of WEEKLY_OUTCOMES) this.#count('weir_weekly_reports_total', 0, { outcome });
     for (const reason of CONTENT_LOSSES) this.#count('weir_content_lost_total', 0, { reason });
     for (const code of TURNED_AWAY_CODES) this.#count('weir_turned_away_total', 0, { code });
     for (const kind of AUDIT_LOSSES) this.#count('weir_audit_lost_total', 0, { kind });
+    this.#learning.begin();
     this.#loop.enable();
     this.#unsubscribe = this.#subscribe();
   }
@@ -218,6 +237,12 @@ class Recorder {
     CHANNELS.reviewTold.subscribe(onReview);
     const onRisk = (message: unknown): void => { this.#risk = message as RiskTold; };
     CHANNELS.riskTold.subscribe(onRisk);
+    const onDropped = (message: unknown): void => this.#count('weir_telemetry_dropped_total', (message as TelemetryDropped).count, { signal: (message as TelemetryDropped).signal, reason: (message as TelemetryDropped).reason });
+    CHANNELS.telemetryDropped.subscribe(onDropped);
+    const onLearning = (message: unknown): void => this.#learning.told(message as LearningTold);
+    CHANNELS.learningTold.subscribe(onLearning);
+    const onExpiry = (message: unknown): void => this.#expiries.told(message as ExpiryTold);
+    CHANNELS.expiryTold.subscribe(onExpiry);
     const onHolds = (message: unknown): void => this.#holds(message as HoldsChanged);
     CHANNELS.holdsChanged.subscribe(onHolds);
     CHANNELS.policiesHeld.subscribe(onHeld);
@@ -230,6 +255,7 @@ class Recorder {
     CHANNELS.classifierCalled.subscribe(onCalled);
     CHANNELS.breakerChanged.subscribe(onBreaker);
     return () => {
+      CHANNELS.telemetryDropped.unsubscribe(onDropped);
       CHANNELS.contentLost.unsubscribe(onLost);
       CHANNELS.turnedAway.unsubscribe(onTurnedAway);
       CHANNELS.auditLost.unsubscribe(onAuditLost);
@@ -240,6 +266,8 @@ class Recorder {
       CHANNELS.decisionsIndexed.unsubscribe(onIndexed);
       CHANNELS.reviewTold.unsubscribe(onReview);
       CHANNELS.riskTold.unsubscribe(onRisk);
+      CHANNELS.learningTold.unsubscribe(onLearning);
+      CHANNELS.expiryTold.unsubscribe(onExpiry);
       CHANNELS.holdsChanged.unsubscribe(onHolds);
       CHANNELS.policiesHeld.unsubscribe(onHeld);
       CHANNELS.exchangeOpened.unsubscribe(onOpened);
@@ -263,6 +291,8 @@ class Recorder {
     else if (name === 'weir_review_waiting') for (const [severity, value] of this.#waiting) result.observe(value, { severity });
     else if (name === 'weir_review_overdue') for (const [severity, value] of this.#overdue) result.observe(value, { severity });
     else if (name.startsWith('weir_risk_') && this.#risk !== undefined) observeRisk(name, this.#risk, (campaign) => this.#campaigns.of(campaign), (value, labels) => result.observe(value, labels));
+    else if (Object.hasOwn(LEARNING_METRICS, name)) this.#learning.observe(name as keyof typeof LEARNING_METRICS, (value, labels) => result.observe(value, labels));
+    else if (name === 'weir_expiry_timestamp_seconds') this.#expiries.observe((value, labels) => result.observe(value, labels));
     else if (name === 'weir_audit_ship_lag_entries' && this.#shipLag !== undefined) result.observe(this.#shipLag);
     else if (name === 'weir_decisions_index_lag_entries' && this.#indexLag !== undefined) result.observe(this.#indexLag);
     else if (name === 'weir_audit_received_lag_entries') for (const [log, lag] of this.#receivedLags) result.observe(lag, { log });
@@ -301,8 +331,9 @@ class Recorder {
   #reloaded(event: ConfigReloaded): void {
     this.#config = event;
     if (!event.ok) return;
-    this.#configHashes.delete(event.hash);
-    this.#configHashes.add(event.hash);
+    const hash = this.#hashes.of(event.hash);
+    this.#configHashes.delete(hash);
+    this.#configHashes.add(hash);
   }
 
   #holds({ open, ended }: HoldsChanged): void {

@@ -1,34 +1,46 @@
 /**
- * Spans from the diagnostics channels, and with `metrics.ts` the only door to OpenTelemetry: one server span per
- * exchange that continues the caller's trace, one child per stage, below it one per classifier call, the upstream call as a
- * GenAI client span. Content is
- * never in them. When traces are off nothing subscribes, and the caller's `traceparent` goes upstream as it came.
+ * Traces from the diagnostics channels: a server span for each exchange that continues the caller's trace, a child for each
+ * stage, below it one for each classifier call, and the call of the upstream as a GenAI client span. They are made when the
+ * exchange ends; until then what was told of it is only kept. Content is never in them, but for texts as they went on of a
+ * tenant that asks for it. When traces are off nothing subscribes, and the caller's `traceparent` goes upstream as it came.
  */
-import { ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, type Attributes, type Context, type Span, type Tracer } from '@opentelemetry/api';
-import { ExportResultCode, hrTimeDuration, hrTimeToMilliseconds, W3CTraceContextPropagator, type ExportResult } from '@opentelemetry/core';
-import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
-import { resourceFromAttributes } from '@opentelemetry/resources';
-import { BatchSpanProcessor, ParentBasedSampler, RandomIdGenerator, SimpleSpanProcessor, TracerProvider, TraceIdRatioBasedSampler, type IdGenerator, type ReadableSpan, type SpanExporter, type SpanProcessor } from '@opentelemetry/sdk-trace';
 import { CHANNELS, type ClassifierCalled, type ExchangeClosed, type ExchangeOpened, type StageEnded } from '../contract/channels.ts';
 import type { DecisionRecord, ExchangeRecord } from '../contract/exchange.ts';
+import { faultOf } from '../contract/fault.ts';
 import { nameOf } from '../contract/names.ts';
-import { CALL_SPAN, NAMES, SERVICE_NAME, STAGE_SPAN_PREFIX } from './names.ts';
+import type { Direction } from '../contract/screening.ts';
+import { callAttributes } from './call-attributes.ts';
+import { inputMessagesOf, instructionsOf, outputMessagesOf } from './messages.ts';
+import { CALL_SPAN, EDITIONS, NAMES, SERVICE_NAME, STAGE_SPAN_PREFIX, type SemconvEdition } from './names.ts';
+import { otlpSpanExporter, resourceOf, SpanQueue, type OtlpTarget, type Service, type SpanExporter } from './otlp.ts';
+import { childOf, headersOf, Placer, SpanKind, SpanMaker, type Placed, type ReadableSpan, type SpanAttributes, type SpanContext, type SpanEvent, type SpanRecord } from './spans.ts';
+import { TreePrinter } from './tree-printer.ts';
 
-export interface TraceOptions {
+export const KEPT_TRACES = ['blocked', 'errors', 'slow'] as const;
+export type KeptTraces = (typeof KEPT_TRACES)[number];
+
+export interface TraceOptions extends OtlpTarget, Service {
   readonly exporter: 'otlp' | 'console';
-  /** Where OTLP/HTTP goes: the whole URL of the traces path. Absent: the OTEL_EXPORTER_OTLP_* variables decide. */
-  readonly endpoint?: string;
   /** Share of traces that begin here and are recorded, 0–1. A caller's sampling decision is followed. */
   readonly sampleRatio: number;
-  readonly serviceName?: string;
-  readonly version: string;
+  /** What is recorded of traces that begin here although they were not sampled; default: nothing. */
+  readonly keep?: readonly KeptTraces[] | undefined;
+  /** From how long on an exchange is slow. */
+  readonly slowMs?: number | undefined;
+  readonly edition?: SemconvEdition | undefined;
   /** Takes the console exporter's lines; default stdout. */
-  readonly print?: (line: string) => void;
-  /** Replaces the exporter, for tests. */
-  readonly spanExporter?: SpanExporter;
+  readonly print?: ((line: string) => void) | undefined;
+  /** Replaces the exporter, and is given the spans of each exchange as it ends. */
+  readonly spanExporter?: SpanExporter | undefined;
 }
 
 export interface Traces {
+  close(): Promise<void>;
+}
+
+/** Takes the finished spans of one exchange. */
+interface SpanSink {
+  add(spans: readonly ReadableSpan[]): void;
   close(): Promise<void>;
 }
 
@@ -37,32 +49,31 @@ const STAGES_MAX = 64;
 /** Classifier calls of one exchange that get a span; a long conversation makes many. */
 const CALLS_MAX = 256;
 const EVALUATIONS_MAX = 64;
+const RULES_MAX = 32;
+/** Exchanges in a second that are recorded although they were not sampled: a flood of what is blocked must not become one of spans. */
+export const KEPT_PER_SECOND_MAX = 20;
+const SLOW_MS = 30_000;
+/** From here on a score is told as a violation, as in the metrics. */
+const VIOLATION_SCORE = 0.5;
 
 interface OpenExchange {
-  readonly span: Span;
-  readonly context: Context;
-  /** The id that went upstream as the parent: the client span must bear it. */
-  readonly upstreamSpanId: string;
+  readonly placed: Placed;
+  readonly startMs: number;
+  /** What a `performance.now()` of 0 is in milliseconds since 1970. */
+  readonly originMs: number;
   readonly stages: StageEnded[];
-  readonly calls: ClassifierCalled[];
+  /** Absent until there is one. */
+  calls: ClassifierCalled[] | undefined;
 }
 
 export function startTraces(options: TraceOptions): Traces {
-  const ids = new PlannedIds();
-  const provider = new TracerProvider({
-    resource: resourceFromAttributes({ 'service.name': options.serviceName ?? SERVICE_NAME, 'service.version': options.version }),
-    sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(options.sampleRatio) }),
-    idGenerator: ids,
-    spanProcessors: [spanProcessor(options)],
-    spanLimits: { attributeValueLengthLimit: 256, attributeCountLimit: 64, eventCountLimit: 2 * EVALUATIONS_MAX + 2 },
-  });
-  const tracer = provider.getTracer(SERVICE_NAME, options.version);
-  const open = new Map<string, OpenExchange>();
-  const onOpened = (message: unknown): void => openSpan(tracer, ids, open, message as ExchangeOpened);
-  const onStage = (message: unknown): void => keepStage(open, message as StageEnded);
-  const onClosed = (message: unknown): void => closeSpan(tracer, ids, open, (message as ExchangeClosed).record);
+  const tracer = new Tracer(options);
+  const sink = tracer.sink;
+  const onOpened = (message: unknown): void => tracer.open(message as ExchangeOpened);
+  const onStage = (message: unknown): void => tracer.keepStage(message as StageEnded);
+  const onCalled = (message: unknown): void => tracer.keepCall(message as ClassifierCalled);
+  const onClosed = (message: unknown): void => tracer.close(message as ExchangeClosed);
   CHANNELS.exchangeOpened.subscribe(onOpened);
-  const onCalled = (message: unknown): void => keepCall(open, message as ClassifierCalled);
   CHANNELS.stageEnded.subscribe(onStage);
   CHANNELS.classifierCalled.subscribe(onCalled);
   CHANNELS.exchangeClosed.subscribe(onClosed);
@@ -72,200 +83,209 @@ export function startTraces(options: TraceOptions): Traces {
       CHANNELS.stageEnded.unsubscribe(onStage);
       CHANNELS.classifierCalled.unsubscribe(onCalled);
       CHANNELS.exchangeClosed.unsubscribe(onClosed);
-      // A collector that does not answer must not keep the process from ending.
-      await Promise.race([provider.shutdown(), new Promise((resolve) => setTimeout(resolve, 3000).unref())]).catch(() => undefined);
+      await sink.close();
     },
   };
 }
 
-function spanProcessor(options: TraceOptions): SpanProcessor {
-  if (options.spanExporter !== undefined) return new SimpleSpanProcessor({ exporter: options.spanExporter });
-  if (options.exporter === 'console') return new SimpleSpanProcessor({ exporter: new TreePrinter(options.print ?? ((line) => void process.stdout.write(`${line}\n`))) });
-  return new BatchSpanProcessor({ exporter: new OTLPTraceExporter(options.endpoint === undefined ? {} : { url: options.endpoint }) });
+function sinkOf(options: TraceOptions): SpanSink {
+  const { spanExporter, exporter, print = (line) => void process.stdout.write(`${line}\n`) } = options;
+  if (spanExporter !== undefined) return { add: (spans) => spanExporter.export([...spans], () => {}), close: () => spanExporter.shutdown() };
+  return exporter === 'console' ? new TreePrinter(print) : new SpanQueue(otlpSpanExporter(options));
 }
 
-const propagator = new W3CTraceContextPropagator();
+/** Keeps what is told of open exchanges, and makes spans of it. */
+class Tracer {
+  readonly sink: SpanSink;
+  readonly #maker: SpanMaker;
+  readonly #placer: Placer;
+  readonly #keep: ReadonlySet<KeptTraces>;
+  readonly #slowMs: number;
+  readonly #edition: SemconvEdition;
+  readonly #open = new Map<string, OpenExchange>();
+  /** In this second. */
+  #kept = { second: 0, count: 0 };
 
-const carrierGetter = {
-  get: (carrier: ExchangeOpened, key: string) => (key === 'traceparent' ? carrier.traceparent : key === 'tracestate' ? carrier.tracestate : undefined),
-  keys: () => ['traceparent', 'tracestate'],
-};
-
-const carrierSetter = {
-  set(carrier: Record<string, string>, key: string, value: string) {
-    carrier[key] = value;
-  },
-};
-
-/** Times are `performance.now()` throughout, as in the stages: two clocks would let a child begin before its parent. */
-function openSpan(tracer: Tracer, ids: PlannedIds, open: Map<string, OpenExchange>, opened: ExchangeOpened): void {
-  const parent = propagator.extract(ROOT_CONTEXT, opened, carrierGetter);
-  const span = tracer.startSpan(opened.method, { kind: SpanKind.SERVER, startTime: performance.now(), attributes: { [NAMES.method]: opened.method, [NAMES.requestId]: opened.requestId } }, parent);
-  const upstreamSpanId = ids.reserve();
-  const upstream = trace.setSpanContext(parent, { ...span.spanContext(), spanId: upstreamSpanId });
-  propagator.inject(upstream, opened.propagate, carrierSetter);
-  if (span.isRecording()) open.set(opened.requestId, { span, context: trace.setSpan(parent, span), upstreamSpanId, stages: [], calls: [] });
-}
-
-function keepStage(open: Map<string, OpenExchange>, stage: StageEnded): void {
-  const exchange = open.get(stage.requestId);
-  if (exchange !== undefined && exchange.stages.length < STAGES_MAX) exchange.stages.push(stage);
-}
-
-/** What was remembered took no time; a late answer belongs to a call that ended. */
-function keepCall(open: Map<string, OpenExchange>, call: ClassifierCalled): void {
-  const exchange = open.get(call.requestId);
-  if (exchange !== undefined && call.outcome !== 'cached' && call.outcome !== 'late' && exchange.calls.length < CALLS_MAX) exchange.calls.push(call);
-}
-
-function closeSpan(tracer: Tracer, ids: PlannedIds, open: Map<string, OpenExchange>, record: ExchangeRecord): void {
-  const exchange = open.get(record.request_id);
-  if (exchange === undefined) return;
-  open.delete(record.request_id);
-  for (const stage of exchange.stages) {
-    if (stage.stage === 'upstream') ids.plan(exchange.upstreamSpanId);
-    const span = stage.stage === 'upstream' ? upstreamSpan(tracer, exchange, stage, record) : tracer.startSpan(`${STAGE_SPAN_PREFIX}${stage.stage}`, { startTime: stage.startMs, attributes: stageAttributes(stage) }, exchange.context);
-    if (stage.error !== undefined) span.setStatus({ code: SpanStatusCode.ERROR });
-    const calls = exchange.calls.filter(({ startMs }) => startMs >= stage.startMs && startMs <= stage.endMs);
-    if (stage.stage !== 'upstream') addCalls(tracer, trace.setSpan(exchange.context, span), calls);
-    span.end(stage.endMs);
+  constructor(options: TraceOptions) {
+    this.sink = sinkOf(options);
+    this.#maker = new SpanMaker(resourceOf(options), { name: SERVICE_NAME, version: options.version });
+    this.#placer = new Placer(options.sampleRatio);
+    this.#keep = new Set(options.keep);
+    this.#slowMs = options.slowMs ?? SLOW_MS;
+    this.#edition = options.edition ?? 'v1.41';
   }
-  const { span } = exchange;
-  span.updateName(`${record.method} ${nameOf(record.route)}`);
-  span.setAttributes(exchangeAttributes(record));
-  if (record.input !== undefined) addEvaluations(span, 'input', record.input);
-  if (record.output !== undefined) addEvaluations(span, 'output', record.output);
-  if (record.status >= 500) span.setStatus({ code: SpanStatusCode.ERROR });
-  span.end(performance.now());
-}
 
-/** One span for each call, below the stage in which it began. */
-function addCalls(tracer: Tracer, parent: Context, calls: readonly ClassifierCalled[]): void {
-  for (const { classifier, outcome, startMs, endMs } of calls) {
-    const span = tracer.startSpan(CALL_SPAN, { startTime: startMs, attributes: { [NAMES.classifier]: nameOf(classifier), [NAMES.callOutcome]: outcome } }, parent);
-    if (outcome !== 'ok') span.setStatus({ code: SpanStatusCode.ERROR });
-    span.end(endMs);
+  open(opened: ExchangeOpened): void {
+    const placed = this.#placer.place(opened);
+    headersOf(placed, opened, opened.propagate);
+    opened.trace.traceId = placed.context.traceId;
+    opened.trace.spanId = placed.context.spanId;
+    opened.trace.sampled = placed.sampled;
+    // What a caller did not sample is not ours to keep: the rest of its trace is nowhere.
+    if (!placed.sampled && (this.#keep.size === 0 || placed.parent !== undefined)) return;
+    const startMs = performance.now();
+    this.#open.set(opened.requestId, { placed, startMs, originMs: opened.startedAtMs - startMs, stages: [], calls: undefined });
+  }
+
+  keepStage(stage: StageEnded): void {
+    const exchange = this.#open.get(stage.requestId);
+    if (exchange !== undefined && exchange.stages.length < STAGES_MAX) exchange.stages.push(stage);
+  }
+
+  /** What was remembered took no time; a late answer belongs to a call that ended. */
+  keepCall(call: ClassifierCalled): void {
+    if (call.outcome === 'cached' || call.outcome === 'late') return;
+    const exchange = this.#open.get(call.requestId);
+    if (exchange === undefined) return;
+    exchange.calls ??= [];
+    if (exchange.calls.length < CALLS_MAX) exchange.calls.push(call);
+  }
+
+  close({ record, texts }: ExchangeClosed): void {
+    const exchange = this.#open.get(record.request_id);
+    if (exchange === undefined) return;
+    this.#open.delete(record.request_id);
+    const kept = exchange.placed.sampled ? undefined : this.#reasonToKeep(record);
+    if (!exchange.placed.sampled && kept === undefined) return;
+    const spans = spansOf(exchange, record, texts, kept, this.#edition).map((span) => this.#maker.make(span, exchange.originMs));
+    if (kept === undefined || this.#mayKeep(spans.length)) this.sink.add(spans);
+  }
+
+  #reasonToKeep(record: ExchangeRecord): KeptTraces | undefined {
+    if (this.#keep.has('errors') && ['weir', 'upstream'].includes(faultOf(record))) return 'errors';
+    if (this.#keep.has('blocked') && record.outcome === 'blocked') return 'blocked';
+    return this.#keep.has('slow') && record.duration_ms >= this.#slowMs ? 'slow' : undefined;
+  }
+
+  #mayKeep(spans: number): boolean {
+    const second = Math.floor(performance.now() / 1000);
+    if (this.#kept.second !== second) this.#kept = { second, count: 0 };
+    if ((this.#kept.count += 1) <= KEPT_PER_SECOND_MAX) return true;
+    CHANNELS.telemetryDropped.publish({ signal: 'traces', reason: 'too_many_kept', count: spans });
+    return false;
   }
 }
 
-function upstreamSpan(tracer: Tracer, exchange: OpenExchange, stage: StageEnded, record: ExchangeRecord): Span {
-  const attributes: Attributes = { [NAMES.operation]: 'chat', [NAMES.requestStream]: record.stream, ...stageAttributes(stage) };
-  if (record.model !== undefined) attributes[NAMES.requestModel] = nameOf(record.model);
-  if (record.session_id !== undefined) attributes[NAMES.conversation] = nameOf(record.session_id);
-  if (record.stream && record.time_to_first_byte_ms !== undefined) attributes[NAMES.timeToFirstChunk] = record.time_to_first_byte_ms / 1000;
-  if (record.upstream_status !== undefined) attributes[NAMES.status] = record.upstream_status;
-  if (record.outcome === 'client_left') attributes[NAMES.errorType] = 'client_left';
-  const name = [attributes[NAMES.operation], attributes[NAMES.requestModel]].filter(Boolean).join(' ');
-  return tracer.startSpan(name, { kind: SpanKind.CLIENT, startTime: stage.startMs, attributes }, exchange.context);
+// The spans of one exchange.
+
+function spansOf(exchange: OpenExchange, record: ExchangeRecord, texts: ExchangeClosed['texts'], kept: KeptTraces | undefined, edition: SemconvEdition): readonly SpanRecord[] {
+  const { placed: { context, parent, upstream }, stages, calls = [] } = exchange;
+  const spans: SpanRecord[] = [];
+  const placedStages = stages.map((stage) => ({ stage, context: stage.stage === 'upstream' ? upstream : childOf(context) }));
+  const called = stages.find(({ call }) => call !== undefined);
+  for (const { stage, context: own } of placedStages) {
+    const isCall = stage.stage === 'upstream';
+    spans.push(isCall ? upstreamSpan(stage, own, context, record, texts, edition) : stageSpan(stage, own, context));
+  }
+  for (const call of calls) {
+    const within = placedStages.find(({ stage }) => stage.stage !== 'upstream' && call.startMs >= stage.startMs && call.startMs <= stage.endMs);
+    spans.push(classifierSpan(call, within?.context ?? context));
+  }
+  const decidedMs = stages.find(({ stage }) => stage === 'decide_input')?.endMs ?? exchange.startMs;
+  spans.push({
+    name: `${record.method} ${nameOf(record.route)}`, kind: SpanKind.SERVER, context, parent, startMs: exchange.startMs, endMs: endOf(exchange, record),
+    attributes: { ...exchangeAttributes(record), [NAMES.kept]: kept },
+    events: [
+      ...(record.input === undefined ? [] : evaluations('input', record.input, decidedMs)),
+      ...(record.output === undefined || called !== undefined ? [] : evaluations('output', record.output, exchange.startMs + record.duration_ms)),
+    ],
+    isError: record.status >= 500 || faultOf(record) === 'weir',
+  });
+  return spans;
 }
 
-function stageAttributes(stage: StageEnded): Attributes {
-  const attributes: Attributes = {};
+/** What is learnt after the fact, and its entry, come when the exchange is long over. */
+function endOf({ startMs, stages }: OpenExchange, record: ExchangeRecord): number {
+  const own = record.late === undefined ? stages : stages.filter(({ stage }) => stage !== 'audit');
+  return own.reduce((endMs, stage) => Math.max(endMs, stage.endMs), startMs + record.duration_ms);
+}
+
+function stageSpan(stage: StageEnded, context: SpanContext, parent: SpanContext): SpanRecord {
+  const attributes: Record<string, string | number | boolean | undefined> = {};
   for (const [key, value] of Object.entries(stage.attributes ?? {})) attributes[key] = typeof value === 'string' ? nameOf(value) : value;
   if (stage.error !== undefined) attributes[NAMES.errorType] = nameOf(stage.error);
-  return attributes;
+  return { name: `${STAGE_SPAN_PREFIX}${stage.stage}`, kind: SpanKind.INTERNAL, context, parent, startMs: stage.startMs, endMs: stage.endMs, attributes, isError: stage.error !== undefined };
 }
 
-function exchangeAttributes(record: ExchangeRecord): Attributes {
+function classifierSpan({ classifier, outcome, startMs, endMs }: ClassifierCalled, parent: SpanContext): SpanRecord {
+  const isError = outcome !== 'ok';
+  return { name: CALL_SPAN, kind: SpanKind.INTERNAL, context: childOf(parent), parent, startMs, endMs, attributes: { [NAMES.classifier]: nameOf(classifier), [NAMES.callOutcome]: outcome, [NAMES.errorType]: isError ? outcome : undefined }, isError };
+}
+
+/** The call of the upstream; of a route that is handed over whole, that it was called. */
+function upstreamSpan(stage: StageEnded, context: SpanContext, parent: SpanContext, record: ExchangeRecord, texts: ExchangeClosed['texts'], edition: SemconvEdition): SpanRecord {
+  const { call } = stage;
+  if (call === undefined) return { ...stageSpan(stage, context, parent), kind: SpanKind.CLIENT };
+  const attributes: SpanAttributes = { ...callAttributes(stage, call, edition), [NAMES.conversation]: record.session_id === undefined ? undefined : nameOf(record.session_id), ...textAttributes(texts, call.dialect, call.facts?.finishReasons ?? [], edition) };
+  const responseId = attributes[NAMES.responseId];
   return {
+    name: [call.operation, attributes[NAMES.requestModel]].filter(Boolean).join(' '), kind: SpanKind.CLIENT, context, parent, startMs: stage.startMs, endMs: stage.endMs, attributes,
+    events: record.output === undefined ? [] : evaluations('output', record.output, stage.endMs, typeof responseId === 'string' ? responseId : undefined),
+    isError: attributes[NAMES.errorType] !== undefined,
+  };
+}
+
+/** Dialects whose answers are made of choices. */
+const CHOICES: ReadonlySet<string> = new Set(['openai-chat', 'openai-completions']);
+
+function textAttributes(texts: ExchangeClosed['texts'], dialect: string, finishReasons: readonly string[], edition: SemconvEdition): SpanAttributes {
+  if (texts === undefined) return {};
+  const { input, output } = texts;
+  return {
+    [NAMES.systemInstructions]: input && instructionsOf(input),
+    [NAMES.inputMessages]: input && inputMessagesOf(input),
+    [NAMES.outputMessages]: output && outputMessagesOf(output, CHOICES.has(dialect), EDITIONS[edition].messageFinishReason ? finishReasons : undefined),
+  };
+}
+
+function exchangeAttributes(record: ExchangeRecord): SpanAttributes {
+  const { policy, input, output } = record;
+  const at = policy?.lastIndexOf('@') ?? -1;
+  return {
+    [NAMES.method]: nameOf(record.method),
+    [NAMES.scheme]: 'http',
     [NAMES.route]: nameOf(record.route),
-    [NAMES.status]: record.status,
-    [NAMES.errorType]: record.error_code,
+    [NAMES.status]: record.status === 0 ? undefined : record.status,
+    [NAMES.errorType]: record.error_code ?? (record.outcome === 'client_left' ? 'client_left' : record.status >= 500 ? String(record.status) : undefined),
+    [NAMES.requestBytes]: record.request_bytes,
+    [NAMES.responseBytes]: record.response_bytes,
+    [NAMES.requestId]: nameOf(record.request_id),
     [NAMES.tenant]: nameOf(record.tenant_id),
-    [NAMES.policy]: record.policy && nameOf(record.policy),
+    [NAMES.key]: record.key_id && nameOf(record.key_id),
+    [NAMES.policyId]: policy && nameOf(at < 0 ? policy : policy.slice(0, at)),
+    [NAMES.policyRevision]: policy && at >= 0 ? nameOf(policy.slice(at + 1)) : undefined,
     [NAMES.outcome]: record.outcome,
-    [NAMES.inputAction]: record.input?.action,
-    [NAMES.outputAction]: record.output?.action,
-    [NAMES.redactions]: (record.input?.redactions ?? 0) + (record.output?.redactions ?? 0),
+    [NAMES.inputAction]: input?.action,
+    [NAMES.inputRules]: names(input?.triggered_rules),
+    [NAMES.inputDegraded]: names(input?.degraded),
+    [NAMES.inputCoverage]: input && coverageOf(input),
+    [NAMES.outputAction]: output?.action,
+    [NAMES.outputRules]: names(output?.triggered_rules),
+    [NAMES.outputDegraded]: names(output?.degraded),
+    [NAMES.outputCoverage]: output && coverageOf(output),
+    [NAMES.lateAction]: record.late?.action,
+    [NAMES.redactions]: (input?.redactions ?? 0) + (output?.redactions ?? 0),
     [NAMES.heldCharacters]: record.held_chars_max,
   };
 }
 
-/** One event for the decision, one per classifier and category that scored. */
-function addEvaluations(span: Span, direction: string, decision: DecisionRecord): void {
-  span.addEvent(NAMES.evaluationEvent, { [NAMES.evaluationName]: 'policy', [NAMES.evaluationLabel]: decision.action, [NAMES.direction]: direction });
-  for (const result of decision.classifier_results.slice(0, EVALUATIONS_MAX)) {
-    const attributes: Attributes = { [NAMES.evaluationName]: nameOf(result.classifier_id), [NAMES.evaluationLabel]: nameOf(result.category), [NAMES.direction]: direction };
-    if (result.score !== undefined) attributes[NAMES.evaluationScore] = result.score;
-    if (result.unknown !== undefined) attributes[NAMES.errorType] = result.unknown;
-    span.addEvent(NAMES.evaluationEvent, attributes);
-  }
+function names(all: readonly string[] = []): readonly string[] | undefined {
+  return all.length === 0 ? undefined : all.slice(0, RULES_MAX).map(nameOf);
 }
 
-/**
- * Span ids, some of them decided beforehand. The upstream must hear the id of the client span before that span exists,
- * because its name and attributes are known only afterwards.
- */
-class PlannedIds implements IdGenerator {
-  readonly #random = new RandomIdGenerator();
-  #planned: string | undefined;
-
-  generateTraceId(): string {
-    return this.#random.generateTraceId();
-  }
-
-  generateSpanId(): string {
-    const id = this.#planned ?? this.#random.generateSpanId();
-    this.#planned = undefined;
-    return id;
-  }
-
-  reserve(): string {
-    return this.#random.generateSpanId();
-  }
-
-  /** The next span gets this id. */
-  plan(id: string): void {
-    this.#planned = id;
-  }
+function coverageOf({ coverage: { exempt, opaque } }: DecisionRecord): 'full' | 'partial' {
+  return exempt.length === 0 && opaque.length === 0 ? 'full' : 'partial';
 }
 
-/** Prints one line per exchange: its span and the times of its stages, with those of the classifiers asked in them. */
-class TreePrinter implements SpanExporter {
-  readonly #print: (line: string) => void;
-  /** Children by parent span id, until the parent ends. */
-  readonly #children = new Map<string, ReadableSpan[]>();
-
-  constructor(print: (line: string) => void) {
-    this.#print = print;
-  }
-
-  export(spans: ReadableSpan[], done: (result: ExportResult) => void): void {
-    for (const span of spans) {
-      if (span.kind === SpanKind.SERVER) this.#printTree(span);
-      else this.#keep(span);
-    }
-    done({ code: ExportResultCode.SUCCESS });
-  }
-
-  async shutdown(): Promise<void> {
-    this.#children.clear();
-  }
-
-  #keep(span: ReadableSpan): void {
-    const parent = span.parentSpanContext?.spanId ?? '';
-    const siblings = this.#children.get(parent);
-    if (siblings === undefined) this.#children.set(parent, [span]);
-    else siblings.push(span);
-  }
-
-  #printTree(span: ReadableSpan): void {
-    const stages = this.#take(span).map((stage) => {
-      const calls = this.#take(stage).map((call) => `${String(call.attributes[NAMES.classifier])} ${durationText(call)}`).join(', ');
-      return `${stage.name.replace(STAGE_SPAN_PREFIX, '')} ${durationText(stage)}${calls === '' ? '' : ` (${calls})`}`;
-    });
-    this.#print(`trace ${span.spanContext().traceId} ${span.name} ${durationText(span)}${stages.length === 0 ? '' : `: ${stages.join(' · ')}`}`);
-  }
-
-  /** The spans below it, which nobody asks for again. */
-  #take(span: ReadableSpan): readonly ReadableSpan[] {
-    const { spanId } = span.spanContext();
-    const children = this.#children.get(spanId) ?? [];
-    this.#children.delete(spanId);
-    return children;
-  }
-}
-
-function durationText(span: ReadableSpan): string {
-  return `${hrTimeToMilliseconds(hrTimeDuration(span.startTime, span.endTime)).toFixed(1)} ms`;
+/** One event for the decision, one for each classifier and category that scored or was to. */
+function evaluations(direction: Direction, decision: DecisionRecord, atMs: number, responseId?: string): readonly SpanEvent[] {
+  const common = { [NAMES.direction]: direction, [NAMES.responseId]: responseId };
+  const decided: SpanEvent = { name: NAMES.evaluationEvent, atMs, attributes: { [NAMES.evaluationName]: 'policy', [NAMES.evaluationLabel]: decision.action, ...common } };
+  return [decided, ...decision.classifier_results.slice(0, EVALUATIONS_MAX).map(({ classifier_id: classifier, category, score, unknown }): SpanEvent => ({
+    name: NAMES.evaluationEvent, atMs,
+    attributes: {
+      [NAMES.evaluationName]: nameOf(`${classifier}.${category}`), [NAMES.evaluationScore]: score, [NAMES.evaluationLabel]: score === undefined ? undefined : score >= VIOLATION_SCORE ? 'violation' : 'pass',
+      [NAMES.errorType]: unknown, [NAMES.classifier]: nameOf(classifier), [NAMES.category]: nameOf(category), ...common,
+    },
+  }))];
 }

@@ -108,7 +108,7 @@ const refused: readonly (readonly [name: string, files: Readonly<Record<string, 
   ]],
   ['a context header named twice', { 'weir.yaml': CONFIG.replace('up }\n', 'up, context: { headers: [plan, plan], trusted: [age, plan] } }\n'), 'policies/main.yaml': POLICY }, ['weir.yaml:3:71 a second context header plan', 'weir.yaml:3:93 a second context header plan']],
   ['too many context headers', { 'weir.yaml': CONFIG.replace('up }\n', `up, context: { trusted: [${Array.from({ length: 65 }, (_, i) => `n${i}`).join(', ')}] } }\n`), 'policies/main.yaml': POLICY }, ['weir.yaml:3:64 65 entries, the limit is 64']],
-  ['traces to nowhere', { 'weir.yaml': `${CONFIG}telemetry: { traces: { exporter: otlp } }`, 'policies/main.yaml': POLICY }, ['weir.yaml:4:34 exporter otlp needs an endpoint (add endpoint: http://127.0.0.1:4318/v1/traces)']],
+  ['traces to nowhere', { 'weir.yaml': `${CONFIG}telemetry: { traces: { exporter: otlp } }`, 'policies/main.yaml': POLICY }, ['weir.yaml:4:34 exporter otlp needs an endpoint (add endpoint: http://127.0.0.1:4318/v1/traces, or set OTEL_EXPORTER_OTLP_ENDPOINT)']],
 ];
 
 for (const [name, files, issues] of refused) {
@@ -130,9 +130,9 @@ t.test('files outside the working directory are named whole', async (t) => {
 
 t.test('several tenants with keys, and warnings that do not refuse', async (t) => {
   const tenants = ['a', 'b'].map((id, index) => `  - { id: ${id}, policy: main, upstream: up, keys: [${KEY('k', String(index))}] }`).join('\n');
-  const dir = folder(t, { 'weir.yaml': `upstreams: { up: { url: https://api.example.com/v1 } }\ntenants:\n${tenants}\nanalytics: { url: http://127.0.0.1:8123 }\n`, 'policies/main.yaml': `${POLICY}shadow: other\n`, 'policies/other.yaml': 'policy: other\nshadow: main\n' });
+  const dir = folder(t, { 'weir.yaml': `upstreams: { up: { url: https://api.example.com/v1 } }\ntenants:\n${tenants}\nproxy: { workers: 2 }\n`, 'policies/main.yaml': `${POLICY}shadow: other\n`, 'policies/other.yaml': 'policy: other\nshadow: main\n' });
   const snapshot = await loadConfig('weir.yaml', {}, { workingDir: dir });
-  t.same(snapshot.warnings.map(({ path, severity }) => [path, severity]), [['analytics', 'warning'], ['shadow', 'warning'], ['shadow', 'warning']]);
+  t.same(snapshot.warnings.map(({ path, severity }) => [path, severity]), [['proxy.workers', 'warning'], ['shadow', 'warning'], ['shadow', 'warning']]);
 });
 
 t.test('as many context headers as there may be', async (t) => {

@@ -64,7 +64,7 @@ const refused: readonly (readonly [added: string, place: string, path: string, m
   ['telemetry: { traces: { endpoint: [] } }', '3:34', 'telemetry.traces.endpoint', 'expected a URL, got a list'],
   ['telemetry: { traces: { endpoint: "http://u:p@example.com" } }', '3:34', 'telemetry.traces.endpoint', 'a URL here holds no credentials', 'put them in api_key'],
   ['telemetry: { traces: { endpoint: "http://example.com/#x" } }', '3:34', 'telemetry.traces.endpoint', 'a URL here has no fragment', 'remove # and what follows'],
-  ['telemetry: { traces: { service_name: {} } }', '3:38', 'telemetry.traces.service_name', 'expected text, got a mapping'],
+  ['telemetry: { service_name: {} }', '3:28', 'telemetry.service_name', 'expected text, got a mapping'],
   ['classifiers: [ { id: a b, plugin: pii } ]', '3:22', 'classifiers[0].id', /expected a name of letters/],
   ['classifiers: [ { id: pii } ]', '3:16', 'classifiers[0]', 'plugin is missing'],
   ['classifiers: [ 7 ]', '3:16', 'classifiers[0]', 'expected a mapping, got a number'],
@@ -125,13 +125,23 @@ t.test('variables may stand for numbers and booleans; empty ones count as absent
 });
 
 t.test('keys whose machinery is not built yet are warned about', async (t) => {
-  const { value, issues } = read(`${BASE}redis: { url: "redis://:pw@127.0.0.1:6379" }\nanalytics: { url: "http://127.0.0.1:8123" }\nproxy: { workers: 2 }`);
+  const { value, issues } = read(`${BASE}redis: { url: "redis://:pw@127.0.0.1:6379" }\nproxy: { workers: 2 }`);
   t.ok(value);
   t.same(issues.map(({ severity, path, message }) => [severity, path, message]), [
     ['warning', 'proxy.workers', 'more than one worker is not available yet'],
-    ['warning', 'analytics', 'analytics is not available yet'],
   ]);
   t.ok(issues.every(({ suggestion }) => suggestion !== undefined));
+});
+
+t.test('analytics: one password, and no parameters', async (t) => {
+  const { value, issues } = read(`${BASE}analytics: { url: "clickhouse://weir@db.example.com:8123", password_file: ./pw, ttl_days: 90 }`);
+  t.same(issues, []);
+  t.match(value?.analytics, { url: 'clickhouse://weir@db.example.com:8123', database: 'weir', password_file: './pw', ttl_days: 90 });
+  t.match(read(`${BASE}analytics: { url: "https://weir:x@db.example.com", password_file: ./pw }`).issues, [{ path: 'analytics.password_file', message: 'the password is given twice' }]);
+  t.match(read(`${BASE}analytics: { url: "https://db.example.com/?database=other" }`).issues, [{ path: 'analytics.url', message: 'the URL of ClickHouse has no parameters here' }]);
+  t.match(read(`${BASE}analytics: { url: "tcp://db.example.com:9000" }`).issues, [{ path: 'analytics.url', message: /^expected a URL that begins with http/ }]);
+  t.match(read(`${BASE}analytics: { url: "http://db.example.com", database: "a;b" }`).issues, [{ path: 'analytics.database' }]);
+  t.match(read(`${BASE}analytics: { database: weir }`).issues, [{ path: 'analytics' }]);
 });
 
 t.test('what depends on the place of the file is resolved', async (t) => {

@@ -18,6 +18,7 @@ export interface Panel {
   readonly datasource: Source;
   readonly gridPos: Readonly<Record<'x' | 'y' | 'w' | 'h', number>>;
   readonly fieldConfig: { readonly defaults: { readonly unit: string; readonly thresholds: { readonly mode: string; readonly steps: readonly { readonly color: string; readonly value: number | null }[] } } };
+  readonly options: object;
   readonly targets: readonly { readonly refId: string; readonly datasource: Source; readonly expr: string; readonly legendFormat: string }[];
 }
 

@@ -20,6 +20,7 @@ import { outcomeOf } from '../../src/proxy/exchange.ts';
 import { OWN_ENDPOINTS, SCREENED_ENDPOINTS, SOCKET_ENDPOINTS } from '../../src/proxy/route.ts';
 import { faultOf } from '../../src/contract/fault.ts';
 import { METRICS, type MetricDefinition } from '../../src/telemetry/metrics.ts';
+import { prometheusName, SEMCONV_METRICS } from '../../src/telemetry/semconv-metrics.ts';
 import { ALERTS } from './alerts.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -54,6 +55,10 @@ export async function tables(): Promise<Readonly<Record<string, readonly Row[]>>
     metrics: [
       ['metric', 'kind', 'labels', 'meaning'],
       ...(Object.entries(METRICS) as [string, MetricDefinition][]).map(([name, { kind, labels, help }]) => [`\`${name}\``, kind, labels.map((label) => `\`${label}\``).join(' '), help]),
+    ],
+    conventions: [
+      ['metric', 'in the Prometheus text', 'kind, unit', 'attributes', 'meaning', '`telemetry.semconv`'],
+      ...Object.entries(SEMCONV_METRICS).map(([name, doc]) => [`\`${name}\``, `\`${prometheusName(name, doc)}\``, `${doc.kind}, ${doc.unit}`, doc.labels.map((label) => `\`${label}\``).join(' '), doc.help, doc.edition ?? 'each']),
     ],
     pages: [
       ['page', 'shows or does', 'for the roles of'],

@@ -9,6 +9,7 @@ import type { Test } from 'tap';
 const MAIN = join(import.meta.dirname, '../../src/main.ts');
 
 export interface WeirProcess {
+  readonly pid: number;
   readonly port: number;
   readonly adminUrl: string;
   /** Shown by the first start in a folder only. */
@@ -57,5 +58,5 @@ export async function runWeir(t: Test, dir: string, nodeOptions: readonly string
     weir.once('close', () => reject(new Error(`weir ended: ${log.join('\n')}`)));
   });
   const rss = (): number => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${weir.pid}/status`, 'utf8'))![1]) * 1024;
-  return { port: Number(new URL(started.proxy_url).port), adminUrl: started.admin_url, adminToken: started.admin_token, log, said: () => line, rss, kill, stop: () => end('SIGTERM') };
+  return { pid: weir.pid!, port: Number(new URL(started.proxy_url).port), adminUrl: started.admin_url, adminToken: started.admin_token, log, said: () => line, rss, kill, stop: () => end('SIGTERM') };
 }

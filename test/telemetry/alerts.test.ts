@@ -7,6 +7,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { PARTS } from '../../src/contract/health.ts';
 import { METRICS, type MetricDefinition } from '../../src/telemetry/metrics.ts';
 import { ALERTS, labelsIn, metricOf, metricsIn, RECORDS, RULES_FILE } from '../helpers/alerts.ts';
 
@@ -58,6 +59,8 @@ const CASES: readonly Case[] = [
   part('WeirStoreDown', 'usage', 4),
   part('WeirStoreDown', 'policies', 4),
   part('WeirPartUnwell', 'webhook', 20),
+  // Time begins at 0 there.
+  { alert: 'WeirExpiresSoon', series: { 'weir_expiry_timestamp_seconds{kind="api_key",tenant="acme"}': at(604_700, 606_000), 'weir_expiry_timestamp_seconds{kind="admin_token"}': always(Infinity) }, minutes: 8, endsAfter: 1 },
   { alert: 'WeirConfigRefused', series: { weir_config_last_reload_success: at(0, 1) }, minutes: 3, endsAfter: 1 },
   { alert: 'WeirPolicyStale', series: { 'weir_policy_stale{policy="acme"}': at(1, 0) }, minutes: 4, endsAfter: 1 },
   { alert: 'WeirEventLoopDelay', series: { 'weir_event_loop_delay_seconds{quantile="0.99"}': at(0.11, 0.1), 'weir_event_loop_delay_seconds{quantile="1"}': always(3) }, minutes: 7, endsAfter: 1 },
@@ -72,6 +75,8 @@ const CASES: readonly Case[] = [
   { alert: 'WeirReviewOverdueUrgent', series: { 'weir_review_overdue{severity="high"}': at(1, 0), 'weir_review_overdue{severity="low"}': always(7) }, minutes: 3, endsAfter: 1 },
   { alert: 'WeirReviewOverdue', series: { 'weir_review_overdue{severity="medium"}': at(1, 0), 'weir_review_overdue{severity="critical"}': always(7) }, minutes: 17, endsAfter: 1 },
   part('WeirPagerDown', 'pager', 4),
+  { alert: 'WeirTrainingOverdue', series: { weir_learning_last_training_timestamp_seconds: at(-691_300, -688_000) }, minutes: 35, endsAfter: 1 },
+  { alert: 'WeirModelsDiffer', series: { 'weir_learning_processes_behind{plugin="toxicity"}': at(1, 0) }, minutes: 12, endsAfter: 1 },
   { alert: 'WeirRiskClaimContradicted', series: { 'weir_risk_claim{campaign="q",state="contradicted"}': at(1, 0), 'weir_risk_claim{campaign="q",state="open"}': at(0, 1) }, minutes: 12, endsAfter: 1 },
 ];
 
@@ -82,7 +87,7 @@ const BEFORE: Readonly<Record<string, number>> = { WeirViolationSpike: 1_450 };
 function samples(series: string, phases: readonly (readonly [level: number, minutes: number])[], everyMinutes: number): string {
   const counts = /_(?:total|bucket|count|sum)\b/.test(series);
   let value = 0;
-  return phases.flatMap(([level, minutes]) => Array.from({ length: minutes / everyMinutes }, () => (counts ? (value += level * everyMinutes) : level))).join(' ');
+  return phases.flatMap(([level, minutes]) => Array.from({ length: minutes / everyMinutes }, () => (counts ? (value += level * everyMinutes) : level))).join(' ').replaceAll('Infinity', '+Inf');
 }
 
 function testsOf({ alert, series, minutes, endsAfter, everyMinutes = 1 }: Case): readonly object[] {
@@ -118,6 +123,15 @@ t.test('every rule can be read', { skip: PROMTOOL_MISSING }, async (t) => {
 });
 
 t.test('every alert has a case, and every case an alert', async (t) => t.same([...new Set(CASES.map(({ alert }) => alert))], ALERTS.map(({ alert }) => alert)));
+
+t.test('every part of a process is watched by an alert', async (t) => {
+  const selectors = [...ALERTS.map(({ expr }) => expr).join('\n').matchAll(/weir_healthy\{part(=~|!~|=)"([^"]+)"\}/g)].map(([, sign, pattern]) => ({ isNot: sign === '!~', pattern: new RegExp(`^(?:${pattern})$`) }));
+  const tests = (name: string): number => selectors.filter(({ isNot, pattern }) => pattern.test(name) !== isNot).length;
+  // These have metrics of their own.
+  for (const part of PARTS.filter((name) => name !== 'configuration' && name !== 'review deadlines')) t.ok(tests(part.replaceAll(' ', '_')) > 0, part);
+  t.ok(tests('audit:eu-1/a') > 0);
+  t.match(ALERTS.find(({ alert }) => alert === 'WeirClassifierDown'), { expr: /weir_classifier_breaker_state/ }, 'classifiers by their breakers');
+});
 
 t.test('rules name metrics of Weir with their labels', async (t) => {
   for (const { expr, ...rule } of [...ALERTS, ...RECORDS]) {

@@ -9,15 +9,15 @@ import { ALERTS, labelsIn, metricOf, metricsIn, RECORDS } from '../helpers/alert
 import { asked, DASHBOARDS, SCHEMA_VERSION, type Panel } from '../helpers/dashboards.ts';
 
 const UNITS = ['short', 's', 'ops', 'reqps', 'percentunit'];
-/** Neither shown nor watched: what was removed on purpose; answers that came too late were counted as timeouts; refusals are in the alert's runbook; a round that is over is in the gauge. */
-const UNSHOWN = ['weir_retention_removed_total', 'weir_classifier_late_total', 'weir_audit_refused_total', 'weir_review_overdue_total'];
+/** Neither shown nor watched: what was removed on purpose; answers that came too late were counted as timeouts; refusals are in the alert's runbook; a round that is over is in the gauge; that telemetry does not go out is watched as a part. */
+const UNSHOWN = ['weir_retention_removed_total', 'weir_classifier_late_total', 'weir_audit_refused_total', 'weir_review_overdue_total', 'weir_telemetry_dropped_total'];
 
 function touches({ gridPos: a }: Panel, { gridPos: b }: Panel): boolean {
   return a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h;
 }
 
 t.test('there are dashboards, each with an address of its own', async (t) => {
-  t.same(DASHBOARDS.map(({ file }) => file), ['audit.json', 'overview.json', 'review.json', 'risk.json', 'screening.json', 'streams.json', 'tenants.json']);
+  t.same(DASHBOARDS.map(({ file }) => file), ['audit.json', 'learning.json', 'overview.json', 'review.json', 'risk.json', 'screening.json', 'streams.json', 'tenants.json']);
   t.same(DASHBOARDS.map(({ uid }) => uid), DASHBOARDS.map(({ file }) => `weir-${file.replace('.json', '')}`));
 });
 
@@ -38,7 +38,27 @@ for (const { file, title, description, schemaVersion, templating, panels } of DA
   });
 }
 
-function checkPanel(t: Test, { type, title, description, datasource, gridPos, fieldConfig: { defaults }, targets }: Panel): void {
+/** What version 38 of the schema knows, of each field that these dashboards set. */
+const WORDS: Readonly<Record<string, readonly unknown[]>> = {
+  'fieldConfig.defaults.color.mode': ['palette-classic', 'thresholds'], 'fieldConfig.defaults.thresholds.mode': ['absolute', 'percentage'], 'fieldConfig.defaults.custom.drawStyle': ['line', 'bars', 'points'], 'fieldConfig.defaults.custom.stacking.mode': ['none', 'normal', 'percent'],
+  'fieldConfig.defaults.custom.thresholdsStyle.mode': ['off', 'line', 'dashed', 'area', 'line+area', 'dashed+area', 'series'], 'options.legend.displayMode': ['list', 'table', 'hidden'], 'options.legend.placement': ['bottom', 'right'], 'options.legend.showLegend': [true, false],
+  'options.tooltip.mode': ['single', 'multi', 'none'], 'options.tooltip.sort': ['none', 'asc', 'desc'], 'options.colorMode': ['none', 'value', 'background', 'background_solid'], 'options.graphMode': ['none', 'line', 'area'], 'options.textMode': ['auto', 'value', 'value_and_name', 'name', 'none'],
+  'options.reduceOptions.calcs.0': ['last', 'lastNotNull', 'mean', 'max', 'min', 'sum'], 'options.reduceOptions.values': [true, false], 'options.reduceOptions.fields': [''],
+};
+const NUMBERS = ['fieldConfig.defaults.decimals', 'fieldConfig.defaults.min', 'fieldConfig.defaults.custom.fillOpacity'];
+
+/** Every leaf below, by its path. */
+function leaves(value: unknown, path: string): readonly (readonly [path: string, leaf: unknown])[] {
+  return typeof value === 'object' && value !== null ? Object.entries(value).flatMap(([name, one]) => leaves(one, `${path}.${name}`)) : [[path, value]];
+}
+
+function checkPanel(t: Test, panel: Panel): void {
+  const { type, title, description, datasource, gridPos, fieldConfig: { defaults }, targets } = panel;
+  for (const [path, leaf] of [...leaves(panel.fieldConfig, 'fieldConfig'), ...leaves(panel.options, 'options')]) {
+    if (path === 'fieldConfig.defaults.unit' || path.startsWith('fieldConfig.defaults.thresholds.steps.')) continue;
+    t.ok(NUMBERS.includes(path) ? typeof leaf === 'number' : WORDS[path]?.includes(leaf), `${title}: ${path} ${String(leaf)}`);
+  }
+  for (const { expr } of targets) t.notOk([...expr.matchAll(/(?:rate|increase)\((weir_\w+)/g)].some(([, name]) => metricOf(name!)!.kind === 'gauge'), `${title}: no rate of a gauge`);
   t.match(type, /^(?:timeseries|stat)$/, title);
   t.ok(description.length > 10 && description.endsWith('.'), `${title} says what it shows`);
   t.ok(UNITS.includes(defaults.unit), `${title} has a unit`);

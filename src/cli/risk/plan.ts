@@ -13,9 +13,7 @@ import { decisionPlace } from '../../distribution.ts';
 import { populationOf } from '../../population.ts';
 import { claimPlans, precisionSize } from '../../risk/plan.ts';
 import { campaignYaml, plannedCampaign, proposalOf, type Foresight, type Population } from '../../risk/proposal.ts';
-import { PostgresDatabase } from '../../store/postgres.ts';
-import { openSqliteDatabase } from '../../store/sqlite.ts';
-import { SqlDecisionStore } from '../../store/sql-decisions.ts';
+import { openDecisionStore } from '../../store/open-decisions.ts';
 import { tableText } from '../beside.ts';
 import { parseCall, UsageError, type Io } from '../command.ts';
 
@@ -85,15 +83,15 @@ export async function recentPopulation(campaign: PlannedCampaign, config: Config
 async function counted(config: Config, tenants: readonly string[], sinceMs: number): Promise<number | undefined> {
   const place = decisionPlace(config);
   if (place === undefined || (place.kind === 'sqlite' && !existsSync(place.file))) return undefined;
-  const database = place.kind === 'sqlite' ? openSqliteDatabase(place.file, { madeAgain: true }) : new PostgresDatabase(place.url);
+  const { store, close } = openDecisionStore(place);
   try {
     const untilMs = Date.now();
-    const { totals } = await new SqlDecisionStore(database).counts({ span: 'hour', tenants, fromMs: sinceMs, untilMs, stepMs: untilMs - sinceMs });
+    const { totals } = await store.counts({ span: 'hour', tenants, fromMs: sinceMs, untilMs, stepMs: untilMs - sinceMs });
     return totals.find(({ direction, measure }) => direction === '' && measure === 'exchanges')?.total;
   } catch {
     return undefined;
   } finally {
-    await database.close();
+    await close();
   }
 }
 
