@@ -17,7 +17,7 @@ export function weeklyAnswer(findings: WeeklyFindings): Html {
 ${tile('Exchanges', count(exchanges.total), against(exchanges))}${tile('Acted on', count(acted.total), exchanges.total === 0 ? 'of none' : `${percent(acted.total / exchanges.total)} of all; ${against(acted)}`)}
 ${tile('Blocked or replaced', count(of('block', 'replace').total), against(of('block', 'replace')))}${tile('Redacted', count(of('redact').total), against(of('redact')))}
 ${tile('Not wholly screened', count(coverage.partial.total), coverage.partial.share === null ? 'of none' : `${percent(coverage.partial.share)} of all`)}${tile('Available', availability.share === null ? 'not measured' : `${Number((100 * availability.share).toPrecision(6))} %`, `${count(availability.failed.total)} failed by a fault of Weir’s`)}
-${tile('Screening, 95 of 100', duration(screening?.p95_ms ?? null), 'of prompts, within')}${tile('Reviews decided', count(reviews.resolved.total), reviews.time_to_resolution.n === 0 ? 'none' : `median ${minutesText(reviews.time_to_resolution.median_minutes)}`)}
+${tile('Screening, 95 of 100', duration(screening?.p95_ms ?? null), 'of prompts, within')}${tile('Reviews decided', count(reviews.resolved.total), reviews.time_to_resolution.n === 0 ? `${count(reviews.opened.total)} came in` : `median ${minutesText(reviews.time_to_resolution.median_minutes)}`)}
 </dl><ul>${[...trendLines(findings),
     overrides.all === null ? 'False positives are not measured: people judged nothing.' : `People judged ${count(overrides.all.of)} of ${count(overrides.all.judged)} items otherwise than was done: ${shareText(overrides.all.rate, overrides.all)}.`,
     ...(reviews.overdue.total === 0 ? [] : [`${count(reviews.overdue.total)} reviews were not decided when they were due.`]),

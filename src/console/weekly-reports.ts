@@ -5,7 +5,7 @@
 import type { DeskAnswer } from '../admin/desk.ts';
 import type { Api, Page, PageRequest } from '../admin/pages.ts';
 import { seesAll } from '../contract/people.ts';
-import { DSA_PARTS } from '../report/weekly/dsa.ts';
+import { DSA_PARTS, type DsaPart } from '../report/weekly/dsa.ts';
 import { html, type Html, type Piece } from './html.ts';
 import { page } from './layout.ts';
 import { choice, count, field, given, share, timeOf } from './parts.ts';
@@ -35,15 +35,18 @@ async function show(api: Api, request: PageRequest): Promise<DeskAnswer> {
 </tbody></table></div>
 <h2>Another time</h2>
 <form class="filter" method="get" action="/api/v1/reports/weekly.html"><input type="hidden" name="tenant" value="${tenant}">${field('From (UTC)', 'from', undefined, html` required placeholder="2030-01-01" maxlength="20"`)}${field('Up to, not including', 'until', undefined, html` required placeholder="2030-02-01" maxlength="20"`)}<div class="field"><button>Read</button></div></form>
-<p class="quiet">Whole hours, at most 31 days. <code>weir report weekly</code> writes the same files, with a signature; <code>reports.weekly</code> in the configuration has them made and sent each week.</p>`,
+<p class="quiet">Whole hours, at most 31 days. DSA: tables in the columns of Implementing Regulation (EU) 2024/2835. <code>weir report weekly</code> writes the same files, with a signature; <code>reports.weekly</code> in the configuration has them made and sent each week.</p>`,
   });
 }
 
 function weekRow(tenant: string, { week, from, until, is_over: isOver, exchanges, acted_on: acted, due }: Week): Html {
   const path = (form: string, more = ''): string => `/api/v1/reports/weekly${form}?tenant=${encodeURIComponent(tenant)}&week=${week}${more}`;
   return html`
-<tr data-row><th scope="row"><a href="${path('.html')}" data-open>${week}</a>${isOver ? '' : html` <span class="quiet">so far</span>`}</th><td>${from.slice(0, 10)} to ${new Date(Date.parse(until) - 86_400_000).toISOString().slice(0, 10)}</td><td class="number">${count(exchanges)}</td><td class="number">${count(acted)} <span class="quiet">${share(acted, exchanges)}</span></td><td>${fileLinks(week, [['JSON', path('')], ['CSV', path('.csv')], ...DSA_PARTS.map((part) => [`DSA ${part.replaceAll('_', ' ')}`, path('.dsa', `&part=${part}`)] as const)])}</td><td>${dueText(due)}</td></tr>`;
+<tr data-row><th scope="row"><a href="${path('.html')}" data-open>${week}</a>${isOver ? '' : html` <span class="quiet">so far</span>`}</th><td>${from.slice(0, 10)} to ${new Date(Date.parse(until) - 86_400_000).toISOString().slice(0, 10)}</td><td class="number">${count(exchanges)}</td><td class="number">${count(acted)} <span class="quiet">${share(acted, exchanges)}</span></td><td>${fileLinks(week, [['JSON', path('')], ['CSV', path('.csv')], ...DSA_PARTS.map((part) => [DSA_LABELS[part], path('.dsa', `&part=${part}`)] as const)])}</td><td>${dueText(due)}</td></tr>`;
 }
+
+/** By the number of the template’s table. */
+const DSA_LABELS = { own_initiative: 'DSA 6', complaints: 'DSA 7', automated_means: 'DSA 8', notes: 'DSA notes' } as const satisfies Readonly<Record<DsaPart, string>>;
 
 function fileLinks(week: string, links: readonly (readonly [label: string, path: string])[]): Piece {
   return links.map(([label, path], at) => html`${at === 0 ? '' : ' · '}<a href="${path}" download aria-label="report of ${week} as ${label}">${label}</a>`);

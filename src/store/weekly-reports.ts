@@ -85,10 +85,10 @@ export class SqlWeeklyRuns {
     return (await this.#database.query<Row>(`select ${COLUMNS} from weekly_reports ${where.text} order by week desc, tenant_id`, ...where.values)).map(runOf);
   }
 
-  /** The newest week of which there is any. */
-  async newestWeek(): Promise<string | undefined> {
-    const [row] = await this.#database.query<{ readonly week: string | null }>('select max(week) as week from weekly_reports');
-    return row?.week ?? undefined;
+  /** The oldest week of which something is not ended; where all is, the newest. Undefined: there is none. */
+  async goingOnFrom(): Promise<string | undefined> {
+    const [row] = await this.#database.query<{ readonly open: string | null; readonly newest: string | null }>(`select (select min(week) from weekly_reports where state in ('running', 'waiting')) as open, max(week) as newest from weekly_reports`);
+    return row?.open ?? row?.newest ?? undefined;
   }
 }
 

@@ -91,13 +91,14 @@ export class WeeklySchedule {
     const wanted = settings();
     if (wanted === undefined || this.#stop.signal.aborted) return;
     const queries = reports.queries();
-    for (const week of dueWeeks(wanted.due, now().getTime(), await runs.newestWeek(), WEEKS_MAX)) await this.#week(week, wanted, queries);
+    for (const week of dueWeeks(wanted.due, now().getTime(), await runs.goingOnFrom(), WEEKS_MAX)) if (!(await this.#week(week, wanted, queries))) return;
   }
 
-  async #week(range: ReportRange & { readonly week: string }, wanted: WeeklySettings, queries: WeeklyQueries): Promise<void> {
+  /** False: no other week is begun now. */
+  async #week(range: ReportRange & { readonly week: string }, wanted: WeeklySettings, queries: WeeklyQueries): Promise<boolean> {
     const { runs, now, owner, leaseMs } = this.#options;
     const names = wanted.tenants.join('\n');
-    if (this.#settled.get(range.week) === names) return;
+    if (this.#settled.get(range.week) === names) return true;
     const known = new Map((await runs.ofWeek(range.week)).map((run) => [run.tenant_id, run]));
     let left = 0;
     for (const tenantId of wanted.tenants) {
@@ -106,13 +107,17 @@ export class WeeklySchedule {
       left++;
       const nowMs = now().getTime();
       const at = new Date(nowMs).toISOString();
-      if ((run !== undefined && run.next_at > at) || (nowMs < this.#restUntilMs && isWritten(run, wanted))) continue;
-      if (this.#stop.signal.aborted) return;
+      if (run !== undefined && run.next_at > at) continue;
+      const isResting = nowMs < this.#restUntilMs;
+      // What has no row yet would be forgotten, were a later week begun.
+      if (this.#stop.signal.aborted || (isResting && wanted.directory === undefined)) return false;
+      if (isResting && run?.written_at != null) continue;
       const claimed = await runs.claim({ tenantId, week: range.week, owner, now: at, until: new Date(nowMs + leaseMs).toISOString() });
       if (claimed !== undefined) await this.#deliver(claimed, range, wanted, queries);
       await breathe();
     }
     if (left === 0) this.#settled.set(range.week, names);
+    return true;
   }
 
   async #deliver(run: WeeklyRun, range: ReportRange, wanted: WeeklySettings, queries: WeeklyQueries): Promise<void> {
@@ -164,11 +169,6 @@ export class WeeklySchedule {
     }
     if (await runs.note(run, { state: 'waiting', next_at: new Date(at.getTime() + delayMs).toISOString(), detail })) tell(run, 'put_off', detail);
   }
-}
-
-/** Only sending is left of it. */
-function isWritten(run: WeeklyRun | undefined, { directory }: WeeklySettings): boolean {
-  return directory === undefined || (run !== undefined && run.written_at !== null);
 }
 
 /** Names and codes alone: a message of the system may hold a path, which is the operator's to see. */
