@@ -318,3 +318,16 @@ export const CHANNELS = {
   weeklyReported: channel('weir.weekly.reported') as Channel<unknown, Payloads['weir.weekly.reported']>,
   telemetryDropped: channel('weir.telemetry.dropped') as Channel<unknown, Payloads['weir.telemetry.dropped']>,
 } as const;
+
+type ChannelName = keyof typeof CHANNELS;
+export type MessageOf<K extends ChannelName> = (typeof CHANNELS)[K] extends Channel<unknown, infer Message> ? Message : never;
+export type Listeners = { readonly [K in ChannelName]?: (message: MessageOf<K>) => void };
+
+/** Each hears its channel until the function that is returned is called. */
+export function listen(listeners: Listeners): () => void {
+  const pairs = (Object.entries(listeners) as [ChannelName, (message: unknown) => void][]).map(([name, hear]) => [CHANNELS[name] as Channel, (message: unknown): void => hear(message)] as const);
+  for (const [one, hear] of pairs) one.subscribe(hear);
+  return () => {
+    for (const [one, hear] of pairs) one.unsubscribe(hear);
+  };
+}

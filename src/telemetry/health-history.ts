@@ -3,7 +3,7 @@
  * bounded, from the channels that metrics and the log are made of. A part that was never ill is not told to be well, since
  * it may not be in use. A restart begins anew.
  */
-import { CHANNELS, type AuditReceived, type AuditShipped, type ConfigReloaded, type DecisionsIndexed, type HealthTold, type PoliciesHeld, type ReviewTold } from '../contract/channels.ts';
+import { listen, type ConfigReloaded, type HealthTold, type PoliciesHeld, type ReviewTold } from '../contract/channels.ts';
 import { PARTS, type Part } from '../contract/health.ts';
 
 /** Parts are named by configuration and code, so they are few; logs that are shipped here are not. */
@@ -32,34 +32,24 @@ export class HealthHistory {
   #turns: Turn[] = [];
   readonly #lags = new Map<Part, Lag>();
   #policies: PoliciesHeld['policies'] = [];
-  readonly #onHealth = (message: unknown): void => this.#note(message as HealthTold);
-  readonly #onConfig = (message: unknown): void => this.#configured(message as ConfigReloaded);
-  readonly #onReview = (message: unknown): void => this.#reviewed(message as ReviewTold);
-  readonly #onShipped = (message: unknown): void => this.#behind('audit_ship', (message as AuditShipped).lag);
-  readonly #onReceived = (message: unknown): void => this.#behind(`audit:${(message as AuditReceived).log}`, (message as AuditReceived).lag);
-  readonly #onIndexed = (message: unknown): void => void ((message as DecisionsIndexed).log === '' && this.#behind('decisions', (message as DecisionsIndexed).lag));
-  readonly #onHeld = (message: unknown): void => { this.#policies = (message as PoliciesHeld).policies; };
+  readonly #unsubscribe: () => void;
 
   constructor(clock: () => number) {
     this.#clock = clock;
     this.since = new Date(clock());
-    CHANNELS.healthTold.subscribe(this.#onHealth);
-    CHANNELS.auditShipped.subscribe(this.#onShipped);
-    CHANNELS.auditReceived.subscribe(this.#onReceived);
-    CHANNELS.decisionsIndexed.subscribe(this.#onIndexed);
-    CHANNELS.configReloaded.subscribe(this.#onConfig);
-    CHANNELS.reviewTold.subscribe(this.#onReview);
-    CHANNELS.policiesHeld.subscribe(this.#onHeld);
+    this.#unsubscribe = listen({
+      healthTold: (told) => this.#note(told),
+      auditShipped: ({ lag }) => this.#behind('audit_ship', lag),
+      auditReceived: ({ log, lag }) => this.#behind(`audit:${log}`, lag),
+      decisionsIndexed: ({ log, lag }) => { if (log === '') this.#behind('decisions', lag); },
+      configReloaded: (reloaded) => this.#configured(reloaded),
+      reviewTold: (told) => this.#reviewed(told),
+      policiesHeld: ({ policies }) => { this.#policies = policies; },
+    });
   }
 
   close(): void {
-    CHANNELS.healthTold.unsubscribe(this.#onHealth);
-    CHANNELS.auditShipped.unsubscribe(this.#onShipped);
-    CHANNELS.auditReceived.unsubscribe(this.#onReceived);
-    CHANNELS.decisionsIndexed.unsubscribe(this.#onIndexed);
-    CHANNELS.configReloaded.unsubscribe(this.#onConfig);
-    CHANNELS.reviewTold.unsubscribe(this.#onReview);
-    CHANNELS.policiesHeld.unsubscribe(this.#onHeld);
+    this.#unsubscribe();
   }
 
   /** What is ill first, the longest ill before the others. */

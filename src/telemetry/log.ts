@@ -3,7 +3,7 @@
  * no way to log an object, so no body and no header can slip in. One line per change of state, one per exchange.
  */
 import pino from 'pino';
-import { CHANNELS, type ConfigReloaded, type DecisionsIndexed, type ExchangeClosed, type HealthTold, type LearningTold, type RetentionApplied, type ReviewTold, type StageEnded, type TracePlace, type WeeklyReported } from '../contract/channels.ts';
+import { listen, type ConfigReloaded, type DecisionsIndexed, type ExchangeClosed, type HealthTold, type LearningTold, type RetentionApplied, type ReviewTold, type StageEnded, type TracePlace, type WeeklyReported } from '../contract/channels.ts';
 import type { DecisionRecord, LateRecord, ShadowRecord } from '../contract/exchange.ts';
 import { nameOf } from '../contract/names.ts';
 
@@ -50,35 +50,17 @@ export function createLog(options: { readonly level: LogLevel; readonly destinat
 
 /** Writes what the core publishes. Returns the function that ends it. */
 export function logChannels(log: Log): () => void {
-  const onClosed = (message: unknown): void => logExchange(log, message as ExchangeClosed);
-  const onStage = (message: unknown): void => logStage(log, message as StageEnded);
-  const onConfig = (message: unknown): void => logConfig(log, message as ConfigReloaded);
-  const onHealth = (message: unknown): void => logHealth(log, message as HealthTold);
-  const onRetention = (message: unknown): void => logRetention(log, message as RetentionApplied);
-  const onLearning = (message: unknown): void => logLearning(log, message as LearningTold);
-  CHANNELS.learningTold.subscribe(onLearning);
-  const onIndexed = indexingLog(log);
-  CHANNELS.decisionsIndexed.subscribe(onIndexed);
-  CHANNELS.retentionApplied.subscribe(onRetention);
-  CHANNELS.exchangeClosed.subscribe(onClosed);
-  CHANNELS.configReloaded.subscribe(onConfig);
-  CHANNELS.healthTold.subscribe(onHealth);
-  if (log.isDebug()) CHANNELS.stageEnded.subscribe(onStage);
-  const onReview = (message: unknown): void => logReview(log, message as ReviewTold);
-  CHANNELS.reviewTold.subscribe(onReview);
-  const onWeekly = (message: unknown): void => logWeekly(log, message as WeeklyReported);
-  CHANNELS.weeklyReported.subscribe(onWeekly);
-  return () => {
-    CHANNELS.weeklyReported.unsubscribe(onWeekly);
-    CHANNELS.learningTold.unsubscribe(onLearning);
-    CHANNELS.decisionsIndexed.unsubscribe(onIndexed);
-    CHANNELS.reviewTold.unsubscribe(onReview);
-    CHANNELS.retentionApplied.unsubscribe(onRetention);
-    CHANNELS.exchangeClosed.unsubscribe(onClosed);
-    CHANNELS.configReloaded.unsubscribe(onConfig);
-    CHANNELS.healthTold.unsubscribe(onHealth);
-    CHANNELS.stageEnded.unsubscribe(onStage);
-  };
+  return listen({
+    exchangeClosed: (closed) => logExchange(log, closed),
+    ...(log.isDebug() && { stageEnded: (stage: StageEnded) => logStage(log, stage) }),
+    configReloaded: (reloaded) => logConfig(log, reloaded),
+    healthTold: (told) => logHealth(log, told),
+    retentionApplied: (applied) => logRetention(log, applied),
+    decisionsIndexed: indexingLog(log),
+    learningTold: (told) => logLearning(log, told),
+    reviewTold: (told) => logReview(log, told),
+    weeklyReported: (reported) => logWeekly(log, reported),
+  });
 }
 
 function logExchange(log: Log, { record, trace }: ExchangeClosed): void {
@@ -155,10 +137,9 @@ function logWeekly(log: Log, { tenant_id, week, outcome, detail }: WeeklyReporte
 const LAG_TOLD = 5_000;
 const LAG_TOLD_MS = 5_000;
 
-function indexingLog(log: Log): (message: unknown) => void {
+function indexingLog(log: Log): (indexed: DecisionsIndexed) => void {
   let [isBehind, toldMs] = [false, -Infinity];
-  return (message) => {
-    const { log: name, taken, lag } = message as DecisionsIndexed;
+  return ({ log: name, taken, lag }) => {
     // A store that takes nothing is told of as a part that is ill.
     if (name !== '' || (taken === 0 && lag > 0) || (lag <= LAG_TOLD && !(isBehind && lag === 0)) || (lag > 0 && performance.now() - toldMs < LAG_TOLD_MS)) return;
     [isBehind, toldMs] = [lag > 0, performance.now()];

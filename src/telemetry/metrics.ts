@@ -7,7 +7,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Meter, ObservableResult } from '@opentelemetry/api';
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
 import { MeterProvider, PeriodicExportingMetricReader, type IMetricReader, type MetricProducer } from '@opentelemetry/sdk-metrics';
-import { AUDIT_LOSSES, BREAKER_STATES, CHANNELS, CONTENT_LOSSES, TURNED_AWAY_CODES, type AuditLost, type AuditReceived, type AuditShipped, type BreakerChanged, type BreakerState, type ClassifierCalled, type ConfigReloaded, type ContentLost, type DecisionsIndexed, type ExchangeClosed, type ExpiryTold, type HealthChanged, type HealthTold, type HoldsChanged, type LearningTold, type PoliciesHeld, type PolicyHeld, type RetentionApplied, type ReviewTold, type RiskTold, type StageEnded, type TelemetryDropped, type TurnedAway, type WeeklyReported } from '../contract/channels.ts';
+import { AUDIT_LOSSES, BREAKER_STATES, CONTENT_LOSSES, TURNED_AWAY_CODES, listen, type AuditReceived, type AuditShipped, type BreakerState, type ClassifierCalled, type ConfigReloaded, type DecisionsIndexed, type HoldsChanged, type PolicyHeld, type ReviewTold, type RiskTold, type StageEnded } from '../contract/channels.ts';
 import type { DecisionRecord, ExchangeRecord } from '../contract/exchange.ts';
 import { POLICY_ORIGINS } from '../contract/policy.ts';
 import { ACTIONS, DIRECTIONS, type Action, type Direction } from '../contract/screening.ts';
@@ -212,77 +212,31 @@ class Recorder {
   }
 
   #subscribe(): () => void {
-    const onOpened = (): void => void this.#openExchanges++;
-    const onStage = (message: unknown): void => this.#stage(message as StageEnded);
-    const onClosed = (message: unknown): void => this.#exchange((message as ExchangeClosed).record);
-    const onConfig = (message: unknown): void => this.#reloaded(message as ConfigReloaded);
-    const onHealth = (message: unknown): void => this.#fell(this.#health.changed(message as HealthChanged));
-    const onTold = (message: unknown): void => this.#health.told(message as HealthTold);
-    const onCalled = (message: unknown): void => this.#called(message as ClassifierCalled);
-    const onBreaker = (message: unknown): void => void this.#breakers.set(this.#classifiers.of((message as BreakerChanged).classifier), (message as BreakerChanged).state);
-    const onHeld = (message: unknown): void => void (this.#held = (message as PoliciesHeld).policies);
-    const onLost = (message: unknown): void => this.#count('weir_content_lost_total', (message as ContentLost).count, { reason: (message as ContentLost).reason });
-    CHANNELS.contentLost.subscribe(onLost);
-    const onTurnedAway = (message: unknown): void => this.#count('weir_turned_away_total', 1, { code: (message as TurnedAway).code });
-    CHANNELS.turnedAway.subscribe(onTurnedAway);
-    const onAuditLost = (message: unknown): void => this.#count('weir_audit_lost_total', (message as AuditLost).count, { kind: (message as AuditLost).kind });
-    CHANNELS.auditLost.subscribe(onAuditLost);
-    const onRetention = (message: unknown): void => this.#count('weir_retention_removed_total', (message as RetentionApplied).removed, { kind: (message as RetentionApplied).kind });
-    CHANNELS.retentionApplied.subscribe(onRetention);
-    const onWeekly = (message: unknown): void => this.#count('weir_weekly_reports_total', 1, { outcome: (message as WeeklyReported).outcome });
-    CHANNELS.weeklyReported.subscribe(onWeekly);
-    const onShipped = (message: unknown): void => this.#shipped(message as AuditShipped);
-    const onReceived = (message: unknown): void => this.#received(message as AuditReceived);
-    CHANNELS.auditShipped.subscribe(onShipped);
-    CHANNELS.auditReceived.subscribe(onReceived);
-    const onIndexed = (message: unknown): void => this.#indexed(message as DecisionsIndexed);
-    CHANNELS.decisionsIndexed.subscribe(onIndexed);
-    const onReview = (message: unknown): void => this.#review(message as ReviewTold);
-    CHANNELS.reviewTold.subscribe(onReview);
-    const onRisk = (message: unknown): void => { this.#risk = message as RiskTold; };
-    CHANNELS.riskTold.subscribe(onRisk);
-    const onDropped = (message: unknown): void => this.#count('weir_telemetry_dropped_total', (message as TelemetryDropped).count, { signal: (message as TelemetryDropped).signal, reason: (message as TelemetryDropped).reason });
-    CHANNELS.telemetryDropped.subscribe(onDropped);
-    const onLearning = (message: unknown): void => this.#learning.told(message as LearningTold);
-    CHANNELS.learningTold.subscribe(onLearning);
-    const onExpiry = (message: unknown): void => this.#expiries.told(message as ExpiryTold);
-    CHANNELS.expiryTold.subscribe(onExpiry);
-    const onHolds = (message: unknown): void => this.#holds(message as HoldsChanged);
-    CHANNELS.holdsChanged.subscribe(onHolds);
-    CHANNELS.policiesHeld.subscribe(onHeld);
-    CHANNELS.exchangeOpened.subscribe(onOpened);
-    CHANNELS.stageEnded.subscribe(onStage);
-    CHANNELS.exchangeClosed.subscribe(onClosed);
-    CHANNELS.configReloaded.subscribe(onConfig);
-    CHANNELS.healthChanged.subscribe(onHealth);
-    CHANNELS.healthTold.subscribe(onTold);
-    CHANNELS.classifierCalled.subscribe(onCalled);
-    CHANNELS.breakerChanged.subscribe(onBreaker);
-    return () => {
-      CHANNELS.telemetryDropped.unsubscribe(onDropped);
-      CHANNELS.contentLost.unsubscribe(onLost);
-      CHANNELS.turnedAway.unsubscribe(onTurnedAway);
-      CHANNELS.auditLost.unsubscribe(onAuditLost);
-      CHANNELS.retentionApplied.unsubscribe(onRetention);
-      CHANNELS.weeklyReported.unsubscribe(onWeekly);
-      CHANNELS.auditShipped.unsubscribe(onShipped);
-      CHANNELS.auditReceived.unsubscribe(onReceived);
-      CHANNELS.decisionsIndexed.unsubscribe(onIndexed);
-      CHANNELS.reviewTold.unsubscribe(onReview);
-      CHANNELS.riskTold.unsubscribe(onRisk);
-      CHANNELS.learningTold.unsubscribe(onLearning);
-      CHANNELS.expiryTold.unsubscribe(onExpiry);
-      CHANNELS.holdsChanged.unsubscribe(onHolds);
-      CHANNELS.policiesHeld.unsubscribe(onHeld);
-      CHANNELS.exchangeOpened.unsubscribe(onOpened);
-      CHANNELS.stageEnded.unsubscribe(onStage);
-      CHANNELS.exchangeClosed.unsubscribe(onClosed);
-      CHANNELS.configReloaded.unsubscribe(onConfig);
-      CHANNELS.healthChanged.unsubscribe(onHealth);
-      CHANNELS.healthTold.unsubscribe(onTold);
-      CHANNELS.classifierCalled.unsubscribe(onCalled);
-      CHANNELS.breakerChanged.unsubscribe(onBreaker);
-    };
+    return listen({
+      exchangeOpened: () => { this.#openExchanges++; },
+      stageEnded: (stage) => this.#stage(stage),
+      exchangeClosed: ({ record }) => this.#exchange(record),
+      turnedAway: ({ code }) => this.#count('weir_turned_away_total', 1, { code }),
+      classifierCalled: (call) => this.#called(call),
+      breakerChanged: ({ classifier, state }) => { this.#breakers.set(this.#classifiers.of(classifier), state); },
+      configReloaded: (reloaded) => this.#reloaded(reloaded),
+      policiesHeld: ({ policies }) => { this.#held = policies; },
+      healthChanged: (changed) => this.#fell(this.#health.changed(changed)),
+      healthTold: (told) => this.#health.told(told),
+      holdsChanged: (changed) => this.#holds(changed),
+      contentLost: ({ count, reason }) => this.#count('weir_content_lost_total', count, { reason }),
+      auditLost: ({ count, kind }) => this.#count('weir_audit_lost_total', count, { kind }),
+      auditShipped: (shipped) => this.#shipped(shipped),
+      auditReceived: (received) => this.#received(received),
+      decisionsIndexed: (indexed) => this.#indexed(indexed),
+      retentionApplied: ({ removed, kind }) => this.#count('weir_retention_removed_total', removed, { kind }),
+      reviewTold: (told) => this.#review(told),
+      riskTold: (told) => { this.#risk = told; },
+      learningTold: (told) => this.#learning.told(told),
+      weeklyReported: ({ outcome }) => this.#count('weir_weekly_reports_total', 1, { outcome }),
+      expiryTold: (told) => this.#expiries.told(told),
+      telemetryDropped: ({ signal, reason, count }) => this.#count('weir_telemetry_dropped_total', count, { signal, reason }),
+    });
   }
 
   #observe(name: MetricName, result: ObservableResult): void {

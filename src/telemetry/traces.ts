@@ -4,7 +4,7 @@
  * exchange ends; until then what was told of it is only kept. Content is never in them, but for texts as they went on of a
  * tenant that asks for it. When traces are off nothing subscribes, and the caller's `traceparent` goes upstream as it came.
  */
-import { CHANNELS, type ClassifierCalled, type ExchangeClosed, type ExchangeOpened, type StageEnded } from '../contract/channels.ts';
+import { listen, type ClassifierCalled, type ExchangeClosed, type ExchangeOpened, type StageEnded } from '../contract/channels.ts';
 import type { DecisionRecord, ExchangeRecord } from '../contract/exchange.ts';
 import { faultOf } from '../contract/fault.ts';
 import { nameOf } from '../contract/names.ts';
@@ -69,20 +69,15 @@ interface OpenExchange {
 export function startTraces(options: TraceOptions): Traces {
   const tracer = new Tracer(options);
   const sink = tracer.sink;
-  const onOpened = (message: unknown): void => tracer.open(message as ExchangeOpened);
-  const onStage = (message: unknown): void => tracer.keepStage(message as StageEnded);
-  const onCalled = (message: unknown): void => tracer.keepCall(message as ClassifierCalled);
-  const onClosed = (message: unknown): void => tracer.close(message as ExchangeClosed);
-  CHANNELS.exchangeOpened.subscribe(onOpened);
-  CHANNELS.stageEnded.subscribe(onStage);
-  CHANNELS.classifierCalled.subscribe(onCalled);
-  CHANNELS.exchangeClosed.subscribe(onClosed);
+  const unsubscribe = listen({
+    exchangeOpened: (opened) => tracer.open(opened),
+    stageEnded: (stage) => tracer.keepStage(stage),
+    classifierCalled: (call) => tracer.keepCall(call),
+    exchangeClosed: (closed) => tracer.close(closed),
+  });
   return {
     async close() {
-      CHANNELS.exchangeOpened.unsubscribe(onOpened);
-      CHANNELS.stageEnded.unsubscribe(onStage);
-      CHANNELS.classifierCalled.unsubscribe(onCalled);
-      CHANNELS.exchangeClosed.unsubscribe(onClosed);
+      unsubscribe();
       await sink.close();
     },
   };
