@@ -27,7 +27,7 @@ export function changed({ total, before }: Figure): string {
   if (before === total) return total === 0 ? '–' : 'the same';
   if (before === 0) return 'new';
   const share = (100 * (total - before)) / before;
-  return `${share > 0 ? '+' : '−'}${Math.abs(share) >= 1000 ? count(Math.round(Math.abs(share))) : Number(Math.abs(share).toPrecision(3))} %`;
+  return `${share > 0 ? '+' : '−'}${Math.abs(share) >= 100 ? count(Math.round(Math.abs(share))) : Number(Math.abs(share).toFixed(1))} %`;
 }
 
 export function shareText(value: number, { low, high }: { readonly low: number; readonly high: number }): string {

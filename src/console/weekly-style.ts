@@ -33,7 +33,7 @@ table { border-collapse: collapse; font-size: .86rem; font-variant-numeric: tabu
 th, td { text-align: left; vertical-align: top; padding: .2rem .7rem .2rem 0; border-bottom: 1px solid var(--line); }
 th:last-child, td:last-child { padding-right: 0; }
 thead th, thead td { border-bottom: 1.5px solid var(--strong); vertical-align: bottom; font-weight: 600; }
-tbody th { font-weight: 500; min-width: 6rem; max-width: 20rem; overflow-wrap: anywhere; }
+tbody th { font-weight: 500; min-width: 7rem; max-width: 20rem; overflow-wrap: anywhere; }
 td:not(.number) { overflow-wrap: anywhere; }
 .number { text-align: right; white-space: nowrap; }
 thead .number { white-space: normal; }
@@ -60,7 +60,7 @@ pre { white-space: pre-wrap; border: 1px solid var(--line); padding: .5rem; marg
   .pair { grid-template-columns: 1fr 1fr; gap: 0 6mm; }
   .tiles { grid-template-columns: repeat(4, 1fr); } .tiles dd { font-size: 12pt; } .tiles div { border: .5pt solid #bbb; }
   table { font-size: 8pt; } code, pre { font-size: 7pt; } .small { font-size: 8.5pt; }
-  tbody th { min-width: 0; max-width: 60mm; } th, td { padding: .7mm 2mm .7mm 0; }
+  tbody th { min-width: 22mm; max-width: 60mm; } th, td { padding: .7mm 2mm .7mm 0; }
   .swatch, .days rect, .course rect, .tiles div, .note { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   .days { max-height: 45mm; }
 }

@@ -4,25 +4,21 @@ import type { CategoryTrend } from '../report/weekly/trends.ts';
 import { html, type Html } from './html.ts';
 import { count, percent } from './parts.ts';
 import { courseStrip } from './weekly-charts.ts';
-import { changed, dataTable, dateText, notKnown, shareText } from './weekly-parts.ts';
+import { dataTable, dateText, notKnown, shareText } from './weekly-parts.ts';
 
-export const FINDING_WORDS: Readonly<Record<CategoryTrend['finding'], string>> = { rose: '▲ rose', fell: '▼ fell', no_change: 'no change beyond chance', too_little: 'too little to tell' };
+export const FINDING_WORDS: Readonly<Record<CategoryTrend['finding'], string>> = { rose: '▲ rose', fell: '▼ fell', varies: 'more than chance, no more than these weeks vary', no_change: 'no change beyond chance', too_little: 'too little to tell' };
 
 export function violationsSection({ violations, period, volume }: WeeklyFindings): Html {
   return html`<section><h2>Violations by category</h2>
-${violations.length === 0 ? html`<p class="quiet">${volume.exchanges.total === 0 ? 'Nothing came, so nothing was found.' : 'No category was found with a score of 0.5 or more, here or in the weeks before.'}</p>` : html`<p>Exchanges in which a classifier found the category (score of 0.5 or more), whatever was then done. The course shows the share of each of ${period.weeks_known} known weeks before, and of this one. “Rose” and “fell” are beyond chance for all categories together; small numbers say so.</p>
-${dataTable('Categories', ['Category', 'Exchanges', 'Before', 'Change', 'Share (95 %)', 'Course', 'Against four weeks', 'Chance p', 'Finding'], violations.map((one) => [one.category, count(one.exchanges), one.before === null ? notKnown : count(one.before), changed({ total: one.exchanges, before: one.before }), one.share === null ? '–' : shareText(one.share.value, one.share), courseStrip(one), ratioText(one), one.p === null ? '–' : chanceText(one.p), FINDING_WORDS[one.finding]]))}
+${violations.length === 0 ? html`<p class="quiet">${volume.exchanges.total === 0 ? 'Nothing came, so nothing was found.' : 'No category was found with a score of 0.5 or more, here or in the weeks before.'}</p>` : html`<p>Exchanges in which a classifier found the category (score of 0.5 or more), whatever was then done. The course shows the share of each of ${period.weeks_known} known weeks before, and of this one. “Rose” and “fell” are beyond chance for all categories together; small numbers say so; p is the chance of such a difference where there is none.</p>
+${dataTable('Categories', ['Category', 'Exchanges', 'Before', 'Share (95 %)', 'Course', 'Against four weeks', 'Finding'], violations.map((one) => [one.category, count(one.exchanges), one.before === null ? notKnown : count(one.before), one.share === null ? '–' : shareText(one.share.value, one.share), courseStrip(one), ratioText(one), FINDING_WORDS[one.finding]]))}
 ${weekTable(violations)}`}</section>`;
 }
 
-function ratioText({ ratio }: CategoryTrend): string {
-  if (ratio === null) return '–';
+function ratioText({ ratio, p }: CategoryTrend): string {
+  if (ratio === null || p === null) return '–';
   const digits = (value: number): string => String(Number(value.toPrecision(2)));
-  return `${ratio.value === null ? 'none before' : `${digits(ratio.value)} ×`} (${digits(ratio.low)} to ${ratio.high === null ? 'any' : digits(ratio.high)})`;
-}
-
-function chanceText(p: number): string {
-  return p < 0.001 ? '<0.001' : String(Number(p.toPrecision(2)));
+  return `${ratio.value === null ? 'none before' : `${digits(ratio.value)} ×`} (${digits(ratio.low)} to ${ratio.high === null ? 'any' : digits(ratio.high)}), p ${p < 0.001 ? '<0.001' : digits(p)}`;
 }
 
 /** What the courses show. */

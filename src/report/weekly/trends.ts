@@ -8,7 +8,8 @@ import { BASELINE_PERIODS_MIN, changeBetween, spikesOf, type Period } from '../.
 import { wilson } from '../../risk/intervals.ts';
 import { rounded, shareOf, type Share } from './figures.ts';
 
-export const TREND_FINDINGS = ['rose', 'fell', 'no_change', 'too_little'] as const;
+/** `varies`: more than chance alone, but no more than these weeks vary among themselves, or are known to. */
+export const TREND_FINDINGS = ['rose', 'fell', 'varies', 'no_change', 'too_little'] as const;
 export type TrendFinding = (typeof TREND_FINDINGS)[number];
 
 export interface CategoryTrend {
@@ -53,7 +54,7 @@ export function trendsOf(now: FoundIn, before: readonly FoundIn[], last: FoundIn
     const p = change === undefined ? null : Math.min(1, change.p * categories.length);
     const isEnough = theirs.length >= BASELINE_PERIODS_MIN && mine.n > 0 && mine.events + pooled.events >= EVENTS_MIN;
     const isBelowAll = theirs.every(({ events, n }) => mine.events / mine.n < events / n);
-    const finding = !isEnough || p === null ? 'too_little' : p > ALPHA ? 'no_change' : spikes[at]!.isSpike ? 'rose' : isBelowAll ? 'fell' : 'no_change';
+    const finding = !isEnough || p === null ? 'too_little' : p > ALPHA ? 'no_change' : spikes[at]!.isSpike ? 'rose' : isBelowAll ? 'fell' : 'varies';
     return {
       category, exchanges: mine.events, before: last === undefined ? null : (last.found.get(category) ?? 0), share: shareOf(mine.events, mine.n, wilson),
       weeks: weeks.map(({ from, exchanges, found }) => ({ from, exchanges, found: found.get(category) ?? 0 })),
