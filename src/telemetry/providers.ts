@@ -1,6 +1,6 @@
 /**
  * Which provider answers, in the words of the GenAI conventions, as far as can be known: what the configuration says, else
- * what the host is known for, else whose wire format it speaks. Pure.
+ * what the host is known for, else whose wire format it speaks. No I/O.
  */
 import { nameOf } from '../contract/names.ts';
 import type { UpstreamCall } from '../contract/upstream-call.ts';
