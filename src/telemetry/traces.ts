@@ -4,7 +4,7 @@
  * exchange ends; until then what was told of it is only kept. Content is never in them, but for texts as they went on of a
  * tenant that asks for it. When traces are off nothing subscribes, and the caller's `traceparent` goes upstream as it came.
  */
-import { listen, type ClassifierCalled, type ExchangeClosed, type ExchangeOpened, type StageEnded } from '../contract/channels.ts';
+import { CHANNELS, listen, type ClassifierCalled, type ExchangeClosed, type ExchangeOpened, type StageEnded } from '../contract/channels.ts';
 import type { DecisionRecord, ExchangeRecord } from '../contract/exchange.ts';
 import { faultOf } from '../contract/fault.ts';
 import { nameOf } from '../contract/names.ts';
