@@ -12,6 +12,7 @@ import type { ExchangeRecord } from '../src/contract/exchange.ts';
 import { keyDigest } from '../src/tenant/keys.ts';
 import { segmentsOf } from './helpers/audit.ts';
 import { OTHERS, PATIENT, RUDE, UNLUCKY, type Call, type Note, type Place } from './helpers/callers.ts';
+import { CLICKHOUSE_MISSING, startClickHouse } from './helpers/clickhouse.ts';
 import { freshFolder, until } from './helpers/house.ts';
 import { counted, entriesOf, expected, measured, readMetric, reckon, storedOf, total, type End } from './helpers/ledger.ts';
 import { openPostgresSchema, POSTGRES_MISSING } from './helpers/postgres.ts';
@@ -33,11 +34,11 @@ rules:
 const CLOSED = 'policy: closed\non_unknown: closed\nrules:\n  - { id: toxic, priority: 1, direction: input, when: { score: dead.toxic, gte: 0.5 }, action: block }\n';
 const CALLERS = 12;
 
-/** Where the store is, and how it is taken away and brought back; `undefined`: it cannot be. */
+/** Where decisions are, and how it is taken away and brought back; `undefined`: it cannot be. */
 interface Engine {
   readonly name: string;
   readonly skip: string | false;
-  open(t: Test): Promise<{ readonly config: object; cut(): void; join(): void }>;
+  open(t: Test): Promise<{ readonly config: object; cut(): Promise<void> | void; join(): Promise<void> | void }>;
 }
 
 const ENGINES: readonly Engine[] = [
@@ -50,6 +51,14 @@ const ENGINES: readonly Engine[] = [
       const relay = await openRelay(t, url.hostname, Number(url.port));
       url.host = `127.0.0.1:${relay.port}`;
       return { config: { store: { url: url.href } }, ...relay };
+    },
+  },
+  {
+    name: 'clickhouse',
+    skip: CLICKHOUSE_MISSING,
+    async open(t) {
+      const clickhouse = await startClickHouse(t);
+      return { config: { analytics: { url: clickhouse.url, database: clickhouse.database() } }, cut: () => clickhouse.kill(), join: () => clickhouse.start() };
     },
   },
 ];
@@ -205,7 +214,7 @@ for (const engine of ENGINES) {
     const at = (share: number): number => Math.floor(all.length * share);
     const chaos = await house.send(all, {
       [at(0.1)]: () => void redis.kill('SIGSTOP'), [at(0.2)]: () => house.configure(true), [at(0.3)]: () => store.cut(), [at(0.4)]: () => house.configure(false),
-      [at(0.5)]: () => void redis.kill('SIGCONT'), [at(0.6)]: () => store.join(), [at(0.7)]: () => house.configure(true), [at(0.8)]: () => { store.cut(); store.join(); },
+      [at(0.5)]: () => void redis.kill('SIGCONT'), [at(0.6)]: () => store.join(), [at(0.7)]: () => house.configure(true), [at(0.8)]: async () => { await store.cut(); await store.join(); },
     });
     await house.settle(t, 'chaos', chaos);
 

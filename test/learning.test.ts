@@ -55,7 +55,7 @@ t.test('a model works after it is let, the former is brought back, and the log s
   const house = await open(t, { screening: { deadline_ms: 10_000 } });
   const { registry } = registryOf(t, `${house.dir}/data/weir.db`);
   t.equal(await registry.register(CALM, 'ana'), 'added');
-  t.same((await get(house, 'models')).body.plugins, [{ plugin: 'prompt-injection', working: null, sha256: CALM.base_sha256, switch: 0, before: null, can_roll_back: false }]);
+  t.same((await get(house, 'models')).body.plugins, [{ plugin: 'prompt-injection', working: null, sha256: CALM.base_sha256, switch: 0, before: null, can_roll_back: false, beside: null }]);
   t.same((await get(house, `models/${CALM.model_id}/gate`)).body, { model_id: CALM.model_id, against: [] });
   const before = await scores(house);
   t.equal(await house.chat(HARMLESS), 200);

@@ -60,7 +60,7 @@ function iso(ms: number): string {
 /** What entries that are behind mean. */
 const LAGS: Readonly<Partial<Record<PartKind, string>>> = {
   audit_ship: 'of the own log that the Weir of audit.ship does not have yet; until then they exist on this disk only',
-  decisions: 'of the own log that the store did not have yet when it last took some; the console and reports do not show them yet',
+  decisions: 'of the own log that the store did not have yet when it last took some, or was to; the console and reports do not show them yet',
   'audit:': 'that the sender had when it was last heard of and that are not here; searches, the review queue and campaigns here know nothing of them',
 };
 
@@ -83,7 +83,7 @@ export const ADVICE: Readonly<Record<PartKind, Advice>> = {
   policies: { meaning: 'Policies cannot be read anew or changed; the last known ones count. Tenants with policy_stale_max_s are refused after that time.', next: 'Repair Redis and the store: Postgres, or the disk of SQLite.' },
   'tenant keys': { meaning: 'Keys that were created or revoked elsewhere do not count here yet; the last known ones do.', next: 'Repair the store; without one, Redis.' },
   usage: { meaning: 'What tenants use is counted in memory and shown too low; it is lost if this process ends first. Limits hold all the same.', next: 'Repair Postgres, or free the disk of SQLite.' },
-  decisions: { meaning: 'Decisions of the last while are not on the overview, among the exchanges and in reports. Nothing is lost: they wait in the audit log. Traffic does not need them.', next: 'Repair ClickHouse where analytics names one, else the store; they come by themselves. weir_decisions_index_lag_entries says how many are to come.' },
+  decisions: { meaning: 'The console and reports do not show the newest decisions. They stand in the audit log, and nothing is lost; weir_decisions_index_lag_entries tells how many are to come. Traffic does not feel it.', next: 'Repair ClickHouse where analytics names one, else Postgres, or the disk of SQLite; indexing goes on by itself.' },
   'review queue': { meaning: 'Items do not reach the people who review; they wait in memory and in the audit log.', next: 'Repair Postgres, or free the disk of SQLite.' },
   'review content': { meaning: 'People who review in other processes see items without their texts.', next: 'Repair the store, and look whether all processes have the same audit.master_key.' },
   'review deadlines': { meaning: 'People did not decide items of the review queue in time; who waits for them waits longer.', next: 'Open Review, the most urgent first.' },

@@ -24,7 +24,7 @@ const model: Readonly<Record<string, JsonSchema>> = {
 
 export const LEARN_SCHEMAS = {
   LearnModelList: object({
-    plugins: listOf(object({ plugin: text, working: modelOrShipped, sha256: digest, switch: { ...whole, description: 'Number of the newest switch; 0: there was none.' }, before: { ...modelOrShipped, description: 'What a rollback brings again.' }, can_roll_back: { type: 'boolean' } })),
+    plugins: listOf(object({ plugin: text, working: modelOrShipped, sha256: digest, switch: { ...whole, description: 'Number of the newest switch; 0: there was none.' }, before: { ...modelOrShipped, description: 'What a rollback brings again.' }, can_roll_back: { type: 'boolean' }, beside: { ...orNull('string'), description: 'The model that scores live traffic beside it; null: none does.' } })),
     models: listOf(component('LearnModel')),
     processes: { ...listOf(object({ process: text, origin: text, plugin: text, number: whole, lags: { type: 'boolean' }, fault: orNull('string'), seen_at: time })), description: 'Which switch each process has carried out.' },
     weekly: { oneOf: [{ type: 'null' }, object({ due: time, state: { enum: RUN_STATES }, attempts: whole, started_at: time, ended_at: { ...orNull('string'), format: 'date-time' }, detail: text })], description: 'The newest weekly training; null: there was none.' },

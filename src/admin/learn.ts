@@ -53,14 +53,14 @@ export const LEARN_ROUTES: readonly Route<LearnDesk>[] = [
   { method: 'GET', path: '/api/v1/learn/plugins/:id/switches', name: 'listModelSwitches', access: SEES, meaning: 'which models worked in a plugin, by whom they were let work and why, the newest hundred', answers: { 200: { meaning: 'newest first', schema: ref('LearnSwitchList') } }, run: switches },
 ];
 
-async function list({ registry, shipped, followers, weekly }: LearnDesk): Promise<DeskAnswer> {
-  const [models, heads, seen, run] = await Promise.all([registry.list(), registry.heads(), followers(), weekly()]);
+async function list({ registry, shipped, followers, weekly, shadows }: LearnDesk): Promise<DeskAnswer> {
+  const [models, heads, seen, run, running] = await Promise.all([registry.list(), registry.heads(), followers(), weekly(), shadows.shadows()]);
   const plugins = [...new Set([...heads.keys(), ...models.map(({ plugin }) => plugin)])].sort();
   return { status: 200, body: {
     plugins: await Promise.all(plugins.map(async (plugin) => {
       const head = heads.get(plugin);
       const before = await registry.before(head);
-      return { plugin, working: head?.model_id ?? null, sha256: head?.sha256 ?? (await shipped(plugin)), switch: head?.number ?? 0, before: before?.model_id ?? null, can_roll_back: before !== undefined };
+      return { plugin, working: head?.model_id ?? null, sha256: head?.sha256 ?? (await shipped(plugin)), switch: head?.number ?? 0, before: before?.model_id ?? null, can_roll_back: before !== undefined, beside: running.find((one) => one.plugin === plugin)?.model_id ?? null };
     })),
     models: models.map((model) => modelBody(model, heads)),
     processes: seen.map((one): FollowerTold => ({ ...one, lags: one.number !== (heads.get(one.plugin)?.number ?? 0) })),

@@ -16,7 +16,7 @@ import { messageOf, take } from './refusal.ts';
 type Model = RegisteredModel & { readonly works: boolean };
 
 interface Listed {
-  readonly plugins: readonly { readonly plugin: string; readonly working: string | null; readonly sha256: string; readonly switch: number; readonly before: string | null; readonly can_roll_back: boolean }[];
+  readonly plugins: readonly { readonly plugin: string; readonly working: string | null; readonly sha256: string; readonly switch: number; readonly before: string | null; readonly can_roll_back: boolean; readonly beside: string | null }[];
   readonly models: readonly Model[];
   readonly processes: readonly FollowerTold[];
   readonly weekly: { readonly due: string; readonly state: string; readonly ended_at: string | null; readonly detail: string } | null;
@@ -48,12 +48,12 @@ async function list(api: Api, request: PageRequest, told: Piece = '', status = 2
     title: 'Learning', at: '/learn', status, json: '/api/v1/learn/models',
     body: html`<p class="quiet">Models that were trained on what people decided. A candidate does nothing until somebody lets it work; thresholds and policies stay as they are.</p>
 ${told}
-<h2>What works</h2>${plugins.length === 0 ? html`<p>Every plugin works with the model that it ships. <code>weir learn collect</code> makes a data set of verdicts, <code>weir learn train --dataset latest</code> a candidate, which then stands here.</p>` : html`<div class="scroll" tabindex="0" role="region" aria-label="What works"><table class="rows"><thead><tr><th scope="col">Plugin</th><th scope="col">Works</th><th scope="col" class="number">Switch</th><th scope="col">A rollback brings</th><th scope="col">Processes</th></tr></thead><tbody>${plugins.map((one) => html`
-<tr><th scope="row"><a href="/learn/history/${one.plugin}">${one.plugin}</a></th><td>${modelLink(one.working)}</td><td class="number">${one.switch}</td><td>${one.can_roll_back ? modelLink(one.before) : html`<span class="quiet">nothing</span>`}</td><td>${followers(processes.filter(({ plugin }) => plugin === one.plugin))}</td></tr>`)}</tbody></table></div>`}
+<h2>What works</h2>${plugins.length === 0 ? html`<p>Every plugin works with the model that it ships. <code>weir learn collect</code> makes a data set of verdicts, <code>weir learn train --dataset latest</code> a candidate, which then stands here.</p>` : html`<div class="scroll" tabindex="0" role="region" aria-label="What works"><table class="rows stacks"><thead><tr><th scope="col">Plugin</th><th scope="col">Works</th><th scope="col" class="number">Switch</th><th scope="col">A rollback brings</th><th scope="col">Processes</th></tr></thead><tbody>${plugins.map((one) => html`
+<tr><th scope="row"><a href="/learn/history/${one.plugin}">${one.plugin}</a></th><td data-name="Works">${modelLink(one.working)}</td><td class="number" data-name="Switch">${one.switch}</td><td data-name="A rollback brings">${one.can_roll_back ? modelLink(one.before) : html`<span class="quiet">nothing</span>`}</td><td data-name="Processes">${followers(processes.filter(({ plugin }) => plugin === one.plugin))}</td></tr>`)}</tbody></table></div>`}
 ${mayRollBack && plugins.some((one) => one.can_roll_back) ? rollbackForm(request) : ''}
-${weekly === null ? '' : html`<h2>The newest weekly training</h2><p>Due ${timeOf(weekly.due)} UTC: <span class="badge ${weekly.state === 'done' ? 'a-allow' : weekly.state === 'failed' ? 'a-block' : 'a-other'}">${weekly.state}</span>${weekly.ended_at === null ? '' : html`, ended ${timeOf(weekly.ended_at)}`}. ${weekly.detail}</p>`}
-<h2>Models</h2>${models.length === 0 ? html`<p>None was trained here.</p>` : html`<div class="scroll" tabindex="0" role="region" aria-label="Models"><table class="rows"><thead><tr><th scope="col">Model</th><th scope="col">State</th><th scope="col">Data set</th><th scope="col">Trained (UTC)</th><th scope="col" class="number">Categories</th><th scope="col" class="number">KiB</th></tr></thead><tbody>${models.map((one) => html`
-<tr data-row><td><a href="/learn/${one.model_id}" data-open>${one.model_id}</a></td><td>${stateBadge(one)}</td><td>${one.dataset}</td><td>${timeOf(one.trained_at)}</td><td class="number">${one.evaluation.length}</td><td class="number">${count(Math.ceil(one.size / 1024))}</td></tr>`)}</tbody></table></div>`}`,
+${weekly === null ? '' : html`<h2>The newest weekly training</h2><p>Due ${timeOf(weekly.due)} UTC: <span class="badge ${weekly.state === 'done' ? 'a-allow' : weekly.state === 'failed' ? 'a-block' : 'a-other'}">${weekly.state}</span>${weekly.ended_at === null ? '' : html`, ended ${timeOf(weekly.ended_at)} UTC`}${weekly.detail === '' ? '.' : html`: ${weekly.detail}`}</p>`}
+<h2>Models</h2>${models.length === 0 ? html`<p>None was trained here.</p>` : html`<div class="scroll" tabindex="0" role="region" aria-label="Models"><table class="rows stacks"><thead><tr><th scope="col">Model</th><th scope="col">State</th><th scope="col">Data set</th><th scope="col">Trained (UTC)</th><th scope="col" class="number">Categories</th><th scope="col" class="number">KiB</th></tr></thead><tbody>${models.map((one) => html`
+<tr data-row><th scope="row"><a href="/learn/${one.model_id}" data-open>${one.model_id}</a></th><td data-name="State">${stateBadge(one, plugins.some(({ beside }) => beside === one.model_id))}</td><td data-name="Data set">${one.dataset}</td><td data-name="Trained">${timeOf(one.trained_at)}</td><td class="number" data-name="Categories">${one.evaluation.length}</td><td class="number" data-name="KiB">${count(Math.ceil(one.size / 1024))}</td></tr>`)}</tbody></table></div>`}`,
   });
 }
 
@@ -61,14 +61,16 @@ function modelLink(id: string | null): Piece {
   return id === null ? SHIPPED : html`<a href="/learn/${id}">${id}</a>`;
 }
 
-function stateBadge({ works, retired_at: retired }: Model): Html {
-  return works ? html`<span class="badge a-allow">works</span>` : retired === null ? html`<span class="badge a-other">waits</span>` : html`<span class="badge a-warn">retired</span>`;
+function stateBadge({ works, retired_at: retired }: Model, isBeside = false): Html {
+  if (works) return html`<span class="badge a-allow">works</span>`;
+  if (isBeside) return html`<span class="badge a-other">runs beside what works</span>`;
+  return retired === null ? html`<span class="badge a-other">waits</span>` : html`<span class="badge a-warn">retired</span>`;
 }
 
 function followers(all: Listed['processes']): Piece {
   const lagging = all.filter(({ lags }) => lags);
   if (all.length === 0) return html`<span class="quiet">none has said so</span>`;
-  if (lagging.length === 0) return html`<span class="badge a-allow">all ${all.length} follow</span>`;
+  if (lagging.length === 0) return html`<span class="badge a-allow">${all.length === 1 ? '1 follows' : `all ${all.length} follow`}</span>`;
   return lagging.map(({ origin, fault }) => html`<span class="badge a-block">lags</span> ${origin}${fault === null ? '' : html`: <span class="quiet">${fault}</span>`} `);
 }
 

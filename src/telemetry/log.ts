@@ -18,6 +18,8 @@ export interface Log {
   warn(event: string, fields?: LogFields): void;
   error(event: string, fields?: LogFields): void;
   isDebug(): boolean;
+  /** Whether a line of this level is written; the fields of one that is not need not be gathered. */
+  writes(level: Exclude<LogLevel, 'silent'>): boolean;
   /** Writes what still waits. */
   flush(): void;
 }
@@ -41,6 +43,7 @@ export function createLog(options: { readonly level: LogLevel; readonly destinat
     warn: (event, fields = {}) => logger.warn(safeFields(fields), event),
     error: (event, fields = {}) => logger.error(safeFields(fields), event),
     isDebug: () => logger.isLevelEnabled('debug'),
+    writes: (level) => logger.isLevelEnabled(level),
     flush: () => stderr?.flushSync(),
   };
 }
@@ -80,6 +83,7 @@ export function logChannels(log: Log): () => void {
 
 function logExchange(log: Log, { record, trace }: ExchangeClosed): void {
   const level = record.outcome === 'failed' ? 'error' : record.outcome === 'upstream_failed' ? 'warn' : 'info';
+  if (!log.writes(level)) return;
   log[level]('exchange', {
     request_id: nameOf(record.request_id),
     tenant_id: nameOf(record.tenant_id),

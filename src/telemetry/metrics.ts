@@ -4,7 +4,7 @@
  * outside are bounded: a name, at most so many different ones, the rest `other`.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import type { Attributes, Counter, Histogram, Meter, ObservableResult } from '@opentelemetry/api';
+import type { Meter, ObservableResult } from '@opentelemetry/api';
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
 import { MeterProvider, PeriodicExportingMetricReader, type IMetricReader, type MetricProducer } from '@opentelemetry/sdk-metrics';
 import { AUDIT_LOSSES, BREAKER_STATES, CHANNELS, CONTENT_LOSSES, TURNED_AWAY_CODES, type AuditLost, type AuditReceived, type AuditShipped, type BreakerChanged, type BreakerState, type ClassifierCalled, type ConfigReloaded, type ContentLost, type DecisionsIndexed, type ExchangeClosed, type ExpiryTold, type HealthChanged, type HealthTold, type HoldsChanged, type LearningTold, type PoliciesHeld, type PolicyHeld, type RetentionApplied, type ReviewTold, type RiskTold, type StageEnded, type TelemetryDropped, type TurnedAway, type WeeklyReported } from '../contract/channels.ts';
@@ -12,8 +12,8 @@ import type { DecisionRecord, ExchangeRecord } from '../contract/exchange.ts';
 import { POLICY_ORIGINS } from '../contract/policy.ts';
 import { ACTIONS, DIRECTIONS, type Action, type Direction } from '../contract/screening.ts';
 import { WEEKLY_OUTCOMES } from '../contract/weekly.ts';
-import { EXPIRY_METRICS, ExpirySeries } from './expiry-metrics.ts';
 import { FAULTS, faultOf } from '../contract/fault.ts';
+import { EXPIRY_METRICS, ExpirySeries } from './expiry-metrics.ts';
 import { HEALTH_METRICS, HealthSeries } from './health-metrics.ts';
 import { BoundedLabel } from './label.ts';
 import { LEARNING_METRICS, LearningSeries } from './learning-metrics.ts';
@@ -22,7 +22,7 @@ import { otlpMetricExporter, resourceOf, type OtlpMetricExporter, type OtlpTarge
 import { countReview, REVIEW_METRICS } from './review-metrics.ts';
 import { observeRisk, RISK_METRICS } from './risk-metrics.ts';
 import { SemconvRecorder } from './semconv-metrics.ts';
-import { producerOf } from './series.ts';
+import { producerOf, SeriesTable, type SeriesAttributes } from './series.ts';
 
 export interface MetricDefinition {
   readonly kind: 'counter' | 'histogram' | 'gauge';
@@ -73,7 +73,7 @@ export const METRICS = {
   weir_retention_removed_total: { kind: 'counter', labels: ['kind'], help: 'Entries of the audit log and of copies of others, hours of usage, decisions and their counts, texts of the review queue, drawn texts with their labels that were removed after their retention' },
   weir_audit_lost_total: { kind: 'counter', labels: ['kind'], help: 'Entries that the audit log could not make durable, of exchanges and of changes; those of which only the sync failed may be there all the same' },
   weir_decisions_indexed_total: { kind: 'counter', labels: [], help: 'Entries of audit logs that came into the store, to be searched' },
-  weir_decisions_index_lag_entries: { kind: 'gauge', labels: [], help: 'Entries of the own audit log that the store did not have yet when it last took some' },
+  weir_decisions_index_lag_entries: { kind: 'gauge', labels: [], help: 'Entries of the own audit log that the store did not have yet when it last took some, or was to' },
   weir_audit_ship_lag_entries: { kind: 'gauge', labels: [], help: 'Entries of the audit log that the Weir of audit.ship does not have yet' },
   weir_audit_ship_errors_total: { kind: 'counter', labels: ['reason'], help: 'Batches of the audit log that did not arrive or were refused' },
   weir_audit_received_entries_total: { kind: 'counter', labels: ['log'], help: 'Entries taken of audit logs that are shipped here' },
@@ -120,7 +120,8 @@ const SERIES_MAX = 10_000;
 
 export function startMetrics(options: MetricOptions): Metrics {
   const semconv = new SemconvRecorder(options.edition ?? 'v1.41');
-  const metricProducers = [producerOf({ name: SERVICE_NAME, version: options.version }, semconv.tables)];
+  let recorder: Recorder | undefined;
+  const metricProducers = [producerOf({ name: SERVICE_NAME, version: options.version }, () => [...(recorder?.tables ?? []), ...semconv.tables])];
   const exporter = options.otlp && otlpMetricExporter(options.otlp);
   const scrape = new PrometheusExporter({ preventServerStart: true, metricProducers });
   const provider = new MeterProvider({
@@ -128,7 +129,7 @@ export function startMetrics(options: MetricOptions): Metrics {
     readers: [scrape, ...pushReaders(options, exporter, metricProducers)],
     views: [{ instrumentName: '*', aggregationCardinalityLimit: SERIES_MAX }],
   });
-  const recorder = new Recorder(provider.getMeter(SERVICE_NAME, options.version));
+  recorder = new Recorder(provider.getMeter(SERVICE_NAME, options.version));
   const serializer = new PrometheusSerializer('', false, undefined, true, true);
   return {
     prometheusText: async () => serializer.serialize((await scrape.collect()).resourceMetrics),
@@ -148,8 +149,8 @@ function pushReaders({ otlp }: MetricOptions, exporter: OtlpMetricExporter | und
 
 /** Turns what the channels tell into instruments. */
 class Recorder {
-  readonly #counters = new Map<MetricName, Counter>();
-  readonly #histograms = new Map<MetricName, Histogram>();
+  /** Counters and histograms; gauges are asked for when they are read. */
+  readonly #tables = new Map<MetricName, SeriesTable>();
   readonly #tenants = new BoundedLabel(TENANTS_MAX);
   readonly #policies = new BoundedLabel(POLICIES_MAX);
   readonly #categories = new BoundedLabel(CATEGORIES_MAX);
@@ -196,14 +197,17 @@ class Recorder {
     this.#unsubscribe = this.#subscribe();
   }
 
+  get tables(): readonly SeriesTable[] {
+    return [...this.#tables.values()];
+  }
+
   close(): void {
     this.#unsubscribe();
     this.#loop.disable();
   }
 
   #create(meter: Meter, name: MetricName, { kind, help, buckets }: MetricDefinition): void {
-    if (kind === 'counter') this.#counters.set(name, meter.createCounter(name, { description: help }));
-    else if (kind === 'histogram') this.#histograms.set(name, meter.createHistogram(name, { description: help, advice: { explicitBucketBoundaries: [...buckets!] } }));
+    if (kind !== 'gauge') this.#tables.set(name, new SeriesTable({ [name]: { kind, help, unit: '', ...(buckets === undefined ? {} : { buckets }) } }, SERIES_MAX));
     else meter.createObservableGauge(name, { description: help }).addCallback((result) => this.#observe(name, result));
   }
 
@@ -217,7 +221,7 @@ class Recorder {
     const onCalled = (message: unknown): void => this.#called(message as ClassifierCalled);
     const onBreaker = (message: unknown): void => void this.#breakers.set(this.#classifiers.of((message as BreakerChanged).classifier), (message as BreakerChanged).state);
     const onHeld = (message: unknown): void => void (this.#held = (message as PoliciesHeld).policies);
-    const onLost = (message: unknown): void => void this.#counters.get('weir_content_lost_total')!.add((message as ContentLost).count, { reason: (message as ContentLost).reason });
+    const onLost = (message: unknown): void => this.#count('weir_content_lost_total', (message as ContentLost).count, { reason: (message as ContentLost).reason });
     CHANNELS.contentLost.subscribe(onLost);
     const onTurnedAway = (message: unknown): void => this.#count('weir_turned_away_total', 1, { code: (message as TurnedAway).code });
     CHANNELS.turnedAway.subscribe(onTurnedAway);
@@ -412,12 +416,19 @@ class Recorder {
     this.#count('weir_shadow_decisions_total', 1, { policy: this.#policies.of(idOf(policy)), shadow: this.#policies.of(idOf(shadow.policy)), direction, action, shadow_action: shadow.action });
   }
 
-  #count(name: MetricName, amount: number, attributes: Attributes): void {
-    this.#counters.get(name)!.add(amount, attributes);
+  #count(name: MetricName, amount: number, attributes: SeriesAttributes): void {
+    this.#add(name, amount, attributes);
   }
 
-  #record(name: MetricName, value: number, attributes: Attributes): void {
-    this.#histograms.get(name)!.record(value, attributes);
+  #record(name: MetricName, value: number, attributes: SeriesAttributes): void {
+    this.#add(name, value, attributes);
+  }
+
+  /** No value of a label has a line feed. */
+  #add(name: MetricName, value: number, attributes: SeriesAttributes): void {
+    let key = '';
+    for (const label of METRICS[name].labels) key += `${attributes[label] ?? ''}\n`;
+    this.#tables.get(name)!.of(key, () => attributes).add(name, value);
   }
 }
 

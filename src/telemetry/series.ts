@@ -1,7 +1,8 @@
 /**
- * Histograms and counters of what is told of exchanges and of calls of upstreams, kept here instead of in instruments: all
- * numbers of one call share one set of attributes, so a call costs one look-up, and the gaps between thousands of chunks are
- * added as they were counted. Handed to OpenTelemetry as it collects. Bounded: beyond `SERIES_MAX` sets all is one.
+ * Histograms and counters of what is told of exchanges and of calls of upstreams, kept here instead of in instruments, which
+ * write every set of attributes as JSON for every number: an exchange makes some twenty. Numbers of one call share one set,
+ * and the gaps between thousands of chunks are added as they were counted. Handed to OpenTelemetry as it collects. Bounded:
+ * beyond `SERIES_MAX` sets all is one.
  */
 import { ValueType, type HrTime } from '@opentelemetry/api';
 import { millisToHrTime, type InstrumentationScope } from '@opentelemetry/core';
@@ -11,6 +12,8 @@ import { AggregationTemporality, DataPointType, type CollectionResult, type Metr
 export const SERIES_MAX = 2_000;
 /** What the SDK calls the one that stands for all beyond. */
 export const OVERFLOW: SeriesAttributes = Object.freeze({ 'otel.metric.overflow': true });
+
+const OVERFLOW_KEY = '\0';
 
 export type SeriesAttributes = Readonly<Record<string, string | number | boolean>>;
 
@@ -78,19 +81,21 @@ export class Series {
 /** All sets of attributes of some metrics. */
 export class SeriesTable {
   readonly definitions: Readonly<Record<string, SeriesDefinition>>;
+  readonly #seriesMax: number;
   readonly #byKey = new Map<string, Series>();
   readonly #startTime = millisToHrTime(Date.now());
 
-  constructor(definitions: Readonly<Record<string, SeriesDefinition>>) {
+  constructor(definitions: Readonly<Record<string, SeriesDefinition>>, seriesMax = SERIES_MAX) {
     this.definitions = definitions;
+    this.#seriesMax = seriesMax;
   }
 
   /** `key` stands for the attributes, which are asked for once. */
   of(key: string, attributes: () => SeriesAttributes): Series {
     const found = this.#byKey.get(key);
     if (found !== undefined) return found;
-    const isFull = this.#byKey.size >= SERIES_MAX;
-    const at = isFull ? '' : key;
+    const isFull = this.#byKey.size >= this.#seriesMax;
+    const at = isFull ? OVERFLOW_KEY : key;
     let series = this.#byKey.get(at);
     if (series === undefined) this.#byKey.set(at, series = new Series(isFull ? OVERFLOW : attributes(), this.definitions));
     return series;
@@ -119,11 +124,11 @@ export class SeriesTable {
 }
 
 /** Hands tables to a reader; of what it returns the reader takes the metrics alone. */
-export function producerOf(scope: InstrumentationScope, tables: readonly SeriesTable[]): MetricProducer {
+export function producerOf(scope: InstrumentationScope, tables: () => readonly SeriesTable[]): MetricProducer {
   return {
     async collect(): Promise<CollectionResult> {
       const endTime = millisToHrTime(Date.now());
-      return { resourceMetrics: { resource: emptyResource(), scopeMetrics: [{ scope, metrics: tables.flatMap((table) => table.collect(endTime)) }] }, errors: [] };
+      return { resourceMetrics: { resource: emptyResource(), scopeMetrics: [{ scope, metrics: tables().flatMap((table) => table.collect(endTime)) }] }, errors: [] };
     },
   };
 }

@@ -108,15 +108,25 @@ export class Placer {
 
   place(opened: ExchangeOpened): Placed {
     const parent = opened.traceparent === undefined ? undefined : trace.getSpanContext(propagator.extract(ROOT_CONTEXT, opened, carrierGetter));
-    const traceId = parent?.traceId ?? ids.generateTraceId();
+    // One block of chance for all three.
+    const random = randomHex();
+    const traceId = parent?.traceId ?? random.slice(0, 32);
     const sampled = parent === undefined ? this.#sampler.shouldSample(ROOT_CONTEXT, traceId).decision === SamplingDecision.RECORD_AND_SAMPLED : (parent.traceFlags & TraceFlags.SAMPLED) !== 0;
     const traceState = parent?.traceState;
     return {
       parent, sampled,
-      context: { traceId, spanId: ids.generateSpanId(), traceFlags: TraceFlags.SAMPLED, ...(traceState === undefined ? {} : { traceState }) },
-      upstream: { traceId, spanId: ids.generateSpanId(), traceFlags: TraceFlags.SAMPLED, ...(traceState === undefined ? {} : { traceState }) },
+      context: { traceId, spanId: random.slice(32, 48), traceFlags: TraceFlags.SAMPLED, ...(traceState === undefined ? {} : { traceState }) },
+      upstream: { traceId, spanId: random.slice(48), traceFlags: TraceFlags.SAMPLED, ...(traceState === undefined ? {} : { traceState }) },
     };
   }
+}
+
+const block = Buffer.alloc(32);
+
+/** 64 digits; no part of them is all zeros, which would be no id. */
+function randomHex(): string {
+  for (let at = 0; at < block.length; at += 4) block.writeUInt32BE((Math.random() * 2 ** 32) >>> 0 || 1, at);
+  return block.toString('hex');
 }
 
 /** A child in the same trace. */

@@ -5,8 +5,8 @@
  */
 import { CHANNELS, type HealthChanged, type HealthTold } from '../contract/channels.ts';
 
-/** How long a part must be well before that is told: at first, and at most. A fault that does not come again is over within seconds. */
-export const WELL_MS = { min: 1_000, max: 15_000 } as const;
+/** How long a part must be well before that is told: at first, and at most; the end of a fault is to be seen within 5 s. */
+export const WELL_MS = { min: 1_000, max: 3_000 } as const;
 /** Who falls ill again within this time has flapped. */
 const RELAPSE_MS = 60_000;
 /** Parts are named by configuration and code, so they are few; logs that are shipped here are not. Of more nothing is told. */

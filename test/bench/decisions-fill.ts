@@ -1,6 +1,6 @@
 /**
  * A store filled with as many decisions and review items as are asked for, the same ones each time: 200 tenants of very
- * different sizes, ninety days, rules and findings on one in twelve exchanges. Made in the database by arithmetic over
+ * different sizes, ninety days or as many as are asked for, rules and findings on one in twelve exchanges. Made in the database by arithmetic over
  * numbers, in the SQL that SQLite and Postgres both take; indexes are made after the rows. Counts are made for every
  * tenant and hour, and for the minutes of eight days of all together, as large as those of so many exchanges would be.
  */
@@ -10,7 +10,7 @@ import { insertMany } from '../../src/store/insert-many.ts';
 import type { SqlQuery, SqlValue } from '../../src/store/sql.ts';
 
 export const TENANTS = 200;
-export const DAYS = 90;
+const DAYS = 90;
 const DAY_MS = 86_400_000;
 const HOUR_MS = 3_600_000;
 const SLICE_DIGITS = 6;
@@ -26,12 +26,14 @@ export interface Filling {
   readonly sliceDigits?: number;
   /** Tenants that have counts. Default: all. */
   readonly countedTenants?: number;
+  /** Over how many days. Default 90. */
+  readonly days?: number;
 }
 
 const indexesOf = (table: string): readonly string[] => allMigrations().flatMap(({ sql }) => sql.match(/create index [^;]+;/g) ?? []).filter((statement) => statement.includes(` on ${table} (`));
 
 /** Rows, labels and counts. */
-export async function fillDecisions({ query, kind, decisions, untilMs, progress, sliceDigits = SLICE_DIGITS, countedTenants = TENANTS }: Filling): Promise<void> {
+export async function fillDecisions({ query, kind, decisions, untilMs, progress, sliceDigits = SLICE_DIGITS, countedTenants = TENANTS, days = DAYS }: Filling): Promise<void> {
   const hex = (value: string): string => (kind === 'sqlite' ? `printf('%013x', ${value})` : `lpad(to_hex(${value}), 13, '0')`);
   for (const table of ['decisions', 'decision_labels']) for (const statement of indexesOf(table)) await query(`drop index ${/create index (\w+)/.exec(statement)![1]!}`);
   await query('create table bench_digits (d bigint not null)');
@@ -39,7 +41,7 @@ export async function fillDecisions({ query, kind, decisions, untilMs, progress,
   await query(`insert into decision_logs (log_id, log, name, shipped, next_index, head) values (1, 'bench+1', 'bench', 0, ${decisions}, '')`);
   const powers = Array.from({ length: sliceDigits }, (_, power) => power);
   const digits = powers.map((power) => `bench_digits p${power}`).join(', ');
-  const stepMs = Math.max(1, Math.floor((DAYS * DAY_MS) / decisions));
+  const stepMs = Math.max(1, Math.floor((days * DAY_MS) / decisions));
   for (let from = 0; from < decisions; from += 10 ** sliceDigits) {
     progress(`${kind}: ${from / 1e6} of ${decisions / 1e6} million rows`);
     const number = `${from} + ${powers.map((power) => `${10 ** power} * p${power}.d`).join(' + ')}`;
@@ -63,15 +65,15 @@ export async function fillDecisions({ query, kind, decisions, untilMs, progress,
   }
   await query('drop table bench_digits');
   progress(`${kind}: counts`);
-  await fillCounts(query, decisions, untilMs, countedTenants);
+  await fillCounts(query, decisions, untilMs, countedTenants, days);
 }
 
-async function fillCounts(query: SqlQuery, decisions: number, untilMs: number, tenants: number): Promise<void> {
+async function fillCounts(query: SqlQuery, decisions: number, untilMs: number, tenants: number, days: number): Promise<void> {
   const lastMs = Math.floor(untilMs / HOUR_MS) * HOUR_MS;
   for (let tenant = -1; tenant < tenants; tenant++) {
     const rows: SqlValue[][] = [];
-    const perHour = Math.ceil(decisions / (DAYS * 24) / (tenant < 0 ? 1 : TENANTS));
-    for (let hour = 0; hour < DAYS * 24; hour++) rows.push(['hour', 0, tenant < 0 ? '' : `tenant-${tenant}`, lastMs - hour * HOUR_MS, countsText(perHour, hour)]);
+    const perHour = Math.ceil(decisions / (days * 24) / (tenant < 0 ? 1 : TENANTS));
+    for (let hour = 0; hour < days * 24; hour++) rows.push(['hour', 0, tenant < 0 ? '' : `tenant-${tenant}`, lastMs - hour * HOUR_MS, countsText(perHour, hour)]);
     for (let minute = 0; tenant < 0 && minute < 8 * 24 * 60; minute++) rows.push(['minute', 0, '', Math.floor(untilMs / 60_000) * 60_000 - minute * 60_000, countsText(Math.ceil(perHour / 60), minute)]);
     await insertMany(query, 'decision_counts', ['span', 'shipped', 'tenant_id', 'bucket_ms', 'counts'], rows, 'on conflict do nothing');
   }

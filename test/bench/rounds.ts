@@ -86,3 +86,9 @@ function timingOf(samples: readonly number[]): Timing {
   const medianNs = sorted.length % 2 === 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
   return { medianNs, minNs: sorted[0], maxNs: sorted[sorted.length - 1], rounds: sorted.length };
 }
+
+/** The half, the twentieth from the top, and the largest. */
+export function quantiles(samples: readonly number[]): readonly number[] {
+  const sorted = [...samples].sort((a, b) => a - b);
+  return [0.5, 0.95, 1].map((share) => sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)]!);
+}

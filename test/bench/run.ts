@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- match] [stream] [views] [ensemble] [policy] [model] [audit] [prompt] [decisions] [weekly] [telemetry] [--quick] [--record]`: runs the benchmarks, prints tables, and with --record
+ * `npm run bench [-- match] [stream] [views] [ensemble] [policy] [model] [audit] [prompt] [decisions] [reports] [weekly] [telemetry] [--quick] [--record]`: runs the benchmarks, prints tables, and with --record
  * writes each suite's figures to `record/DATE-SUITE.json` with what they depend on. README.md says how to read them.
  */
 import { execFileSync } from 'node:child_process';
@@ -15,13 +15,14 @@ import { measurePolicy } from './micro/policy.ts';
 import { measureStream } from './micro/stream.ts';
 import { measureViews } from './micro/views.ts';
 import { measureDecisions } from './whole/decisions.ts';
+import { measureReports } from './whole/reports.ts';
 import { measurePrompt } from './whole/prompt.ts';
 import { measureTelemetry } from './whole/telemetry.ts';
 import { measureWeekly } from './whole/weekly.ts';
 import { renderTable, type Table } from './report.ts';
 import { progress, type Effort } from './rounds.ts';
 
-const SUITES: Readonly<Record<string, (effort: Effort) => readonly Table[] | Promise<readonly Table[]>>> = { match: measureMatch, stream: measureStream, views: measureViews, ensemble: measureEnsemble, policy: measurePolicy, model: measureModel, audit: measureAudit, prompt: measurePrompt, decisions: measureDecisions, weekly: measureWeekly, telemetry: measureTelemetry };
+const SUITES: Readonly<Record<string, (effort: Effort) => readonly Table[] | Promise<readonly Table[]>>> = { match: measureMatch, stream: measureStream, views: measureViews, ensemble: measureEnsemble, policy: measurePolicy, model: measureModel, audit: measureAudit, prompt: measurePrompt, decisions: measureDecisions, reports: measureReports, weekly: measureWeekly, telemetry: measureTelemetry };
 
 const FULL: Effort = { rounds: 10, sampleMs: 30, caseMs: 2_000, quick: false };
 const QUICK: Effort = { rounds: 3, sampleMs: 8, caseMs: 300, quick: true };

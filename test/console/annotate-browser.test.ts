@@ -15,7 +15,7 @@ t.test('sixty texts are labelled by keys alone', { skip: NO_BROWSER }, async (t)
   const texts = Array.from({ length: 60 }, (_, i) => `text ${i} says <b>hello</b> \u202Eolleh`);
   const { house, call, person } = await openCampaign(t, texts, {}, { batch_items: 20 });
   const token = await person('ana');
-  const { page, complaints } = await openWindow(t, await openBrowser(t), house.adminUrl, { width: 1280, scheme: 'light' });
+  const { page, complaints } = await openWindow(t, await openBrowser(), house.adminUrl, { width: 1280, scheme: 'light' });
   await logIn(page, token);
   await page.keyboard.press('g');
   await Promise.all([page.waitForURL('**/risk/annotate'), page.keyboard.press('l')]);
@@ -88,7 +88,7 @@ for (const [width, scheme, javaScriptEnabled] of [[1280, 'light', true], [360, '
     const { house, call, person, labelNext } = await openCampaign(t, ['is this so? it is a longer text, and has a word of some length: Donaudampfschifffahrtsgesellschaftskapitänsmützenknopf', 'two'], { double_blind_percent: 100 }, { batch_items: 1 });
     await call('POST', 'risk/calibration', { items: [...knownItems(3), ...knownItems(3, 'violation')] });
     for (const [name, body] of [['ana', { label: 'safe', note: 'it is quoted' }], ['bob', { label: 'violation', category: 'toxicity.hate', note: 'a slur' }]] as const) await labelNext(await person(name), () => body);
-    const { page, complaints } = await openWindow(t, await openBrowser(t), house.adminUrl, { width, scheme, javaScriptEnabled });
+    const { page, complaints } = await openWindow(t, await openBrowser(), house.adminUrl, { width, scheme, javaScriptEnabled });
     await page.goto('/login');
     await page.locator('#token').fill(house.token);
     await page.locator('#token').press('Enter');

@@ -20,7 +20,7 @@ t.test('a reviewer decides item after item by keys alone', { skip: NO_BROWSER },
   for (let i = 0; i < items; i++) await house.chat(`the ${i}. Egret says <b>hello</b> \u202Eolleh`);
   const waiting = async (): Promise<number> => (await ask(house.adminUrl, '/api/v1/reviews', { token: house.token })).body.waiting.low as number;
   await until(async () => (await waiting()) === items, 'the items');
-  const { page, complaints } = await openWindow(t, await openBrowser(t), house.adminUrl, { width: 1280, scheme: 'light' });
+  const { page, complaints } = await openWindow(t, await openBrowser(), house.adminUrl, { width: 1280, scheme: 'light' });
   await logIn(page, house.token);
   const picture = async (name: string): Promise<void> => { if (shots !== undefined) await page.screenshot({ path: join(shots, `review-${name}.png`), fullPage: true }); };
   await page.keyboard.press('g');
@@ -57,7 +57,7 @@ t.test('a reviewer decides item after item by keys alone', { skip: NO_BROWSER },
 t.test('a policy is judged while it is typed: at its line, in words, once typing rests', { skip: NO_BROWSER }, async (t) => {
   const house = await furnished(t);
   for (const [width, scheme] of [[1280, 'light'], [360, 'dark']] as const) {
-    const { page, complaints } = await openWindow(t, await openBrowser(t), house.adminUrl, { width, scheme });
+    const { page, complaints } = await openWindow(t, await openBrowser(), house.adminUrl, { width, scheme });
     await logIn(page, house.token);
     await page.goto('/policies/acme/edit');
     await page.locator('#f-text').focus();
@@ -93,7 +93,7 @@ t.test('a policy is judged while it is typed: at its line, in words, once typing
 
 t.test('the overview is kept fresh while it is looked at, and left alone while it is worked in', { skip: NO_BROWSER }, async (t) => {
   const house = await furnished(t);
-  const { page, complaints } = await openWindow(t, await openBrowser(t), house.adminUrl, { width: 1280, scheme: 'light' });
+  const { page, complaints } = await openWindow(t, await openBrowser(), house.adminUrl, { width: 1280, scheme: 'light' });
   await logIn(page, house.token);
   const seen = async (): Promise<number> => Number(await page.locator('.tiles strong').first().innerText().catch(() => '0'));
   await until(async () => (await page.goto('/?live=1')) !== null && (await page.locator('.tiles').count()) > 0 && (await seen()) === 7, 'the counts');
@@ -111,7 +111,7 @@ t.test('the overview is kept fresh while it is looked at, and left alone while i
 t.test('what cannot be undone is done by keys, after its name was typed', { skip: NO_BROWSER }, async (t) => {
   const house = await furnished(t);
   await house.api('PUT', '/spare', blocking('Heron', 'spare'));
-  const { page, complaints } = await openWindow(t, await openBrowser(t), house.adminUrl, { width: 360, scheme: 'dark' });
+  const { page, complaints } = await openWindow(t, await openBrowser(), house.adminUrl, { width: 360, scheme: 'dark' });
   await logIn(page, house.token);
   const type = async (...texts: readonly string[]): Promise<void> => {
     for (const text of texts) {
@@ -141,7 +141,7 @@ t.test('what cannot be undone is done by keys, after its name was typed', { skip
 
 t.test('a link of another site finds who is logged in', { skip: NO_BROWSER }, async (t) => {
   const house = await openHouse(t, { files: { 'acme.yaml': blocking('Fileword') } });
-  const { page } = await openWindow(t, await openBrowser(t), house.adminUrl, { width: 1280, scheme: 'light' });
+  const { page } = await openWindow(t, await openBrowser(), house.adminUrl, { width: 1280, scheme: 'light' });
   await logIn(page, house.token);
   // Another name is another site.
   const elsewhere = house.adminUrl.replace('127.0.0.1', 'localhost');
@@ -158,7 +158,7 @@ for (const [width, scheme, javaScriptEnabled] of [[360, 'dark', true], [1280, 'l
     const trained = trainedModels(house.dir);
     t.teardown(() => trained.close());
     const model = await trained.fresh();
-    const { page, complaints } = await openWindow(t, await openBrowser(t), house.adminUrl, { width, scheme, javaScriptEnabled });
+    const { page, complaints } = await openWindow(t, await openBrowser(), house.adminUrl, { width, scheme, javaScriptEnabled });
     await page.goto('/login');
     await page.locator('#token').fill(house.token);
     await Promise.all([page.waitForNavigation(), page.locator('#token').press('Enter')]);
@@ -177,7 +177,7 @@ for (const [width, scheme, javaScriptEnabled] of [[360, 'dark', true], [1280, 'l
     t.match(await send({ confirm: model }, 'Let it work'), new RegExp(`${model} works from now on in place of what is shipped`));
     if (shots !== undefined) await page.screenshot({ path: join(shots, `model-works-${width}.png`), fullPage: true });
     await page.goto('/learn');
-    t.match(await page.locator('main').innerText(), /all 1 follow/);
+    t.match(await page.locator('main').innerText(), /1 follows/);
     t.match(await send({ plugin: 'prompt-injection', confirm: 'toxicity' }, 'Roll back'), /Nothing was switched/);
     t.match(await send({ plugin: 'prompt-injection', confirm: 'prompt-injection', reason: 'a try' }, 'Roll back'), /what is shipped works from now on/);
     await page.goto(`/learn/${model}`);
@@ -191,7 +191,7 @@ for (const [width, scheme, javaScriptEnabled] of [[360, 'dark', true], [1280, 'l
 
 t.test('without JavaScript', { skip: NO_BROWSER }, async (t) => {
   const house = await furnished(t);
-  const { page, complaints } = await openWindow(t, await openBrowser(t), house.adminUrl, { width: 1280, scheme: 'light', javaScriptEnabled: false });
+  const { page, complaints } = await openWindow(t, await openBrowser(), house.adminUrl, { width: 1280, scheme: 'light', javaScriptEnabled: false });
   await logIn(page, house.token);
   await page.click('tbody a');
   await page.click('text=Edit');

@@ -34,7 +34,7 @@ t.test('Redis goes and comes again', { skip: REDIS_MISSING }, async (t) => {
   t.match(text, /degraded.*less well than configured/);
   t.match(text, /<bdi>redis<\/bdi>[^]*Repair Redis; it is found again within seconds/);
 
-  const { page, complaints } = await openWindow(t, await openBrowser(t), house.adminUrl, { width: 390, scheme: 'dark' });
+  const { page, complaints } = await openWindow(t, await openBrowser(), house.adminUrl, { width: 390, scheme: 'dark' });
   await page.goto('/login');
   await logIn(page, house.token);
   await Promise.all([page.waitForURL('**/health'), page.keyboard.press('g').then(() => page.keyboard.press('h'))]);

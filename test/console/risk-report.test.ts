@@ -57,7 +57,7 @@ t.test('issued, corrected and fetched', async (t) => {
 t.test('the console’s page, in a browser', { skip: NO_BROWSER }, async (t) => {
   const { adminUrl, token } = await house(t);
   for (const [width, scheme] of [[1280, 'light'], [360, 'dark']] as const) {
-    const { page, complaints } = await openWindow(t, await openBrowser(t), adminUrl, { width, scheme });
+    const { page, complaints } = await openWindow(t, await openBrowser(), adminUrl, { width, scheme });
     await logIn(page, token);
     await page.goto('/risk/q/report');
     await page.locator('#f-reason').fill('it was misread');
@@ -74,7 +74,7 @@ t.test('the console’s page, in a browser', { skip: NO_BROWSER }, async (t) => 
 
 t.test('the document, narrow, wide and printed', { skip: NO_BROWSER }, async (t) => {
   const html = longReport();
-  const browser = await openBrowser(t);
+  const browser = await openBrowser();
   for (const width of [360, 1280]) {
     const { page } = await openWindow(t, browser, 'http://127.0.0.1', { width, scheme: 'dark' });
     await page.setContent(html);

@@ -12,7 +12,7 @@ import { until } from '../helpers/house.ts';
 t.setTimeout(600_000);
 
 async function sitDown(t: Test, house: HeldHouse, look: Look) {
-  const { page, complaints } = await openWindow(t, await openBrowser(t), house.adminUrl, look);
+  const { page, complaints } = await openWindow(t, await openBrowser(), house.adminUrl, look);
   await logIn(page, house.token);
   const check = async (name: string): Promise<void> => {
     if (shots !== undefined) await page.screenshot({ path: join(shots, `wait-${name}-${look.width}-${look.scheme}.png`), fullPage: true });

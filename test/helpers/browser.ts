@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs';
 import axe from 'axe-core';
 import { chromium, type Browser, type Page } from 'playwright-core';
-import type { Test } from 'tap';
+import root, { type Test } from 'tap';
 
 const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 const chromiumPath = PLACES.find((place) => existsSync(place));
@@ -13,11 +13,18 @@ const chromiumPath = PLACES.find((place) => existsSync(place));
 /** Why tests are skipped that need one; false: they need not be. */
 export const NO_BROWSER: string | false = chromiumPath === undefined ? 'no Chromium here (apt-get install chromium)' : false;
 
-export async function openBrowser(t: Test): Promise<Browser> {
+let opened: Promise<Browser> | undefined;
+
+/** One for all tests of a file, since its start is the dearest part of many: what they share of it is nothing, each window has its own context. */
+export async function openBrowser(): Promise<Browser> {
+  if (opened === undefined) root.teardown(async () => (await opened)!.close());
+  if (opened === undefined || !(await opened).isConnected()) opened = launch();
+  return opened;
+}
+
+function launch(): Promise<Browser> {
   // Its sandbox does not start as root, and what it visits is ours.
-  const browser = await chromium.launch({ executablePath: chromiumPath!, args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'] });
-  t.teardown(() => browser.close());
-  return browser;
+  return chromium.launch({ executablePath: chromiumPath!, args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'] });
 }
 
 export interface Look {

@@ -22,6 +22,9 @@ const session = new chdb.Session(dir);
 const NO_SETTINGS = ['query', 'query_id', 'database', 'user', 'password', 'session_id', 'session_timeout', 'enable_http_compression', 'default_format', 'role', 'wait_end_of_query', 'cancel_http_readonly_queries_on_client_close', 'http_write_exception_in_output_format'];
 const STATUS: Readonly<Record<number, number>> = { 60: 404, 81: 404, 62: 400, 115: 400, 516: 403 };
 
+// Whoever started it has ended, however that was.
+process.stdin.on('end', () => process.exit()).resume();
+
 let last: Promise<unknown> = Promise.resolve();
 /** As they are set in the session now. */
 let set: readonly string[] = [];

@@ -57,7 +57,7 @@ export async function startClickHouse(t: Pick<Test, 'teardown'>, { password }: {
 }
 
 async function openEngine(dir: string, port: number, password: string | undefined): Promise<{ readonly engine: ChildProcess; readonly port: number }> {
-  const engine = spawn(process.execPath, [ENGINE, dir, String(port)], { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, ...(password === undefined ? {} : { WEIR_CHDB_PASSWORD: password }) } });
+  const engine = spawn(process.execPath, [ENGINE, dir, String(port)], { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, ...(password === undefined ? {} : { WEIR_CHDB_PASSWORD: password }) } });
   const said = await Promise.race([once(engine.stdout, 'data') as Promise<[Buffer]>, once(engine, 'exit').then(([code]) => Promise.reject(new Error(`the engine of ClickHouse ended with ${code}`)))]);
   return { engine, port: Number(String(said[0])) };
 }

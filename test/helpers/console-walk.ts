@@ -57,7 +57,7 @@ export async function logIn(page: Page, token: string): Promise<void> {
 
 export async function walk(t: Test, { width, scheme }: Pick<Look, 'width' | 'scheme'>): Promise<void> {
   const house = await furnished(t);
-  const { page, complaints } = await openWindow(t, await openBrowser(t), house.adminUrl, { width, scheme });
+  const { page, complaints } = await openWindow(t, await openBrowser(), house.adminUrl, { width, scheme });
   let pictures = 0;
   const look = async (name: string): Promise<void> => {
     t.same(await barriers(page), [], `${name}: nothing keeps people out`);

@@ -4,7 +4,6 @@
  * nobody can read. It is no Grafana: colours and type are its own. One picture for each dashboard.
  */
 import { join } from 'node:path';
-import type { Test } from 'tap';
 import { openBrowser } from './browser.ts';
 import { asked, DASHBOARDS, type Dashboard, type Panel } from './dashboards.ts';
 import type { Prometheus } from './prometheus.ts';
@@ -17,8 +16,8 @@ interface Line {
   readonly points: readonly (readonly [s: number, value: number])[];
 }
 
-export async function drawDashboards(t: Test, prometheus: Prometheus, folder: string): Promise<void> {
-  const page = await (await openBrowser(t)).newPage({ viewport: { width: 24 * COLUMN + 20, height: 800 } });
+export async function drawDashboards(prometheus: Prometheus, folder: string): Promise<void> {
+  const page = await (await openBrowser()).newPage({ viewport: { width: 24 * COLUMN + 20, height: 800 } });
   for (const dashboard of DASHBOARDS) {
     const panels = await Promise.all(dashboard.panels.map(async (panel) => drawn(panel, await linesOf(panel, prometheus))));
     await page.setContent(`<style>body{margin:0;background:#111217;color:#ccccdc;font:12px sans-serif;position:relative}section{position:absolute;background:#181b1f;border:1px solid #333;overflow:hidden;box-sizing:border-box;padding:4px 8px}h2{font-size:13px;margin:0}.legend{position:absolute;bottom:2px;left:8px;right:8px;line-height:14px;max-height:56px;overflow:hidden}.big{display:flex;flex-wrap:wrap;gap:10px;align-items:center;justify-content:space-around;height:80%}.big b{font-size:28px;display:block}</style><h1 style="height:32px;margin:4px 8px;font-size:18px">${dashboard.title}</h1>${panels.join('')}<div style="height:${heightOf(dashboard)}px"></div>`);

@@ -155,6 +155,21 @@ t.test('every alert fires, does not just below, and ends', { skip: PROMTOOL_MISS
   }
 });
 
+t.test('what an alert says is filled in', { skip: PROMTOOL_MISSING }, async (t) => {
+  // Those of days take long, and say the same.
+  const cases = CASES.filter(({ everyMinutes }) => everyMinutes === undefined);
+  // What is expected is wrong on purpose: promtool prints what came instead.
+  const { output } = promtool(t, cases.map((one) => {
+    const [{ promql_expr_test: [fires], ...input }] = testsOf(one) as readonly [{ readonly promql_expr_test: readonly [{ readonly eval_time: string }] }];
+    return { ...input, alert_rule_test: [{ eval_time: fires.eval_time, alertname: one.alert, exp_alerts: [] }] };
+  }));
+  for (const { alert } of cases) {
+    const told = new RegExp(`alertname="${alert}"[^]*?Annotations:\\{(.*)\\}`).exec(output)?.[1] ?? '';
+    const [, summary = ''] = /summary="((?:[^"\\]|\\.)*)"/.exec(told) ?? [];
+    t.ok(summary.length > 15 && !/\{\{|<no value>|NaN|error|%!|\s\s|\s$/.test(summary), `${alert}: ${summary || output.slice(0, 2_000)}`);
+  }
+});
+
 t.test('with Redis alone gone, the store is not told to be', { skip: PROMTOOL_MISSING }, async (t) => {
   const gone = (name: string): object => ({ series: placed(`weir_healthy{part="${name}"}`), values: '0 0 0 0 0' });
   const { status, output } = promtool(t, [{ interval: '1m', input_series: ['redis', 'policies', 'tenant_keys'].map(gone), promql_expr_test: [{ expr: 'ALERTS{alertstate="firing"}', eval_time: '4m', exp_samples: [{ labels: 'ALERTS{alertname="WeirRedisDown",alertstate="firing",instance="a:8081",job="weir",severity="critical"}', value: 1 }] }] }]);

@@ -15,15 +15,17 @@ import { chunk, events, json, ScriptedUpstream, SSE_HEAD, until, type ReceivedRe
 const TRACE = '0af7651916cd43dd8448eb211c80319c';
 const CALLER_SPAN = 'b7ad6b7169203331';
 /** Never to be seen in anything that leaves for a collector. */
-const SECRETS = { key: 'sk-made-up-canary-4711', asked: 'asked.canary@example.com', answered: 'answered.canary@example.com', blocked: 'Bluebird-canary', stopped: 'Kingfisher-canary', header: 'header-canary' };
+const SECRETS = { key: 'sk-made-up-canary-4711', asked: 'asked.canary@example.com', answered: 'answered.canary@example.com', blocked: 'Bluebird-canary', stopped: 'Kingfisher-canary', header: 'header-canary', secret: 'Heron-canary' };
 
 const POLICY = `policy: p
 default_action: allow
 patterns:
   - { id: bird, label: BIRD, literal: [${SECRETS.blocked}, ${SECRETS.stopped}] }
+  - { id: project, label: PROJECT, literal: [${SECRETS.secret}] }
 rules:
   - { id: bird, priority: 1, direction: both, when: { score: patterns.bird, gte: 1 }, action: block }
   - { id: vile, priority: 2, direction: input, when: { score: judge.toxic, gte: 0.9 }, action: block }
+  - { id: project, priority: 8, direction: input, when: { score: patterns.project, gte: 1 }, action: redact, redact: { style: pseudonym } }
   - { id: personal, priority: 9, direction: both, when: { score: pii.*, gte: 0.5 }, action: redact, redact: { style: label } }
 `;
 
@@ -45,6 +47,8 @@ const answer: Script = (socket, request) => {
   if (request.path.endsWith('/embeddings')) return json(200, { object: 'list', model: 'embed-made-up', data: [{ object: 'embedding', index: 0, embedding: [0.5] }], usage: { prompt_tokens: 3, total_tokens: 3 } })(socket, request);
   if (request.path.endsWith('/messages')) return json(200, { id: 'msg_made_up', type: 'message', role: 'assistant', model: 'claude-made-up', content: [{ type: 'text', text: 'fine' }], stop_reason: 'end_turn', usage: { input_tokens: 3, cache_creation_input_tokens: 20, cache_read_input_tokens: 100, output_tokens: 7 } })(socket, request);
   if (request.path.endsWith('/responses')) return json(200, { id: 'resp_made_up', object: 'response', created_at: 1, status: 'completed', model: 'gpt-made-up-2', output: [], usage: { input_tokens: 5, output_tokens: 6, total_tokens: 11, output_tokens_details: { reasoning_tokens: 2 } } })(socket, request);
+  const [pseudonym] = /⟨PROJECT_\d+⟩/.exec(body) ?? [];
+  if (pseudonym !== undefined) return json(200, chat(`${pseudonym} is fine`))(socket, request);
   if (body.includes('break off')) return void socket.destroy();
   if (body.includes('fail please')) return json(503, { error: { message: 'overloaded', type: 'server_error', param: null, code: null } })(socket, request);
   if (body.includes('never end')) return void socket.write(SSE_HEAD + chunk(streamed(['for ever'])[0]!).toString());
@@ -208,13 +212,16 @@ t.test('other endpoints, other names; and whatever goes wrong', async (t) => {
     ['/v1/chat/completions', { model: `a prompt, no name: ${SECRETS.header}`, messages: [{ role: 'user', content: 'fail please' }] }, 'chat other', { 'error.type': '503', 'http.response.status_code': 503, 'gen_ai.request.model': 'other' }],
     ['/v1/chat/completions', { model: 'm', messages: [{ role: 'user', content: 'break off' }] }, 'chat m', { 'error.type': 'upstream_unreachable' }],
   ];
-  for (const [path, body, name, attributes] of cases) {
-    const traceId = newTrace();
-    await (await post(path, traceId, body)).arrayBuffer();
-    const spans = await site.spans(traceId);
+  const made: string[] = [];
+  for (const [path, body] of cases) {
+    made.push(newTrace());
+    await (await post(path, made.at(-1)!, body)).arrayBuffer();
+  }
+  for (const [i, [path, , name, attributes]] of cases.entries()) {
+    const spans = await site.spans(made[i]!);
     checkTree(t, spans, CALLER_SPAN);
     t.match(call(spans), { name, attributes, status: 'error.type' in attributes ? 2 : 0 }, path);
-    t.equal(heard(upstream.received.at(-1)!)!.split('-')[2], call(spans).spanId);
+    t.equal(heard(upstream.received[i]!)!.split('-')[2], call(spans).spanId);
   }
 
   const blocked = newTrace();
@@ -243,8 +250,8 @@ t.test('other endpoints, other names; and whatever goes wrong', async (t) => {
     const [, traceId] = /^00-([0-9a-f]{32})-[0-9a-f]{16}-01$/.exec(headers['traceparent']!)!;
     t.not(traceId, TRACE, `${traceparent} is not continued`);
     t.equal(headers['tracestate'], undefined, 'and what belongs to it is dropped');
-    t.equal(server(await site.spans(traceId!)).parentSpanId, '');
   }
+  for (const request of upstream.received.slice(before)) t.equal(server(await site.spans(heard(request)!.split('-')[1]!)).parentSpanId, '');
   t.equal(upstream.received.length, before + 4);
   await (await ask({ traceparent: `00-${TRACE}-${CALLER_SPAN}-00` })).arrayBuffer();
   t.match(heard(upstream.received.at(-1)!), new RegExp(`^00-${TRACE}-[0-9a-f]{16}-00$`));
@@ -289,6 +296,13 @@ t.test('texts stand in traces of a tenant that lets them, as they went on', asyn
   t.equal(kept!.at(-1)!.parts[0]!.content, 'the newest');
   t.ok(kept!.flatMap(({ parts }) => parts).reduce((sum, { content }) => sum + content.length, 0) <= 8_192, 'bounded, and JSON still');
   await site.spans(failed);
+
+  const restored = newTrace();
+  const { choices } = await site.client(restored).chat.completions.create({ model: 'm', messages: [{ role: 'user', content: `tell me of ${SECRETS.secret}` }] });
+  t.equal(choices[0]!.message.content, `${SECRETS.secret} is fine`, 'the client has it back');
+  const around = call(await site.spans(restored)).attributes;
+  t.match(around['gen_ai.input.messages'], /tell me of ⟨PROJECT_1⟩/);
+  t.equal(around['gen_ai.output.messages'], undefined, 'the trace has not');
   nothingSecret(t, site);
 });
 

@@ -66,7 +66,7 @@ t.test('every query of every dashboard has something to show', { skip: PROMETHEU
   t.same(empty, [], 'queries without a value');
   if (shots !== undefined) {
     for (let round = 1_000; round < 1_040; round++) await traffic(fleet, round).then(() => sleep(1_500));
-    await drawDashboards(t, prometheus, shots);
+    await drawDashboards(prometheus, shots);
   }
   if (process.env['WEIR_TEST_SHOW'] !== undefined) for (const { at, expr } of queries) t.comment(at, (await prometheus.query(expr)).map(({ metric, value }) => `${JSON.stringify(metric)} ${value}`).join('; '));
   const series = await prometheus.query('count by (__name__) ({__name__=~"weir_.+"})');

@@ -283,4 +283,3 @@ t.test('what went upstream unscreened is counted by its reason', async (t) => {
   t.match(text, 'weir_unscreened_forwarded_total{tenant="acme",reason="skipped_rule"} 2\n', 'an answer that was stopped was not let through');
   t.match(text, 'weir_exchanges_total{tenant="acme",action="none",outcome="refused"} 1\n');
 });
-

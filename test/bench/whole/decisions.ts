@@ -20,7 +20,7 @@ import { sendForm, visit } from '../../helpers/console.ts';
 import { ask } from '../../helpers/admin.ts';
 import { fillDecisions, fillReviews } from '../decisions-fill.ts';
 import type { Row, Table } from '../report.ts';
-import { progress, type Effort } from '../rounds.ts';
+import { progress, quantiles, type Effort } from '../rounds.ts';
 
 const MAIN = join(import.meta.dirname, '../../../src/main.ts');
 const SERVER = process.env.WEIR_BENCH_POSTGRES ?? 'postgres://postgres@127.0.0.1:5432/test';
@@ -150,11 +150,6 @@ async function timePages(place: Place, repeats: number): Promise<readonly Row[]>
     child.kill('SIGTERM');
     await ended;
   }
-}
-
-function quantiles(samples: readonly number[]): readonly number[] {
-  const sorted = [...samples].sort((a, b) => a - b);
-  return [0.5, 0.95, 1].map((share) => sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)]!);
 }
 
 async function inSqlite(): Promise<Place> {
