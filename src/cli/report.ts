@@ -6,7 +6,6 @@ import { readdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import packageFile from '../../package.json' with { type: 'json' };
 import { askedRange } from '../admin/weekly-reports.ts';
-import { openDecisionStore } from '../audit/decision-place.ts';
 import { readSigner } from '../audit/key.ts';
 import type { Config } from '../config/schema.ts';
 import { weeklyPage } from '../console/weekly-report.ts';
@@ -18,6 +17,7 @@ import { writeReport } from '../report/weekly/folder.ts';
 import { endingsOf, type WrittenWeekly } from '../report/weekly/weekly.ts';
 import { rangeName, type ReportRange } from '../report/weekly/weeks.ts';
 import { weeklyReports } from '../reporting.ts';
+import { openDecisionStore } from '../store/open-decisions.ts';
 import { countingKeys } from './audit/place.ts';
 import { readConfig, withStore } from './beside.ts';
 import { didYouMean, parseCall, UsageError, type CliCommand, type Io } from './command.ts';
@@ -75,7 +75,7 @@ async function weekly(args: readonly string[], io: Io): Promise<number> {
   return withStore('report', config, io, async (database) => {
     const place = decisionPlace(config);
     if (place === undefined) return failed(io, 'decisions are those of the process with the role control; run the command with its configuration');
-    const decisions = await openDecisionStore(place);
+    const decisions = openDecisionStore(place);
     try {
       const reports = weeklyReports({ database, decisions: decisions.store, config: () => config, logs: () => logFolders(config), signer: () => readSigner(config.audit.key_file, config.audit.origin), software: packageFile.version, page: weeklyPage });
       const queries = reports.queries();

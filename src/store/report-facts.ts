@@ -1,7 +1,7 @@
 /**
  * The port to what a tenant's weekly report tells beside its decisions: what came to the review queue within a time and what
  * people made of it, objections, and what was changed of policies and models. Reads alone, each along an index, and holds
- * names and numbers, never content and never a reviewer. Rejects with WeirError store_unavailable when the store does not
+ * names and numbers, never content and never a reviewer. What is decided has `resolved_at`, and only that. Rejects with WeirError store_unavailable when the store does not
  * answer. Times are ISO 8601 in UTC, which compare as text; `until` is not in the time.
  */
 import type { Resolution, ReviewOrigin } from '../contract/review.ts';
@@ -83,18 +83,18 @@ export class SqlReportFacts {
   async resolved(tenantId: string, { from, until }: FactsPeriod): Promise<readonly ResolvedRow[]> {
     return this.#database.query<ResolvedRow>(
       `select i.resolution, coalesce((select max(a.created_at) ${OBJECTED}), i.created_at) as since, i.resolved_at from review_items i
-       where i.tenant_id = $1 and i.status = 'resolved' and i.resolved_at >= $2 and i.resolved_at < $3 order by i.resolved_at desc, i.review_id limit ${RESOLVED_MAX}`, tenantId, from, until,
+       where i.tenant_id = $1 and i.resolved_at >= $2 and i.resolved_at < $3 order by i.resolved_at desc, i.review_id limit ${RESOLVED_MAX}`, tenantId, from, until,
     );
   }
 
   async resolvedCount(tenantId: string, { from, until }: FactsPeriod): Promise<number> {
-    return this.#count(`select count(*) as total from review_items where tenant_id = $1 and status = 'resolved' and resolved_at >= $2 and resolved_at < $3`, tenantId, from, until);
+    return this.#count(`select count(*) as total from review_items where tenant_id = $1 and resolved_at >= $2 and resolved_at < $3`, tenantId, from, until);
   }
 
   /** Decided within the time, as they stand, by what the machine knew and did. */
   async outcomes(tenantId: string, { from, until }: FactsPeriod): Promise<readonly OutcomeRow[]> {
     const rows = await this.#database.query<Row>(
-      `select policy, triggered_rules, near_rules, origin, action, resolution, count(*) as count from review_items where tenant_id = $1 and status = 'resolved' and resolved_at >= $2 and resolved_at < $3
+      `select policy, triggered_rules, near_rules, origin, action, resolution, count(*) as count from review_items where tenant_id = $1 and resolved_at >= $2 and resolved_at < $3
        group by policy, triggered_rules, near_rules, origin, action, resolution order by count desc, policy, triggered_rules, near_rules, origin, action, resolution limit ${OUTCOMES_MAX}`, tenantId, from, until,
     );
     return rows.map((row) => ({ ...row, triggered_rules: JSON.parse(String(row['triggered_rules'])), near_rules: JSON.parse(String(row['near_rules'])), count: Number(row['count']) }) as unknown as OutcomeRow);
@@ -107,17 +107,20 @@ export class SqlReportFacts {
 
   /** Items that had come in and that nobody had decided then. */
   openAt(tenantId: string, at: string): Promise<number> {
-    return this.#count('select count(*) as total from review_items where tenant_id = $1 and created_at < $2 and (resolved_at is null or resolved_at >= $2)', tenantId, at);
+    // Few are open: along the index of those, which SQLite does not take while another could tell the time.
+    return this.#count(
+      `select (select count(*) from review_items where status in ('pending', 'in_review') and tenant_id = $1 and (created_at || '') < $2) + (select count(*) from review_items where tenant_id = $1 and resolved_at >= $2 and created_at < $2) as total`, tenantId, at,
+    );
   }
 
   appealsMade(tenantId: string, { from, until }: FactsPeriod): Promise<number> {
-    return this.#count('select count(*) as total from review_items i join review_appeals a on a.review_id = i.review_id where i.tenant_id = $1 and a.created_at >= $2 and a.created_at < $3', tenantId, from, until);
+    return this.#count('select count(*) as total from review_appeals a cross join review_items i where i.review_id = a.review_id and i.tenant_id = $1 and a.created_at >= $2 and a.created_at < $3', tenantId, from, until);
   }
 
   async appealsDecided(tenantId: string, { from, until }: FactsPeriod): Promise<readonly AppealRow[]> {
     const rows = await this.#database.query<Row>(
       `select i.action, i.hold_outcome, i.hold_then, i.resolution, i.prior_resolution, count(*) as total from review_items i
-       where i.tenant_id = $1 and i.status = 'resolved' and i.resolved_at >= $2 and i.resolved_at < $3 and exists (select 1 ${OBJECTED})
+       where i.tenant_id = $1 and i.resolved_at >= $2 and i.resolved_at < $3 and exists (select 1 ${OBJECTED})
        group by i.action, i.hold_outcome, i.hold_then, i.resolution, i.prior_resolution order by i.action, i.hold_outcome, i.hold_then, i.resolution, i.prior_resolution`, tenantId, from, until,
     );
     return rows.map((row) => ({ ...row, total: Number(row['total']) }) as AppealRow);
@@ -127,7 +130,7 @@ export class SqlReportFacts {
   async appealTimes(tenantId: string, { from, until }: FactsPeriod): Promise<readonly Omit<ResolvedRow, 'resolution'>[]> {
     return this.#database.query(
       `select (select max(a.created_at) ${OBJECTED}) as since, i.resolved_at from review_items i
-       where i.tenant_id = $1 and i.status = 'resolved' and i.resolved_at >= $2 and i.resolved_at < $3 and exists (select 1 ${OBJECTED}) order by i.resolved_at desc, i.review_id limit ${RESOLVED_MAX}`, tenantId, from, until,
+       where i.tenant_id = $1 and i.resolved_at >= $2 and i.resolved_at < $3 and exists (select 1 ${OBJECTED}) order by i.resolved_at desc, i.review_id limit ${RESOLVED_MAX}`, tenantId, from, until,
     );
   }
 

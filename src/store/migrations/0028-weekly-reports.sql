@@ -21,3 +21,4 @@ create index weekly_reports_by_week on weekly_reports (week, tenant_id);
 -- What came and went in a tenant's queue within a week.
 create index review_items_by_tenant_due on review_items (tenant_id, due_at);
 create index review_items_by_tenant_resolved on review_items (tenant_id, resolved_at);
+create index review_appeals_by_time on review_appeals (created_at);
