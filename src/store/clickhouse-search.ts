@@ -14,8 +14,8 @@ const TIMES = 4;
 interface Conditions {
   readonly texts: readonly string[];
   readonly values: Readonly<Record<string, ClickHouseValue>>;
-  /** Every row in the time that is asked for fits. */
-  readonly isAll: boolean;
+  /** So few rows fit that all of time is looked through at once. */
+  readonly isExact: boolean;
 }
 
 export async function searchClickHouse(door: ClickHouse, question: DecisionQuestion, logId: number | undefined, { lookedMax, stretch }: { readonly lookedMax: number; readonly stretch: number }): Promise<Search> {
@@ -25,7 +25,7 @@ export async function searchClickHouse(door: ClickHouse, question: DecisionQuest
   const rows: DecisionRow[] = [];
   for (let [looked, next] = [0, stretch]; ; next *= TIMES) {
     const length = Math.min(next, lookedMax - looked);
-    const floor = conditions.isAll ? undefined : await floorOf(door, sinceMs, cursor, length);
+    const floor = conditions.isExact ? undefined : await floorOf(door, sinceMs, cursor, length);
     rows.push(...(await rowsOf(door, conditions, sinceMs, cursor, floor, limit - rows.length)));
     if (rows.length === limit) return { rows, next: cursorOf(rows.at(-1)!), looked };
     if (floor === undefined) return { rows, next: undefined, looked };
@@ -56,7 +56,7 @@ function conditionsOf({ requestId, tenants, ownOnly, action, rule, category, pol
   if (policyId !== undefined) add('policy_id = {policyId:String}', { policyId });
   if (revision !== undefined) add('policy_revision = {revision:String}', { revision });
   if (logId !== undefined) add('decision_id >= {firstId:UInt64} and decision_id < {lastId:UInt64}', { firstId: decisionId(logId, 0), lastId: decisionId(logId + 1, 0) });
-  return { texts, values, isAll: texts.length === 0 || requestId !== undefined };
+  return { texts, values, isExact: requestId !== undefined };
 }
 
 /** The same said twice: of the time alone, which the order of the table knows, and of rows of one time. */
@@ -67,7 +67,7 @@ function within(sinceMs: number | undefined, [atMs, id]: DecisionCursor, floor?:
       ...(floor === undefined ? [] : ['at_ms >= {floorMs:Int64} and (at_ms, decision_id) >= ({floorMs:Int64}, {floorId:UInt64})']),
     ],
     values: { atMs, id, ...(sinceMs === undefined ? {} : { sinceMs }), ...(floor === undefined ? {} : { floorMs: floor[0], floorId: floor[1] }) },
-    isAll: true,
+    isExact: true,
   };
 }
 
