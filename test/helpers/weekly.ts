@@ -1,4 +1,5 @@
 /** Weekly reports for tests: decisions planted at any time, reports made of a store, and CSV read as RFC 4180 has it. */
+import type { DecisionStore } from '../../src/store/decisions.ts';
 import { decisionId, type DecisionDetail, type DecisionRow } from '../../src/store/decision-rows.ts';
 import { weeklyPage } from '../../src/console/weekly-report.ts';
 import { WeeklyReports, type WeeklyOptions } from '../../src/report/weekly/weekly.ts';
@@ -29,13 +30,17 @@ export function plantedRow({ input, output, ...row }: Planted, index: number, lo
   };
 }
 
-/** Into the own log of a store that is new. */
-export async function plant(database: StoreDatabase, rows: readonly Planted[], log = 'own+1'): Promise<SqlDecisionStore> {
+export async function plant(database: StoreDatabase, rows: readonly Planted[], log?: string): Promise<SqlDecisionStore> {
   const store = new SqlDecisionStore(database);
+  await plantInto(store, rows, log);
+  return store;
+}
+
+/** Into the own log of a store that is new. */
+export async function plantInto(store: DecisionStore, rows: readonly Planted[], log = 'own+1'): Promise<void> {
   const at = await store.position({ log, name: log, shipped: false });
   const taken = await store.take(at, rows.map((row, i) => plantedRow(row, at.next + i, at.logId)), at.next + rows.length, 'h');
   if (taken === undefined) throw new Error('it was not taken');
-  return store;
 }
 
 export function tenant(id: string, more: object = {}): object {

@@ -1,5 +1,5 @@
 /**
- * Weekly reports of planted weeks, over SQLite and Postgres: against a naive count of the same rows, the same bytes for the same
+ * Weekly reports of planted weeks, over SQLite, Postgres and ClickHouse: against a naive count of the same rows, the same bytes for the same
  * data, trends with what chance says of them, weeks that are empty, running, or partly beyond their retention, names that are
  * markup or formulas, and the calendar itself against a naive one.
  */
@@ -13,10 +13,13 @@ import { dueWeek, dueWeeks, readRange, readWeek, RANGE_HOURS_MAX, weekAt } from 
 import { WEEKLY_WAITING_MAX } from '../../../src/report/weekly/weekly.ts';
 import { readSigner } from '../../../src/audit/key.ts';
 import { openAuditLog } from '../../../src/audit/log.ts';
+import { ClickHouse } from '../../../src/store/clickhouse.ts';
+import { ClickHouseDecisionStore } from '../../../src/store/clickhouse-decisions.ts';
+import { CLICKHOUSE_MISSING, startClickHouse } from '../../helpers/clickhouse.ts';
 import { freshFolder } from '../../helpers/house.ts';
 import { runs, seed } from '../../helpers/runs.ts';
 import { STORE_DRIVERS } from '../../helpers/stores.ts';
-import { HOUR_MS, MONDAY_MS, plant, readCsv, reportsOver, tenant, WEEK_MS, type Planted } from '../../helpers/weekly.ts';
+import { HOUR_MS, MONDAY_MS, plant, plantInto, readCsv, reportsOver, tenant, WEEK_MS, type Planted } from '../../helpers/weekly.ts';
 
 t.setTimeout(300_000);
 
@@ -110,6 +113,22 @@ function plantedWeeks(): readonly Planted[] {
     return { ...more, input: { latency_ms: random() * 40 } };
   });
 }
+
+t.test('a report of decisions in ClickHouse is that of the same in SQLite', { skip: CLICKHOUSE_MISSING }, async (t) => {
+  const database = (await STORE_DRIVERS.find(({ name }) => name === 'sqlite')!.place(t)).database!();
+  const clickhouse = await startClickHouse(t);
+  const door = new ClickHouse({ url: clickhouse.url, database: clickhouse.database() });
+  t.teardown(() => door.close());
+  const decisions = new ClickHouseDecisionStore(door);
+  const rows = plantedWeeks();
+  await plant(database, rows);
+  await plantInto(decisions, rows);
+  for (const week of [WEEK, weekAt(MONDAY_MS - WEEK_MS)]) {
+    const [one, other] = await Promise.all([reportsOver(database).make('acme', week, 'all'), reportsOver(database, { decisions }).make('acme', week, 'all')]);
+    t.ok(one!.document.findings.volume.exchanges.total > 0);
+    t.same(other!.document, one!.document, week.week!);
+  }
+});
 
 for (const { name, skip, place } of STORE_DRIVERS.filter(({ lasts }) => lasts)) {
   t.test(`${name}: what a naive count of the rows counts`, { skip }, async (t) => {
