@@ -58,7 +58,10 @@ const ENGINES: readonly Engine[] = [
     skip: CLICKHOUSE_MISSING,
     async open(t) {
       const clickhouse = await startClickHouse(t);
-      return { config: { analytics: { url: clickhouse.url, database: clickhouse.database() } }, cut: () => clickhouse.kill(), join: () => clickhouse.start() };
+      // One after the other: callers go on while it starts.
+      let last: Promise<void> = Promise.resolve();
+      const next = (step: () => Promise<void>): Promise<void> => (last = last.then(step));
+      return { config: { analytics: { url: clickhouse.url, database: clickhouse.database() } }, cut: () => next(clickhouse.kill), join: () => next(clickhouse.start) };
     },
   },
 ];

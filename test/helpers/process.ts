@@ -39,7 +39,8 @@ export async function startWeir(t: Test, upstreamUrl: string, policy: string, co
 
 /** Starts `weir start` with the `weir.yaml` of a folder, and with `env` besides; killed when `t` ends. */
 export async function runWeir(t: Test, dir: string, nodeOptions: readonly string[] = [], env: Readonly<Record<string, string>> = {}): Promise<WeirProcess> {
-  const weir = spawn(process.execPath, [...nodeOptions, MAIN, 'start', '--json', '--config', join(dir, 'weir.yaml')], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+  // As its users start it: what the test runner has every process load answers signals in its own way, and takes time.
+  const weir = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, ...nodeOptions, MAIN, 'start', '--json', '--config', join(dir, 'weir.yaml')], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
   const ended = new Promise((resolve) => weir.once('close', resolve));
   const end = async (signal: 'SIGKILL' | 'SIGTERM'): Promise<void> => {
     weir.kill(signal);
