@@ -38,7 +38,7 @@ import { HealthHistory } from './telemetry/health-history.ts';
 import { createLog, logChannels, type Log } from './telemetry/log.ts';
 import { startMetrics, type Metrics } from './telemetry/metrics.ts';
 import { startTraces } from './telemetry/traces.ts';
-import { SteadyHealth } from './telemetry/steady-health.ts';
+import { holdSteadyHealth } from './telemetry/steady-health.ts';
 import { KeyWatch } from './tenant/key-watch.ts';
 import { TenantLimits } from './tenant/limits.ts';
 import { Replicas } from './tenant/replicas.ts';
@@ -119,8 +119,7 @@ async function startParts(options: AppOptions, opened: AsyncDisposableStack): Pr
   const health = new HealthHistory(Date.now);
   opened.defer(() => health.close());
   const metrics = startTelemetry(config, options, opened);
-  const steady = new SteadyHealth(Date.now);
-  opened.defer(() => steady.close());
+  opened.defer(holdSteadyHealth());
   redis.door?.announce(); // it was opened before anybody listened
   CHANNELS.configReloaded.publish({ ok: true, hash: first.hash, issues: first.warnings.length });
   const audit = await openAuditLog({ dir: config.audit.dir, keyFile: config.audit.key_file, origin: config.audit.origin, clock: Date.now });

@@ -189,7 +189,7 @@ async function searched(t: Test, { canaries, weir, traffic, dir, upstreams, vend
   await until(async () => read().filter(({ kind }) => kind === 'exchange').length >= traffic.count && (await counted()) >= traffic.count, 'an entry of every request');
   t.equal(await counted(), traffic.count, 'requests are counted once');
   const metrics = (await ask(weir.adminUrl, '/metrics')).text;
-  await until(() => otlp.some((body) => body.includes('resourceSpans')) && otlp.some((body) => body.includes('resourceMetrics')), 'telemetry');
+  await until(() => ['weir.screen_input', 'weir_exchanges_total'].every((name) => otlp.some((body) => body.includes(name))), 'telemetry');
   await weir.stop();
   t.ok(traffic.count > 100 && traffic.refusals.length > 50 && answers.length > 50, `${traffic.count} requests, ${traffic.refusals.length} refusals, ${answers.length} answers of the API`);
   t.ok(weir.log.length > traffic.count, `${weir.log.length} lines of the log`);
@@ -239,7 +239,7 @@ t.test('several tenants, with Redis and Postgres: every sink', { skip: POSTGRES_
   const [vendor, collector] = [await startVendor(t), await startCollector(t)];
   const tenants = ['heron', 'osprey', 'plover'];
   configure(dir, {
-    redis: { url: `redis://127.0.0.1:${port}` }, store: { url: '${STORE_URL}' }, audit: { durability: 'strict' }, ...telemetry(collector.url), notifications: { webhook: { url: `${collector.url}/hook`, secret: '${HOOK_SECRET}' } },
+    redis: { url: `redis://127.0.0.1:${port}` }, store: { url: '${STORE_URL}' }, audit: { durability: 'strict' }, ...telemetry(collector.url, 'protobuf'), notifications: { webhook: { url: `${collector.url}/hook`, secret: '${HOOK_SECRET}' } },
     upstreams: { one: { url: upstreams[0]!.url, api_key: '${FIRST_KEY}' }, two: { url: upstreams[1]!.url, api_key: '${SECOND_KEY}', provider: 'anthropic' }, sockets: { url: await sockets.listen(), api_key: '${FIRST_KEY}' } },
     tenants: tenants.map((id, i) => ({ id, policy: ['reversible', 'hashed', 'p'][i], upstream: ['one', 'two', 'sockets'][i], require_key: true, context: { headers: ['note'] }, limits: { requests_per_minute: 100_000, tokens_per_minute: 100_000_000 }, ...(i === 0 ? { keys: [{ id: 'k', sha256: keyDigest(callerKey) }] } : {}) })),
     classifiers: [{ id: 'pii', plugin: 'pii' }, { id: 'vendor', plugin: 'http', url: `${vendor.origin}/classify`, categories: ['toxic'], breaker: { failures: 1000 } }],
@@ -276,7 +276,7 @@ t.test('one tenant with SQLite, whose callers bring their own keys', async (t) =
   const upstreams = [await startFamilyUpstream(t, `${answer} of ${answer}@example.com`)];
   const [vendor, collector] = [await startVendor(t), await startCollector(t)];
   configure(dir, {
-    ...telemetry(collector.url), upstreams: { one: { url: upstreams[0]!.url } }, tenants: [{ id: 'only', policy: 'reversible', upstream: 'one' }],
+    ...telemetry(collector.url, 'json'), upstreams: { one: { url: upstreams[0]!.url } }, tenants: [{ id: 'only', policy: 'reversible', upstream: 'one' }],
     classifiers: [{ id: 'pii', plugin: 'pii' }, { id: 'vendor', plugin: 'http', url: `${vendor.origin}/classify`, categories: ['toxic'], breaker: { failures: 1000 } }],
   });
   const weir = await runWeir(t, dir);
@@ -295,8 +295,8 @@ function folder(t: Test): string {
   return dir;
 }
 
-function telemetry(url: string): object {
-  return { telemetry: { log_level: 'debug', traces: { exporter: 'otlp', endpoint: `${url}/v1/traces` }, metrics: { otlp_endpoint: `${url}/v1/metrics`, interval_ms: 1000 } } };
+function telemetry(url: string, encoding: 'protobuf' | 'json'): object {
+  return { telemetry: { log_level: 'debug', otlp_encoding: encoding, traces: { exporter: 'otlp', endpoint: `${url}/v1/traces` }, metrics: { otlp_endpoint: `${url}/v1/metrics`, interval_ms: 1000 } } };
 }
 
 function configure(dir: string, config: object): void {

@@ -22,6 +22,19 @@ interface State {
   waiting: { readonly timer: NodeJS.Timeout; readonly tell: () => void } | undefined;
 }
 
+let ofProcess: { readonly steady: SteadyHealth; holders: number } | undefined;
+
+/** One for all Weirs of this process, since each hears what all of them tell. Returns what lets go of it. */
+export function holdSteadyHealth(): () => void {
+  const held = (ofProcess ??= { steady: new SteadyHealth(Date.now), holders: 0 });
+  held.holders++;
+  return () => {
+    if (--held.holders > 0) return;
+    ofProcess = undefined;
+    held.steady.close();
+  };
+}
+
 export class SteadyHealth {
   readonly #clock: () => number;
   readonly #wellMs: { readonly min: number; readonly max: number };

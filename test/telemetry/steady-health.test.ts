@@ -1,8 +1,8 @@
 /** What people hear of parts that come and go: few lines, and the same in log, page and metrics. */
 import t, { type Test } from 'tap';
-import { CHANNELS, type HealthTold } from '../../src/contract/channels.ts';
+import { CHANNELS, listen, type HealthTold } from '../../src/contract/channels.ts';
 import type { Part } from '../../src/contract/health.ts';
-import { PARTS_MAX, SteadyHealth, WELL_MS } from '../../src/telemetry/steady-health.ts';
+import { holdSteadyHealth, PARTS_MAX, SteadyHealth, WELL_MS } from '../../src/telemetry/steady-health.ts';
 import { until } from '../helpers/house.ts';
 
 const turn = (part: Part, healthy: boolean, detail = 'why'): void => CHANNELS.healthChanged.publish({ part, healthy, detail });
@@ -60,4 +60,20 @@ t.test('the waits are short at first and bounded, and so is the number of parts'
   t.equal(told.length, PARTS_MAX);
   turn('audit:log-0', false, 'another fault');
   t.equal(told.length, PARTS_MAX + 1, 'those that are known are told');
+});
+
+t.test('however many Weirs run in a process, each turn is told once', async (t) => {
+  const told: HealthTold[] = [];
+  t.teardown(listen({ healthTold: (one) => void told.push(one) }));
+  const [one, other] = [holdSteadyHealth(), holdSteadyHealth()];
+  CHANNELS.healthChanged.publish({ part: 'redis', healthy: false, detail: '' });
+  t.equal(told.length, 1);
+  one();
+  CHANNELS.healthChanged.publish({ part: 'pager', healthy: false, detail: '' });
+  t.equal(told.length, 2, 'as long as one of them runs');
+  CHANNELS.healthChanged.publish({ part: 'pager', healthy: true, detail: '' });
+  other();
+  t.same(told.map(({ part, healthy }) => [part, healthy]), [['redis', false], ['pager', false], ['pager', true]], 'what waits is told with the last');
+  CHANNELS.healthChanged.publish({ part: 'redis', healthy: false, detail: '' });
+  t.equal(told.length, 3, 'and then nobody listens');
 });
