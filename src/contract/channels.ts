@@ -325,7 +325,7 @@ export type Listeners = { readonly [K in ChannelName]?: (message: MessageOf<K>) 
 
 /** Each hears its channel until the function that is returned is called. */
 export function listen(listeners: Listeners): () => void {
-  const pairs = (Object.entries(listeners) as [ChannelName, (message: unknown) => void][]).map(([name, hear]) => [CHANNELS[name] as Channel, (message: unknown): void => hear(message)] as const);
+  const pairs = (Object.entries(listeners) as [ChannelName, (message: unknown) => void][]).map(([name, hear]) => [CHANNELS[name] as Channel, hear] as const);
   for (const [one, hear] of pairs) one.subscribe(hear);
   return () => {
     for (const [one, hear] of pairs) one.unsubscribe(hear);

@@ -131,12 +131,21 @@ const BATCH_MAX = 256;
 const BATCH_WAIT_MS = 1_000;
 const CLOSE_MS = 2_500;
 
-/** The spans that wait to go out. Those of an exchange wait together or are dropped together. */
+/** What waits to go out of one exchange. Its spans are made when they go: what lives short is cheap to clear away. */
+export interface WaitingTrace {
+  /** Number of its spans. */
+  readonly count: number;
+  spans(): readonly ReadableSpan[];
+}
+
+/** The traces that wait to go out, each whole or dropped whole. */
 export class SpanQueue {
   readonly #exporter: SpanExporter;
   readonly #waitingMax: number;
   readonly #health = new ExportHealth('traces');
-  #waiting: ReadableSpan[] = [];
+  #waiting: WaitingTrace[] = [];
+  /** Their spans. */
+  #count = 0;
   #timer: NodeJS.Timeout | undefined;
   /** Resolves when the batch under way has an end. */
   #sending: Promise<void> | undefined;
@@ -147,13 +156,12 @@ export class SpanQueue {
     this.#waitingMax = waitingMax;
   }
 
-  add(spans: readonly ReadableSpan[]): void {
+  add(trace: WaitingTrace): void {
     if (this.#closed) return;
-    if (this.#waiting.length + spans.length > this.#waitingMax) return CHANNELS.telemetryDropped.publish({ signal: 'traces', reason: 'queue_full', count: spans.length });
-    for (const span of spans) this.#waiting.push(span);
-    if (this.#sending !== undefined) return;
-    if (this.#waiting.length >= BATCH_MAX) this.#send();
-    else this.#timer ??= setTimeout(() => this.#send(), BATCH_WAIT_MS).unref();
+    if (this.#count + trace.count > this.#waitingMax) return CHANNELS.telemetryDropped.publish({ signal: 'traces', reason: 'queue_full', count: trace.count });
+    this.#waiting.push(trace);
+    this.#count += trace.count;
+    if (this.#sending === undefined) this.#schedule();
   }
 
   /** What waits goes out, within the deadline. */
@@ -164,22 +172,39 @@ export class SpanQueue {
       if (this.#sending === undefined) this.#send();
       if (await Promise.race([this.#sending, deadline]) === 'late') break;
     }
-    if (this.#waiting.length > 0) CHANNELS.telemetryDropped.publish({ signal: 'traces', reason: 'export_failed', count: this.#waiting.length });
+    if (this.#waiting.length > 0) CHANNELS.telemetryDropped.publish({ signal: 'traces', reason: 'export_failed', count: this.#count });
     this.#waiting = [];
     await Promise.race([this.#exporter.shutdown().catch(() => undefined), deadline]);
+  }
+
+  #schedule(): void {
+    if (this.#count >= BATCH_MAX) this.#send();
+    else this.#timer ??= setTimeout(() => this.#send(), BATCH_WAIT_MS).unref();
   }
 
   #send(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const batch = this.#waiting.splice(0, BATCH_MAX);
+    const batch = this.#take();
     this.#sending = new Promise<boolean>((resolve) => this.#exporter.export(batch, ({ code }) => resolve(code === ExportResultCode.SUCCESS)))
       .catch(() => false)
       .then((taken) => {
         this.#sending = undefined;
         this.#health.note(taken, batch.length);
-        if (!this.#closed && this.#waiting.length >= BATCH_MAX) this.#send();
-        else if (!this.#closed && this.#waiting.length > 0) this.#timer ??= setTimeout(() => this.#send(), BATCH_WAIT_MS).unref();
+        if (!this.#closed && this.#waiting.length > 0) this.#schedule();
       });
+  }
+
+  /** Whole traces, until they make a batch. */
+  #take(): ReadableSpan[] {
+    const batch: ReadableSpan[] = [];
+    let taken = 0;
+    while (taken < this.#waiting.length && batch.length < BATCH_MAX) {
+      const trace = this.#waiting[taken++]!;
+      this.#count -= trace.count;
+      batch.push(...trace.spans());
+    }
+    this.#waiting.splice(0, taken);
+    return batch;
   }
 }

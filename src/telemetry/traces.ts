@@ -12,8 +12,8 @@ import type { Direction } from '../contract/screening.ts';
 import { callAttributes } from './call-attributes.ts';
 import { inputMessagesOf, instructionsOf, outputMessagesOf } from './messages.ts';
 import { CALL_SPAN, EDITIONS, NAMES, SERVICE_NAME, STAGE_SPAN_PREFIX, type SemconvEdition } from './names.ts';
-import { otlpSpanExporter, resourceOf, SpanQueue, type OtlpTarget, type Service, type SpanExporter } from './otlp.ts';
-import { childOf, headersOf, Placer, SpanKind, SpanMaker, type Placed, type ReadableSpan, type SpanAttributes, type SpanContext, type SpanEvent, type SpanRecord } from './spans.ts';
+import { otlpSpanExporter, resourceOf, SpanQueue, type OtlpTarget, type Service, type SpanExporter, type WaitingTrace } from './otlp.ts';
+import { childOf, headersOf, Placer, SpanKind, SpanMaker, type Placed, type SpanAttributes, type SpanContext, type SpanEvent, type SpanRecord } from './spans.ts';
 import { TreePrinter } from './tree-printer.ts';
 
 export const KEPT_TRACES = ['blocked', 'errors', 'slow'] as const;
@@ -38,9 +38,9 @@ export interface Traces {
   close(): Promise<void>;
 }
 
-/** Takes the finished spans of one exchange. */
+/** Takes the trace of one exchange that has ended. */
 interface SpanSink {
-  add(spans: readonly ReadableSpan[]): void;
+  add(trace: WaitingTrace): void;
   close(): Promise<void>;
 }
 
@@ -85,8 +85,10 @@ export function startTraces(options: TraceOptions): Traces {
 
 function sinkOf(options: TraceOptions): SpanSink {
   const { spanExporter, exporter, print = (line) => void process.stdout.write(`${line}\n`) } = options;
-  if (spanExporter !== undefined) return { add: (spans) => spanExporter.export([...spans], () => {}), close: () => spanExporter.shutdown() };
-  return exporter === 'console' ? new TreePrinter(print) : new SpanQueue(otlpSpanExporter(options));
+  if (spanExporter !== undefined) return { add: (trace) => spanExporter.export([...trace.spans()], () => {}), close: () => spanExporter.shutdown() };
+  if (exporter === 'otlp') return new SpanQueue(otlpSpanExporter(options));
+  const printer = new TreePrinter(print);
+  return { add: (trace) => printer.add(trace.spans()), close: () => printer.close() };
 }
 
 /** Keeps what is told of open exchanges, and makes spans of it. */
@@ -142,8 +144,9 @@ class Tracer {
     this.#open.delete(record.request_id);
     const kept = exchange.placed.sampled ? undefined : this.#reasonToKeep(record);
     if (!exchange.placed.sampled && kept === undefined) return;
-    const spans = spansOf(exchange, record, texts, kept, this.#edition).map((span) => this.#maker.make(span, exchange.originMs));
-    if (kept === undefined || this.#mayKeep(spans.length)) this.sink.add(spans);
+    const count = exchange.stages.length + (exchange.calls?.length ?? 0) + 1;
+    if (kept !== undefined && !this.#mayKeep(count)) return;
+    this.sink.add({ count, spans: () => spansOf(exchange, record, texts, kept, this.#edition).map((span) => this.#maker.make(span, exchange.originMs)) });
   }
 
   #reasonToKeep(record: ExchangeRecord): KeptTraces | undefined {

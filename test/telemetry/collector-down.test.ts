@@ -7,7 +7,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import t, { type Test } from 'tap';
 import { CHANNELS, type HealthChanged, type TelemetryDropped } from '../../src/contract/channels.ts';
-import { SPANS_WAITING_MAX, SpanQueue, type ReadableSpan, type SpanExporter } from '../../src/telemetry/otlp.ts';
+import { SPANS_WAITING_MAX, SpanQueue, type ReadableSpan, type SpanExporter, type WaitingTrace } from '../../src/telemetry/otlp.ts';
 import { Collector } from '../helpers/collector.ts';
 import { startWeir, type WeirProcess } from '../helpers/process.ts';
 import { CHAT_ANSWER, json, ScriptedUpstream, until } from '../helpers/upstream.ts';
@@ -108,6 +108,7 @@ t.test('a collector that refuses, and takes again', async (t) => {
 });
 
 const span = {} as ReadableSpan;
+const trace = (count: number): WaitingTrace => ({ count, spans: () => Array<ReadableSpan>(count).fill(span) });
 
 t.test('what waits is bounded, exchange by exchange', async (t) => {
   const dropped: TelemetryDropped[] = [];
@@ -120,17 +121,17 @@ t.test('what waits is bounded, exchange by exchange', async (t) => {
   const batches: { readonly spans: readonly ReadableSpan[]; done(code: 0 | 1): void }[] = [];
   const exporter: SpanExporter = { export: (spans, done) => void batches.push({ spans, done: (code) => done({ code }) }), shutdown: async () => {} };
   const queue = new SpanQueue(exporter, 1_000);
-  queue.add(Array<ReadableSpan>(256).fill(span));
+  for (let i = 0; i < 256; i++) queue.add(trace(1));
   t.equal(batches.length, 1, 'a full batch goes at once');
-  queue.add(Array<ReadableSpan>(1_000).fill(span));
+  for (let i = 0; i < 1_000; i++) queue.add(trace(1));
   t.same(dropped, [], 'as many as may wait');
-  queue.add([span]);
+  queue.add(trace(1));
   t.same(dropped, [{ signal: 'traces', reason: 'queue_full', count: 1 }], 'and no more');
   t.equal(batches.length, 1, 'one batch at a time');
   batches[0]!.done(1);
   await until(() => batches.length === 2, 5_000, 'the next batch');
   t.same([dropped.at(-1), turns], [{ signal: 'traces', reason: 'export_failed', count: 256 }, [false]]);
-  queue.add(Array<ReadableSpan>(257).fill(span));
+  queue.add(trace(257));
   t.match(dropped.at(-1), { reason: 'queue_full', count: 257 }, 'an exchange is dropped whole');
   batches[1]!.done(1);
   await until(() => batches.length === 3, 5_000, 'the third');
@@ -144,6 +145,6 @@ t.test('what waits is bounded, exchange by exchange', async (t) => {
   await closing;
   t.equal(batches.reduce((sum, { spans }) => sum + spans.length, 0), 1_256, 'what waits goes out at the end');
   t.same(turns, [false, true]);
-  queue.add([span]);
+  queue.add(trace(1));
   t.ok(SPANS_WAITING_MAX >= 1_000);
 });
