@@ -345,7 +345,7 @@ export const CONFIG = mapping('The configuration.', {
       exporter: choice('Where spans go.', ['none', 'otlp', 'console'] as const, { default: 'none' }),
       endpoint: url('OTLP over HTTP endpoint for exporter otlp; by default that of OTEL_EXPORTER_OTLP_TRACES_ENDPOINT or OTEL_EXPORTER_OTLP_ENDPOINT.', { schemes: ['http', 'https'], example: 'http://127.0.0.1:4318/v1/traces' }),
       sample_ratio: number('Share of exchanges traced when the caller did not decide.', { default: 1, min: 0, max: 1 }),
-      keep: list('What is traced besides, where the caller did not decide: what the policy blocked, what failed here or at the upstream, what took longer than slow_ms; 20 exchanges in a second at most. What is told of every exchange is held until it ends then, for some tenth of its CPU.', choice('A kind.', ['blocked', 'errors', 'slow'] as const), { default: [], countMax: 3 }),
+      keep: list('What is traced besides, where the caller did not decide: what the policy blocked, what failed here or at the upstream, what took longer than slow_ms; 20 exchanges in a second at most. What is told of every exchange is held until it ends then, for some tenth of its CPU.', choice('A kind.', ['blocked', 'errors', 'slow'] as const), { default: [], countMax: 3, example: ['blocked', 'errors'] }),
       slow_ms: ms('How long a slow exchange takes at least.', 30_000),
     }, { default: {} }),
     metrics: mapping('Metrics.', {
