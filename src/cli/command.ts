@@ -40,6 +40,14 @@ export class UsageError extends Error {
   }
 }
 
+/** One of these, or UsageError with the nearest of them. */
+export function verbOf<const T extends object>(verb: string | undefined, verbs: T): keyof T & string {
+  const names = Object.keys(verbs);
+  if (verb === undefined) throw new UsageError(`what to do is missing; there is ${names.join(', ')}`);
+  if (!Object.hasOwn(verbs, verb)) throw new UsageError(`unknown verb ${JSON.stringify(verb)}${didYouMean(verb, names) || `; there is ${names.join(', ')}`}`);
+  return verb as keyof T & string;
+}
+
 /** `value`: the option takes a value; `list`: it may be given several times; `flag`: it takes none. */
 export type OptionKind = 'value' | 'list' | 'flag';
 export type OptionTable = Readonly<Record<string, OptionKind>>;

@@ -11,7 +11,7 @@ import { nearest } from '../learn/nearest.ts';
 import type { LearningTask } from '../learn/task.ts';
 import { spans } from '../learn/spans.ts';
 import { texts } from '../learn/texts.ts';
-import { didYouMean, parseCall, UsageError, type CliCommand, type Io } from './command.ts';
+import { parseCall, UsageError, verbOf, type CliCommand, type Io } from './command.ts';
 import { evaluateCandidate, trainOnVerdicts } from './learn/candidates.ts';
 import { collectRows, exportRows, listDatasets } from './learn/datasets.ts';
 import { gateModel, listModels, promoteModel, registerModel, retireModel, rollbackModel, shadowModels } from './learn/models.ts';
@@ -84,12 +84,10 @@ The audit log says who did what.
 exit code: 0 done, 1 the data, the store or the model cannot be read, or there is nothing to learn from, 2 wrong call
 `,
   async run(args, io) {
-    const [verb, ...rest] = args;
-    const verbs = Object.keys(VERBS).join(', ');
-    if (verb === undefined) throw new UsageError(`what to do is missing; there is ${verbs}`);
-    if (!Object.hasOwn(VERBS, verb)) throw new UsageError(`unknown verb ${JSON.stringify(verb)}${didYouMean(verb, Object.keys(VERBS)) || `; there is ${verbs}`}`);
+    const [asked, ...rest] = args;
+    const verb = verbOf(asked, VERBS);
     try {
-      return await VERBS[verb as keyof typeof VERBS](rest, io, verb);
+      return await VERBS[verb](rest, io, verb);
     } catch (error) {
       if (!(error instanceof Error) || error instanceof TypeError || error instanceof UsageError || error instanceof ConfigError) throw error;
       io.stderr(`weir learn: ${error.message}\n`);

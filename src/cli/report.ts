@@ -20,7 +20,7 @@ import { weeklyReports } from '../reporting.ts';
 import { openDecisionStore } from '../store/open-decisions.ts';
 import { countingKeys } from './audit/place.ts';
 import { readConfig, withStore } from './beside.ts';
-import { didYouMean, parseCall, UsageError, type CliCommand, type Io } from './command.ts';
+import { didYouMean, parseCall, UsageError, verbOf, type CliCommand, type Io } from './command.ts';
 
 export const report: CliCommand = {
   name: 'report',
@@ -54,10 +54,7 @@ exit code: 0 done, 1 the store does not answer, nothing is known of a tenant, or
 `,
   async run(args, io) {
     const [verb, ...rest] = args;
-    const verbs = Object.keys(VERBS).join(', ');
-    if (verb === undefined) throw new UsageError(`what to do is missing; there is ${verbs}`);
-    if (!Object.hasOwn(VERBS, verb)) throw new UsageError(`unknown verb ${JSON.stringify(verb)}${didYouMean(verb, Object.keys(VERBS)) || `; there is ${verbs}`}`);
-    return VERBS[verb as keyof typeof VERBS](rest, io);
+    return VERBS[verbOf(verb, VERBS)](rest, io);
   },
 };
 

@@ -23,7 +23,7 @@ import { SqlAnnotationCourse } from '../store/annotation-course.ts';
 import { SqlAnnotationStore } from '../store/annotations.ts';
 import type { StoreDatabase } from '../store/sql.ts';
 import { author, readConfig, tableText, withStore } from './beside.ts';
-import { didYouMean, parseCall, UsageError, type CliCommand, type Io } from './command.ts';
+import { parseCall, UsageError, verbOf, type CliCommand, type Io } from './command.ts';
 import { Keyboard } from './keyboard.ts';
 import { labelByKeys } from './risk/label.ts';
 import { planCampaign } from './risk/plan.ts';
@@ -98,10 +98,7 @@ exit code: 0 done, 1 the store does not answer, there is no such thing, or a dra
 `,
   async run(args, io) {
     const [verb, ...rest] = args;
-    const verbs = Object.keys(VERBS).join(', ');
-    if (verb === undefined) throw new UsageError(`what to do is missing; there is ${verbs}`);
-    if (!Object.hasOwn(VERBS, verb)) throw new UsageError(`unknown verb ${JSON.stringify(verb)}${didYouMean(verb, Object.keys(VERBS)) || `; there is ${verbs}`}`);
-    return VERBS[verb as keyof typeof VERBS](rest, io);
+    return VERBS[verbOf(verb, VERBS)](rest, io);
   },
 };
 

@@ -3,7 +3,7 @@
  * asked. Kept in memory, bounded, from the channels that metrics are made of; a restart begins anew. Names are those of the
  * configuration, so they are few; more than a bound are not kept.
  */
-import { CALL_OUTCOMES, CHANNELS, type BreakerChanged, type BreakerState, type CallOutcome, type ClassifierCalled } from '../contract/channels.ts';
+import { CALL_OUTCOMES, listen, type BreakerState, type CallOutcome, type ClassifierCalled } from '../contract/channels.ts';
 
 /** Newest latencies of each classifier. */
 export const SAMPLES_MAX = 4_096;
@@ -20,18 +20,15 @@ export class ClassifierTally {
   readonly since: Date;
   readonly #calls = new Map<string, { readonly outcomes: Record<CallOutcome, number>; readonly samples: Float64Array; taken: number }>();
   readonly #states = new Map<string, BreakerState>();
-  readonly #onCalled = (message: unknown): void => this.#called(message as ClassifierCalled);
-  readonly #onBreaker = (message: unknown): void => void this.#states.set((message as BreakerChanged).classifier, (message as BreakerChanged).state);
+  readonly #unsubscribe: () => void;
 
   constructor(since: Date) {
     this.since = since;
-    CHANNELS.classifierCalled.subscribe(this.#onCalled);
-    CHANNELS.breakerChanged.subscribe(this.#onBreaker);
+    this.#unsubscribe = listen({ classifierCalled: (call) => this.#called(call), breakerChanged: ({ classifier, state }) => { this.#states.set(classifier, state); } });
   }
 
   close(): void {
-    CHANNELS.classifierCalled.unsubscribe(this.#onCalled);
-    CHANNELS.breakerChanged.unsubscribe(this.#onBreaker);
+    this.#unsubscribe();
   }
 
   of(classifier: string): ClassifierFigures {

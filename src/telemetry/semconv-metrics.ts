@@ -3,7 +3,7 @@
  * exchanges of the proxy (HTTP, stable). Every one stands in `SEMCONV_METRICS`, from which README's table is made. Names of
  * models come from outside, so only so many different ones are told.
  */
-import { CHANNELS, type ExchangeClosed, type StageEnded } from '../contract/channels.ts';
+import { listen, type ExchangeClosed, type StageEnded } from '../contract/channels.ts';
 import { CHUNK_BOUNDS_SECONDS, type UpstreamCall } from '../contract/upstream-call.ts';
 import { nameOf } from '../contract/names.ts';
 import { callError, count } from './call-attributes.ts';
@@ -83,23 +83,17 @@ export class SemconvRecorder {
   readonly #models = new BoundedLabel(MODELS_MAX);
   readonly #answerModels = new BoundedLabel(MODELS_MAX);
   readonly #routes = new BoundedLabel(ROUTES_MAX);
-  readonly #onStage = (message: unknown): void => {
-    const stage = message as StageEnded;
-    if (stage.call !== undefined) this.#called(stage, stage.call);
-  };
-  readonly #onClosed = (message: unknown): void => this.#closed(message as ExchangeClosed);
+  readonly #unsubscribe: () => void;
 
   constructor(edition: SemconvEdition) {
     this.#edition = edition;
     this.#calls = new SeriesTable(CALL_METRICS[edition]);
     this.tables = [this.#calls, this.#http];
-    CHANNELS.stageEnded.subscribe(this.#onStage);
-    CHANNELS.exchangeClosed.subscribe(this.#onClosed);
+    this.#unsubscribe = listen({ stageEnded: (stage) => { if (stage.call !== undefined) this.#called(stage, stage.call); }, exchangeClosed: (closed) => this.#closed(closed) });
   }
 
   close(): void {
-    CHANNELS.stageEnded.unsubscribe(this.#onStage);
-    CHANNELS.exchangeClosed.unsubscribe(this.#onClosed);
+    this.#unsubscribe();
   }
 
   #called(stage: StageEnded, call: UpstreamCall): void {

@@ -4,6 +4,8 @@
  * as often within a round as a sample needs to be long enough to time.
  */
 
+import type { Row } from './report.ts';
+
 export interface Case {
   readonly name: string;
   /** What one run does, in the unit of the figure: characters, deltas, events. */
@@ -91,4 +93,17 @@ function timingOf(samples: readonly number[]): Timing {
 export function quantiles(samples: readonly number[]): readonly number[] {
   const sorted = [...samples].sort((a, b) => a - b);
   return [0.5, 0.95, 1].map((share) => sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)]!);
+}
+
+/** A row of a table: what `run` told first, which warms up and is not counted, and its times in milliseconds over so many repeats. */
+export async function timedRow(name: string, run: () => Promise<readonly [told: number, more?: number]>, repeats: number): Promise<Row> {
+  const told = await run();
+  const samples: number[] = [];
+  for (let i = 0; i < repeats; i++) {
+    progress(name);
+    const start = performance.now();
+    await run();
+    samples.push(performance.now() - start);
+  }
+  return { cells: [name, ...quantiles(samples), told[0], told[1]] };
 }

@@ -20,7 +20,7 @@ import { sendForm, visit } from '../../helpers/console.ts';
 import { ask } from '../../helpers/admin.ts';
 import { fillDecisions, fillReviews } from '../decisions-fill.ts';
 import type { Row, Table } from '../report.ts';
-import { progress, quantiles, type Effort } from '../rounds.ts';
+import { progress, quantiles, timedRow, type Effort } from '../rounds.ts';
 
 const MAIN = join(import.meta.dirname, '../../../src/main.ts');
 const SERVER = process.env.WEIR_BENCH_POSTGRES ?? 'postgres://postgres@127.0.0.1:5432/test';
@@ -82,15 +82,7 @@ async function timeQueries({ decisions, reviews }: { readonly decisions: StoreDa
   const queue = new SqlReviewStore(reviews);
   const rows: Row[] = [];
   const time = async (name: string, run: () => Promise<readonly [rows: number, looked?: number]>): Promise<void> => {
-    const told = await run(); // it warms up
-    const samples: number[] = [];
-    for (let i = 0; i < repeats; i++) {
-      progress(name);
-      const start = performance.now();
-      await run();
-      samples.push(performance.now() - start);
-    }
-    rows.push({ cells: [name, ...quantiles(samples), told[0], told[1]] });
+    rows.push(await timedRow(name, run, repeats));
   };
   const search = (question: Partial<DecisionQuestion>) => async (): Promise<readonly [number, number]> => {
     const { rows: found, looked } = await store.search({ limit: 50, ...question });

@@ -17,7 +17,7 @@ import { CLICKHOUSE_MISSING, startClickHouse } from '../../helpers/clickhouse.ts
 import { fillClickHouse } from '../clickhouse-fill.ts';
 import { fillDecisions } from '../decisions-fill.ts';
 import type { Row, Table } from '../report.ts';
-import { progress, quantiles, type Effort } from '../rounds.ts';
+import { progress, timedRow, type Effort } from '../rounds.ts';
 
 const DAYS = 364;
 const HOUR_MS = SPAN_MS.hour;
@@ -54,15 +54,7 @@ export async function measureReports(effort: Effort): Promise<readonly Table[]> 
 async function timeAll(store: DecisionStore, untilMs: number, repeats: number): Promise<readonly Row[]> {
   const rows: Row[] = [];
   const time = async (name: string, run: () => Promise<readonly [answers: number, looked?: number]>): Promise<void> => {
-    const told = await run(); // it warms up
-    const samples: number[] = [];
-    for (let i = 0; i < repeats; i++) {
-      progress(name);
-      const start = performance.now();
-      await run();
-      samples.push(performance.now() - start);
-    }
-    rows.push({ cells: [name, ...quantiles(samples), told[0], told[1]] });
+    rows.push(await timedRow(name, run, repeats));
   };
   const counts = (span: Span, forMs: number, stepMs: number, tenants?: readonly string[]) => async (): Promise<readonly [number]> => {
     const { totals } = await store.counts({ span, tenants, fromMs: untilMs - forMs, untilMs, stepMs });
