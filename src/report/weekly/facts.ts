@@ -56,6 +56,8 @@ export interface CountedRange {
 export interface WeeklyFacts {
   readonly tenant: ReportedTenant;
   readonly range: ReportRange;
+  /** Nothing comes to it any more: its last hour has ended. */
+  readonly isOver: boolean;
   readonly scope: ReportScope;
   /** The range as far as it is over, and before it the same hours of four as long, the nearest first. */
   readonly counted: CountedRange;

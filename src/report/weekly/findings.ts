@@ -163,10 +163,10 @@ class Lists {
   }
 }
 
-function periodOf({ range, counted, before }: WeeklyFacts): WeeklyFindings['period'] {
+function periodOf({ range, isOver, counted, before }: WeeklyFacts): WeeklyFindings['period'] {
   const last = before[0]!;
   return {
-    week: range.week, from: iso(range.fromMs), until: iso(range.untilMs), counted_until: iso(counted.untilMs), is_over: counted.untilMs === range.untilMs,
+    week: range.week, from: iso(range.fromMs), until: iso(range.untilMs), counted_until: iso(counted.untilMs), is_over: isOver,
     missing: counted.missingHours === 0 ? null : { hours: counted.missingHours, known_from: iso(range.fromMs + counted.missingHours * HOUR_MS) },
     before: { from: iso(last.fromMs), until: iso(last.untilMs), is_known: last.missingHours === 0 }, weeks_known: before.filter(({ missingHours, counts }) => missingHours === 0 && new CountTally(counts).exchanges > 0).length, time_zone: 'UTC',
   };

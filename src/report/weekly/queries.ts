@@ -57,7 +57,7 @@ export class WeeklyQueries {
     const [period, last] = [periodOf(over), periodOf(before[0]!)];
     const policies = [...new Set([...(tenant === undefined ? [] : [tenant.policy]), ...[now, before[0]!].flatMap(({ counts }) => [...new CountTally(counts).names('', 'policy').keys()].map((name) => name.slice(0, name.lastIndexOf('@'))))])].filter((policy) => policy !== '').sort();
     return {
-      tenant: { id: tenantId, product: tenant?.product ?? null, policy: tenant?.policy ?? null }, range, scope, counted: now, before,
+      tenant: { id: tenantId, product: tenant?.product ?? null, policy: tenant?.policy ?? null }, range, isOver: range.untilMs <= nowMs, scope, counted: now, before,
       reviews: [await this.#reviews(tenantId, period), await this.#reviews(tenantId, last)],
       campaigns: await this.#campaigns(tenantId, tenant, over),
       policies: await facts.policyChanges(policies, period), models: await facts.modelChanges(period),

@@ -186,6 +186,8 @@ for (const { name, skip, place } of STORE_DRIVERS.filter(({ lasts }) => lasts)) 
     const running = await of({ nowMs: MONDAY_MS + 50.5 * HOUR_MS });
     t.match(running.document.findings, { period: { is_over: false, counted_until: new Date(MONDAY_MS + 51 * HOUR_MS).toISOString() }, volume: { exchanges: { total: 51, before: 51 } } }, 'the same hours of the week before');
     t.ok(String(running.files['html']).includes('so far'));
+    t.match((await of({ nowMs: MONDAY_MS + WEEK_MS - 1 })).document.findings.period, { is_over: false, counted_until: new Date(MONDAY_MS + WEEK_MS).toISOString() }, 'its last hour is counted, and runs');
+    t.equal((await of({ nowMs: MONDAY_MS + WEEK_MS })).document.findings.period.is_over, true);
     const days = (hoursKept: number) => ({ retention: { decision_counts_days: hoursKept / 24 }, nowMs: MONDAY_MS + WEEK_MS });
     const partly = await of(days(100));
     t.match(partly.document.findings, { period: { missing: { hours: 68, known_from: new Date(MONDAY_MS + 68 * HOUR_MS).toISOString() }, before: { is_known: false }, weeks_known: 0 }, volume: { exchanges: { total: 100, before: null } } });
