@@ -32,11 +32,10 @@ function beginsNamedEntry(row: KeyDoc, before: KeyDoc | undefined): boolean {
   return at >= 0 && before?.path === row.path.slice(0, at);
 }
 
-function sentenceOf({ description, type, unit, default: value, required, later }: KeyDoc, parent: boolean): string {
+function sentenceOf({ description, type, unit, default: value, required }: KeyDoc, parent: boolean): string {
   const presence = required ? 'required' : value === undefined ? 'optional' : `default ${value}`;
-  const notYet = later === undefined ? '' : ` Not available yet: ${later}.`;
-  if (parent && !required) return `${description}${notYet}`;
-  return `${description}${notYet} (${[type, unit].filter(Boolean).join(', ')}; ${presence})`;
+  if (parent && !required) return description;
+  return `${description} (${[type, unit].filter(Boolean).join(', ')}; ${presence})`;
 }
 
 function valueOf(row: KeyDoc, rows: readonly KeyDoc[]): string {

@@ -18,8 +18,6 @@ interface Notes {
   readonly required?: true;
   /** A value for the documentation when there is no default. */
   readonly example?: {};
-  /** Accepted and checked, but nothing acts on it yet: reported as a warning that says this. */
-  readonly later?: string;
   /** For `custom`: what JSON Schema can say of it. */
   readonly schema?: JsonSchema;
 }
@@ -234,10 +232,7 @@ export function mapping<const F extends Fields, const N extends Notes & { readon
 
 function readField(value: unknown, field: Shape<unknown>, site: Site, parent: Site): unknown {
   const absent = value === undefined || value === null || (value === '' && site.expanded);
-  if (!absent) {
-    if (field.notes.later !== undefined) site.warn(`${site.path.at(-1)} is not available yet`, field.notes.later);
-    return field.read(value, site);
-  }
+  if (!absent) return field.read(value, site);
   if (field.notes.required) return parent.refuse(`${site.path.at(-1)} is missing`, undefined, 'key');
   return field.notes.default === undefined ? undefined : field.read(field.notes.default, site);
 }
@@ -296,8 +291,6 @@ export interface KeyDoc {
   readonly default?: string;
   readonly required: boolean;
   readonly description: string;
-  /** Present when nothing acts on the key yet. */
-  readonly later?: string;
   readonly example?: {};
 }
 
@@ -323,7 +316,6 @@ function rowOf(path: string, { type, description, notes, fields, item }: Shape<u
     ...(notes.default === undefined || trivial ? {} : { default: typeof notes.default === 'string' ? notes.default : JSON.stringify(notes.default) }),
     required: notes.required === true,
     description,
-    ...(notes.later === undefined ? {} : { later: notes.later }),
     ...(notes.example === undefined ? {} : { example: notes.example }),
   };
 }
